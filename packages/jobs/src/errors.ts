@@ -1,0 +1,131 @@
+import { z } from 'zod'
+
+/**
+ * Every way something can go wrong, in one table: the HTTP status it is answered with, its title,
+ * and whether sending the same again can help. Failures inside a job (`engine_crashed`, ...) have a
+ * status too, for adapters that must answer a finished job with one.
+ */
+export const errorTable = {
+  invalid_request: { status: 400, title: 'The request does not fit the schema', retryable: false },
+  unauthorized: { status: 401, title: 'An API key is needed', retryable: false },
+  forbidden: { status: 403, title: 'This key may not do that', retryable: false },
+  not_found: { status: 404, title: 'There is nothing at this address', retryable: false },
+  model_not_found: { status: 404, title: 'No such model', retryable: false },
+  job_not_found: { status: 404, title: 'No such job', retryable: false },
+  method_not_allowed: { status: 405, title: 'This address does not take that method', retryable: false },
+  request_timeout: { status: 408, title: 'The body took too long to arrive', retryable: true },
+  payload_too_large: { status: 413, title: 'The body is too large', retryable: false },
+  unsupported_media_type: { status: 415, title: 'This type is not taken', retryable: false },
+  invalid_input: { status: 422, title: 'The input is not what this model takes', retryable: false },
+  image_too_large: { status: 422, title: 'The image has too many pixels', retryable: false },
+  image_undecodable: { status: 422, title: 'The image is broken', retryable: false },
+  queue_full: { status: 429, title: 'Queue is full', retryable: true },
+  internal_error: { status: 500, title: 'Something went wrong here', retryable: true },
+  engine_crashed: { status: 500, title: 'The engine died while it ran this job alone', retryable: false },
+  inference_failed: { status: 500, title: 'The model failed on this input', retryable: false },
+  payload_expired: { status: 500, title: 'The image had expired before the job ran', retryable: false },
+  queue_unavailable: { status: 503, title: 'The queue can not be reached', retryable: true },
+  model_unavailable: { status: 503, title: 'The model could not be loaded', retryable: true },
+  deadline_exceeded: { status: 504, title: 'The deadline passed before the job ran', retryable: true },
+} as const satisfies Record<string, { status: number; title: string; retryable: boolean }>
+
+export type ErrorCode = keyof typeof errorTable
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorTable, code)
+}
+
+export const errorCodeSchema = z.string().refine(isErrorCode, 'a code of the error table')
+
+/** One field of a request that is not as it should be. `field` is a dotted path, `''` the whole body. */
+export const fieldErrorSchema = z.object({ field: z.string(), expected: z.string() })
+export type FieldError = z.infer<typeof fieldErrorSchema>
+
+/** The error of a job, as clients see it. */
+export const jobErrorSchema = z.object({
+  code: errorCodeSchema,
+  message: z.string(),
+  retryable: z.boolean(),
+})
+export type JobError = z.infer<typeof jobErrorSchema>
+
+interface Extras {
+  /** What really happened, for logs only; never sent to a client. */
+  cause?: unknown
+  fields?: readonly FieldError[]
+  /** When trying again makes sense, in milliseconds. */
+  retryAfterMs?: number
+}
+
+/**
+ * The one error that crosses boundaries. `detail` is public: it says what was expected, and never
+ * holds host names, stacks or another caller's data. The cause is for logs.
+ */
+export class VisionQueueError extends Error {
+  readonly code: ErrorCode
+  readonly detail: string
+  readonly fields: readonly FieldError[]
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: ErrorCode, detail: string, extras: Extras = {}) {
+    super(`${code}: ${detail}`, extras.cause === undefined ? undefined : { cause: extras.cause })
+    this.name = 'VisionQueueError'
+    this.code = code
+    this.detail = detail
+    this.fields = extras.fields ?? []
+    this.retryAfterMs = extras.retryAfterMs
+  }
+
+  toJobError(): JobError {
+    return { code: this.code, message: this.detail, retryable: errorTable[this.code].retryable }
+  }
+}
+
+/** Any thrown value as our error: an unknown one becomes `code` with a fixed sentence, its own message stays inside. */
+export function toVisionQueueError(error: unknown, code: ErrorCode = 'internal_error'): VisionQueueError {
+  if (error instanceof VisionQueueError) return error
+  return new VisionQueueError(code, `${errorTable[code].title}.`, { cause: error })
+}
+
+/** An RFC 9457 problem document. */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: errorCodeSchema,
+  request_id: z.string(),
+  retry_after_ms: z.int().optional(),
+  errors: z.array(fieldErrorSchema).optional(),
+})
+export type Problem = z.infer<typeof problemSchema>
+
+export function toProblem(error: VisionQueueError, requestId: string): Problem {
+  const { status, title } = errorTable[error.code]
+  return {
+    type: `https://vision-queue.dev/errors/${error.code}`,
+    title,
+    status,
+    detail: error.detail,
+    code: error.code,
+    request_id: requestId,
+    ...(error.retryAfterMs === undefined ? {} : { retry_after_ms: Math.ceil(error.retryAfterMs) }),
+    ...(error.fields.length === 0 ? {} : { errors: [...error.fields] }),
+  }
+}
+
+/** zod's issues as our field errors: the path, and what was expected there. */
+export function fieldErrors(error: z.ZodError, under = ''): FieldError[] {
+  return error.issues.flatMap((issue) => {
+    const path = [under, ...issue.path.map(String)].filter((part) => part !== '')
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ field: [...path, key].join('.'), expected: 'no field of this name' }))
+    }
+    return [{ field: path.join('.'), expected: issue.message }]
+  })
+}
+
+/** Field errors as one sentence, for a problem's detail. */
+export function describeFields(fields: readonly FieldError[]): string {
+  return `${fields.map(({ field, expected }) => `${field === '' ? 'the body' : field}: ${expected}`).join('; ')}.`
+}

@@ -1,0 +1,32 @@
+/**
+ * The names of everything in Redis. A model's keys share one hash tag, `{model}`, so that on Redis
+ * Cluster its queue, its bound and its payloads lie in one slot and one script may touch them.
+ */
+const root = 'vq'
+
+/** BullMQ puts a queue's keys under `<prefix>:<name>:`. */
+export const queueName = 'jobs'
+export const queuePrefix = (model: string): string => `${root}:{${model}}`
+
+/** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
+export const admittedKey = (model: string): string => `${root}:{${model}}:admitted`
+/** HASH: payload bytes by admitted job id, and their sum under the empty field. */
+export const admittedBytesKey = (model: string): string => `${root}:{${model}}:admitted-bytes`
+/** STRING: an image's bytes. */
+export const payloadKey = (model: string, hash: string): string => `${root}:{${model}}:payload:${hash}`
+/** ZSET: the jobs that still need the payload, by the time at which their need lapses. */
+export const payloadHoldersKey = (model: string, hash: string): string => `${root}:{${model}}:holders:${hash}`
+
+/** STRING: the accepted job (queuedJobSchema). */
+export const jobKey = (id: string): string => `${root}:job:${id}`
+/** STRING: the final job (finalJobSchema), written once. */
+export const resultKey = (id: string): string => `${root}:result:${id}`
+/** Channel on which a job's changes (jobChangeSchema) are published. */
+export const jobChannel = (id: string): string => `${root}:changes:${id}`
+
+/** HASH: the last manifest (modelManifestSchema) of every model ever announced, by name@version. */
+export const modelsKey = `${root}:models`
+/** ZSET: consumer ids by last heartbeat. */
+export const consumersKey = `${root}:consumers`
+/** STRING: a consumer's announcement (consumerAnnouncementSchema). */
+export const consumerKey = (id: string): string => `${root}:consumer:${id}`

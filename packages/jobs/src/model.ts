@@ -1,0 +1,73 @@
+import { z } from 'zod'
+
+/** A model's name and version are folder names and parts of Redis keys, so they are kept plain. */
+export const modelNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name of small letters, digits, ".", "_" and "-"')
+export const modelVersionSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, 'a version of letters, digits, ".", "_" and "-"')
+
+/** `name` or `name@version`. */
+export const modelReferenceSchema = z.string().regex(/^[^@]{1,64}(@[^@]{1,32})?$/, 'name or name@version')
+
+export function parseModelReference(reference: string): { name: string; version: string | null } {
+  const [name = '', version] = reference.split('@')
+  return { name, version: version ?? null }
+}
+
+const jsonSchemaSchema = z.record(z.string(), z.json())
+
+/**
+ * What a consumer tells the rest of the world of a model it serves. The API validates submissions
+ * against `inputSchema` and `parametersSchema` (JSON Schema 2020-12) and needs no model file.
+ */
+export const modelManifestSchema = z.object({
+  name: modelNameSchema,
+  version: modelVersionSchema,
+  /** Hugging Face's name of the task, such as `visual-question-answering`. */
+  task: z.string(),
+  variant: z.string(),
+  /** The execution provider it runs on, such as `cpu`. */
+  provider: z.string(),
+  maxBatchSize: z.int(),
+  /** The input without its image, which every task takes. */
+  inputSchema: jsonSchemaSchema,
+  parametersSchema: jsonSchemaSchema,
+  outputSchema: jsonSchemaSchema,
+  /** What the model can answer, where that is a fixed list. */
+  labels: z.array(z.string()).nullable(),
+})
+export type ModelManifest = z.infer<typeof modelManifestSchema>
+
+/** What a consumer has done with one model since it started. */
+export const modelStatsSchema = z.object({
+  /** How many session runs there were of each batch size, e.g. `{"1": 3, "8": 12}`. */
+  batches: z.record(z.string().regex(/^\d+$/), z.int()),
+  /** Finished jobs by final state, e.g. `{"succeeded": 99, "failed": 1}`. */
+  jobs: z.record(z.string(), z.int()),
+  /** Sums over all session runs and all jobs, in milliseconds. */
+  inferenceMs: z.number(),
+  preprocessMs: z.number(),
+  engineRestarts: z.int(),
+})
+export type ModelStats = z.infer<typeof modelStatsSchema>
+
+/** A consumer's sign of life, renewed every few seconds; it expires when the consumer dies. */
+export const consumerAnnouncementSchema = z.object({
+  version: z.literal(1),
+  id: z.string(),
+  startedAt: z.int(),
+  heartbeatAt: z.int(),
+  engines: z.int(),
+  models: z.array(z.object({ manifest: modelManifestSchema, stats: modelStatsSchema })),
+  process: z.object({
+    /** CPU time used so far by the consumer's own process, and by its engines. */
+    cpuSeconds: z.number(),
+    engineCpuSeconds: z.number(),
+    residentBytes: z.int(),
+    /** The longest the consumer's event loop stood still since the heartbeat before, in milliseconds. */
+    eventLoopDelayMs: z.number(),
+  }),
+})
+export type ConsumerAnnouncement = z.infer<typeof consumerAnnouncementSchema>

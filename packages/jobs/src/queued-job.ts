@@ -1,0 +1,39 @@
+import { z } from 'zod'
+
+/** Request ids are job ids: `job_` and 21 random characters. No `:`, which BullMQ reserves. */
+export const jobIdSchema = z.string().regex(/^job_[A-Za-z0-9_-]{21}$/, 'an id like job_V1StGXR8Z5jdHi6BmyTab')
+
+/** SHA-256 of the image's bytes, 64 hexadecimal digits: the name of a payload. */
+export const payloadHashSchema = z.string().regex(/^[0-9a-f]{64}$/)
+
+/** The image types that are taken. */
+export const imageTypes = ['image/jpeg', 'image/png', 'image/webp'] as const
+export const imageTypeSchema = z.enum(imageTypes)
+export type ImageType = z.infer<typeof imageTypeSchema>
+
+/** What a caller may attach to a job and gets back with it: at most 16 short strings. */
+export const metadataSchema = z
+  .record(z.string().max(64), z.string().max(512))
+  .refine((metadata) => Object.keys(metadata).length <= 16, 'at most 16 entries')
+
+/**
+ * What crosses the queue, once per job: ids, text, parameters and times; never image bytes, never
+ * results. `version` is the shape's: a consumer refuses one it doesn't know rather than guess.
+ */
+export const queuedJobSchema = z.object({
+  version: z.literal(1),
+  id: jobIdSchema,
+  model: z.string(),
+  /** The pinned version, or null for the one that serves when the job runs. */
+  modelVersion: z.string().nullable(),
+  image: z.object({ hash: payloadHashSchema, bytes: z.int(), type: imageTypeSchema }),
+  /** The task's other inputs, such as `question`. */
+  input: z.record(z.string(), z.json()),
+  parameters: z.record(z.string(), z.json()),
+  metadata: metadataSchema.nullable(),
+  /** Milliseconds since 1970. */
+  createdAt: z.int(),
+  /** Milliseconds since 1970 after which the job ends as `expired` instead of running; null: never. */
+  deadlineAt: z.int().nullable(),
+})
+export type QueuedJob = z.infer<typeof queuedJobSchema>

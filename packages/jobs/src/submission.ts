@@ -1,0 +1,32 @@
+import { z } from 'zod'
+
+import { modelReferenceSchema } from './model.ts'
+import { metadataSchema } from './queued-job.ts'
+
+/**
+ * The body of `POST /jobs` as JSON. What `input` and `parameters` may hold is the model's to say
+ * (its announced schemas); here only their outer form is checked.
+ */
+export const submissionSchema = z.strictObject({
+  model: modelReferenceSchema
+    .optional()
+    .describe('name or name@version; may be left out where only one model is served'),
+  input: z
+    .looseObject({
+      image: z
+        .string('the image as base64 or as a data:image/... URI')
+        .min(1, 'the image as base64 or as a data:image/... URI'),
+    })
+    .describe('the image, as base64 or a data: URI, and the other inputs of the task, such as "question"'),
+  parameters: z.record(z.string(), z.json()).optional().describe('see the parameters schema of the model'),
+  metadata: metadataSchema.optional().describe('up to 16 strings that come back with the job'),
+  deadline_ms: z
+    .int()
+    .min(1)
+    .max(7 * 24 * 3600 * 1000)
+    .optional()
+    .describe(
+      'if the job has not started after so many milliseconds it ends as expired; without it, it waits as long as it takes',
+    ),
+})
+export type Submission = z.infer<typeof submissionSchema>

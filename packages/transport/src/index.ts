@@ -1,0 +1,13 @@
+export { type Announcer, type AnnouncerOptions, startAnnouncer } from './announcer.ts'
+export { type Accepted, type JobClient, type JobClientOptions, openJobClient } from './job-client.ts'
+export { type Delivery, type Disposition, type JobSource, type JobSourceOptions, openJobSource } from './job-source.ts'
+export type { JobWatch } from './job-watcher.ts'
+export {
+  type ModelDirectory,
+  type ModelDirectoryOptions,
+  openModelDirectory,
+  type ServedModel,
+  type ServingConsumer,
+} from './model-directory.ts'
+export { assertNoEviction, openDurableConnection, type TransportLog } from './redis-connection.ts'
+export { createResultStore, type ResultStore, type ResultStoreOptions } from './result-store.ts'

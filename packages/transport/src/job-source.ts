@@ -1,0 +1,123 @@
+import { payloadKey, type QueuedJob, queuedJobSchema, queueName, queuePrefix } from '@vision-queue/jobs'
+import { DelayedError, type Job as BullJob, WaitingError, Worker } from 'bullmq'
+
+import { openDurableConnection, type TransportLog } from './redis-connection.ts'
+
+/** A job as BullMQ delivers it, for one attempt. */
+export interface Delivery {
+  /** Null when what was queued is not a job this release understands. */
+  job: QueuedJob | null
+  id: string
+  /** How often it has been taken, this time included. */
+  attempts: number
+  /** When it was taken, in milliseconds since 1970. */
+  startedAt: number
+  /** How often its consumer died while it held the job: above 0 it is a suspect and should run alone. */
+  stalls: number
+  /** The image's bytes, or null when they have expired. */
+  readPayload(job: QueuedJob): Promise<Uint8Array | null>
+}
+
+/** What became of a delivery; every other outcome is a rejection, after which BullMQ tries again with backoff. */
+export type Disposition =
+  /** Its result is stored. */
+  | { kind: 'done' }
+  /** Goes back to the head of the queue, for another consumer. */
+  | { kind: 'hand-back' }
+  /** Goes back and stays away for a while. */
+  | { kind: 'delay'; delayMs: number }
+
+export interface JobSource {
+  /** Takes no more jobs, and resolves once those taken are done or handed back. Hangs while Redis is away: use a deadline. */
+  close(): Promise<void>
+  /** Lets go at once; what was held becomes another consumer's when its lock lapses. */
+  abandon(): void
+}
+
+export interface JobSourceOptions {
+  redisUrl: string
+  model: string
+  /** Jobs held at once. */
+  concurrency: number
+  /** How long a dead consumer's jobs stay its own. */
+  lockMs: number
+  /** How often lapsed locks are looked for. */
+  stalledCheckMs: number
+  handle: (delivery: Delivery) => Promise<Disposition>
+  /** BullMQ has given up on the job: it was rejected in every attempt. */
+  giveUp: (job: QueuedJob, attempts: number) => Promise<void>
+  log: TransportLog
+}
+
+/**
+ * BullMQ Workers that share one handler. Each Worker fetches its jobs one after the other, so a
+ * burst is taken in faster by several (measured at 2 ms round trip, 64 jobs: one Worker 227 ms,
+ * four 87 ms). BullMQ never fails a job for stalling: whether it or its neighbour killed the
+ * consumer only a run alone can tell, which is the handler's business.
+ */
+export function openJobSource(options: JobSourceOptions): JobSource {
+  const { model, handle, log } = options
+  const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
+  const perWorker = 16
+
+  const process = async (bullJob: BullJob, token = ''): Promise<void> => {
+    const { id = '' } = bullJob
+    const parsed = queuedJobSchema.safeParse(bullJob.data)
+    if (!parsed.success) log.error({ id, model }, 'A job of unknown shape was taken from the queue')
+    const disposition = await handle({
+      job: parsed.success ? parsed.data : null,
+      id,
+      attempts: bullJob.attemptsStarted,
+      startedAt: bullJob.processedOn ?? Date.now(),
+      stalls: bullJob.stalledCounter,
+      readPayload: async (job) => redis.getBuffer(payloadKey(job.model, job.image.hash)),
+    })
+    switch (disposition.kind) {
+      case 'done':
+        return
+      case 'hand-back':
+        await bullJob.moveToWait(token)
+        throw new WaitingError()
+      case 'delay':
+        await bullJob.moveToDelayed(Date.now() + disposition.delayMs, token)
+        throw new DelayedError()
+      default:
+        disposition satisfies never
+    }
+  }
+
+  const workers = Array.from({ length: Math.ceil(options.concurrency / perWorker) }, (_, index) => {
+    const worker = new Worker(queueName, process, {
+      connection: redis,
+      prefix: queuePrefix(model),
+      concurrency: Math.min(perWorker, options.concurrency - index * perWorker),
+      lockDuration: options.lockMs,
+      stalledInterval: options.stalledCheckMs,
+      maxStalledCount: 1_000_000,
+      // One Worker looks for lapsed locks on behalf of all.
+      skipStalledCheck: index > 0,
+    })
+    worker.on('error', (error) => log.warn({ model, error: error.message }, 'A BullMQ worker reported an error'))
+    worker.on('failed', (bullJob, error) => {
+      log.error({ id: bullJob?.id, model, error: error.message }, 'An attempt at a job could not be finished')
+      if (bullJob === undefined || bullJob.attemptsMade < (bullJob.opts.attempts ?? 1)) return
+      const parsed = queuedJobSchema.safeParse(bullJob.data)
+      if (!parsed.success) return
+      options
+        .giveUp(parsed.data, bullJob.attemptsMade)
+        .catch((cause: unknown) => log.error({ id: bullJob.id, error: String(cause) }, 'A result could not be stored'))
+    })
+    return worker
+  })
+
+  return {
+    async close() {
+      await Promise.all(workers.map(async (worker) => worker.close()))
+      redis.disconnect()
+    },
+    abandon() {
+      for (const worker of workers) worker.close(true).catch(() => {})
+      redis.disconnect()
+    },
+  }
+}

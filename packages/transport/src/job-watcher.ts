@@ -1,0 +1,176 @@
+import { isFinal, type Job, jobChangeSchema, jobChannel } from '@vision-queue/jobs'
+import type { Redis } from 'ioredis'
+
+import type { TransportLog } from './redis-connection.ts'
+
+export interface JobWatch {
+  close(): void
+}
+
+/**
+ * Delivery by pub/sub: one channel per job, subscribed while somebody waits for it, so any API
+ * process can serve any job. Subscribes first and reads then, so that no change falls between;
+ * after a reconnect every watched job is read again, for what was published meanwhile is gone.
+ */
+export interface JobWatcher {
+  /** Calls `listener` with the job as it is, then after each change; null when no such job is known. */
+  watch(id: string, listener: (job: Job) => void): Promise<JobWatch | null>
+  waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
+  /** Ends every watch and every wait; a wait resolves with the job as it was last seen. */
+  close(): void
+}
+
+interface Watched {
+  listeners: Set<(job: Job) => void>
+  subscribed: Promise<unknown>
+  last: Job | null
+  /** A `running` that overtook the first read of the job. */
+  early: { startedAt: number; attempts: number } | null
+}
+
+interface Options {
+  subscriber: Redis
+  read: (id: string) => Promise<Job | null>
+  log: TransportLog
+}
+
+export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher {
+  const watched = new Map<string, Watched>()
+  const idByChannel = new Map<string, string>()
+  const waits = new Set<() => void>()
+  let closed = false
+
+  const update = (entry: Watched, job: Job): void => {
+    const { last } = entry
+    // Reads and messages travel on two connections: an older state may arrive after a newer one.
+    if (last !== null && (isFinal(last.status) || (last.status === 'running' && job.status === 'queued'))) return
+    const changed = last === null || last.status !== job.status
+    entry.last = job
+    if (changed) for (const listener of entry.listeners) listener(job)
+  }
+
+  const running = (job: Job, { startedAt, attempts }: { startedAt: number; attempts: number }): Job => ({
+    ...job,
+    status: 'running',
+    attempts,
+    started_at: new Date(startedAt).toISOString(),
+  })
+
+  subscriber.on('message', (channel: string, message: string) => {
+    const id = idByChannel.get(channel)
+    const entry = id === undefined ? undefined : watched.get(id)
+    if (entry === undefined) return
+    const change = jobChangeSchema.safeParse(parseJson(message))
+    if (!change.success) {
+      log.warn({ channel }, 'Unreadable change of a job ignored')
+      return
+    }
+    if (change.data.kind === 'final') update(entry, change.data.job)
+    else if (entry.last === null) entry.early = change.data
+    else update(entry, running(entry.last, change.data))
+  })
+
+  // The first 'ready' comes before any watch; every later one follows a lost connection.
+  subscriber.on('ready', () => {
+    for (const [id, entry] of watched) {
+      read(id).then(
+        (job) => job !== null && update(entry, job),
+        () => log.warn({ id }, 'A watched job could not be read again after a reconnect'),
+      )
+    }
+  })
+
+  const enter = (id: string): Watched => {
+    const known = watched.get(id)
+    if (known !== undefined) return known
+    const channel = jobChannel(id)
+    idByChannel.set(channel, id)
+    const entry: Watched = { listeners: new Set(), subscribed: subscribe(channel), last: null, early: null }
+    watched.set(id, entry)
+    return entry
+  }
+
+  const subscribe = async (channel: string): Promise<void> => {
+    if (subscriber.status !== 'ready') throw new Error(`Redis subscriber is ${subscriber.status}`)
+    await subscriber.subscribe(channel)
+  }
+
+  const leave = (id: string, entry: Watched, listener: (job: Job) => void): void => {
+    entry.listeners.delete(listener)
+    if (entry.listeners.size > 0 || watched.get(id) !== entry) return
+    const channel = jobChannel(id)
+    watched.delete(id)
+    idByChannel.delete(channel)
+    // Without a connection there is no subscription to end.
+    subscriber.unsubscribe(channel).catch(() => {})
+  }
+
+  const watch: JobWatcher['watch'] = async (id, listener) => {
+    const entry = enter(id)
+    // Deaf until the snapshot has been given, so that it comes first.
+    let ready = false
+    const hear = (job: Job): void => {
+      if (ready) listener(job)
+    }
+    entry.listeners.add(hear)
+    try {
+      await entry.subscribed
+      const job = await read(id)
+      if (job === null) {
+        leave(id, entry, hear)
+        return null
+      }
+      update(entry, job)
+      if (entry.early !== null) update(entry, running(job, entry.early))
+      ready = true
+      listener(entry.last ?? job)
+      return { close: () => leave(id, entry, hear) }
+    } catch (error) {
+      leave(id, entry, hear)
+      throw error
+    }
+  }
+
+  return {
+    watch,
+    async waitFor(id, timeoutMs, signal) {
+      let latest: Job | null = null
+      let end = (): void => {}
+      const ended = new Promise<void>((resolve) => {
+        end = resolve
+      })
+      waits.add(end)
+      const timer = setTimeout(end, timeoutMs)
+      signal?.addEventListener('abort', end, { once: true })
+      if (signal?.aborted === true || closed) end()
+      try {
+        const job = await watch(id, (seen) => {
+          latest = seen
+          if (isFinal(seen.status)) end()
+        })
+        if (job === null) return null
+        await ended
+        job.close()
+        return latest
+      } finally {
+        waits.delete(end)
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', end)
+      }
+    },
+    close() {
+      closed = true
+      for (const end of waits) end()
+      watched.clear()
+      idByChannel.clear()
+    },
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
