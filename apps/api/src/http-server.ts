@@ -1,0 +1,71 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+
+import { getRequestListener } from '@hono/node-server'
+import { VisionQueueError } from '@vision-queue/jobs'
+import type { Hono } from 'hono'
+import type { Logger } from 'pino'
+
+import type { ApiEnv } from './api-env.ts'
+import { problemResponse } from './problem-response.ts'
+import { requestIdFrom } from './request-id.ts'
+
+export interface HttpServer {
+  port: number
+  /** Stops listening at once, lets running requests finish for `timeoutMs`, then cuts what is left. */
+  close(timeoutMs: number): Promise<void>
+}
+
+interface Options {
+  app: Hono<ApiEnv>
+  host: string
+  port: number
+  bodyTimeoutMs: number
+  log: Logger
+}
+
+/** Serves the app over HTTP/1.1. Rejects where the port is taken. */
+export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Options): Promise<HttpServer> {
+  const listener = getRequestListener(async (request, env) => app.fetch(request, env), {
+    // A request that is no URL never reaches the app.
+    errorHandler: (cause) =>
+      problemResponse(new VisionQueueError('invalid_request', 'The address or Host header is malformed.', { cause }), {
+        requestId: requestIdFrom(undefined),
+        log,
+      }),
+  })
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    listener(incoming, outgoing).catch((error: unknown) => log.error({ err: error }, 'Answering failed'))
+  }
+  const server = createServer(
+    {
+      headersTimeout: 10_000,
+      // The net under readBody's own timer, which can answer with a problem document.
+      requestTimeout: bodyTimeoutMs + 15_000,
+      connectionsCheckingInterval: 5000,
+      // Longer than the 60 s for which proxies keep idle connections: the side that reuses one has to close it.
+      keepAliveTimeout: 65_000,
+    },
+    answer,
+  )
+  // Whoever asks before sending a body is told to go on when it is about to be read, see read-body.ts.
+  server.on('checkContinue', answer)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  const address = server.address()
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    async close(timeoutMs) {
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve())
+      })
+      // A connection whose last request finishes after server.close() stays open until it is found idle.
+      const sweep = setInterval(() => server.closeIdleConnections(), 50)
+      const cut = setTimeout(() => server.closeAllConnections(), timeoutMs)
+      await closed
+      clearInterval(sweep)
+      clearTimeout(cut)
+    },
+  }
+}

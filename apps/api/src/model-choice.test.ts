@@ -1,0 +1,87 @@
+import { VisionQueueError } from '@vision-queue/jobs'
+import { describe, expect, test } from 'vitest'
+
+import { chooseModel, groupByName } from './model-choice.ts'
+import { servedModel } from './test-support/served-models.ts'
+
+function errorOf(work: () => unknown): VisionQueueError {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof VisionQueueError) return error
+    throw error
+  }
+  throw new Error('it chose one')
+}
+
+describe('the serving version', () => {
+  test.each([
+    [
+      'is the newest, by number',
+      [
+        ['9', 1],
+        ['10', 1],
+        ['2', 1],
+      ],
+      '10',
+    ],
+    [
+      'is the newest with a consumer',
+      [
+        ['9', 1],
+        ['10', 0],
+      ],
+      '9',
+    ],
+    [
+      'is the newest where none has a consumer',
+      [
+        ['9', 0],
+        ['10', 0],
+      ],
+      '10',
+    ],
+  ] as const)('%s', (_, versions, serving) => {
+    const models = versions.map(([version, consumers]) => servedModel({ version }, consumers))
+    expect(groupByName(models).map((group) => group.serving.manifest.version)).toEqual([serving])
+  })
+})
+
+describe('a job names its model', () => {
+  const models = [servedModel({ version: '1' }), servedModel({ version: '2' }), servedModel({ name: 'tiny-clip' })]
+  test('by name: the serving version validates, none is pinned', () => {
+    const { model, pinnedVersion } = chooseModel(models, 'shapes-vqa')
+    expect([model.manifest.version, pinnedVersion]).toEqual(['2', null])
+  })
+  test('by name and version: that one is pinned', () => {
+    const { model, pinnedVersion } = chooseModel(models, 'shapes-vqa@1')
+    expect([model.manifest.version, pinnedVersion]).toEqual(['1', '1'])
+  })
+  test.each(['cat-vqa', 'shapes-vqa@3', 'SHAPES-VQA', 'constructor'])(
+    '%s is unknown; the answer lists what is known',
+    (name) => {
+      const error = errorOf(() => chooseModel(models, name))
+      expect(error.code).toBe('model_not_found')
+      expect(error.detail).toContain('There are: shapes-vqa@2, shapes-vqa@1, tiny-clip@1.')
+    },
+  )
+})
+
+describe('a job names no model', () => {
+  test('the only one is taken, in its serving version', () => {
+    const { model } = chooseModel([servedModel({ version: '1' }), servedModel({ version: '2' })], null)
+    expect(model.manifest.version).toBe('2')
+  })
+  test('the only one that consumers serve is taken', () => {
+    const { model } = chooseModel([servedModel({ name: 'old' }, 0), servedModel({ name: 'new' })], null)
+    expect(model.manifest.name).toBe('new')
+  })
+  test('with several it has to be named, and the answer lists them', () => {
+    const error = errorOf(() => chooseModel([servedModel({ name: 'a' }), servedModel({ name: 'b' })], null))
+    expect(error.code).toBe('invalid_request')
+    expect(error.fields).toEqual([{ field: 'model', expected: expect.stringContaining('a, b') }])
+  })
+  test('with none it is not found', () => {
+    expect(errorOf(() => chooseModel([], null)).code).toBe('model_not_found')
+  })
+})

@@ -1,0 +1,192 @@
+import { type ErrorCode, errorTable, imageTypes } from '@vision-queue/jobs'
+
+import { maxWaitSeconds } from './config.ts'
+
+const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` })
+
+const answer = (description: string, schema: string, more: object = {}): object => ({
+  description,
+  content: { 'application/json': { schema: ref(schema) } },
+  ...more,
+})
+
+/** Problem documents by status, each naming the codes it may carry; any route may also answer 500. */
+function problems(...codes: ErrorCode[]): Record<string, object> {
+  const byStatus = new Map<number, ErrorCode[]>()
+  for (const code of [...codes, 'internal_error' as const]) {
+    const { status } = errorTable[code]
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code])
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, together]) => [
+      String(status),
+      {
+        description: together.map((code) => `\`${code}\`: ${errorTable[code].title}`).join('; '),
+        content: { 'application/problem+json': { schema: ref('Problem') } },
+      },
+    ]),
+  )
+}
+
+const parameter = (where: 'path' | 'query' | 'header', name: string, description: string, schema: object): object => ({
+  in: where,
+  name,
+  description,
+  schema,
+  required: where === 'path',
+})
+
+const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
+const requestId = parameter('header', 'X-Request-Id', 'Comes back in the answer and is in the logs', { type: 'string' })
+const text = { type: 'string' }
+const seconds = { type: 'integer', minimum: 0, maximum: maxWaitSeconds }
+
+/** Every route, by OpenAPI path and method. A test holds it against the routes that there are. */
+export function openApiPaths(submissionExamples: Record<string, object>): Record<string, object> {
+  const rawImage = { schema: { type: 'string', contentMediaType: 'application/octet-stream' } }
+  const queryNote = 'with an image body only'
+  return {
+    '/jobs': {
+      post: {
+        operationId: 'submitJob',
+        summary: 'Submit one job',
+        tags: ['jobs'],
+        parameters: [
+          requestId,
+          parameter(
+            'header',
+            'Prefer',
+            `wait=N: answer when the job is final, or after N seconds (at most ${maxWaitSeconds})`,
+            text,
+          ),
+          parameter(
+            'query',
+            'model',
+            `name or name@version; ${queryNote}, as every other name, which is an input`,
+            text,
+          ),
+          parameter('query', 'parameters', `the parameters as JSON; ${queryNote}`, text),
+          parameter('query', 'metadata', `the metadata as JSON; ${queryNote}`, text),
+          parameter('query', 'deadline_ms', queryNote, { type: 'integer' }),
+        ],
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': { schema: ref('Submission'), examples: submissionExamples },
+            'multipart/form-data': { schema: formSchema },
+            ...Object.fromEntries(imageTypes.map((type) => [type, rawImage])),
+          },
+        },
+        responses: {
+          '200': answer('The final job, where the caller preferred to wait', 'Job'),
+          '202': answer('The job is accepted', 'Job', {
+            headers: { Location: { description: 'Where the job is', schema: text } },
+          }),
+          ...problems(
+            'invalid_request',
+            'model_not_found',
+            'request_timeout',
+            'payload_too_large',
+            'unsupported_media_type',
+            'invalid_input',
+            'image_too_large',
+            'image_undecodable',
+            'queue_full',
+            'queue_unavailable',
+          ),
+        },
+      },
+    },
+    '/jobs/{id}': {
+      get: {
+        operationId: 'getJob',
+        summary: 'A job, at once or when it is final',
+        tags: ['jobs'],
+        parameters: [
+          jobId,
+          parameter('query', 'wait', 'how many seconds to wait for a final state', seconds),
+          requestId,
+        ],
+        responses: {
+          '200': answer('The job', 'Job'),
+          ...problems('invalid_request', 'job_not_found', 'queue_unavailable'),
+        },
+      },
+    },
+    '/jobs/{id}/events': {
+      get: {
+        operationId: 'streamJob',
+        summary: "A job's changes as server-sent events",
+        tags: ['jobs'],
+        parameters: [jobId, parameter('header', 'Last-Event-ID', 'the last event seen; it is not sent again', text)],
+        responses: {
+          '200': {
+            description: 'Events named "job": what the job is now, then each change, until it is final; data is a Job',
+            content: { 'text/event-stream': { schema: text } },
+          },
+          '204': { description: 'The final event has been seen' },
+          ...problems('job_not_found', 'queue_unavailable'),
+        },
+      },
+    },
+    '/models': {
+      get: {
+        operationId: 'listModels',
+        summary: 'What can be run',
+        tags: ['models'],
+        responses: { '200': answer('All known models', 'ModelList'), ...problems('queue_unavailable') },
+      },
+    },
+    '/models/{name}': {
+      get: {
+        operationId: 'getModel',
+        summary: 'One model and its consumers',
+        tags: ['models'],
+        parameters: [parameter('path', 'name', "The model's name, without a version", text)],
+        responses: {
+          '200': answer('The model', 'ModelDetail'),
+          ...problems('model_not_found', 'queue_unavailable'),
+        },
+      },
+    },
+    '/health': { get: health('health', 'The process answers', { '200': answer('It does', 'Health') }) },
+    '/health/live': { get: health('live', 'The process answers', { '200': answer('It does', 'Health') }) },
+    '/health/ready': {
+      get: health('ready', 'Whether jobs can be accepted', {
+        '200': answer('They can', 'Readiness'),
+        '503': answer('They can not; names what is missing', 'Readiness'),
+      }),
+    },
+    '/metrics': { get: page('metrics', 'Prometheus metrics', 'text/plain') },
+    '/openapi.json': { get: page('openapi', 'This document', 'application/json') },
+    '/docs': { get: page('docs', 'This document as a page', 'text/html') },
+    '/': { get: page('root', 'What is where', 'application/json') },
+  }
+}
+
+const formSchema = {
+  type: 'object',
+  description: 'Every other field is an input of the model; a repeated one is a list.',
+  properties: {
+    image: { type: 'string', contentMediaType: 'application/octet-stream' },
+    model: text,
+    parameters: { type: 'string', contentMediaType: 'application/json' },
+    metadata: { type: 'string', contentMediaType: 'application/json' },
+    deadline_ms: { type: 'integer' },
+  },
+  required: ['image'],
+  additionalProperties: { type: 'string' },
+}
+
+function health(operationId: string, summary: string, responses: Record<string, object>): object {
+  return { operationId, summary, tags: ['operation'], responses }
+}
+
+function page(operationId: string, summary: string, type: string): object {
+  return {
+    operationId,
+    summary,
+    tags: ['operation'],
+    responses: { '200': { description: summary, content: { [type]: {} } } },
+  }
+}

@@ -1,0 +1,76 @@
+import { errorTable } from '@vision-queue/jobs'
+import { expect, test } from 'vitest'
+
+import { groupByName } from './model-choice.ts'
+import { createOpenApi } from './openapi.ts'
+import { servedModel } from './test-support/served-models.ts'
+import { postJson, startApi } from './test-support/start-api.ts'
+
+const models = groupByName([servedModel(), servedModel({ name: 'tiny-clip' })])
+
+/** Every object in a JSON value, with where it is. */
+function* objects(value: unknown, at = '#'): Generator<[string, Record<string, unknown>]> {
+  if (typeof value !== 'object' || value === null) return
+  yield [at, { ...value }]
+  for (const [key, inner] of Object.entries(value)) yield* objects(inner, `${at}/${key}`)
+}
+
+test('every reference resolves, and nothing is left of the generator', () => {
+  const document = createOpenApi(models)
+  const known = new Map(objects(document))
+  for (const [at, object] of known) {
+    if ('$ref' in object) expect(known.has(String(object['$ref'])), `${at}: ${String(object['$ref'])}`).toBe(true)
+    expect(Object.keys(object), at).not.toContain('$schema')
+    expect(Object.keys(object), at).not.toContain('$defs')
+  }
+})
+
+test('every route is documented, and every documented route is there', async () => {
+  const api = await startApi()
+  const routes = api.app.routes
+    .filter(({ method, path }) => method !== 'ALL' && path !== '/docs/:file')
+    .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`)
+  const { paths } = createOpenApi(models)
+  const documented = Object.entries(Object(paths)).flatMap(([path, operations]) =>
+    Object.keys(Object(operations)).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  expect(documented.toSorted()).toEqual(routes.toSorted())
+})
+
+test('operations have names of their own, and their path parameters are described', () => {
+  const operations = [...objects(createOpenApi(models))].filter(([, object]) => 'operationId' in object)
+  const ids = operations.map(([, { operationId }]) => operationId)
+  expect(new Set(ids).size).toBe(ids.length)
+  for (const [at, operation] of operations) {
+    const inPath = [...at.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    const described = [...objects(operation['parameters'])].flatMap(([, { in: where, name }]) =>
+      where === 'path' ? [name] : [],
+    )
+    expect(described, at).toEqual(inPath)
+  }
+})
+
+test('every error that HTTP can answer a submission with is documented with its status', () => {
+  const document = JSON.stringify(createOpenApi([]))
+  for (const code of ['invalid_request', 'payload_too_large', 'queue_full', 'queue_unavailable'] as const) {
+    expect(document).toContain(`\`${code}\`: ${errorTable[code].title}`)
+  }
+})
+
+test('each model adds its schemas and an example that is accepted as it is', async () => {
+  const api = await startApi()
+  const document: unknown = await (await fetch(`${api.url}/openapi.json`)).json()
+  expect(document).toMatchObject({
+    openapi: '3.1.0',
+    components: { schemas: { 'shapes-vqa.input': { required: ['image', 'question'] }, 'shapes-vqa.output': {} } },
+  })
+  const example = [...objects(document)].find(([at]) => at.endsWith('/examples/shapes-vqa/value'))?.[1]
+  expect((await postJson(api, example)).status).toBe(202)
+})
+
+test('without Redis the document is there, without models', async () => {
+  const api = await startApi()
+  api.models.down = true
+  const response = await fetch(`${api.url}/openapi.json`)
+  expect([response.status, (await response.text()).includes('shapes-vqa.input')]).toEqual([200, false])
+})

@@ -1,0 +1,89 @@
+import { jobResponseSchema, problemSchema, submissionSchema } from '@vision-queue/jobs'
+import { z } from 'zod'
+
+import type { ModelVersions } from './model-choice.ts'
+import { modelDetailSchema, modelResponse, type ModelResponse, modelResponseSchema } from './model-response.ts'
+import { openApiPaths } from './openapi-paths.ts'
+import { healthSchema, readinessSchema } from './routes/health.ts'
+import type { JsonValue } from './submission/parsed-submission.ts'
+
+const components = {
+  Submission: submissionSchema,
+  Job: jobResponseSchema,
+  Model: modelResponseSchema,
+  ModelDetail: modelDetailSchema,
+  ModelList: z.object({ models: z.array(modelResponseSchema) }),
+  Health: healthSchema,
+  Readiness: readinessSchema,
+  Problem: problemSchema,
+}
+
+/** A gray PNG of one pixel, so that the examples can be sent as they are. */
+const exampleImage = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCBd81ytgAAAABJRU5ErkJggg=='
+
+/**
+ * The OpenAPI 3.1 document. Its schemas are the ones that validate; each known model adds the
+ * announced schemas of its input, parameters and output, and an example submission.
+ */
+export function createOpenApi(models: readonly ModelVersions[]): Record<string, unknown> {
+  const known = models.map(modelResponse)
+  const schemas = Object.entries(components).map(([name, schema]) => [name, schemaOf(schema)])
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'vision-queue',
+      version: '1',
+      description: 'Vision and vision-language models behind a queue: submit an image, get a job, get its result.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths: openApiPaths(Object.fromEntries(known.map((model) => [model.name, { value: exampleOf(model) }]))),
+    components: { schemas: { ...Object.fromEntries(schemas), ...Object.fromEntries(known.flatMap(modelSchemas)) } },
+  }
+}
+
+function schemaOf(schema: z.ZodType): JsonValue {
+  return plain(z.json().parse(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })))
+}
+
+/**
+ * zod's output as a reader wants it: any JSON value as `{}` rather than by reference to itself, whole
+ * numbers without JavaScript's bounds, and dates by their format alone.
+ */
+function plain(schema: JsonValue): JsonValue {
+  if (Array.isArray(schema)) return schema.map(plain)
+  if (typeof schema !== 'object' || schema === null) return schema
+  if ('$ref' in schema) return {}
+  return Object.fromEntries(
+    Object.entries(schema).flatMap(([key, value]) => {
+      const unneeded =
+        key === '$schema' ||
+        key === '$defs' ||
+        (key === 'pattern' && schema['format'] === 'date-time') ||
+        value === Number.MAX_SAFE_INTEGER ||
+        value === Number.MIN_SAFE_INTEGER
+      return unneeded ? [] : [[key, plain(value)]]
+    }),
+  )
+}
+
+/** Left out where a schema refers to parts of itself: inside this document the addresses would be wrong. */
+function modelSchemas(model: ModelResponse): [string, JsonValue][] {
+  const schemas = { input: model.input, parameters: model.parameters, output: model.output }
+  return Object.entries(schemas)
+    .filter(([, schema]) => !JSON.stringify(schema).includes('"$ref"'))
+    .map(([part, schema]) => [`${model.name}.${part}`, plain(schema)])
+}
+
+function exampleOf({ name, input }: ModelResponse): JsonValue {
+  const { properties, required } = z
+    .object({
+      properties: z.record(z.string(), z.object({ type: z.string().catch('string') })),
+      required: z.array(z.string()),
+    })
+    .parse(input)
+  const values = required.map((field) => {
+    const text = field === 'image' ? exampleImage : `the ${field.replaceAll('_', ' ')}`
+    return [field, properties[field]?.type === 'array' ? ['one', 'another'] : text]
+  })
+  return { model: name, input: Object.fromEntries(values) }
+}

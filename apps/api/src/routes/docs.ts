@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+
+import { VisionQueueError } from '@vision-queue/jobs'
+import type { ModelDirectory, ServedModel } from '@vision-queue/transport'
+
+import type { ApiHandler } from '../api-env.ts'
+import { groupByName } from '../model-choice.ts'
+import { createOpenApi } from '../openapi.ts'
+
+/** `GET /openapi.json`: with the models known now; without them where Redis can't be asked. */
+export function openApiDocument(models: ModelDirectory): ApiHandler {
+  return async (c) => {
+    const known = await models.list().catch((): ServedModel[] => [])
+    return c.json(createOpenApi(groupByName(known)))
+  }
+}
+
+const page = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>vision-queue API</title>
+    <link rel="stylesheet" href="/docs/swagger-ui.css" />
+    <link rel="icon" type="image/png" href="/docs/favicon-32x32.png" />
+  </head>
+  <body>
+    <div id="swagger-ui"></div>
+    <script src="/docs/swagger-ui-bundle.js"></script>
+    <script src="/docs/start.js"></script>
+  </body>
+</html>
+`
+
+// validatorUrl null: the page asks nobody outside.
+const start = `window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', validatorUrl: null })
+`
+
+const contentSecurityPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'"
+
+/** `GET /docs`: Swagger UI over /openapi.json, all of it from this server. */
+export const docsPage: ApiHandler = (c) =>
+  c.html(page, 200, { 'Content-Security-Policy': contentSecurityPolicy, 'Cache-Control': 'no-cache' })
+
+const contentTypes = new Map([
+  ['swagger-ui.css', 'text/css; charset=utf-8'],
+  ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
+  ['favicon-32x32.png', 'image/png'],
+])
+
+/** `GET /docs/{file}`: the files of the page, by name; nothing else of the package is served. */
+export const docsFile: ApiHandler = async (c) => {
+  const file = c.req.param('file') ?? ''
+  if (file === 'start.js') return c.body(start, 200, { 'Content-Type': 'text/javascript; charset=utf-8' })
+  const contentType = contentTypes.get(file)
+  if (contentType === undefined) throw new VisionQueueError('not_found', 'GET /docs is the page.')
+  const path = createRequire(import.meta.url).resolve(`swagger-ui-dist/${file}`)
+  return c.body(await readFile(path), 200, { 'Content-Type': contentType, 'Cache-Control': 'public, max-age=3600' })
+}
+
+/** `GET /`: what is where. */
+export const whatIsWhere: ApiHandler = (c) =>
+  c.json({
+    name: 'vision-queue',
+    submit: 'POST /jobs',
+    job: 'GET /jobs/{id}',
+    events: 'GET /jobs/{id}/events',
+    models: 'GET /models',
+    health: 'GET /health',
+    metrics: 'GET /metrics',
+    schema: 'GET /openapi.json',
+    docs: 'GET /docs',
+  })

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest'
+
+import { startApi } from '../test-support/start-api.ts'
+
+test('a process with Redis and models is live and ready', async () => {
+  const api = await startApi()
+  for (const path of ['/health', '/health/live']) {
+    const response = await fetch(api.url + path)
+    expect([response.status, await response.json()]).toEqual([200, { status: 'ok' }])
+  }
+  const response = await fetch(`${api.url}/health/ready`)
+  expect([response.status, await response.json()]).toEqual([200, { status: 'ready', missing: [] }])
+})
+
+test.each<[string, 'jobs' | 'models' | null, string]>([
+  ['Redis does not answer', 'jobs', 'redis'],
+  ['models can not be read', 'models', 'redis'],
+  ['no model was ever announced', null, 'models'],
+])('ready is 503 naming what is missing: %s; live stays 200', async (_, down, missing) => {
+  const api = await startApi()
+  if (down === null) api.models.models = []
+  else api[down].down = true
+  const response = await fetch(`${api.url}/health/ready`)
+  expect([response.status, await response.json()]).toEqual([503, { status: 'not_ready', missing: [missing] }])
+  expect((await fetch(`${api.url}/health`)).status).toBe(200)
+  expect((await fetch(`${api.url}/health/live`)).status).toBe(200)
+})

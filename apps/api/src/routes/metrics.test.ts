@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+
+import { png } from '../test-support/images.ts'
+import { servedModel } from '../test-support/served-models.ts'
+import { postJson, startApi, type TestApi } from '../test-support/start-api.ts'
+
+async function scrape(api: TestApi): Promise<string> {
+  const response = await fetch(`${api.url}/metrics`)
+  expect([response.status, response.headers.get('content-type')]).toEqual([
+    200,
+    'text/plain; version=0.0.4; charset=utf-8',
+  ])
+  return response.text()
+}
+
+test('a scrape holds what this process did, what is queued and what consumers announced', async () => {
+  const api = await startApi()
+  await postJson(api, { input: { image: png.toString('base64'), question: '?' } })
+  await fetch(`${api.url}/jobs/job_aaaaaaaaaaaaaaaaaaaaa`)
+  await fetch(`${api.url}/nowhere/42`)
+  const text = await scrape(api)
+  const consumer = 'model="shapes-vqa",version="1",consumer="consumer-0"'
+  for (const line of [
+    'vision_queue_jobs_submitted_total{model="shapes-vqa"} 1',
+    'vision_queue_http_requests_total{route="/jobs",method="POST",status="202"} 1',
+    'vision_queue_http_requests_total{route="/jobs/:id",method="GET",status="404"} 1',
+    'vision_queue_http_requests_total{route="unmatched",method="GET",status="404"} 1',
+    'vision_queue_http_request_duration_seconds_count{route="/jobs",method="POST"} 1',
+    'vision_queue_queue_jobs{model="shapes-vqa"} 1',
+    'vision_queue_queue_bytes{model="shapes-vqa"} 100',
+    'vision_queue_consumers{model="shapes-vqa",version="1"} 1',
+    `vision_queue_batches_total{${consumer},batch_size="8"} 1`,
+    `vision_queue_jobs_finished_total{${consumer},status="succeeded"} 9`,
+    `vision_queue_inference_ms_total{${consumer}} 80`,
+    `vision_queue_preprocess_ms_total{${consumer}} 12`,
+    `vision_queue_engine_restarts_total{${consumer}} 2`,
+    'vision_queue_redis_up 1',
+  ]) {
+    expect(text).toContain(`${line}\n`)
+  }
+  expect(text).toContain('vision_queue_process_cpu_seconds_total')
+})
+
+test('scrapes do not add up, and a consumer that is gone leaves', async () => {
+  const api = await startApi()
+  await scrape(api)
+  expect(await scrape(api)).toContain('batch_size="8"} 1\n')
+  api.models.models = [servedModel({}, 0)]
+  const text = await scrape(api)
+  expect(text).not.toContain('consumer-0')
+  expect(text).toContain('vision_queue_consumers{model="shapes-vqa",version="1"} 0\n')
+})
+
+test('concurrent scrapes are each whole', async () => {
+  const api = await startApi()
+  const texts = await Promise.all(Array.from({ length: 8 }, () => scrape(api)))
+  for (const text of texts) expect(text).toContain('batch_size="8"} 1\n')
+})
+
+test('without Redis the page still has what this process counted', async () => {
+  const api = await startApi()
+  await scrape(api)
+  api.models.down = true
+  const text = await scrape(api)
+  expect(text).toContain('vision_queue_redis_up 0\n')
+  expect(text).toContain('vision_queue_http_requests_total{route="/metrics"')
+  expect(text).not.toContain('consumer-0')
+})

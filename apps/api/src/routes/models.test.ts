@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+
+import { modelDetailSchema } from '../model-response.ts'
+import { servedModel } from '../test-support/served-models.ts'
+import { problemOf, startApi } from '../test-support/start-api.ts'
+
+test('models are listed by name with their versions, schemas and consumers', async () => {
+  const api = await startApi()
+  api.models.models = [
+    servedModel({ name: 'tiny-clip', version: '1' }, 0),
+    servedModel({ version: '2', variant: 'fp32' }, 0),
+    servedModel({ version: '1' }, 2),
+  ]
+  const body: unknown = await (await fetch(`${api.url}/models`)).json()
+  expect(body).toMatchObject({
+    models: [
+      {
+        name: 'shapes-vqa',
+        task: 'visual-question-answering',
+        version: '1',
+        versions: ['2', '1'],
+        variants: ['fp32', 'int8'],
+        provider: 'cpu',
+        labels: ['red', 'green'],
+        input: {
+          required: ['image', 'question'],
+          properties: { image: { type: 'string' } },
+          additionalProperties: false,
+        },
+        consumers: 2,
+        max_batch_size: 16,
+        status: 'ready',
+      },
+      { name: 'tiny-clip', consumers: 0, status: 'no_consumers' },
+    ],
+  })
+})
+
+test('one model is shown with the figures of each consumer', async () => {
+  const api = await startApi()
+  api.models.models = [servedModel({}, 2)]
+  const detail = modelDetailSchema.parse(await (await fetch(`${api.url}/models/shapes-vqa`)).json())
+  expect(detail.consumer_stats).toMatchObject([
+    {
+      id: 'consumer-0',
+      version: '1',
+      batches: { '1': 3, '8': 1 },
+      jobs: { succeeded: 9, failed: 1 },
+      mean_inference_ms: 20,
+    },
+    { id: 'consumer-1', batches: {}, mean_inference_ms: null },
+  ])
+})
+
+test('an unknown model is 404 and the answer lists what there is', async () => {
+  const api = await startApi()
+  const problem = await problemOf(await fetch(`${api.url}/models/cats`))
+  expect([problem.status, problem.code]).toEqual([404, 'model_not_found'])
+  expect(problem.detail).toContain('shapes-vqa@1')
+})
+
+test('Redis away is 503', async () => {
+  const api = await startApi()
+  api.models.down = true
+  for (const path of ['/models', '/models/shapes-vqa']) {
+    expect((await problemOf(await fetch(api.url + path))).code).toBe('queue_unavailable')
+  }
+})

@@ -1,0 +1,51 @@
+import type { ServedModel } from '@vision-queue/transport'
+import { Counter, Gauge, type Registry } from 'prom-client'
+
+/** One look at Redis: what consumers announced, and what is queued per model name. */
+export interface ServedSnapshot {
+  models: readonly ServedModel[]
+  depths: ReadonlyMap<string, { jobs: number; bytes: number }>
+}
+
+/**
+ * The metrics that are not this process' own: replaced as a whole at each scrape, so that consumers
+ * that are gone leave the page too. Counters start over with their consumer, as Prometheus expects.
+ */
+export function createServedMetrics(registry: Registry): (snapshot: ServedSnapshot | null) => void {
+  const registers = [registry]
+  const perConsumer = ['model', 'version', 'consumer'] as const
+  const counter = <T extends string>(name: string, help: string, labelNames: readonly T[]): Counter<T> =>
+    new Counter({ name: `vision_queue_${name}`, help, labelNames, registers })
+  const gauge = <T extends string>(name: string, help: string, labelNames: readonly T[]): Gauge<T> =>
+    new Gauge({ name: `vision_queue_${name}`, help, labelNames, registers })
+
+  const queueJobs = gauge('queue_jobs', 'Unfinished jobs by model', ['model'])
+  const queueBytes = gauge('queue_bytes', 'Image bytes of unfinished jobs by model', ['model'])
+  const consumersAlive = gauge('consumers', 'Live consumers by model and version', ['model', 'version'])
+  const batches = counter('batches_total', 'Session runs by batch size', [...perConsumer, 'batch_size'])
+  const finished = counter('jobs_finished_total', 'Finished jobs by final state', [...perConsumer, 'status'])
+  const inference = counter('inference_ms_total', 'Milliseconds spent in session runs', perConsumer)
+  const preprocess = counter('preprocess_ms_total', 'Milliseconds spent decoding, resizing, tokenising', perConsumer)
+  const restarts = counter('engine_restarts_total', 'Engines that died and were started again', perConsumer)
+  const all = [queueJobs, queueBytes, consumersAlive, batches, finished, inference, preprocess, restarts]
+
+  return (snapshot) => {
+    for (const metric of all) metric.reset()
+    for (const [model, { jobs, bytes }] of snapshot?.depths ?? []) {
+      queueJobs.set({ model }, jobs)
+      queueBytes.set({ model }, bytes)
+    }
+    for (const { manifest, consumers } of snapshot?.models ?? []) {
+      const version = { model: manifest.name, version: manifest.version }
+      consumersAlive.set(version, consumers.length)
+      for (const { id, stats } of consumers) {
+        const labels = { ...version, consumer: id }
+        for (const [size, count] of Object.entries(stats.batches)) batches.inc({ ...labels, batch_size: size }, count)
+        for (const [status, count] of Object.entries(stats.jobs)) finished.inc({ ...labels, status }, count)
+        inference.inc(labels, stats.inferenceMs)
+        preprocess.inc(labels, stats.preprocessMs)
+        restarts.inc(labels, stats.engineRestarts)
+      }
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import { submissionSchema } from '@vision-queue/jobs'
+import { z } from 'zod'
+
+import { parseRequest } from '../expectation.ts'
+import { decodeImageText } from './image.ts'
+import type { ParsedSubmission, SubmissionLimits } from './parsed-submission.ts'
+import { assertInputFits, parseJsonBody } from './plain-json.ts'
+
+const jsonObjectSchema = z.record(z.string(), z.json())
+
+/** `application/json`: the image is base64 or a data URI inside. */
+export function parseJsonSubmission(body: Uint8Array, limits: SubmissionLimits): ParsedSubmission {
+  const submission = parseRequest(submissionSchema, parseJsonBody(body))
+  const { image, ...rest } = submission.input
+  const { parameters = {}, metadata = null } = submission
+  assertInputFits({ rest, parameters, metadata }, limits.maxInputBytes)
+  return {
+    model: submission.model ?? null,
+    input: parseRequest(jsonObjectSchema, rest, { under: 'input' }),
+    inputIsText: false,
+    image: decodeImageText(image, limits.maxImageBytes),
+    parameters,
+    metadata,
+    deadlineMs: submission.deadline_ms ?? null,
+  }
+}

@@ -1,0 +1,97 @@
+import {
+  type FinalStatus,
+  isFinal,
+  type Job,
+  type QueuedJob,
+  unfinishedJob,
+  VisionQueueError,
+} from '@vision-queue/jobs'
+import type { JobClient } from '@vision-queue/transport'
+
+/** A queue in this process' memory, whose consumer is the test. */
+export interface MemoryJobs extends JobClient {
+  submitted: { job: QueuedJob; image: Uint8Array }[]
+  run(id: string): void
+  finish(id: string, status?: FinalStatus): void
+  /** While true every call rejects, as when Redis is away. */
+  down: boolean
+  /** Where set, submissions reject with it. */
+  refusal: Error | null
+  openWatches(): number
+}
+
+export function openMemoryJobs(): MemoryJobs {
+  const jobs = new Map<string, Job>()
+  const listeners = new Set<{ id: string; hear: (job: Job) => void }>()
+  const up = (): void => {
+    if (memory.down) throw new VisionQueueError('queue_unavailable', 'The queue is away.', { retryAfterMs: 1000 })
+  }
+  const change = (id: string, changes: Partial<Job>): void => {
+    const job = jobs.get(id)
+    if (job === undefined) throw new Error(`no job ${id}`)
+    const changed = { ...job, ...changes }
+    jobs.set(id, changed)
+    for (const listener of [...listeners]) if (listener.id === id) listener.hear(changed)
+  }
+  const watch: JobClient['watch'] = async (id, hear) => {
+    up()
+    const job = jobs.get(id)
+    if (job === undefined) return null
+    const listener = { id, hear }
+    listeners.add(listener)
+    hear(job)
+    return { close: () => void listeners.delete(listener) }
+  }
+
+  const memory: MemoryJobs = {
+    submitted: [],
+    down: false,
+    refusal: null,
+    async submit(job, image) {
+      up()
+      if (memory.refusal !== null) throw memory.refusal
+      memory.submitted.push({ job, image })
+      jobs.set(job.id, unfinishedJob(job, null, 0))
+      return { queuePosition: jobs.size - 1 }
+    },
+    async read(id) {
+      up()
+      return jobs.get(id) ?? null
+    },
+    watch,
+    async waitFor(id, timeoutMs, signal) {
+      let end = (): void => {}
+      const ended = new Promise<void>((resolve) => {
+        end = resolve
+      })
+      const timer = setTimeout(end, timeoutMs)
+      signal?.addEventListener('abort', end)
+      if (signal?.aborted === true) end()
+      const watching = await watch(id, (job) => {
+        if (isFinal(job.status)) end()
+      })
+      if (watching !== null) await ended
+      clearTimeout(timer)
+      watching?.close()
+      return jobs.get(id) ?? null
+    },
+    async ping() {
+      up()
+    },
+    async depth(model) {
+      up()
+      const unfinished = [...jobs.values()].filter((job) => job.model === model && !isFinal(job.status))
+      return { jobs: unfinished.length, bytes: unfinished.length * 100 }
+    },
+    async close() {},
+    run: (id) => change(id, { status: 'running', started_at: new Date().toISOString(), attempts: 1 }),
+    finish: (id, status = 'succeeded') =>
+      change(id, {
+        status,
+        output: status === 'succeeded' ? { answers: [{ answer: 'red', score: 0.9 }] } : null,
+        completed_at: new Date().toISOString(),
+      }),
+    openWatches: () => listeners.size,
+  }
+  return memory
+}

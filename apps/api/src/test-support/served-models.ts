@@ -1,0 +1,66 @@
+import { type ModelManifest, VisionQueueError } from '@vision-queue/jobs'
+import type { ModelDirectory, ServedModel } from '@vision-queue/transport'
+import { z } from 'zod'
+
+const manifest: ModelManifest = {
+  name: 'shapes-vqa',
+  version: '1',
+  task: 'visual-question-answering',
+  variant: 'int8',
+  provider: 'cpu',
+  maxBatchSize: 16,
+  inputSchema: z.record(z.string(), z.json()).parse(
+    z.toJSONSchema(
+      z.strictObject({
+        question: z.string().min(1).max(100),
+        candidate_labels: z.array(z.string()).min(1).optional(),
+        page: z.int().min(0).optional(),
+      }),
+    ),
+  ),
+  parametersSchema: z
+    .record(z.string(), z.json())
+    .parse(z.toJSONSchema(z.strictObject({ top_k: z.int().min(1).max(5).default(1) }), { io: 'input' })),
+  outputSchema: { type: 'object', properties: { answers: { type: 'array' } } },
+  labels: ['red', 'green'],
+}
+
+/** A model version with so many live consumers; the first one has run 4 batches and finished 10 jobs. */
+export function servedModel(changes: Partial<ModelManifest> = {}, consumers = 1): ServedModel {
+  return {
+    manifest: { ...manifest, ...changes },
+    consumers: Array.from({ length: consumers }, (_, index) => ({
+      id: `consumer-${index}`,
+      stats: {
+        batches: index === 0 ? { '1': 3, '8': 1 } : {},
+        jobs: index === 0 ? { succeeded: 9, failed: 1 } : {},
+        inferenceMs: index === 0 ? 80 : 0,
+        preprocessMs: 12,
+        engineRestarts: 2,
+      },
+      engines: 1,
+      startedAt: 1_750_000_000_000,
+      heartbeatAt: 1_750_000_005_000,
+      process: { cpuSeconds: 1, engineCpuSeconds: 2, residentBytes: 3 },
+    })),
+  }
+}
+
+/** A directory in memory; `down` as when Redis is away. */
+export interface MemoryModels extends ModelDirectory {
+  models: ServedModel[]
+  down: boolean
+}
+
+export function openMemoryModels(models: ServedModel[] = [servedModel()]): MemoryModels {
+  const memory: MemoryModels = {
+    models,
+    down: false,
+    async list() {
+      if (memory.down) throw new VisionQueueError('queue_unavailable', 'The queue is away.', { retryAfterMs: 1000 })
+      return memory.models
+    },
+    async close() {},
+  }
+  return memory
+}

@@ -1,0 +1,74 @@
+import { setMaxListeners } from 'node:events'
+
+import { parseSettings, type Problem, problemSchema } from '@vision-queue/jobs'
+import { type Logger, pino } from 'pino'
+import { onTestFinished } from 'vitest'
+
+import { createApp } from '../app.ts'
+import { apiSettings } from '../config.ts'
+import { openHttpServer } from '../http-server.ts'
+import { createMetrics } from '../metrics.ts'
+import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
+import { type MemoryModels, openMemoryModels } from './served-models.ts'
+
+export interface TestApi {
+  url: string
+  port: number
+  jobs: MemoryJobs
+  models: MemoryModels
+  app: ReturnType<typeof createApp>
+  /** What was logged so far, one parsed line each. */
+  logged: Record<string, unknown>[]
+  /** What SIGTERM does. */
+  stop(): Promise<void>
+  /** Fires `closing` alone. */
+  startClosing(): void
+}
+
+/** The whole API on a free port, over a queue in memory, for one test. */
+export async function startApi(env: Record<string, string> = {}): Promise<TestApi> {
+  const settings = parseSettings(apiSettings, env)
+  const logged: Record<string, unknown>[] = []
+  const log: Logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) })
+  const closing = new AbortController()
+  setMaxListeners(0, closing.signal)
+  const jobs = openMemoryJobs()
+  const models = openMemoryModels()
+  const app = createApp({ jobs, models, settings, log, metrics: createMetrics(), closing: closing.signal })
+  const server = await openHttpServer({
+    app,
+    host: '127.0.0.1',
+    port: 0,
+    bodyTimeoutMs: settings.BODY_TIMEOUT_MS,
+    log,
+  })
+  let stopping: Promise<void> | null = null
+  const stop = async (): Promise<void> => {
+    closing.abort()
+    stopping ??= server.close(2000)
+    await stopping
+  }
+  onTestFinished(stop)
+  const url = `http://127.0.0.1:${server.port}`
+  return { url, port: server.port, jobs, models, app, logged, stop, startClosing: () => closing.abort() }
+}
+
+/** The problem document of an answer, checked for its content type and its echo of the request id. */
+export async function problemOf(response: Response): Promise<Problem> {
+  if (response.headers.get('content-type') !== 'application/problem+json') {
+    throw new Error(`no problem document but ${response.status} ${response.headers.get('content-type')}`)
+  }
+  const problem = problemSchema.parse(await response.json())
+  if (problem.status !== response.status) throw new Error('the status in the document is not that of the answer')
+  if (problem.request_id !== response.headers.get('x-request-id')) throw new Error('the request id is not the header')
+  return problem
+}
+
+/** Submits as JSON. */
+export function postJson(api: TestApi, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${api.url}/jobs`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+}

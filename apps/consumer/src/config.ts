@@ -1,0 +1,68 @@
+import { integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
+import { z } from 'zod'
+
+export const consumerSettings = z.object({
+  REDIS_URL: redisUrlSetting,
+  LOG_LEVEL: logLevelSetting,
+  MODEL_REPOSITORY: z
+    .string()
+    .default('models')
+    .describe('Folder of the models, `<name>/<version>/` in it. A relative path starts at the project root.'),
+  MODELS: z
+    .string()
+    .default('')
+    .describe(
+      'Models to serve, separated by commas, each `name` (its highest version) or `name@version`. Empty: all in the repository.',
+    ),
+  ENGINES: integerSetting(0, 256)
+    .default(0)
+    .describe(
+      'Engine processes per model. 0: one per CPU core. Each holds the model in memory once; more than one per core only slows them all.',
+    ),
+  INTRA_OP_THREADS: integerSetting(1, 256)
+    .default(1)
+    .describe('Threads of one engine inside a session run. Engines times threads should not exceed the cores.'),
+  CONCURRENCY: integerSetting(1, 4096)
+    .default(64)
+    .describe(
+      'Jobs of one model held at once. At least engines x 2 x the batch size, so that a batch can be prepared while one runs; jobs held are lost to other consumers until they finish.',
+    ),
+  RUN_TIMEOUT_MS: integerSetting(100, 3_600_000)
+    .default(60_000)
+    .describe(
+      'How long one session run may take, in milliseconds, before its engine is killed and the jobs of that batch are run one by one. Well above the slowest honest batch.',
+    ),
+  MAX_IMAGE_PIXELS: integerSetting(1, 1_000_000_000)
+    .default(50_000_000)
+    .describe('Images of more pixels (width x height) are refused by the decoder. The same as the API’s.'),
+  RESULT_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
+    .default(3_600_000)
+    .describe('How long a result can be fetched, in milliseconds. Longer costs Redis memory, about 1 KB a job.'),
+  LOCK_MS: integerSetting(1000, 600_000)
+    .default(10_000)
+    .describe(
+      'How long the jobs of a dead consumer stay its own, in milliseconds. Shorter recovers sooner; too short, and a consumer that is only slow loses its jobs to another.',
+    ),
+  STALLED_CHECK_MS: integerSetting(200, 600_000)
+    .default(5000)
+    .describe(
+      'How often jobs of dead consumers are looked for, in milliseconds. They are taken over after LOCK_MS + STALLED_CHECK_MS at most.',
+    ),
+  MAX_STALLS: integerSetting(1, 1000)
+    .default(5)
+    .describe(
+      'A job whose consumer died so often while it held the job fails as engine_crashed. From the second time on it runs alone.',
+    ),
+  HEARTBEAT_MS: integerSetting(100, 60_000)
+    .default(2000)
+    .describe(
+      'How often the consumer announces itself, in milliseconds. It counts as gone after three missed heartbeats.',
+    ),
+  SHUTDOWN_TIMEOUT_MS: integerSetting(0, 3_600_000)
+    .default(10_000)
+    .describe(
+      'After SIGTERM, how long running batches may take to finish, in milliseconds. What is not done by then goes to another consumer. Keep it below the orchestrator’s grace period.',
+    ),
+})
+
+export type ConsumerSettings = z.infer<typeof consumerSettings>

@@ -1,0 +1,49 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { parseSettings, SettingsError } from '@vision-queue/jobs'
+import { pino } from 'pino'
+
+import { consumerSettings } from './config.ts'
+import { startConsumer } from './consumer.ts'
+
+const projectRoot = fileURLToPath(new URL('../../../', import.meta.url))
+
+/**
+ * The life of a consumer process: settings from the environment, serving until SIGTERM, SIGINT or
+ * the end of the launcher that forked it, then a clean stop. Exits 1 when it can't start.
+ */
+export async function runConsumer(overrides: { engineEntry?: string } = {}): Promise<never> {
+  const asked = stopAsked()
+  try {
+    const settings = parseSettings(consumerSettings, process.env)
+    // Wherever it is started from: pnpm runs an app in the app's own folder.
+    settings.MODEL_REPOSITORY = resolve(projectRoot, settings.MODEL_REPOSITORY)
+    const log = pino({ level: settings.LOG_LEVEL, base: { app: 'consumer', pid: process.pid } })
+    const starting = startConsumer({ settings, log, ...overrides })
+    const early = await Promise.race([starting.then(() => null), asked])
+    if (early !== null) {
+      log.info({ reason: early }, 'Stopping before the models were warm')
+      process.exit(0)
+    }
+    const consumer = await starting
+    log.info({ consumer: consumer.id }, 'Taking jobs')
+    log.info({ reason: await asked }, 'Stopping')
+    await consumer.close()
+  } catch (error) {
+    const message =
+      error instanceof SettingsError ? error.message : error instanceof Error ? error.stack : String(error)
+    process.stderr.write(`${message}\n`)
+    process.exit(1)
+  }
+  process.exit(0)
+}
+
+/** Why the process is to end. */
+async function stopAsked(): Promise<string> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve('SIGTERM'))
+    process.once('SIGINT', () => resolve('SIGINT'))
+    process.once('disconnect', () => resolve('the launcher went away'))
+  })
+}

@@ -1,0 +1,51 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { z } from 'zod'
+
+const pauseMs = 100
+const tryTimeoutMs = 5000
+const reminderMs = 10_000
+
+const modelsSchema = z.object({ models: z.array(z.object({ name: z.string(), consumers: z.int() })) })
+
+interface Options {
+  /** The address of the API, without a slash at its end. */
+  url: string
+  /** Called every ten seconds with what is still missing. */
+  onWait: (missing: string) => void
+  signal: AbortSignal
+}
+
+/**
+ * Waits until a job could be served: the API says that it is ready, and lists a model that some consumer
+ * runs. Returns the names of those models. Rejects when the signal aborts; there is no limit of its own,
+ * since loading a model takes as long as it takes.
+ */
+export async function waitUntilServing({ url, onWait, signal }: Options): Promise<string[]> {
+  let remindedAt = performance.now()
+  for (;;) {
+    const found = await servedModels(url, signal)
+    if (Array.isArray(found)) return found
+    if (performance.now() - remindedAt > reminderMs) {
+      onWait(found.missing)
+      remindedAt = performance.now()
+    }
+    await delay(pauseMs, undefined, { signal })
+  }
+}
+
+async function servedModels(url: string, signal: AbortSignal): Promise<string[] | { missing: string }> {
+  try {
+    const either = AbortSignal.any([signal, AbortSignal.timeout(tryTimeoutMs)])
+    const ready = await fetch(`${url}/health/ready`, { signal: either })
+    await ready.arrayBuffer()
+    if (ready.status !== 200) return { missing: `the API is not ready (${ready.status})` }
+
+    const listed = await fetch(`${url}/models`, { signal: either })
+    const { models } = modelsSchema.parse(await listed.json())
+    const served = models.filter(({ consumers }) => consumers > 0)
+    return served.length > 0 ? served.map(({ name }) => name) : { missing: 'no consumer has announced a model' }
+  } catch {
+    return { missing: 'the API does not answer' }
+  }
+}

@@ -1,0 +1,115 @@
+import type { RedisServer } from './find-redis.ts'
+import { freePort } from './free-port.ts'
+import { createLeash } from './leash.ts'
+import { describeExit, startProcessGroup, type Command } from './process-group.ts'
+import { waitUntilRedisAnswers } from './redis-ping.ts'
+
+interface CommandOptions {
+  server: RedisServer
+  port: number
+  /** Its data folder; must exist. */
+  folder: string
+  /** Whether what it holds survives it, in an append-only file of at most a second's delay. */
+  persistent: boolean
+  env: Record<string, string | undefined>
+}
+
+/**
+ * The command of a Redis that only this machine can reach. `noeviction`: a queue must refuse rather than
+ * forget. No RDB snapshots: the append-only file says all, and a fork of a full server costs memory.
+ */
+export function redisCommand({ server, port, folder, persistent, env }: CommandOptions): Command {
+  const settings = [
+    ['--maxmemory-policy', 'noeviction'],
+    ['--appendonly', persistent ? 'yes' : 'no'],
+    ['--appendfsync', 'everysec'],
+    ['--save', ''],
+  ].flat()
+  switch (server.kind) {
+    case 'binary': {
+      const libraries = server.libraryPath === null ? {} : { LD_LIBRARY_PATH: server.libraryPath }
+      return {
+        file: server.path,
+        args: ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, ...settings],
+        cwd: folder,
+        env: { ...env, ...libraries },
+      }
+    }
+    case 'docker': {
+      // Only the published port leads in, so the server itself may listen everywhere in its container.
+      const user = process.getuid === undefined ? [] : ['--user', `${process.getuid()}:${process.getgid?.() ?? 0}`]
+      const container = ['run', '--rm', '--publish', `127.0.0.1:${port}:6379`, '--volume', `${folder}:/data`, ...user]
+      const inside = ['valkey-server', '--protected-mode', 'no', '--dir', '/data', ...settings]
+      return { file: 'docker', args: [...container, server.image, ...inside], cwd: folder, env }
+    }
+    default:
+      return server satisfies never
+  }
+}
+
+interface StartOptions extends Omit<CommandOptions, 'port'> {
+  /** A free one is picked where it is left out. */
+  port?: number
+}
+
+export interface RunningRedis {
+  url: string
+  port: number
+  pid: number
+  /** Sends it a signal, such as SIGSTOP to freeze it. */
+  signal(name: NodeJS.Signals): void
+  /** Waits until it has ended. */
+  stop(): Promise<void>
+}
+
+const stopDeadlineMs = 5000
+const portTries = 5
+
+/**
+ * Starts a Redis and waits until it answers, with its data loaded. It is not restarted when it dies,
+ * and it does not outlive this process. Throws with its last words where it ends before it answers.
+ */
+export async function startRedis({ port, ...options }: StartOptions): Promise<RunningRedis> {
+  for (let attempt = 1; ; attempt += 1) {
+    const started = await startOnPort({ ...options, port: port ?? (await freePort()) })
+    if ('url' in started) return started
+    // Someone may have taken the free port in between; another one helps.
+    if (port !== undefined || attempt === portTries) throw new Error(`Redis ${started.problem}`)
+  }
+}
+
+async function startOnPort(options: CommandOptions): Promise<RunningRedis | { problem: string }> {
+  let lastWords: string[] = []
+  const redis = startProcessGroup(redisCommand(options), {
+    onLine: (line) => {
+      lastWords = [...lastWords.slice(-2), line]
+    },
+  })
+  const leash = createLeash({ deadlineMs: stopDeadlineMs })
+  if (redis.pid !== undefined) leash.hold([redis.pid])
+  const released = redis.exited.then(async () => await leash.close())
+
+  const waiting = new AbortController()
+  const answered = waitUntilRedisAnswers({ ...options, pid: () => redis.pid, signal: waiting.signal }).catch(
+    () => undefined,
+  )
+  const exit = await Promise.race([redis.exited, answered])
+  waiting.abort()
+  if (exit !== undefined || redis.pid === undefined) {
+    await released
+    return { problem: `${exit === undefined ? 'has no pid' : describeExit(exit)}: ${lastWords.join(' ')}` }
+  }
+
+  return {
+    url: `redis://127.0.0.1:${options.port}`,
+    port: options.port,
+    pid: redis.pid,
+    signal: (name) => void redis.process.kill(name),
+    async stop() {
+      // A frozen one would sleep through SIGTERM.
+      redis.process.kill('SIGCONT')
+      await redis.stop(stopDeadlineMs)
+      await released
+    },
+  }
+}

@@ -1,0 +1,56 @@
+import type { Feed, TensorShape } from './session.ts'
+
+/**
+ * One item's part of one input of the graph.
+ * `float32`: always the same shape; it writes itself into its place of the batch, so that nothing is
+ * copied twice. `int64`: as long as it is, filled up with `padValue` to the longest of the batch.
+ */
+export type Row =
+  | { type: 'float32'; dims: readonly number[]; write: (target: Float32Array, offset: number) => void }
+  | { type: 'int64'; values: readonly number[]; padValue: number }
+
+/**
+ * Stacks the rows of a batch into the tensors of one session run, `[N, ...]`, by input name. All
+ * items must have the same names. A length that the graph fixes is padded to.
+ */
+export function collate(
+  items: readonly Record<string, Row>[],
+  inputs: ReadonlyMap<string, TensorShape>,
+): Record<string, Feed> {
+  const names = Object.keys(items[0] ?? {})
+  return Object.fromEntries(
+    names.map((name) => {
+      const rows = items.map((item) => {
+        const row = item[name]
+        if (row === undefined) throw new Error(`an item of the batch has no ${name}`)
+        return row
+      })
+      return [name, stack(name, rows, inputs.get(name)?.dims[1] ?? null)]
+    }),
+  )
+}
+
+function stack(name: string, rows: readonly Row[], fixedLength: number | null): Feed {
+  const first = rows[0]
+  if (first?.type === 'float32') {
+    const size = first.dims.reduce((product, dim) => product * dim, 1)
+    const data = new Float32Array(rows.length * size)
+    for (const [index, row] of rows.entries()) {
+      if (row.type !== 'float32') throw new Error(`the batch mixes types in ${name}`)
+      row.write(data, index * size)
+    }
+    return { type: 'float32', data, dims: [rows.length, ...first.dims] }
+  }
+  const sequences = rows.map((row) => {
+    if (row.type !== 'int64') throw new Error(`the batch mixes types in ${name}`)
+    return row
+  })
+  const length = fixedLength ?? Math.max(...sequences.map((row) => row.values.length))
+  const data = new BigInt64Array(rows.length * length)
+  for (const [index, { values, padValue }] of sequences.entries()) {
+    for (let position = 0; position < length; position += 1) {
+      data[index * length + position] = BigInt(values[position] ?? padValue)
+    }
+  }
+  return { type: 'int64', data, dims: [rows.length, length] }
+}

@@ -1,0 +1,150 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+import { toVisionQueueError, VisionQueueError } from '@vision-queue/jobs'
+
+/**
+ * Gathers items into batches. Greedy: the moment the engine is free it runs what is ready, up to
+ * `maxBatchSize`; items that arrive meanwhile form the next batch. No window ever makes an item wait
+ * for others: at low load that would only add its length, at high load batches fill by themselves.
+ *
+ * idle --add--> (one turn of the event loop) --> launched --run ends--> launched or idle
+ */
+export interface DynamicBatcher<Item> {
+  add: (item: Item) => void
+  /** Items that wait for a launch. */
+  readonly waiting: number
+}
+
+/** What the batcher must know of an item; both are looked at just before launch and never after. */
+export interface BatchItem {
+  /** Milliseconds since 1970 after which it ends as `deadline_exceeded`; null: never. */
+  readonly deadlineAt: number | null
+  /** Set by the owner; a canceled item is dropped. */
+  readonly canceled: boolean
+}
+
+/** How an item ended. `size` and `runMs` are of the run that answered it. */
+export type BatchOutcome<Item, Value> =
+  | { kind: 'value'; item: Item; value: Value; batchSize: number; runMs: number }
+  | { kind: 'error'; item: Item; error: VisionQueueError }
+  | { kind: 'canceled'; item: Item }
+
+/** One call of `run`, with how long it took. */
+export interface BatchRun {
+  size: number
+  runMs: number
+}
+
+export interface DynamicBatcherOptions<Item, Value> {
+  /** At least 1. */
+  maxBatchSize: number
+  /**
+   * Answers a batch: as many slots as items, in their order, each a value or an Error. Where it
+   * rejects, the batch is split in halves and run again until the item at fault fails alone.
+   */
+  run: (items: readonly Item[]) => Promise<readonly (Value | Error)[]>
+  /** Told before a batch runs; the run waits for it. */
+  onLaunch: (items: readonly Item[]) => Promise<void>
+  /** Told what has ended, together with the runs that it took (none for items that were dropped). */
+  onSettled: (outcomes: BatchOutcome<Item, Value>[], runs: BatchRun[]) => void
+  /**
+   * How many more runs one failed batch may cost; what is not settled by then fails with the batch's
+   * error. Default: enough to find two culprits, 4 for each halving.
+   */
+  maxExtraRuns?: number
+}
+
+export function createDynamicBatcher<Item extends BatchItem, Value>(
+  options: DynamicBatcherOptions<Item, Value>,
+): DynamicBatcher<Item> {
+  const { maxBatchSize, onLaunch, onSettled } = options
+  const waiting: Item[] = []
+  let running = false
+
+  async function launchWhileReady(): Promise<void> {
+    running = true
+    while (waiting.length > 0) {
+      // Lets decodes that have finished and messages that have come count into this batch.
+      await nextTurn()
+      const items = takeBatch()
+      if (items.length === 0) continue
+      const runs: BatchRun[] = []
+      let outcomes: BatchOutcome<Item, Value>[]
+      try {
+        await onLaunch(items)
+        outcomes = await runOrSplit(options, items, runs)
+      } catch (error) {
+        outcomes = items.map((item) => failed(item, error))
+      }
+      onSettled(outcomes, runs)
+    }
+    running = false
+  }
+
+  function takeBatch(): Item[] {
+    const batch: Item[] = []
+    const dropped: BatchOutcome<Item, Value>[] = []
+    while (batch.length < maxBatchSize) {
+      const item = waiting.shift()
+      if (item === undefined) break
+      if (item.canceled) dropped.push({ kind: 'canceled', item })
+      else if (item.deadlineAt !== null && item.deadlineAt <= Date.now()) dropped.push(late(item))
+      else batch.push(item)
+    }
+    if (dropped.length > 0) onSettled(dropped, [])
+    return batch
+  }
+
+  return {
+    add(item) {
+      waiting.push(item)
+      if (!running) void launchWhileReady()
+    },
+    get waiting() {
+      return waiting.length
+    },
+  }
+}
+
+/** Runs a batch and, where it fails as a whole, its halves, counting every run. */
+async function runOrSplit<Item, Value>(
+  { run, maxBatchSize, maxExtraRuns = 4 * Math.ceil(Math.log2(maxBatchSize)) }: DynamicBatcherOptions<Item, Value>,
+  batch: readonly Item[],
+  runs: BatchRun[],
+): Promise<BatchOutcome<Item, Value>[]> {
+  let extraRuns = 0
+
+  async function settle(items: readonly Item[]): Promise<BatchOutcome<Item, Value>[]> {
+    const started = performance.now()
+    let slots: readonly (Value | Error)[]
+    try {
+      slots = await run(items)
+    } catch (error) {
+      runs.push({ size: items.length, runMs: performance.now() - started })
+      if (items.length === 1 || extraRuns + 2 > maxExtraRuns) return items.map((item) => failed(item, error))
+      extraRuns += 2
+      const middle = Math.ceil(items.length / 2)
+      return [...(await settle(items.slice(0, middle))), ...(await settle(items.slice(middle)))]
+    }
+    const runMs = performance.now() - started
+    runs.push({ size: items.length, runMs })
+    if (slots.length !== items.length) {
+      throw new Error(`a batch of ${items.length} came back with ${slots.length} slots`)
+    }
+    return items.map((item, index) => {
+      const value = slots[index]
+      if (value === undefined || value instanceof Error) return failed(item, value)
+      return { kind: 'value', item, value, batchSize: items.length, runMs }
+    })
+  }
+  return settle(batch)
+}
+
+function failed<Item>(item: Item, error: unknown): { kind: 'error'; item: Item; error: VisionQueueError } {
+  return { kind: 'error', item, error: toVisionQueueError(error, 'inference_failed') }
+}
+
+function late<Item>(item: Item): { kind: 'error'; item: Item; error: VisionQueueError } {
+  const error = new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.')
+  return { kind: 'error', item, error }
+}

@@ -1,0 +1,83 @@
+import { fork } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { pathToFileURL } from 'node:url'
+
+import type { EngineOptions, ToEngine } from './engine-protocol.ts'
+
+/** A running engine process. */
+export interface EngineProcess {
+  readonly pid: number | undefined
+  send: (message: ToEngine) => void
+  /** SIGKILL: an engine holds nothing that could be lost, and one in a native call hears nothing else. */
+  kill: () => void
+  /** Resolves when the process has ended and all that it said has been heard. */
+  readonly gone: Promise<void>
+}
+
+export interface ForkOptions {
+  /** Path of the program. */
+  entry: string
+  options: EngineOptions
+  /** How many engines share this machine's cores. */
+  engines: number
+  /**
+   * The whole environment of the process, but for what is set here. Image bytes from strangers are
+   * decoded there, so it is given no secrets of its parent's.
+   */
+  env: Record<string, string>
+}
+
+const lastWordsLength = 2000
+
+export function forkEngine(
+  { entry, options, engines, env }: ForkOptions,
+  { onMessage, onGone }: { onMessage: (message: unknown) => void; onGone: (exit: string, lastWords: string) => void },
+): EngineProcess {
+  const child = fork(entry, [JSON.stringify(options)], {
+    serialization: 'advanced',
+    env: { ...env, UV_THREADPOOL_SIZE: String(decodingThreads(engines)) },
+    execArgv: entry.endsWith('.ts') ? ['--import', typeScriptLoader()] : [],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
+  let lastWords = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    lastWords = (lastWords + text).slice(-lastWordsLength)
+  })
+  child.on('message', onMessage)
+  let spawnFailure: string | null = null
+  child.on('error', (error) => {
+    spawnFailure = error.message
+  })
+  const gone = new Promise<void>((resolve) => {
+    // Not 'exit': that one can overtake messages which are still in the pipe.
+    child.on('close', (code, signal) => {
+      onGone(spawnFailure ?? (signal === null ? `exit code ${code}` : `signal ${signal}`), lastWords)
+      resolve()
+    })
+  })
+  return {
+    pid: child.pid,
+    gone,
+    send(message) {
+      // A message that can't be sent was for a process that has just died; 'close' tells of that.
+      child.send(message, () => {})
+    },
+    kill() {
+      child.kill('SIGKILL')
+    },
+  }
+}
+
+/**
+ * Threads that decode images: the engine's share of the cores and one more, so that a core which a
+ * thread leaves waiting is used.
+ */
+function decodingThreads(engines: number): number {
+  return Math.max(2, Math.ceil(availableParallelism() / engines) + 1)
+}
+
+/** Engines are TypeScript files, which Node 20 runs by way of tsx; found from here, not from the working folder. */
+function typeScriptLoader(): string {
+  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+}

@@ -1,0 +1,274 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+import { afterEach, describe, expect, it, vi } from 'vitest'
+
+import { isRunning } from '../test/processes.ts'
+import { createEnginePool, HandedBackError, type EnginePool, type EnginePoolOptions } from './engine-pool.ts'
+
+const quiet = { info() {}, warn() {}, error() {} }
+const engineEntry = fileURLToPath(new URL('../test/unruly-engine.ts', import.meta.url))
+
+const pools: EnginePool[] = []
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map(async (pool) => pool.close({ deadlineMs: 0 })))
+})
+
+function open(options: Partial<EnginePoolOptions> = {}): EnginePool {
+  const pool = createEnginePool({
+    modelFolder: '/nowhere',
+    name: 'unruly',
+    version: '1',
+    engines: 1,
+    intraOpThreads: 1,
+    runTimeoutMs: 60_000,
+    engineEntry,
+    log: quiet,
+    ...options,
+  })
+  pools.push(pool)
+  return pool
+}
+
+let jobs = 0
+async function ask(
+  pool: EnginePool,
+  question: string,
+  extras: { deadlineAt?: number; alone?: boolean; signal?: AbortSignal } = {},
+): Promise<unknown> {
+  jobs += 1
+  const image = Uint8Array.from([1, 2, 3])
+  const result = await pool.run({
+    id: `job-${jobs}`,
+    image,
+    input: { question },
+    parameters: {},
+    deadlineAt: null,
+    ...extras,
+  })
+  return result.output['answer']
+}
+
+async function askAll(pool: EnginePool, questions: string[]): Promise<unknown[]> {
+  const results = await Promise.allSettled(questions.map(async (question) => ask(pool, question)))
+  return results.map((result) =>
+    result.status === 'fulfilled' ? result.value : result.reason instanceof Error ? errorName(result.reason) : null,
+  )
+}
+
+function errorName(error: Error): string {
+  return 'code' in error ? String(error.code) : error.name
+}
+
+const goodOnes = (count: number): string[] => Array.from({ length: count }, (_, index) => `good ${index}`)
+
+describe('running', () => {
+  it('answers jobs that came before the engines were ready, in batches, and counts them', async () => {
+    const pool = open({ engines: 2 })
+    const launched: string[] = []
+    const watched = open({ onLaunch: (ids) => launched.push(...ids) })
+    expect(await askAll(pool, goodOnes(30))).toEqual(goodOnes(30))
+    await ask(watched, 'good')
+    expect(launched).toHaveLength(1)
+    const { batches, jobs: counted } = pool.stats()
+    expect(counted).toEqual({ succeeded: 30 })
+    expect(Object.entries(batches).reduce((sum, [size, count]) => sum + Number(size) * count, 0)).toBe(30)
+    expect(Object.keys(batches).every((size) => Number(size) <= 4)).toBe(true)
+    expect(Object.keys(batches).some((size) => Number(size) > 1)).toBe(true)
+    expect(pool.cpuSeconds()).toBeGreaterThan(0)
+    expect(pool.inFlight).toBe(0)
+  })
+
+  it('gives its engines nothing of its own environment', async () => {
+    vi.stubEnv('REDIS_URL', 'redis://:secret@example.com')
+    const names = await ask(open({ env: { PASSED: '1' } }), 'environment')
+    vi.unstubAllEnvs()
+    expect(names).toContain('PASSED')
+    expect(names).not.toContain('REDIS_URL')
+    expect(names).not.toContain('HOME')
+  })
+
+  it('ends a job whose deadline has passed, before it runs', async () => {
+    const pool = open()
+    await expect(ask(pool, 'good', { deadlineAt: Date.now() - 1 })).rejects.toMatchObject({ code: 'deadline_exceeded' })
+    expect(pool.stats()).toMatchObject({ batches: {}, jobs: { expired: 1 } })
+  })
+
+  it('drops a job that is aborted while another batch runs', async () => {
+    const pool = open()
+    await pool.ready
+    const busy = ask(pool, 'sleep 300')
+    await vi.waitFor(() => expect(pool.inFlight).toBe(1))
+    const controller = new AbortController()
+    const dropped = ask(pool, 'good', { signal: controller.signal })
+    controller.abort(new Error('not wanted any more'))
+    await expect(dropped).rejects.toThrow('not wanted any more')
+    await busy
+    await ask(pool, 'last')
+    expect(pool.stats().jobs).toEqual({ canceled: 1, succeeded: 2 })
+    expect(Object.values(pool.stats().batches).reduce((a, b) => a + b, 0)).toBe(2)
+  })
+
+  it('a run that throws fails the job at fault, with nothing of the inner message', async () => {
+    const pool = open()
+    expect(await askAll(pool, ['good 1', 'throw', 'good 2'])).toEqual(['good 1', 'inference_failed', 'good 2'])
+    const error: unknown = await ask(pool, 'throw').catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'inference_failed', detail: expect.not.stringContaining('tensor') })
+    expect(pool.stats().engineRestarts).toBe(0)
+  })
+
+  it('leaves the signals of a process group to the parent', async () => {
+    const pool = open()
+    await pool.ready
+    const [pid = 0] = pool.pids
+    process.kill(pid, 'SIGTERM')
+    process.kill(pid, 'SIGINT')
+    expect(await ask(pool, 'good')).toBe('good')
+    expect(pool.pids).toEqual([pid])
+  })
+})
+
+describe('an engine that dies', () => {
+  it('loses nothing when it is killed in the middle of a batch', async () => {
+    const pool = open({ engines: 2 })
+    await pool.ready
+    const questions = Array.from({ length: 24 }, (_, index) => `sleep 50 ${index}`)
+    const answers = askAll(pool, questions)
+    await vi.waitFor(() => expect(Object.keys(pool.stats().batches).length).toBeGreaterThan(0))
+    for (const pid of pool.pids) process.kill(pid, 'SIGKILL')
+    expect(await answers).toEqual(questions)
+    expect(pool.stats().engineRestarts).toBeGreaterThan(0)
+  })
+
+  it.each(['die', 'die preparing'])('fails only the job that kills it (%s)', async (poison) => {
+    const pool = open({ engines: 2 })
+    const questions = [...goodOnes(7), poison, ...goodOnes(7)]
+    const expected = questions.map((question) => (question === poison ? 'engine_crashed' : question))
+    expect(await askAll(pool, questions)).toEqual(expected)
+    expect(await ask(pool, 'afterwards')).toBe('afterwards')
+  })
+
+  it('finds every one of several culprits', async () => {
+    const pool = open()
+    const questions = ['die', 'good 1', 'die', 'good 2']
+    expect(await askAll(pool, questions)).toEqual(['engine_crashed', 'good 1', 'engine_crashed', 'good 2'])
+  })
+
+  it('a suspect runs alone from the start, and takes nobody with it', async () => {
+    const pool = open()
+    await pool.ready
+    const culprit = ask(pool, 'die', { alone: true })
+    const others = askAll(pool, goodOnes(6))
+    await expect(culprit).rejects.toMatchObject({ code: 'engine_crashed' })
+    expect(await others).toEqual(goodOnes(6))
+    expect(pool.stats().engineRestarts).toBe(1)
+  })
+
+  it('is killed when a run takes too long: the job at fault fails, the others are answered', async () => {
+    const pool = open({ runTimeoutMs: 500 })
+    const [hung, ...others] = await askAll(pool, ['hang', ...goodOnes(3)])
+    expect(hung).toBe('engine_crashed')
+    expect(others).toEqual(goodOnes(3))
+  })
+
+  it('is not killed while it has nothing to do', async () => {
+    const pool = open({ runTimeoutMs: 100 })
+    await ask(pool, 'good')
+    const { pids } = pool
+    await new Promise((resolve) => {
+      setTimeout(resolve, 400)
+    })
+    await ask(pool, 'good')
+    expect(pool.pids).toEqual(pids)
+  })
+})
+
+describe('a model that can not be loaded', () => {
+  it.each(['unloadable', 'stillborn'])('fails ready and all jobs instead of trying for ever (%s)', async (name) => {
+    const pool = open({ name })
+    const asked = ask(pool, 'good')
+    await expect(pool.ready).rejects.toMatchObject({ code: 'model_unavailable' })
+    await expect(asked).rejects.toMatchObject({ code: 'model_unavailable' })
+    await expect(ask(pool, 'good')).rejects.toMatchObject({ code: 'model_unavailable' })
+    await pool.close({ deadlineMs: 0 })
+    expect(pool.pids.filter(isRunning)).toEqual([])
+  })
+
+  it('says which file of a real folder is at fault', async () => {
+    const pool = createEnginePool({
+      modelFolder: '/nowhere',
+      name: 'missing',
+      version: '1',
+      engines: 1,
+      intraOpThreads: 1,
+      runTimeoutMs: 1000,
+      log: quiet,
+    })
+    pools.push(pool)
+    await expect(pool.ready).rejects.toMatchObject({ detail: 'missing/1/model.json is missing.' })
+  })
+})
+
+describe('closing', () => {
+  it('hands back what no engine has, and lets the rest finish', async () => {
+    const pool = open()
+    await pool.ready
+    const { pids } = pool
+    const asked = askAll(
+      pool,
+      Array.from({ length: 12 }, () => 'sleep 50'),
+    )
+    await vi.waitFor(() => expect(pool.inFlight).toBe(12))
+    await pool.close({ deadlineMs: 30_000 })
+    // Two batches' worth: one runs, one is prepared.
+    expect(await asked).toEqual([
+      ...Array.from({ length: 8 }, () => 'sleep 50'),
+      ...Array.from({ length: 4 }, () => 'HandedBackError'),
+    ])
+    expect(pids.filter(isRunning)).toEqual([])
+    await expect(ask(pool, 'good')).rejects.toBeInstanceOf(HandedBackError)
+  })
+
+  it('hands back what is not done by the deadline, and leaves no process', async () => {
+    const launched: string[] = []
+    const pool = open({ onLaunch: (ids) => launched.push(...ids) })
+    await pool.ready
+    const asked = askAll(pool, ['hang', 'good'])
+    await vi.waitFor(() => expect(launched).not.toEqual([]))
+    const { pids } = pool
+    await pool.close({ deadlineMs: 50 })
+    expect(await asked).toEqual(['HandedBackError', 'HandedBackError'])
+    expect(pids.filter(isRunning)).toEqual([])
+  })
+
+  it('engines end by themselves when their parent is killed', async () => {
+    const owner = spawn(
+      process.execPath,
+      ['--import', 'tsx', fileURLToPath(new URL('../test/pool-owner.ts', import.meta.url))],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const [line] = (await once(owner.stdout, 'data')) as [Buffer]
+    const pids: unknown = JSON.parse(line.toString())
+    if (!Array.isArray(pids)) throw new Error('the owner said no process ids')
+    expect(pids.filter(isRunning)).toHaveLength(2)
+    owner.kill('SIGKILL')
+    await vi.waitFor(() => expect(pids.filter(isRunning)).toEqual([]), { timeout: 10_000 })
+  })
+})
+
+it('a process that only takes jobs loads neither ONNX Runtime nor the image library', async () => {
+  const program = `
+    await import(${JSON.stringify(new URL('index.ts', import.meta.url).href)})
+    process.stdout.write(JSON.stringify(process.report.getReport().sharedObjects))`
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let objects = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    objects += chunk.toString()
+  })
+  await once(child, 'close')
+  expect(objects).toContain('libc')
+  expect(objects).not.toMatch(/onnxruntime|vips|sharp/)
+})

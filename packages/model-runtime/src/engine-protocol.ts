@@ -1,0 +1,76 @@
+import { errorCodeSchema, modelManifestSchema, modelNameSchema, modelVersionSchema } from '@vision-queue/jobs'
+import { z } from 'zod'
+
+import { taskOutputSchema } from './task-output.ts'
+
+/**
+ * What a pool and its engine processes say to each other, over the channel of `child_process.fork`
+ * with `serialization: 'advanced'`: image bytes travel as bytes. Both sides parse what they get;
+ * of an image only that it is bytes.
+ */
+const jsonRecordSchema = z.record(z.string(), z.json())
+
+/** A job on its way into an engine. */
+export const engineJobSchema = z.object({
+  id: z.string(),
+  /** The compressed file. */
+  image: z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes'),
+  input: jsonRecordSchema,
+  parameters: jsonRecordSchema,
+  /** Milliseconds since 1970, by this machine's clock. */
+  deadlineAt: z.int().nullable(),
+})
+export type EngineJob = z.infer<typeof engineJobSchema>
+
+export const toEngineSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('jobs'), jobs: z.array(engineJobSchema) }),
+  /** Drop this job if its batch is not launched yet. It is answered in any case. */
+  z.object({ kind: z.literal('cancel'), id: z.string() }),
+])
+export type ToEngine = z.infer<typeof toEngineSchema>
+
+const failureSchema = z.object({ code: errorCodeSchema, detail: z.string() })
+
+/** How a job ended; each job that was handed over gets exactly one, unless the engine dies. */
+export const engineAnswerSchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('value'),
+    id: z.string(),
+    output: taskOutputSchema,
+    preprocessMs: z.number(),
+    inferenceMs: z.number(),
+    batchSize: z.int(),
+  }),
+  /** `cause` is for logs only. */
+  z.object({ kind: z.literal('error'), id: z.string(), error: failureSchema, cause: z.string().nullable() }),
+  z.object({ kind: z.literal('canceled'), id: z.string() }),
+])
+export type EngineAnswer = z.infer<typeof engineAnswerSchema>
+
+export const fromEngineSchema = z.discriminatedUnion('kind', [
+  /** The model is loaded and warm. */
+  z.object({ kind: z.literal('ready'), manifest: modelManifestSchema }),
+  /** The model can't be loaded, and trying again would not help; the engine ends. */
+  z.object({ kind: z.literal('unavailable'), detail: z.string(), cause: z.string().nullable() }),
+  /** These jobs run now: if the engine dies before it answers, one of them is to blame. */
+  z.object({ kind: z.literal('launch'), ids: z.array(z.string()) }),
+  z.object({
+    kind: z.literal('answers'),
+    answers: z.array(engineAnswerSchema),
+    /** The session runs that it took, retries of a failed batch's parts among them. */
+    runs: z.array(z.object({ size: z.int(), runMs: z.number() })),
+    /** CPU time of the process since its start. */
+    cpuSeconds: z.number(),
+  }),
+])
+export type FromEngine = z.infer<typeof fromEngineSchema>
+
+/** What an engine process is started with, as JSON in its first argument. */
+export const engineOptionsSchema = z.strictObject({
+  name: modelNameSchema,
+  version: modelVersionSchema,
+  folder: z.string(),
+  intraOpThreads: z.int().min(1),
+  maxImagePixels: z.int().min(1),
+})
+export type EngineOptions = z.infer<typeof engineOptionsSchema>

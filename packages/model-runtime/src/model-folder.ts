@@ -1,0 +1,168 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { describeFields, fieldErrors, modelNameSchema, modelVersionSchema, VisionQueueError } from '@vision-queue/jobs'
+import { z } from 'zod'
+
+import { preprocessorConfigSchema, toPreprocessing, type Preprocessing } from './preprocessor-config.ts'
+
+/** `model.json`, the one file that is ours. Unknown fields are refused: a misspelt one would do nothing. */
+export const modelJsonSchema = z.strictObject({
+  task: z.string().min(1).describe("Hugging Face's name of the task, such as visual-question-answering"),
+  max_batch_size: z.int().min(1).max(1024).default(32).describe('the most jobs that share one session run'),
+})
+
+const id2labelSchema = z
+  .record(z.string().regex(/^\d+$/), z.string())
+  .transform((labels) => Object.keys(labels).map((_, index) => labels[index]))
+  .refine((labels): labels is string[] => !labels.includes(undefined), 'labels numbered from 0 without gaps')
+const configJsonSchema = z.looseObject({ id2label: id2labelSchema.optional() })
+
+const jsonObjectSchema = z.record(z.string(), z.json())
+const specialTokenSchema = z.union([z.string(), z.looseObject({ content: z.string() }).transform((t) => t.content)])
+const tokenizerConfigSchema = z.looseObject({
+  // Hugging Face writes 1e30 where there is no limit.
+  model_max_length: z.number().min(2).optional(),
+  pad_token: specialTokenSchema.nullish(),
+})
+
+/** A version of a model and where it lies. */
+export interface ModelLocation {
+  name: string
+  version: string
+  /** `<repository>/<name>/<version>`. */
+  folder: string
+}
+
+/** A model's files, read and checked. What a task needs and the folder lacks is null. */
+export interface ModelFolder {
+  name: string
+  version: string
+  task: string
+  maxBatchSize: number
+  /** The answers by the index of their logit. */
+  labels: string[] | null
+  preprocessing: Preprocessing | null
+  tokenizer: TokenizerFiles | null
+  graphPath: string
+}
+
+/** `tokenizer.json` and `tokenizer_config.json` as they are, and what we read of the latter. */
+export interface TokenizerFiles {
+  tokenizer: Record<string, unknown>
+  config: Record<string, unknown>
+  /** In tokens, special ones included; Infinity where the model names no limit. */
+  maxLength: number
+  padToken: string | null
+}
+
+/**
+ * Finds `<repository>/<name>/<version>/`; without a version the highest, numbers compared as numbers.
+ * Rejects with `model_unavailable`, listing what there is.
+ */
+export async function findModel(repository: string, name: string, version: string | null): Promise<ModelLocation> {
+  const versions = modelNameSchema.safeParse(name).success ? await listVersions(join(repository, name)) : []
+  if (versions.length === 0) {
+    const known = (await listModels(repository)).join(', ')
+    throw new VisionQueueError('model_unavailable', `There is no model ${name}; there are: ${known || 'none'}.`)
+  }
+  const chosen = version ?? versions.at(-1)
+  if (chosen === undefined || !versions.includes(chosen)) {
+    throw new VisionQueueError(
+      'model_unavailable',
+      `${name} has no version ${String(chosen)}; it has: ${versions.join(', ')}.`,
+    )
+  }
+  return { name, version: chosen, folder: join(repository, name, chosen) }
+}
+
+/** The names of all models that have a version. */
+export async function listModels(repository: string): Promise<string[]> {
+  const names = (await listFolders(repository)).filter((entry) => modelNameSchema.safeParse(entry).success)
+  const versions = await Promise.all(names.map(async (name) => listVersions(join(repository, name))))
+  return names.filter((_, index) => versions[index]?.length !== 0).toSorted()
+}
+
+async function listVersions(folder: string): Promise<string[]> {
+  const versions = (await listFolders(folder)).filter((entry) => modelVersionSchema.safeParse(entry).success)
+  return versions.toSorted(new Intl.Collator('en', { numeric: true }).compare)
+}
+
+async function listFolders(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  return entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink()).map((entry) => entry.name)
+}
+
+/**
+ * Reads and checks the small files of a version folder; the graph itself is left to the session.
+ * Rejects with `model_unavailable` and a sentence that names the file and the field.
+ */
+export async function readModelFolder({ name, version, folder }: ModelLocation): Promise<ModelFolder> {
+  const read = async <S extends z.ZodType>(file: string, schema: S): Promise<z.infer<S> | null> =>
+    readJson({ folder, shownAs: `${name}/${version}/${file}`, file, schema })
+
+  const model = await read('model.json', modelJsonSchema)
+  if (model === null) throw unavailable(`${name}/${version}/model.json is missing.`)
+  const config = await read('config.json', configJsonSchema)
+  const preprocessor = await read('preprocessor_config.json', preprocessorConfigSchema)
+  const tokenizer = await read('tokenizer.json', jsonObjectSchema)
+  const tokenizerConfig = await read('tokenizer_config.json', tokenizerConfigSchema)
+  if (tokenizer !== null && tokenizerConfig === null) {
+    throw unavailable(`${name}/${version}/tokenizer_config.json is missing beside tokenizer.json.`)
+  }
+  const graphPath = join(folder, 'onnx', 'model.onnx')
+  const graph = await stat(graphPath).catch(() => null)
+  if (graph === null || !graph.isFile()) throw unavailable(`${name}/${version}/onnx/model.onnx is missing.`)
+  return {
+    name,
+    version,
+    task: model.task,
+    maxBatchSize: model.max_batch_size,
+    labels: config?.id2label ?? null,
+    preprocessing: preprocessor === null ? null : toPreprocessing(preprocessor),
+    tokenizer:
+      tokenizer === null || tokenizerConfig === null
+        ? null
+        : {
+            tokenizer,
+            config: tokenizerConfig,
+            maxLength: tokenizerConfig.model_max_length ?? Infinity,
+            padToken: tokenizerConfig.pad_token ?? null,
+          },
+    graphPath,
+  }
+}
+
+/** The parsed file, or null where there is none. */
+async function readJson<S extends z.ZodType>({
+  folder,
+  shownAs,
+  file,
+  schema,
+}: {
+  folder: string
+  shownAs: string
+  file: string
+  schema: S
+}): Promise<z.infer<S> | null> {
+  let text: string
+  try {
+    text = await readFile(join(folder, file), 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    throw unavailable(`${shownAs} can not be read.`, error)
+  }
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    throw unavailable(`${shownAs} is no JSON.`, error)
+  }
+  const parsed = schema.safeParse(json)
+  if (!parsed.success) throw unavailable(`${shownAs}: ${describeFields(fieldErrors(parsed.error))}`, parsed.error)
+  return parsed.data
+}
+
+function unavailable(sentence: string, cause?: unknown): VisionQueueError {
+  return new VisionQueueError('model_unavailable', sentence, cause === undefined ? {} : { cause })
+}

@@ -1,0 +1,173 @@
+import { VisionQueueError } from '@vision-queue/jobs'
+
+import { forkEngine, type EngineProcess, type ForkOptions } from './engine-fork.ts'
+import { fromEngineSchema, type FromEngine, type ToEngine } from './engine-protocol.ts'
+import type { RuntimeLog } from './runtime-log.ts'
+
+/**
+ * One engine that is kept alive: a process that is started again when it dies, after a pause that
+ * doubles with each death in a row. An engine that answered a job, or stayed up for a while, starts
+ * over with the shortest pause, so that a run of poisonous jobs does not slow the good ones down.
+ *
+ * loading --ready--> up --death--> paused --> loading ... until stop()
+ */
+export interface SupervisedEngine {
+  readonly up: boolean
+  /** Undefined while there is no process. */
+  readonly pid: number | undefined
+  /** How often it has been started again. */
+  readonly restarts: number
+  /** CPU time of all its processes so far, as last reported. */
+  readonly cpuSeconds: number
+  send: (message: ToEngine) => void
+  /** Whether it owes an answer: if it then says nothing for `silenceTimeoutMs` it is killed. */
+  expectWork: (owes: boolean) => void
+  /** Kills it for good; resolves when the process is gone. */
+  stop: () => Promise<void>
+}
+
+export interface EngineEvents {
+  onReady(message: Extract<FromEngine, { kind: 'ready' }>): void
+  onLaunch: (ids: string[]) => void
+  onAnswers(message: Extract<FromEngine, { kind: 'answers' }>): void
+  /** It died after it had been ready. `silent`: it was killed for saying nothing. */
+  onDeath(death: { silent: boolean }): void
+  /** It could not be started. `final`: trying again has no point, or has been tried enough. */
+  onStartFailure(failure: { error: VisionQueueError; tries: number; final: boolean }): void
+}
+
+const shortestPauseMs = 100
+const longestPauseMs = 10_000
+const steadyAfterMs = 30_000
+const startTimeoutMs = 120_000
+
+export function superviseEngine({
+  fork,
+  silenceTimeoutMs,
+  log,
+  events,
+}: {
+  fork: ForkOptions
+  silenceTimeoutMs: number
+  log: RuntimeLog
+  events: EngineEvents
+}): SupervisedEngine {
+  let engine: EngineProcess | null = null
+  let state: 'loading' | 'up' | 'paused' | 'stopped' = 'loading'
+  let upSince = 0
+  let deathsInARow = 0
+  let restarts = 0
+  let cpuSecondsBefore = 0
+  let cpuSecondsNow = 0
+  let killedForSilence = false
+  let refusal: VisionQueueError | null = null
+  let timer: NodeJS.Timeout | undefined
+
+  function start(): void {
+    state = 'loading'
+    killedForSilence = false
+    refusal = null
+    engine = forkEngine(fork, { onMessage, onGone })
+    killAfter(startTimeoutMs)
+  }
+
+  function killAfter(silenceMs: number): void {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      killedForSilence = true
+      engine?.kill()
+    }, silenceMs)
+  }
+
+  function onMessage(raw: unknown): void {
+    if (state === 'stopped') return
+    const parsed = fromEngineSchema.safeParse(raw)
+    if (!parsed.success) {
+      log.error({ pid: engine?.pid, issues: parsed.error.issues.length }, 'an engine speaks another language; killed')
+      engine?.kill()
+      return
+    }
+    const message = parsed.data
+    if (timer !== undefined && state === 'up') timer.refresh()
+    switch (message.kind) {
+      case 'ready':
+        state = 'up'
+        upSince = performance.now()
+        clearTimeout(timer)
+        timer = undefined
+        events.onReady(message)
+        break
+      case 'unavailable':
+        refusal = new VisionQueueError('model_unavailable', message.detail, { cause: message.cause ?? undefined })
+        break
+      case 'launch':
+        events.onLaunch(message.ids)
+        break
+      case 'answers':
+        cpuSecondsNow = message.cpuSeconds
+        if (message.answers.some((answer) => answer.kind === 'value')) deathsInARow = 0
+        events.onAnswers(message)
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  function onGone(exit: string, lastWords: string): void {
+    clearTimeout(timer)
+    timer = undefined
+    engine = null
+    cpuSecondsBefore += cpuSecondsNow
+    cpuSecondsNow = 0
+    if (state === 'stopped') return
+    const wasUp = state === 'up'
+    deathsInARow = wasUp && performance.now() - upSince > steadyAfterMs ? 1 : deathsInARow + 1
+    const pauseMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** (deathsInARow - 1))
+    log.warn({ exit, lastWords, wasUp, silent: killedForSilence, pauseMs }, 'an engine died')
+    state = 'paused'
+    timer = setTimeout(() => {
+      restarts += 1
+      start()
+    }, pauseMs)
+    if (wasUp) {
+      events.onDeath({ silent: killedForSilence })
+    } else {
+      const error = refusal ?? new VisionQueueError('model_unavailable', `The engine ended while loading (${exit}).`)
+      events.onStartFailure({ error, tries: deathsInARow, final: refusal !== null })
+    }
+  }
+
+  start()
+  return {
+    get up() {
+      return state === 'up'
+    },
+    get pid() {
+      return engine?.pid
+    },
+    get restarts() {
+      return restarts
+    },
+    get cpuSeconds() {
+      return cpuSecondsBefore + cpuSecondsNow
+    },
+    send(message) {
+      engine?.send(message)
+    },
+    expectWork(owes) {
+      if (state !== 'up' || owes === (timer !== undefined)) return
+      if (owes) {
+        killAfter(silenceTimeoutMs)
+      } else {
+        clearTimeout(timer)
+        timer = undefined
+      }
+    },
+    async stop() {
+      state = 'stopped'
+      clearTimeout(timer)
+      engine?.kill()
+      await engine?.gone
+    },
+  }
+}

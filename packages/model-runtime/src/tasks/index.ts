@@ -1,0 +1,17 @@
+import { VisionQueueError } from '@vision-queue/jobs'
+
+import type { Task } from './task.ts'
+import { visualQuestionAnswering } from './visual-question-answering.ts'
+
+/** Every task that models can be served for. */
+export const tasks: readonly Task[] = [visualQuestionAnswering]
+
+/** The task that a model.json names; throws `model_unavailable`, listing those there are. */
+export function findTask(name: string): Task {
+  const task = tasks.find((candidate) => candidate.name === name)
+  if (task !== undefined) return task
+  throw new VisionQueueError(
+    'model_unavailable',
+    `model.json: task: ${name} is not known; there are: ${tasks.map((known) => known.name).join(', ')}.`,
+  )
+}

@@ -1,0 +1,60 @@
+import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/jobs'
+import type { z } from 'zod'
+
+import type { Row } from '../collate.ts'
+import type { ModelFolder } from '../model-folder.ts'
+import type { OutputTensor, Session } from '../session.ts'
+import type { TaskOutput } from '../task-output.ts'
+
+/** One job's input as a task sees it: compressed image bytes, and JSON that is not checked yet. */
+export interface TaskRequest {
+  image: Uint8Array
+  input: Record<string, unknown>
+  parameters: Record<string, unknown>
+}
+
+/** An item that is ready for a batch: its part of each input, and how to read its part of the outputs. */
+export interface PreparedItem {
+  rows: Record<string, Row>
+  /** Gets its own slice of each output, without the batch dimension. May throw: the item fails alone. */
+  decode: (outputs: Record<string, OutputTensor>) => TaskOutput
+}
+
+/**
+ * A kind of work that models do, by Hugging Face's name. A new task is one file that exports a Task,
+ * listed in `index.ts`; queue, batching and engines know nothing of it.
+ */
+export interface Task {
+  name: string
+  /** The inputs besides the image, strict. They are announced as JSON Schema and parsed in `prepare`. */
+  input: z.ZodType
+  parameters: z.ZodType
+  output: z.ZodType
+  /** An input that any model of the task takes, for warming it up. */
+  sampleInput: Record<string, unknown>
+  /** Checks that folder and graph have what the task needs; throws `model_unavailable` saying what is missing. */
+  open: (model: TaskModel) => OpenTask
+}
+
+/** What a task is given of a model. */
+export interface TaskModel {
+  folder: ModelFolder
+  session: Session
+  maxImagePixels: number
+}
+
+/** A task with its model. `prepare` runs for many items at a time, `run` for one batch at a time. */
+export interface OpenTask {
+  /** Rejects with `invalid_input`, `image_undecodable` or `image_too_large`. */
+  prepare: (request: TaskRequest) => Promise<PreparedItem>
+  /** An output or an error for each item, in order. Rejects where the batch failed as a whole. */
+  run: (items: readonly PreparedItem[]) => Promise<(TaskOutput | Error)[]>
+}
+
+/** Parses one side of a request, or throws `invalid_input` naming the fields under `under`. */
+export function parseInput<S extends z.ZodType>(schema: S, value: unknown, under: string): z.infer<S> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const fields = fieldErrors(parsed.error, under)
+  throw new VisionQueueError('invalid_input', describeFields(fields), { fields })
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+
+import { openImageInput, openLabels, openTextInput } from './model-inputs.ts'
+import { runOnce } from './single-run.ts'
+import { parseInput, type Task } from './task.ts'
+import { topScores } from './top-scores.ts'
+
+const question = 'a question of 1 to 512 characters'
+const inputSchema = z.strictObject({
+  question: z.string(question).trim().min(1, question).max(512, question).regex(/\S/, question),
+})
+const parametersSchema = z.strictObject({
+  top_k: z.int().min(1).max(50).default(1).describe('how many answers, the likeliest first'),
+})
+const outputSchema = z.object({
+  answers: z.array(z.object({ answer: z.string(), score: z.number().min(0).max(1) })),
+})
+
+/**
+ * A question about an image, answered from a fixed list. The graph takes `pixel_values`, `input_ids`
+ * and `attention_mask` and gives `logits`, ``float32 [N, answers]``; the answers are config.json's labels.
+ */
+export const visualQuestionAnswering: Task = {
+  name: 'visual-question-answering',
+  input: inputSchema,
+  parameters: parametersSchema,
+  output: outputSchema,
+  sampleInput: { question: 'What is in the image?' },
+  open(model) {
+    const toPixels = openImageInput(model)
+    const toTokens = openTextInput(model)
+    const labels = openLabels(model, 'logits')
+    return {
+      async prepare(request) {
+        const input = parseInput(inputSchema, request.input, 'input')
+        const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
+        const pixels = toPixels(request.image)
+        return {
+          rows: { ...toTokens(input.question), pixel_values: await pixels },
+          decode({ logits }) {
+            if (logits === undefined) throw new Error('no logits came out')
+            const answers = topScores(logits.data, labels, parameters.top_k)
+            return { answers: answers.map(({ label, score }) => ({ answer: label, score })) }
+          },
+        }
+      },
+      run: async (items) => runOnce(model.session, items),
+    }
+  },
+}

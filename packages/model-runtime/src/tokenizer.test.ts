@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+import { tinyWords, writeTinyModel } from '../test/tiny-model.ts'
+import { readModelFolder, type TokenizerFiles } from './model-folder.ts'
+import { createTokenizer } from './tokenizer.ts'
+
+let folder = ''
+let files: TokenizerFiles
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tokenizer-'))
+  await writeTinyModel(folder)
+  const { tokenizer } = await readModelFolder({ name: 'tiny', version: '1', folder })
+  if (tokenizer === null) throw new Error('the tiny model has a tokenizer')
+  files = tokenizer
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true })
+})
+
+const words = (ids: number[]): string[] => ids.map((id) => tinyWords[id] ?? '')
+
+it('encodes with the special tokens, unknown words as such', () => {
+  expect(words(createTokenizer(files).encode('What is LARGE, it?'))).toEqual([
+    '[CLS]',
+    'what',
+    'is',
+    'large',
+    '[UNK]',
+    'it',
+    '?',
+    '[SEP]',
+  ])
+})
+
+it('cuts a long text before its closing token, and leaves one that just fits', () => {
+  const { encode } = createTokenizer({ ...files, maxLength: 5 })
+  expect(words(encode('a b c'))).toEqual(['[CLS]', 'a', 'b', 'c', '[SEP]'])
+  expect(words(encode('a b c d'))).toEqual(['[CLS]', 'a', 'b', 'c', '[SEP]'])
+})
+
+it('cuts at the end where the model has no closing token', () => {
+  const { encode } = createTokenizer({
+    ...files,
+    tokenizer: { ...files.tokenizer, post_processor: null },
+    maxLength: 2,
+  })
+  expect(words(encode('a b c d'))).toEqual(['a', 'b'])
+})
+
+it('knows the padding token, and refuses one that it does not have', () => {
+  expect(createTokenizer(files).padId).toBe(0)
+  expect(createTokenizer({ ...files, padToken: '[SEP]' }).padId).toBe(3)
+  expect(() => createTokenizer({ ...files, padToken: '<pad>' })).toThrow('pad_token: <pad> is not in tokenizer.json')
+})
+
+it('refuses files that make no tokenizer', () => {
+  expect(() => createTokenizer({ ...files, tokenizer: { model: { type: 'Telepathy' } } })).toThrow(
+    'tokenizer.json can not be used',
+  )
+})

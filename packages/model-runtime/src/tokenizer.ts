@@ -1,0 +1,48 @@
+import { Tokenizer } from '@huggingface/tokenizers'
+import { VisionQueueError } from '@vision-queue/jobs'
+
+import type { TokenizerFiles } from './model-folder.ts'
+
+/** Text to token ids, special tokens included. */
+export interface TextTokenizer {
+  /** At most the model's maximum length of ids. Padding is the batch's business. */
+  encode: (text: string) => number[]
+  /** What shorter texts of a batch are filled up with; its attention mask is 0 there. */
+  padId: number
+}
+
+/**
+ * The library's tokenizer with what it leaves out: truncation. A text that is too long loses its end,
+ * never its closing special token (such as `[SEP]`), which the model was trained to find.
+ * Throws `model_unavailable` where the files make no tokenizer.
+ */
+export function createTokenizer(files: TokenizerFiles): TextTokenizer {
+  const tokenizer = openTokenizer(files)
+  const padId = files.padToken === null ? 0 : tokenizer.token_to_id(files.padToken)
+  if (padId === undefined) {
+    throw new VisionQueueError(
+      'model_unavailable',
+      `tokenizer_config.json: pad_token: ${files.padToken} is not in tokenizer.json.`,
+    )
+  }
+  const closing = tokenizer.encode('').ids.at(-1)
+  return {
+    padId,
+    encode(text) {
+      const { ids } = tokenizer.encode(text)
+      if (ids.length <= files.maxLength) return ids
+      const last = ids.at(-1)
+      return last === closing && last !== undefined
+        ? [...ids.slice(0, files.maxLength - 1), last]
+        : ids.slice(0, files.maxLength)
+    },
+  }
+}
+
+function openTokenizer({ tokenizer, config }: TokenizerFiles): Tokenizer {
+  try {
+    return new Tokenizer(tokenizer, config)
+  } catch (error) {
+    throw new VisionQueueError('model_unavailable', 'tokenizer.json can not be used.', { cause: error })
+  }
+}

@@ -1,0 +1,162 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/**
+ * A model folder for tests, made in a moment: its graph is written here byte by byte, in the protobuf
+ * form of ONNX. It answers with the colour channel that is strongest in the image, or with `word`
+ * where a token of the text has an id above 12 (`large` has), which only padding that is masked wrong
+ * or text that is lost could change.
+ *
+ *   logits = concat(mean of each channel, max(input_ids * attention_mask) - 12)
+ */
+export const tinyLabels = ['red', 'green', 'blue', 'word']
+export const tinyWords = [
+  '[PAD]',
+  '[UNK]',
+  '[CLS]',
+  '[SEP]',
+  'what',
+  'is',
+  'it',
+  '?',
+  'small',
+  'a',
+  'b',
+  'c',
+  'd',
+  'large',
+]
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+/** Every file of the folder; `files` replaces some, null leaves one out. */
+export async function writeTinyModel(
+  folder: string,
+  files: Record<string, Json> = {},
+  graph: Uint8Array = tinyGraph(),
+): Promise<void> {
+  const all: Record<string, Json> = {
+    'model.json': { task: 'visual-question-answering', max_batch_size: 8 },
+    'config.json': { id2label: Object.fromEntries(tinyLabels.map((label, index) => [String(index), label])) },
+    'preprocessor_config.json': tinyPreprocessor,
+    'tokenizer.json': tinyTokenizer,
+    'tokenizer_config.json': { model_max_length: 16, pad_token: '[PAD]', tokenizer_class: 'PreTrainedTokenizerFast' },
+    ...files,
+  }
+  await mkdir(join(folder, 'onnx'), { recursive: true })
+  await writeFile(join(folder, 'onnx', 'model.onnx'), graph)
+  for (const [file, content] of Object.entries(all)) {
+    if (content !== null) await writeFile(join(folder, file), JSON.stringify(content))
+  }
+}
+
+export const tinyPreprocessor: Record<string, Json> = {
+  image_processor_type: 'ViTImageProcessor',
+  do_resize: true,
+  size: { height: 16, width: 16 },
+  resample: 2,
+  do_rescale: true,
+  rescale_factor: 1 / 255,
+  do_normalize: true,
+  image_mean: [0.5, 0.5, 0.5],
+  image_std: [0.5, 0.5, 0.5],
+}
+
+const tinyTokenizer: Json = {
+  version: '1.0',
+  truncation: null,
+  padding: null,
+  added_tokens: tinyWords.slice(0, 4).map((content, id) => ({
+    id,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
+  })),
+  normalizer: { type: 'Lowercase' },
+  pre_tokenizer: { type: 'Whitespace' },
+  post_processor: {
+    type: 'TemplateProcessing',
+    single: [
+      { SpecialToken: { id: '[CLS]', type_id: 0 } },
+      { Sequence: { id: 'A', type_id: 0 } },
+      { SpecialToken: { id: '[SEP]', type_id: 0 } },
+    ],
+    pair: [],
+    special_tokens: {
+      '[CLS]': { id: '[CLS]', ids: [2], tokens: ['[CLS]'] },
+      '[SEP]': { id: '[SEP]', ids: [3], tokens: ['[SEP]'] },
+    },
+  },
+  decoder: null,
+  model: { type: 'WordLevel', unk_token: '[UNK]', vocab: Object.fromEntries(tinyWords.map((word, id) => [word, id])) },
+}
+
+/** The graph; `batch` fixes its first dimension, `size` its images' edge. */
+export function tinyGraph({ batch, size = 16 }: { batch?: number; size?: number } = {}): Uint8Array {
+  const first = batch ?? 'batch_size'
+  const graph = message(
+    node('ReduceMean', ['pixel_values'], 'means', [ints('axes', [2, 3]), int('keepdims', 0)]),
+    node('Mul', ['input_ids', 'attention_mask'], 'masked'),
+    node('ReduceMax', ['masked'], 'largest', [ints('axes', [1]), int('keepdims', 1)]),
+    node('Cast', ['largest'], 'as_float', [int('to', FLOAT)]),
+    node('Sub', ['as_float', 'twelve'], 'word'),
+    node('Concat', ['means', 'word'], 'logits', [int('axis', 1)]),
+    text(2, 'tiny'),
+    bytes(5, message(integer(1, 1), integer(2, FLOAT), bytes(4, floats([12])), text(8, 'twelve'))),
+    value(11, 'pixel_values', FLOAT, [first, 3, size, size]),
+    value(11, 'input_ids', INT64, [first, 'sequence_length']),
+    value(11, 'attention_mask', INT64, [first, 'sequence_length']),
+    value(12, 'logits', FLOAT, [first, tinyLabels.length]),
+  )
+  return message(integer(1, 8), bytes(7, graph), bytes(8, message(integer(2, 13))))
+}
+
+// ONNX's element types, and the field numbers of its messages (onnx.proto) where they are used.
+const FLOAT = 1
+const INT64 = 7
+
+function node(operator: string, inputs: string[], output: string, attributes: Uint8Array[] = []): Uint8Array {
+  const parts = [...inputs.map((input) => text(1, input)), text(2, output), text(4, operator)]
+  return bytes(1, message(...parts, ...attributes.map((attribute) => bytes(5, attribute))))
+}
+
+function int(name: string, number: number): Uint8Array {
+  return message(text(1, name), integer(3, number), integer(20, 2))
+}
+
+function ints(name: string, numbers: number[]): Uint8Array {
+  return message(text(1, name), ...numbers.map((number) => integer(8, number)), integer(20, 7))
+}
+
+function value(field: number, name: string, type: number, dims: (number | string)[]): Uint8Array {
+  const shape = dims.map((dim) => bytes(1, typeof dim === 'number' ? integer(1, dim) : text(2, dim)))
+  const tensor = message(integer(1, type), bytes(2, message(...shape)))
+  return bytes(field, message(text(1, name), bytes(2, bytes(1, tensor))))
+}
+
+function varint(number: number): number[] {
+  return number < 128 ? [number] : [(number % 128) + 128, ...varint(Math.floor(number / 128))]
+}
+
+function integer(field: number, number: number): Uint8Array {
+  return Uint8Array.from([...varint(field * 8), ...varint(number)])
+}
+
+function bytes(field: number, content: Uint8Array): Uint8Array {
+  return message(Uint8Array.from([...varint(field * 8 + 2), ...varint(content.length)]), content)
+}
+
+function text(field: number, content: string): Uint8Array {
+  return bytes(field, new TextEncoder().encode(content))
+}
+
+function floats(numbers: number[]): Uint8Array {
+  return new Uint8Array(Float32Array.from(numbers).buffer)
+}
+
+function message(...parts: Uint8Array[]): Uint8Array {
+  return Uint8Array.from(Buffer.concat(parts))
+}

@@ -1,0 +1,54 @@
+import { engineOptionsSchema, parentChannel, startEngine } from '../src/engine-parts.ts'
+
+/**
+ * An engine without a model, whose questions say what goes wrong; anything else is echoed.
+ * `die`: the process kills itself during the run, as a native crash would end it; `die preparing`:
+ * while the job is prepared; `hang`: the run never ends; `throw`: it throws; `sleep 300`: it blocks
+ * the thread for 300 ms; `environment`: answers with the names of its environment variables.
+ * A model named `unloadable` says that it can't be loaded, `stillborn` dies while it loads.
+ */
+const { name } = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
+
+await startEngine({
+  channel: parentChannel(),
+  exit: (code) => process.exit(code),
+  async loadModel() {
+    if (name === 'unloadable') throw new TypeError('secret path of the model')
+    if (name === 'stillborn') process.kill(process.pid, 'SIGKILL')
+    return {
+      manifest: {
+        name,
+        version: '1',
+        task: 'echo',
+        variant: 'fp32',
+        provider: 'cpu',
+        maxBatchSize: 4,
+        inputSchema: {},
+        parametersSchema: {},
+        outputSchema: {},
+        labels: null,
+      },
+      async prepare({ input }) {
+        const question = String(input['question'])
+        if (question === 'die preparing') process.kill(process.pid, 'SIGKILL')
+        return question
+      },
+      async run(questions) {
+        for (const question of questions) {
+          if (question === 'die') process.kill(process.pid, 'SIGKILL')
+          if (question === 'throw') throw new Error('a tensor of 12 values')
+          if (question === 'hang') block(Infinity)
+        }
+        block(Math.max(0, ...questions.map((question) => Number(/^sleep (\d+)/.exec(question)?.[1] ?? 0))))
+        return questions.map((question) => ({
+          answer: question === 'environment' ? Object.keys(process.env) : question,
+          pid: process.pid,
+        }))
+      },
+    }
+  },
+})
+
+function block(milliseconds: number): void {
+  if (milliseconds > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}

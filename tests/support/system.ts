@@ -1,0 +1,145 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+import { freePort } from '@vision-queue/local/free-port'
+
+import { startTestRedis, type TestRedis } from './redis.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const apiEntry = `${root}apps/api/src/main.ts`
+const consumerEntry = `${root}apps/consumer/src/main.ts`
+
+export interface RunningProcess {
+  pid: number
+  /** What it has printed so far. */
+  output(): string
+  signal(name: NodeJS.Signals): void
+  /** Resolves to how it ended. */
+  exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+}
+
+export interface SystemOptions {
+  apis?: number
+  consumers?: number
+  apiEnv?: Record<string, string>
+  consumerEnv?: Record<string, string>
+  /** Another `main.ts` for the consumers, such as one whose engines are slow. */
+  consumerEntry?: string
+  /** Use this Redis and leave it running at the end. */
+  redis?: TestRedis
+}
+
+/** Real API and consumer processes around a Redis of their own, on free ports. */
+export interface System {
+  redis: TestRedis
+  apis: (RunningProcess & { url: string })[]
+  consumers: RunningProcess[]
+  /** The first API's address. */
+  url: string
+  addConsumer(): Promise<RunningProcess>
+  /** Resolves once so many consumers are announced. */
+  waitForConsumers(count: number): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
+  const redis = options.redis ?? (await startTestRedis())
+  const processes: RunningProcess[] = []
+  const launch = (entry: string, env: Record<string, string>): RunningProcess => {
+    const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
+    processes.push(launched)
+    return launched
+  }
+  const stop = async (): Promise<void> => {
+    for (const { signal } of processes) signal('SIGTERM')
+    const late = setTimeout(() => {
+      for (const { signal } of processes) signal('SIGKILL')
+    }, 15_000)
+    await Promise.all(processes.map(async ({ exited }) => exited))
+    clearTimeout(late)
+    if (options.redis === undefined) await redis.stop()
+  }
+
+  try {
+    const addConsumer = async (): Promise<RunningProcess> => {
+      // A heartbeat at the tests' pace.
+      return launch(options.consumerEntry ?? consumerEntry, { HEARTBEAT_MS: '300', ...options.consumerEnv })
+    }
+    const apis: System['apis'] = []
+    for (let index = 0; index < (options.apis ?? 1); index += 1) {
+      const port = await freePort()
+      const api = launch(apiEntry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv })
+      apis.push({ ...api, url: `http://127.0.0.1:${port}` })
+    }
+    const [first] = apis
+    if (first === undefined) throw new Error('A system needs an API')
+    const wanted = options.consumers ?? 1
+    const consumers = await Promise.all(Array.from({ length: wanted }, addConsumer))
+    const waitForConsumers = async (count: number): Promise<void> =>
+      until(
+        async () => {
+          const broken = processes.find(
+            ({ output }) => output().includes('can not be used') || output().includes('Error: '),
+          )
+          if (broken !== undefined) throw new Error(`A process could not start:\n${broken.output()}`)
+          const response = await fetch(`${first.url}/models`).catch(() => null)
+          if (response?.ok !== true) return false
+          const { models } = (await response.json()) as { models: { consumers: number }[] }
+          return count === 0 || models.some(({ consumers: live }) => live === count)
+        },
+        `${count} consumers are announced`,
+        () => processes.map(({ output }) => output()).join('\n'),
+      )
+    for (const { url } of apis) {
+      await until(async () => (await fetch(`${url}/health/live`).catch(() => null))?.ok === true, 'the API answers')
+    }
+    if (wanted > 0) await waitForConsumers(wanted)
+    return { redis, apis, consumers, url: first.url, addConsumer, waitForConsumers, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function launchProcess(entry: string, env: Record<string, string>): RunningProcess {
+  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
+    cwd: root,
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-20_000)
+    })
+  }
+  return {
+    pid: child.pid ?? 0,
+    output: () => output,
+    signal: (name) => {
+      child.kill(name)
+    },
+    exited: exitOf(child),
+  }
+}
+
+async function exitOf(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  await once(child, 'exit')
+  return { code: child.exitCode, signal: child.signalCode }
+}
+
+/** Polls until `condition` holds; rejects after half a minute, telling what was waited for. */
+export async function until(
+  condition: () => Promise<boolean> | boolean,
+  what: string,
+  context: () => string = () => '',
+): Promise<void> {
+  const end = Date.now() + 30_000
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`Waited in vain until ${what}.\n${context()}`)
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50)
+    })
+  }
+}
