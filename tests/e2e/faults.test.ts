@@ -40,7 +40,7 @@ async function finals(ids: string[]): Promise<Job[]> {
   return Promise.all(ids.map(async (id) => final(system.url, id)))
 }
 
-/** The engine processes of a consumer, by what they are to the system: its children. */
+/** The engine processes of a consumer; the TypeScript loader has a child of its own there. */
 function enginesOf(consumerPid: number): number[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -53,6 +53,7 @@ function enginesOf(consumerPid: number): number[] {
         return false
       }
     })
+    .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('engine.ts'))
     .map(Number)
 }
 
@@ -61,7 +62,7 @@ describe('an engine', () => {
     await start({ consumerEnv: { ENGINES: '2' } })
     const ids = await submitMany(24, '(block 300)')
     const [consumer] = system.consumers
-    await until(async () => (await read(system.url, ids[0] ?? '')).status === 'running', 'a batch runs')
+    await until(async () => (await read(system.url, ids[0] ?? '')).status !== 'queued', 'a batch runs')
     const engines = enginesOf(consumer?.pid ?? 0)
     expect(engines).toHaveLength(2)
     for (const pid of engines) process.kill(pid, 'SIGKILL')
@@ -95,7 +96,7 @@ describe('a consumer', () => {
   test('killed with -9 loses no job: another has taken them over within lock and check', async () => {
     await start({ consumers: 1, consumerEnv: { ENGINES: '1' } })
     const ids = await submitMany(16, '(block 400)')
-    await until(async () => (await read(system.url, ids[0] ?? '')).status === 'running', 'a batch runs')
+    await until(async () => (await read(system.url, ids[0] ?? '')).status !== 'queued', 'a batch runs')
     system.consumers[0]?.signal('SIGKILL')
     const killedAt = Date.now()
     await system.addConsumer()
@@ -111,8 +112,8 @@ describe('a consumer', () => {
   test('stopped with SIGTERM finishes what runs and hands the rest back at once', async () => {
     // Locks so long that only a hand-back can explain the others being done.
     await start({ consumers: 1, consumerEnv: { ENGINES: '1', LOCK_MS: '600000' } })
-    const ids = await submitMany(100, '(block 300)')
-    await until(async () => (await read(system.url, ids[0] ?? '')).status === 'running', 'a batch runs')
+    const ids = await submitMany(100, '(block 1500)')
+    await until(async () => (await read(system.url, ids[0] ?? '')).status !== 'queued', 'a batch runs')
     const [stopping] = system.consumers
     stopping?.signal('SIGTERM')
     expect(await stopping?.exited).toEqual({ code: 0, signal: null })

@@ -11,7 +11,11 @@ beforeAll(async () => {
   const [first] = readExamples()
   if (first === undefined) throw new Error('No examples')
   example = first
-  system = await startSystem({ apiEnv: { REDIS_COMMAND_TIMEOUT_MS: String(commandTimeoutMs) } })
+  system = await startSystem({
+    apiEnv: { REDIS_COMMAND_TIMEOUT_MS: String(commandTimeoutMs) },
+    // With Redis gone, nothing can be handed back: no use in waiting for it at the end.
+    consumerEnv: { SHUTDOWN_TIMEOUT_MS: '500' },
+  })
 })
 afterAll(async () => {
   await system.stop()

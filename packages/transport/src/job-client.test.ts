@@ -11,6 +11,7 @@ import { createResultStore } from './result-store.ts'
 
 const quiet = { info() {}, warn() {}, error() {} }
 const limits = { maxJobs: 3, maxBytes: 1000, payloadTtlMs: 60_000 }
+const nobody = 'job_000000000000000000nil'
 const image = Buffer.alloc(100, 7)
 
 let server: TestRedis
@@ -205,7 +206,7 @@ describe('waiting', () => {
     const job = newJob()
     await client.submit(job, image)
     expect(await client.waitFor(job.id, 50)).toMatchObject({ status: 'queued', metadata: { order: '42' } })
-    expect(await client.waitFor('job_000000000000000000nil', 10_000)).toBeNull()
+    expect(await client.waitFor(nobody, 10_000)).toBeNull()
   })
 
   test('what was published while the connection was lost is found after the reconnect', async () => {
@@ -263,7 +264,15 @@ describe('Redis away', () => {
         )
         .toBe(true)
       own.freeze()
-      await expect(away.submit(newJob(), image)).rejects.toMatchObject({ code: 'queue_unavailable' })
+      await Promise.all(
+        [
+          away.submit(newJob(), image),
+          away.read(nobody),
+          away.waitFor(nobody, 60_000),
+          away.depth('m'),
+          away.ping(),
+        ].map((call) => expect(call).rejects.toMatchObject({ code: 'queue_unavailable' })),
+      )
       own.thaw()
       await expect
         .poll(() =>
@@ -275,8 +284,8 @@ describe('Redis away', () => {
         .toBe(true)
       await own.stop()
       await expect(away.submit(newJob(), image)).rejects.toMatchObject({ code: 'queue_unavailable' })
-      await expect(away.read('job_000000000000000000001')).rejects.toMatchObject({ code: 'queue_unavailable' })
-      await expect(away.waitFor('job_000000000000000000001', 60_000)).rejects.toMatchObject({
+      await expect(away.read(nobody)).rejects.toMatchObject({ code: 'queue_unavailable' })
+      await expect(away.waitFor(nobody, 60_000)).rejects.toMatchObject({
         code: 'queue_unavailable',
       })
     } finally {

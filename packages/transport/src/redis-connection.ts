@@ -38,9 +38,9 @@ export function openDurableConnection(options: ConnectionOptions): Redis {
   return open(options, { maxRetriesPerRequest: null })
 }
 
-/** A connection for subscriptions, which are renewed by themselves after a reconnect. */
-export function openSubscriber(options: ConnectionOptions): Redis {
-  return open(options, { maxRetriesPerRequest: null, autoResubscribe: true })
+/** A fail-fast connection for subscriptions, which are renewed by themselves after a reconnect. */
+export function openSubscriber(options: ConnectionOptions & { commandTimeoutMs: number }): Redis {
+  return openFailFastConnection(options)
 }
 
 function open({ redisUrl, log, name }: ConnectionOptions, options: Omit<RedisOptions, 'replyMapping'>): Redis {
