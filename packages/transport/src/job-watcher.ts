@@ -1,6 +1,7 @@
 import { isFinal, type Job, jobChangeSchema, jobChannel } from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
 
+import { parseJson } from './parse-json.ts'
 import type { TransportLog } from './redis-connection.ts'
 
 export interface JobWatch {
@@ -164,13 +165,5 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
       watched.clear()
       idByChannel.clear()
     },
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }

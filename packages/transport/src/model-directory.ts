@@ -10,6 +10,7 @@ import {
 } from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
 
+import { parseJson } from './parse-json.ts'
 import { guarded, openFailFastConnection, type TransportLog } from './redis-connection.ts'
 
 /** A consumer that serves a model version now, and what it has done with it. */
@@ -46,10 +47,12 @@ export interface ModelDirectoryOptions {
 export function openModelDirectory(options: ModelDirectoryOptions): ModelDirectory {
   const redis = openFailFastConnection({ ...options, name: 'api-models' })
   let view: { models: ServedModel[]; at: number } | null = null
+  // A manifest stays the same object until it changes, so that callers can keep what they make of it.
+  const manifests = createManifestReader(options.log)
   let refreshing: Promise<ServedModel[]> | null = null
 
   const refresh = async (): Promise<ServedModel[]> => {
-    const models = await readModels(redis, options.log)
+    const models = await readModels(redis, manifests, options.log)
     view = { models, at: performance.now() }
     return models
   }
@@ -70,18 +73,34 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
   }
 }
 
-async function readModels(redis: Redis, log: TransportLog): Promise<ServedModel[]> {
-  const [manifests, ids] = await Promise.all([redis.hgetall(modelsKey), redis.zrange(consumersKey, '0', '-1')])
+function createManifestReader(log: TransportLog): (name: string, text: string) => ModelManifest | null {
+  const known = new Map<string, { text: string; manifest: ModelManifest | null }>()
+  return (name, text) => {
+    const last = known.get(name)
+    if (last?.text === text) return last.manifest
+    const parsed = modelManifestSchema.safeParse(parseJson(text))
+    if (!parsed.success) log.warn({ model: name }, 'Unreadable manifest of a model ignored')
+    const manifest = parsed.success ? parsed.data : null
+    known.set(name, { text, manifest })
+    return manifest
+  }
+}
+
+async function readModels(
+  redis: Redis,
+  readManifest: (name: string, text: string) => ModelManifest | null,
+  log: TransportLog,
+): Promise<ServedModel[]> {
+  const [texts, ids] = await Promise.all([redis.hgetall(modelsKey), redis.zrange(consumersKey, '0', '-1')])
   const models = new Map<string, ServedModel>()
-  for (const [name, text] of Object.entries(manifests)) {
-    const manifest = modelManifestSchema.safeParse(JSON.parse(text))
-    if (manifest.success) models.set(name, { manifest: manifest.data, consumers: [] })
-    else log.warn({ model: name }, 'Unreadable manifest of a model ignored')
+  for (const [name, text] of Object.entries(texts)) {
+    const manifest = readManifest(name, text)
+    if (manifest !== null) models.set(name, { manifest, consumers: [] })
   }
   // Expired announcements read as null: their consumers are gone.
   const announcements = await Promise.all(ids.map(async (id) => redis.get(consumerKey(id))))
   for (const text of announcements) {
-    const announcement = text === null ? null : consumerAnnouncementSchema.safeParse(JSON.parse(text))
+    const announcement = text === null ? null : consumerAnnouncementSchema.safeParse(parseJson(text))
     if (announcement === null) continue
     if (!announcement.success) {
       log.warn({}, 'Unreadable announcement of a consumer ignored')

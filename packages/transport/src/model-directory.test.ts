@@ -1,0 +1,87 @@
+import type { ConsumerAnnouncement, ModelManifest } from '@vision-queue/jobs'
+import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+
+import { startAnnouncer } from './announcer.ts'
+import { type ModelDirectory, openModelDirectory } from './model-directory.ts'
+
+const quiet = { info() {}, warn() {}, error() {} }
+const heartbeatMs = 100
+let server: TestRedis
+let redis: Redis
+let directory: ModelDirectory
+
+beforeAll(async () => {
+  server = await startTestRedis()
+  redis = new Redis(server.url)
+  directory = openModelDirectory({ redisUrl: server.url, commandTimeoutMs: 1000, refreshMs: 0, log: quiet })
+  await vi.waitFor(async () => directory.list())
+})
+afterAll(async () => {
+  await directory.close()
+  redis.disconnect()
+  await server.stop()
+})
+
+function announcement(id: string): ConsumerAnnouncement {
+  const manifest: ModelManifest = {
+    name: 'm',
+    version: '1',
+    task: 'visual-question-answering',
+    variant: 'fp32',
+    provider: 'cpu',
+    maxBatchSize: 8,
+    inputSchema: {},
+    parametersSchema: {},
+    outputSchema: {},
+    labels: null,
+  }
+  const stats = { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 }
+  return {
+    version: 1,
+    id,
+    startedAt: Date.now(),
+    heartbeatAt: Date.now(),
+    engines: 1,
+    models: [{ manifest, stats }],
+    process: { cpuSeconds: 0, engineCpuSeconds: 0, residentBytes: 0, eventLoopDelayMs: 0 },
+  }
+}
+
+async function consumers(): Promise<string[] | undefined> {
+  const [model] = await directory.list()
+  return model?.consumers.map(({ id }) => id).toSorted()
+}
+
+test('consumers come and go, by leaving or by falling silent, and their model stays known', async () => {
+  const options = { redis, heartbeatMs, log: quiet }
+  const leaving = await startAnnouncer({ ...options, describe: () => announcement('leaving') })
+  // A consumer that dies without a word: one announcement and no heartbeat after it.
+  const dying = await startAnnouncer({ ...options, heartbeatMs: 100_000, describe: () => announcement('dying') })
+  expect(await consumers()).toEqual(['dying', 'leaving'])
+  await leaving.close()
+  expect(await consumers()).toEqual(['dying'])
+  await redis.pexpire('vq:consumer:dying', 1)
+  await expect.poll(consumers).toEqual([])
+  expect((await directory.list()).map(({ manifest }) => manifest.name)).toEqual(['m'])
+  await dying.close()
+})
+
+test('a heartbeat keeps a consumer known for longer than its announcement lives', async () => {
+  const announcer = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => announcement('beating') })
+  const until = Date.now() + 6 * heartbeatMs
+  while (Date.now() < until) expect(await consumers()).toEqual(['beating'])
+  await announcer.close()
+})
+
+test('a manifest that did not change stays the same object', async () => {
+  const [before] = await directory.list()
+  const [after] = await directory.list()
+  expect(after?.manifest).toBe(before?.manifest)
+})
+
+test('what cannot be read is left out, and hides nothing else', async () => {
+  await redis.hset('vq:models', 'broken@1', '{"name":"broken"}', 'worse@1', '{')
+  expect((await directory.list()).map(({ manifest }) => manifest.name)).toEqual(['m'])
+})
