@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -19,11 +19,11 @@ afterEach(async () => {
 
 async function take(): Promise<{ release(): Promise<void> }> {
   const { signal } = new AbortController()
-  return await takeFolder({ path: join(folder, 'lock'), leashPid: undefined, onWait: () => undefined, signal })
+  return await takeFolder({ folder, leashPid: undefined, onWait: () => undefined, signal })
 }
 
 async function writeLock(launcher: { pid: number; identity: string }): Promise<void> {
-  await writeFile(join(folder, 'lock'), JSON.stringify({ launcher, leash: null }))
+  await writeFile(join(folder, 'launcher-earlier.lock'), JSON.stringify({ launcher, leash: null }))
 }
 
 test('a folder that is held is refused, and free again after its release', async () => {
@@ -36,26 +36,26 @@ test('a folder that is held is refused, and free again after its release', async
   expect(await readdir(folder)).toEqual([])
 })
 
-test('of many that want a stale lock at once, one gets it', async () => {
+test('of many that want a folder with a stale lock at once, one gets it', async () => {
   await writeLock({ pid: 2 ** 30, identity: '1' })
   const tries = await Promise.allSettled(Array.from({ length: 20 }, take))
 
   expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
-test('a lock of a dead process whose id another one has now is taken over', async () => {
+test('a lock of a dead process whose id another one has now is removed', async () => {
   const identity = (await processIdentity(process.pid)) ?? ''
   await writeLock({ pid: process.pid, identity: `${identity}0` })
   const held = await take()
 
-  expect(await readFile(join(folder, 'lock'), 'utf8')).toContain(`"identity":"${identity}"`)
+  expect(await readdir(folder)).not.toContain('launcher-earlier.lock')
   await held.release()
 })
 
-test('a lock that was only half written is taken over', async () => {
-  await writeFile(join(folder, 'lock'), '{"launcher":')
+test('a lock that a power cut left empty is removed', async () => {
+  await writeFile(join(folder, 'launcher-earlier.lock'), '')
   const held = await take()
 
-  expect(await readFile(join(folder, 'lock'), 'utf8')).toContain(`"pid":${process.pid}`)
+  expect(await readdir(folder)).not.toContain('launcher-earlier.lock')
   await held.release()
 })

@@ -135,8 +135,7 @@ export function createLauncher(options: Options): Launcher {
     if (redisUrl === undefined) {
       await mkdir(dataFolder, { recursive: true })
       const onWait = (): void => say('An earlier start was killed; waiting until its Redis has stopped.')
-      const lock = join(dataFolder, 'launcher.lock')
-      const taken = await takeFolder({ path: lock, leashPid: leash.pid, onWait, signal })
+      const taken = await takeFolder({ folder: dataFolder, leashPid: leash.pid, onWait, signal })
       onClose(async () => await taken.release())
     }
     await refuseTakenPort(settings.HOST, settings.PORT)

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { z } from 'zod'
 
-const pauseMs = 100
+const pauseMs = 250
 const tryTimeoutMs = 5000
 const reminderMs = 10_000
 

@@ -5,51 +5,63 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { startTestRedis } from '../../tests/support/redis.ts'
-import { findRedisServer } from './find-redis.ts'
-import { startRedis } from './redis-server.ts'
+import { findRedisServer, type RedisServer } from './find-redis.ts'
+import { startRedis, type RunningRedis } from './redis-server.ts'
 import { askRedis, untilGone } from './test-support/stand-ins.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-test('each test Redis is its own, empty, and refuses rather than forgets', async () => {
-  const [one, other] = await Promise.all([startTestRedis(), startTestRedis()])
-  await askRedis(Number(new URL(one.url).port), 'SET mine yes')
+let server: RedisServer
+let folder: string
 
-  expect(await askRedis(Number(new URL(other.url).port), 'DBSIZE')).toContain(':0')
-  expect(await askRedis(Number(new URL(one.url).port), 'CONFIG GET maxmemory-policy')).toContain('noeviction')
-  await Promise.all([one.stop(), other.stop()])
-})
-
-test('a frozen or killed test Redis stops too, and is gone', async () => {
-  const [frozen, killed] = await Promise.all([startTestRedis(), startTestRedis()])
-  frozen.freeze()
-  killed.kill()
-  await Promise.all([frozen.stop(), killed.stop()])
-
-  await untilGone([frozen.pid, killed.pid])
-  await expect(askRedis(Number(new URL(frozen.url).port), 'PING')).rejects.toThrow('ECONNREFUSED')
-})
-
-test("another server's answer on the wanted port is not taken for ours", async () => {
-  const other = await startTestRedis()
-  const folder = await mkdtemp(join(tmpdir(), 'vision-queue-redis-'))
+beforeEach(async () => {
   const cacheFolder = join(root, '.vision-queue/redis-package')
-  const server = await findRedisServer({ cacheFolder, env: process.env, say: () => undefined })
-  const port = Number(new URL(other.url).port)
-  const attempt = startRedis({ server, folder, port, persistent: false, env: process.env })
+  server = await findRedisServer({ cacheFolder, env: process.env, say: () => undefined })
+  folder = await mkdtemp(join(tmpdir(), 'vision-queue-redis-'))
+})
 
-  await expect(attempt).rejects.toThrow(/ended with exit code 1: .*[Aa]ddress already in use/)
-  await other.stop()
+afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
+async function start(port?: number): Promise<RunningRedis> {
+  const wanted = port === undefined ? {} : { port }
+  return await startRedis({ server, folder, persistent: false, env: process.env, ...wanted })
+}
+
+test('two that start at once get ports of their own, are empty, and refuse rather than forget', async () => {
+  const [one, other] = await Promise.all([start(), start()])
+  await askRedis(one.port, 'SET mine yes')
+
+  expect(await askRedis(other.port, 'DBSIZE')).toContain(':0')
+  expect(await askRedis(one.port, 'CONFIG GET maxmemory-policy')).toContain('noeviction')
+  await Promise.all([one.stop(), other.stop()])
+})
+
+test('a frozen or killed one stops too, and is gone', async () => {
+  const [frozen, killed] = await Promise.all([start(), start()])
+  frozen.signal('SIGSTOP')
+  killed.signal('SIGKILL')
+  await Promise.all([frozen.stop(), killed.stop()])
+
+  await untilGone([frozen.pid, killed.pid])
+  await expect(askRedis(frozen.port, 'PING')).rejects.toThrow('ECONNREFUSED')
+})
+
+test("another server's answer on the wanted port is not taken for ours", async () => {
+  const other = await start()
+
+  await expect(start(other.port)).rejects.toThrow(/ended with exit code 1: .*[Aa]ddress already in use/)
+  await other.stop()
+})
+
 test('a Redis does not outlive the process that started it, however that ends', async () => {
+  const options = JSON.stringify({ server, folder, persistent: false, env: process.env })
   const script = `
-    const { startTestRedis } = await import('./tests/support/redis.ts')
-    const { pid } = await startTestRedis()
+    const { startRedis } = await import('./infra/local/redis-server.ts')
+    const { pid } = await startRedis(${options})
     console.log('pid ' + pid)
     setInterval(() => undefined, 1000)`
   const owner = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { cwd: root })

@@ -1,7 +1,6 @@
 import { createServer } from 'node:net'
 import { existsSync } from 'node:fs'
 import { once } from 'node:events'
-import { writeFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -165,8 +164,6 @@ test('with a REDIS_URL no Redis is started', async () => {
   const port = await owner.noted('redis port')
   const other = await createStandIns()
   try {
-    await mkdir(join(other.folder, 'data'))
-    await writeFile(join(other.folder, 'data/launcher.lock'), '')
     const launcher = other.start({ REDIS_URL: `redis://127.0.0.1:${port}` })
     await launcher.says('Ctrl-C stops everything')
     expect(launcher.output()).not.toContain('Redis runs')

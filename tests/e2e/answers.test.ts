@@ -36,7 +36,8 @@ describe('the answer', () => {
         }),
       )
       const wrong = answers.filter(({ expected, got }) => expected !== got)
-      expect(wrong.length / answers.length, JSON.stringify(wrong)).toBeLessThanOrEqual(0.05)
+      // As a list, so that a failure shows which.
+      expect(wrong.slice(Math.floor(answers.length * 0.05))).toEqual([])
     },
   )
 

@@ -26,7 +26,7 @@ export interface LoadReport {
 
 const { url, clients, seconds }: LoadOptions = JSON.parse(process.argv[2] ?? '{}')
 const requests = readExamples().map(({ image, type, question }) => ({
-  path: `/jobs?${new URLSearchParams({ model: 'shapes-vqa', question })}`,
+  path: `/jobs?${new URLSearchParams({ model: 'shapes-vqa', question }).toString()}`,
   method: 'POST' as const,
   headers: { 'content-type': type, prefer: 'wait=30' },
   body: image,

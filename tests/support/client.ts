@@ -1,5 +1,7 @@
 import { type Job, jobResponseSchema, jobSchema, type Problem, problemSchema } from '@vision-queue/jobs'
 
+import { z } from 'zod'
+
 import type { Example } from './examples.ts'
 
 /** The three forms in which a picture and a question can be posted. */
@@ -20,7 +22,7 @@ export const forms = {
   },
   async raw(url: string, { image, type, question }: Example, headers: Record<string, string> = {}): Promise<Response> {
     const query = new URLSearchParams({ model: 'shapes-vqa', question })
-    return fetch(`${url}/jobs?${query}`, {
+    return fetch(`${url}/jobs?${query.toString()}`, {
       method: 'POST',
       headers: { 'content-type': type, ...headers },
       body: Uint8Array.from(image),
@@ -75,11 +77,13 @@ export async function readEvents(response: Response): Promise<ServerSentEvent[]>
   })
 }
 
+const answerSchema = z.object({ answer: z.string() })
+
 /** What the first answer of a visual question answering job says. */
 export function answerOf(job: Job): string | undefined {
   const answers = job.output?.['answers']
   const [first] = Array.isArray(answers) ? answers : []
-  return first !== null && typeof first === 'object' && !Array.isArray(first) ? String(first['answer']) : undefined
+  return answerSchema.safeParse(first).data?.answer
 }
 
 /** A metric's samples by their labels, from Prometheus text. */

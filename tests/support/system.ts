@@ -4,11 +4,15 @@ import { fileURLToPath } from 'node:url'
 
 import { freePort } from '@vision-queue/local/free-port'
 
+import { z } from 'zod'
+
 import { startTestRedis, type TestRedis } from './redis.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const apiEntry = `${root}apps/api/src/main.ts`
 const consumerEntry = `${root}apps/consumer/src/main.ts`
+
+const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int() })) })
 
 export interface RunningProcess {
   pid: number
@@ -85,7 +89,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
           if (broken !== undefined) throw new Error(`A process could not start:\n${broken.output()}`)
           const response = await fetch(`${first.url}/models`).catch(() => null)
           if (response?.ok !== true) return false
-          const { models } = (await response.json()) as { models: { consumers: number }[] }
+          const { models } = modelsSchema.parse(await response.json())
           return count === 0 || models.some(({ consumers: live }) => live === count)
         },
         `${count} consumers are announced`,

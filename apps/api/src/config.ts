@@ -80,7 +80,7 @@ export const apiSettings = z.object({
         'on the way, or they cut the stream.',
     ),
   SHUTDOWN_TIMEOUT_MS: integerSetting(0, 600_000)
-    .default(10_000)
+    .default(8000)
     .describe(
       'How long running requests may take to finish after SIGTERM or SIGINT, in milliseconds. ' +
         "Below the orchestrator's grace period (Kubernetes: 30 s, Docker: 10 s).",

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import { png } from './test-support/images.ts'
 import { connectRaw } from './test-support/raw-http.ts'
-import { postJson, startApi } from './test-support/start-api.ts'
+import { startApi } from './test-support/start-api.ts'
 
 test('close stops listening at once and lets a running request finish', async () => {
   const api = await startApi()
@@ -25,13 +25,24 @@ test('close stops listening at once and lets a running request finish', async ()
   await stopped
 })
 
+// Waiting for the limit instead of closing would run into the test's own.
+const longerThanATest = 600_000
+
 test('close ends while a client keeps its connection idle', async () => {
   const api = await startApi()
   const connection = await connectRaw(api.port)
   connection.socket.write('GET /health HTTP/1.1\r\nHost: test\r\n\r\n')
   await connection.until('{"status":"ok"}')
-  await api.stop()
-  await connection.closed
+  await api.stop(longerThanATest)
+  await expect(connection.closed).resolves.toBeUndefined()
+})
+
+test('close ends while a client has connected and asked nothing yet', async () => {
+  const api = await startApi()
+  const connection = await connectRaw(api.port)
+  await fetch(`${api.url}/health`)
+  await api.stop(longerThanATest)
+  await expect(connection.closed).resolves.toBeUndefined()
 })
 
 test('close cuts a request that never finishes', async () => {
@@ -40,7 +51,8 @@ test('close cuts a request that never finishes', async () => {
   connection.socket.write(
     'POST /jobs HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n',
   )
-  await postJson(api, '')
-  await api.stop()
-  await connection.closed
+  await fetch(`${api.url}/health`)
+  await api.stop(100)
+  await expect(connection.closed).resolves.toBeUndefined()
+  expect(connection.received()).toBe('')
 })

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { VisionQueueError } from '@vision-queue/jobs'
@@ -33,7 +34,17 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
         log,
       }),
   })
+  // Node's closeIdleConnections leaves alone what has connected and not asked yet, as browsers do ahead of time.
+  const running = new Map<Socket, number>()
+  let closing = false
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const { socket } = incoming
+    running.set(socket, (running.get(socket) ?? 0) + 1)
+    outgoing.once('close', () => {
+      const left = (running.get(socket) ?? 1) - 1
+      if (!socket.destroyed) running.set(socket, left)
+      if (closing && left === 0) socket.destroySoon()
+    })
     listener(incoming, outgoing).catch((error: unknown) => log.error({ err: error }, 'Answering failed'))
   }
   const server = createServer(
@@ -49,6 +60,10 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
   )
   // Whoever asks before sending a body is told to go on when it is about to be read, see read-body.ts.
   server.on('checkContinue', answer)
+  server.on('connection', (socket) => {
+    running.set(socket, 0)
+    socket.once('close', () => running.delete(socket))
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
@@ -60,11 +75,10 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve())
       })
-      // A connection whose last request finishes after server.close() stays open until it is found idle.
-      const sweep = setInterval(() => server.closeIdleConnections(), 50)
+      closing = true
+      for (const [socket, requests] of running) if (requests === 0) socket.destroySoon()
       const cut = setTimeout(() => server.closeAllConnections(), timeoutMs)
       await closed
-      clearInterval(sweep)
       clearTimeout(cut)
     },
   }

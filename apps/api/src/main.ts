@@ -39,7 +39,7 @@ async function main(settings: ApiSettings): Promise<void> {
   const stop = async (reason: string): Promise<void> => {
     if (closing.signal.aborted) return
     log.info({ reason }, 'Closing')
-    const deadline = setTimeout(() => {
+    setTimeout(() => {
       log.error({}, 'Could not close in time')
       process.exit(1)
     }, settings.SHUTDOWN_TIMEOUT_MS + 2000)
@@ -47,9 +47,9 @@ async function main(settings: ApiSettings): Promise<void> {
     await server.close(settings.SHUTDOWN_TIMEOUT_MS)
     await models.close()
     await jobs.close()
-    clearTimeout(deadline)
     log.info({}, 'Closed')
-    process.disconnect?.()
+    // ioredis would hold the process for two more seconds with a timer of its own.
+    process.exit(0)
   }
   const stopFor = (reason: string) => (): void => {
     stop(reason).catch((error: unknown) => {

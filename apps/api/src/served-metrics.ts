@@ -27,7 +27,11 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
   const inference = counter('inference_ms_total', 'Milliseconds spent in session runs', perConsumer)
   const preprocess = counter('preprocess_ms_total', 'Milliseconds spent decoding, resizing, tokenising', perConsumer)
   const restarts = counter('engine_restarts_total', 'Engines that died and were started again', perConsumer)
-  const all = [queueJobs, queueBytes, consumersAlive, batches, finished, inference, preprocess, restarts]
+  const cpu = counter('consumer_cpu_seconds_total', 'CPU time of a consumer and its engines', ['consumer', 'part'])
+  const resident = gauge('consumer_resident_bytes', 'Resident memory of a consumer and its engines', ['consumer'])
+  const delay = gauge('consumer_event_loop_delay_seconds', 'Longest pause since the heartbeat before', ['consumer'])
+  const perModel = [queueJobs, queueBytes, consumersAlive, batches, finished, inference, preprocess, restarts]
+  const all = [...perModel, cpu, resident, delay]
 
   return (snapshot) => {
     for (const metric of all) metric.reset()
@@ -46,6 +50,16 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
         preprocess.inc(labels, stats.preprocessMs)
         restarts.inc(labels, stats.engineRestarts)
       }
+    }
+    // A consumer of several models is listed under each of them.
+    const consumers = new Map(
+      snapshot?.models.flatMap((model) => model.consumers.map((each) => [each.id, each.process])),
+    )
+    for (const [consumer, process] of consumers) {
+      cpu.inc({ consumer, part: 'consumer' }, process.cpuSeconds)
+      cpu.inc({ consumer, part: 'engines' }, process.engineCpuSeconds)
+      resident.set({ consumer }, process.residentBytes)
+      delay.set({ consumer }, process.eventLoopDelayMs / 1000)
     }
   }
 }

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { parseSettings, SettingsError } from '@vision-queue/jobs'
@@ -18,7 +18,7 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
   try {
     const settings = parseSettings(consumerSettings, process.env)
     // Wherever it is started from: pnpm runs an app in the app's own folder.
-    settings.MODEL_REPOSITORY = resolve(projectRoot, settings.MODEL_REPOSITORY)
+    settings.MODEL_REPOSITORY = resolvePath(projectRoot, settings.MODEL_REPOSITORY)
     const log = pino({ level: settings.LOG_LEVEL, base: { app: 'consumer', pid: process.pid } })
     const starting = startConsumer({ settings, log, ...overrides })
     const early = await Promise.race([starting.then(() => null), asked])

@@ -24,8 +24,10 @@ export const queuedJobSchema = z.object({
   version: z.literal(1),
   id: jobIdSchema,
   model: z.string(),
-  /** The pinned version, or null for the one that serves when the job runs. */
-  modelVersion: z.string().nullable(),
+  /** The version asked for or, where the caller did not pin one, the one that served at submission. */
+  modelVersion: z.string(),
+  /** Whether only that version will do. */
+  versionPinned: z.boolean(),
   image: z.object({ hash: payloadHashSchema, bytes: z.int(), type: imageTypeSchema }),
   /** The task's other inputs, such as `question`. */
   input: z.record(z.string(), z.json()),

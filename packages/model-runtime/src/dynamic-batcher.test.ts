@@ -86,8 +86,8 @@ describe('gathering', () => {
 
   it('waits for onLaunch before it runs', async () => {
     const told = createDeferred<undefined>()
-    const run = vi.fn(echo)
-    const onSettled = vi.fn()
+    const run = vi.fn<Run>(echo)
+    const onSettled = vi.fn<() => void>()
     const batcher = createDynamicBatcher<Item, string>({
       maxBatchSize: 4,
       run,

@@ -45,14 +45,17 @@ export function forkEngine(
     lastWords = (lastWords + text).slice(-lastWordsLength)
   })
   child.on('message', onMessage)
-  let spawnFailure: string | null = null
-  child.on('error', (error) => {
-    spawnFailure = error.message
-  })
   const gone = new Promise<void>((resolve) => {
     // Not 'exit': that one can overtake messages which are still in the pipe.
     child.on('close', (code, signal) => {
-      onGone(spawnFailure ?? (signal === null ? `exit code ${code}` : `signal ${signal}`), lastWords)
+      onGone(signal === null ? `exit code ${code}` : `signal ${signal}`, lastWords)
+      resolve()
+    })
+    child.on('error', (error) => {
+      // Of a process that could not even be started nothing else is heard.
+      if (child.pid !== undefined) return
+      child.removeAllListeners('close')
+      onGone(error.message, lastWords)
       resolve()
     })
   })

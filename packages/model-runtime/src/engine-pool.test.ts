@@ -5,72 +5,20 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import { isRunning } from '../test/processes.ts'
-import { createEnginePool, HandedBackError, type EnginePool, type EnginePoolOptions } from './engine-pool.ts'
+import { ask, askAll, closeUnrulyPools, openUnrulyPool } from '../test/unruly-pool.ts'
 
-const quiet = { info() {}, warn() {}, error() {} }
-const engineEntry = fileURLToPath(new URL('../test/unruly-engine.ts', import.meta.url))
-
-const pools: EnginePool[] = []
-afterEach(async () => {
-  await Promise.all(pools.splice(0).map(async (pool) => pool.close({ deadlineMs: 0 })))
-})
-
-function open(options: Partial<EnginePoolOptions> = {}): EnginePool {
-  const pool = createEnginePool({
-    modelFolder: '/nowhere',
-    name: 'unruly',
-    version: '1',
-    engines: 1,
-    intraOpThreads: 1,
-    runTimeoutMs: 60_000,
-    engineEntry,
-    log: quiet,
-    ...options,
-  })
-  pools.push(pool)
-  return pool
-}
-
-let jobs = 0
-async function ask(
-  pool: EnginePool,
-  question: string,
-  extras: { deadlineAt?: number; alone?: boolean; signal?: AbortSignal } = {},
-): Promise<unknown> {
-  jobs += 1
-  const image = Uint8Array.from([1, 2, 3])
-  const result = await pool.run({
-    id: `job-${jobs}`,
-    image,
-    input: { question },
-    parameters: {},
-    deadlineAt: null,
-    ...extras,
-  })
-  return result.output['answer']
-}
-
-async function askAll(pool: EnginePool, questions: string[]): Promise<unknown[]> {
-  const results = await Promise.allSettled(questions.map(async (question) => ask(pool, question)))
-  return results.map((result) =>
-    result.status === 'fulfilled' ? result.value : result.reason instanceof Error ? errorName(result.reason) : null,
-  )
-}
-
-function errorName(error: Error): string {
-  return 'code' in error ? String(error.code) : error.name
-}
+afterEach(closeUnrulyPools)
 
 const goodOnes = (count: number): string[] => Array.from({ length: count }, (_, index) => `good ${index}`)
 
 describe('running', () => {
   it('answers jobs that came before the engines were ready, in batches, and counts them', async () => {
-    const pool = open({ engines: 2 })
+    const pool = openUnrulyPool({ engines: 2 })
     const launched: string[] = []
-    const watched = open({ onLaunch: (ids) => launched.push(...ids) })
+    const watched = openUnrulyPool({ onLaunch: (ids) => launched.push(...ids) })
     expect(await askAll(pool, goodOnes(30))).toEqual(goodOnes(30))
-    await ask(watched, 'good')
-    expect(launched).toHaveLength(1)
+    await ask(watched, 'good', { id: 'watched' })
+    expect(launched).toEqual(['watched'])
     const { batches, jobs: counted } = pool.stats()
     expect(counted).toEqual({ succeeded: 30 })
     expect(Object.entries(batches).reduce((sum, [size, count]) => sum + Number(size) * count, 0)).toBe(30)
@@ -82,21 +30,28 @@ describe('running', () => {
 
   it('gives its engines nothing of its own environment', async () => {
     vi.stubEnv('REDIS_URL', 'redis://:secret@example.com')
-    const names = await ask(open({ env: { PASSED: '1' } }), 'environment')
+    const names = await ask(openUnrulyPool({ env: { PASSED: '1' } }), 'environment')
     vi.unstubAllEnvs()
     expect(names).toContain('PASSED')
     expect(names).not.toContain('REDIS_URL')
     expect(names).not.toContain('HOME')
   })
 
+  it('answers both where one id is asked for twice at a time', async () => {
+    const pool = openUnrulyPool()
+    const request = { id: 'twin', image: new Uint8Array(), input: { question: 'sleep 20' }, parameters: {} }
+    const twins = [pool.run({ ...request, deadlineAt: null }), pool.run({ ...request, deadlineAt: null })]
+    expect(await Promise.all(twins)).toHaveLength(2)
+  })
+
   it('ends a job whose deadline has passed, before it runs', async () => {
-    const pool = open()
+    const pool = openUnrulyPool()
     await expect(ask(pool, 'good', { deadlineAt: Date.now() - 1 })).rejects.toMatchObject({ code: 'deadline_exceeded' })
     expect(pool.stats()).toMatchObject({ batches: {}, jobs: { expired: 1 } })
   })
 
   it('drops a job that is aborted while another batch runs', async () => {
-    const pool = open()
+    const pool = openUnrulyPool()
     await pool.ready
     const busy = ask(pool, 'sleep 300')
     await vi.waitFor(() => expect(pool.inFlight).toBe(1))
@@ -111,7 +66,7 @@ describe('running', () => {
   })
 
   it('a run that throws fails the job at fault, with nothing of the inner message', async () => {
-    const pool = open()
+    const pool = openUnrulyPool()
     expect(await askAll(pool, ['good 1', 'throw', 'good 2'])).toEqual(['good 1', 'inference_failed', 'good 2'])
     const error: unknown = await ask(pool, 'throw').catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'inference_failed', detail: expect.not.stringContaining('tensor') })
@@ -119,7 +74,7 @@ describe('running', () => {
   })
 
   it('leaves the signals of a process group to the parent', async () => {
-    const pool = open()
+    const pool = openUnrulyPool()
     await pool.ready
     const [pid = 0] = pool.pids
     process.kill(pid, 'SIGTERM')
@@ -131,7 +86,7 @@ describe('running', () => {
 
 describe('an engine that dies', () => {
   it('loses nothing when it is killed in the middle of a batch', async () => {
-    const pool = open({ engines: 2 })
+    const pool = openUnrulyPool({ engines: 2 })
     await pool.ready
     const questions = Array.from({ length: 24 }, (_, index) => `sleep 50 ${index}`)
     const answers = askAll(pool, questions)
@@ -142,7 +97,7 @@ describe('an engine that dies', () => {
   })
 
   it.each(['die', 'die preparing'])('fails only the job that kills it (%s)', async (poison) => {
-    const pool = open({ engines: 2 })
+    const pool = openUnrulyPool({ engines: 2 })
     const questions = [...goodOnes(7), poison, ...goodOnes(7)]
     const expected = questions.map((question) => (question === poison ? 'engine_crashed' : question))
     expect(await askAll(pool, questions)).toEqual(expected)
@@ -150,13 +105,13 @@ describe('an engine that dies', () => {
   })
 
   it('finds every one of several culprits', async () => {
-    const pool = open()
+    const pool = openUnrulyPool()
     const questions = ['die', 'good 1', 'die', 'good 2']
     expect(await askAll(pool, questions)).toEqual(['engine_crashed', 'good 1', 'engine_crashed', 'good 2'])
   })
 
   it('a suspect runs alone from the start, and takes nobody with it', async () => {
-    const pool = open()
+    const pool = openUnrulyPool()
     await pool.ready
     const culprit = ask(pool, 'die', { alone: true })
     const others = askAll(pool, goodOnes(6))
@@ -166,14 +121,14 @@ describe('an engine that dies', () => {
   })
 
   it('is killed when a run takes too long: the job at fault fails, the others are answered', async () => {
-    const pool = open({ runTimeoutMs: 500 })
+    const pool = openUnrulyPool({ runTimeoutMs: 500 })
     const [hung, ...others] = await askAll(pool, ['hang', ...goodOnes(3)])
     expect(hung).toBe('engine_crashed')
     expect(others).toEqual(goodOnes(3))
   })
 
   it('is not killed while it has nothing to do', async () => {
-    const pool = open({ runTimeoutMs: 100 })
+    const pool = openUnrulyPool({ runTimeoutMs: 100 })
     await ask(pool, 'good')
     const { pids } = pool
     await new Promise((resolve) => {
@@ -186,7 +141,7 @@ describe('an engine that dies', () => {
 
 describe('a model that can not be loaded', () => {
   it.each(['unloadable', 'stillborn'])('fails ready and all jobs instead of trying for ever (%s)', async (name) => {
-    const pool = open({ name })
+    const pool = openUnrulyPool({ name })
     const asked = ask(pool, 'good')
     await expect(pool.ready).rejects.toMatchObject({ code: 'model_unavailable' })
     await expect(asked).rejects.toMatchObject({ code: 'model_unavailable' })
@@ -196,64 +151,9 @@ describe('a model that can not be loaded', () => {
   })
 
   it('says which file of a real folder is at fault', async () => {
-    const pool = createEnginePool({
-      modelFolder: '/nowhere',
-      name: 'missing',
-      version: '1',
-      engines: 1,
-      intraOpThreads: 1,
-      runTimeoutMs: 1000,
-      log: quiet,
-    })
-    pools.push(pool)
+    const engineEntry = fileURLToPath(new URL('engine-process.ts', import.meta.url))
+    const pool = openUnrulyPool({ name: 'missing', engineEntry })
     await expect(pool.ready).rejects.toMatchObject({ detail: 'missing/1/model.json is missing.' })
-  })
-})
-
-describe('closing', () => {
-  it('hands back what no engine has, and lets the rest finish', async () => {
-    const pool = open()
-    await pool.ready
-    const { pids } = pool
-    const asked = askAll(
-      pool,
-      Array.from({ length: 12 }, () => 'sleep 50'),
-    )
-    await vi.waitFor(() => expect(pool.inFlight).toBe(12))
-    await pool.close({ deadlineMs: 30_000 })
-    // Two batches' worth: one runs, one is prepared.
-    expect(await asked).toEqual([
-      ...Array.from({ length: 8 }, () => 'sleep 50'),
-      ...Array.from({ length: 4 }, () => 'HandedBackError'),
-    ])
-    expect(pids.filter(isRunning)).toEqual([])
-    await expect(ask(pool, 'good')).rejects.toBeInstanceOf(HandedBackError)
-  })
-
-  it('hands back what is not done by the deadline, and leaves no process', async () => {
-    const launched: string[] = []
-    const pool = open({ onLaunch: (ids) => launched.push(...ids) })
-    await pool.ready
-    const asked = askAll(pool, ['hang', 'good'])
-    await vi.waitFor(() => expect(launched).not.toEqual([]))
-    const { pids } = pool
-    await pool.close({ deadlineMs: 50 })
-    expect(await asked).toEqual(['HandedBackError', 'HandedBackError'])
-    expect(pids.filter(isRunning)).toEqual([])
-  })
-
-  it('engines end by themselves when their parent is killed', async () => {
-    const owner = spawn(
-      process.execPath,
-      ['--import', 'tsx', fileURLToPath(new URL('../test/pool-owner.ts', import.meta.url))],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
-    const [line] = (await once(owner.stdout, 'data')) as [Buffer]
-    const pids: unknown = JSON.parse(line.toString())
-    if (!Array.isArray(pids)) throw new Error('the owner said no process ids')
-    expect(pids.filter(isRunning)).toHaveLength(2)
-    owner.kill('SIGKILL')
-    await vi.waitFor(() => expect(pids.filter(isRunning)).toEqual([]), { timeout: 10_000 })
   })
 })
 

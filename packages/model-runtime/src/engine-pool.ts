@@ -1,72 +1,16 @@
 import { fileURLToPath } from 'node:url'
 
-import { VisionQueueError, type ModelManifest, type ModelStats } from '@vision-queue/jobs'
+import { VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 
 import { createDeferred } from './deferred.ts'
-import type { EngineAnswer, EngineJob } from './engine-protocol.ts'
+import type { EngineAnswer } from './engine-protocol.ts'
+import { HandedBackError, type EnginePool, type InferenceResult } from './inference.ts'
 import { createJobBoard, type BoardJob, type Seat } from './job-board.ts'
 import { createPoolStats } from './pool-stats.ts'
 import type { RuntimeLog } from './runtime-log.ts'
 import { superviseEngine, type SupervisedEngine } from './supervised-engine.ts'
-import type { TaskOutput } from './task-output.ts'
 
-/** A job for a model. */
-export interface InferenceRequest extends EngineJob {
-  /** Run it in an engine of its own at once, as one that is suspected of killing engines. */
-  alone?: boolean
-  /** Drops the job if its batch isn't launched yet; in any case `run` rejects with the signal's reason. */
-  signal?: AbortSignal
-}
-
-export interface InferenceResult {
-  output: TaskOutput
-  /** Which of the model's graphs answered, such as `fp32`. */
-  variant: string
-  /** From its arrival in the engine until it was ready for a batch. */
-  preprocessMs: number
-  /** The session run of its batch. */
-  inferenceMs: number
-  batchSize: number
-}
-
-/** The pool closed before the job was answered. It may be run again elsewhere: nothing is known of it. */
-export class HandedBackError extends Error {
-  constructor() {
-    super('the engine pool closed before it answered this job')
-    this.name = 'HandedBackError'
-  }
-}
-
-/** Engine processes that all serve one model. */
-export interface EnginePool {
-  /**
-   * Resolves when the first engine can take jobs, the others may still be loading. Rejects with
-   * `model_unavailable` where the model can't be loaded; the pool is of no more use then.
-   */
-  readonly ready: Promise<ModelManifest>
-  /**
-   * Runs a job. It may be called before `ready`. Rejects with a VisionQueueError: what is wrong with
-   * the input, `deadline_exceeded`, `inference_failed`, `engine_crashed`, `model_unavailable`; with
-   * HandedBackError after `close`; with the signal's reason.
-   */
-  run: (request: InferenceRequest) => Promise<InferenceResult>
-  /** Jobs without an answer. */
-  readonly inFlight: number
-  /** Process ids of the engines that run, for figures by process. */
-  readonly pids: number[]
-  /** Engine processes there are meant to be. */
-  readonly engines: number
-  /** What the pool has done since it was made. */
-  stats: () => ModelStats
-  /** CPU time in seconds of all engine processes so far, those that died included. */
-  cpuSeconds: () => number
-  /**
-   * Hands back what no engine has, waits at most `deadlineMs` for the rest, hands back what is left
-   * then, kills the engines and waits for their end.
-   */
-  close(options: { deadlineMs: number }): Promise<void>
-}
-
+/** How many processes run which model, and how. */
 export interface EnginePoolOptions {
   /** `<repository>/<name>/<version>`, from findModel. */
   modelFolder: string
@@ -90,6 +34,8 @@ export interface EnginePoolOptions {
 }
 
 interface PoolJob extends BoardJob {
+  /** The caller's id. Inside the pool a job has a number: the same id may be asked for twice at a time. */
+  requestId: string
   resolve: (result: InferenceResult) => void
   reject: (reason: unknown) => void
 }
@@ -100,6 +46,10 @@ interface EngineSeat extends Seat<PoolJob> {
 
 const startTries = 3
 
+/**
+ * Starts the engines. Jobs wait here, where a dying engine can't take them along, and each engine has
+ * at most two batches' worth: one that runs and one that is prepared meanwhile.
+ */
 export function createEnginePool(options: EnginePoolOptions): EnginePool {
   const {
     modelFolder,
@@ -120,7 +70,8 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
   /** Why no job is taken any more. */
   let closedBy: Error | null = null
   let closed: Promise<void> | null = null
-  let whenIdle: (() => void) | null = null
+  let onIdle: (() => void) | null = null
+  let runs = 0
 
   const ready = createDeferred<ModelManifest>()
   // A caller who only ever calls run() learns of it there.
@@ -152,20 +103,24 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
           },
           onLaunch(ids) {
             for (const id of ids) seat.launched.add(id)
-            options.onLaunch?.(ids)
+            options.onLaunch?.(ids.flatMap((id) => seat.handed.get(id)?.requestId ?? []))
           },
-          onAnswers({ answers, runs }) {
-            for (const answer of answers) finish(seat, answer)
-            stats.countRuns(runs)
+          onAnswers(message) {
+            for (const answer of message.answers) finish(seat, answer)
+            stats.countRuns(message.runs)
             dispatch()
           },
           onDeath({ silent }) {
-            if (closedBy !== null) {
+            if (closedBy === null) {
+              const culprit = board.takeBack(seat)
+              if (culprit !== null) {
+                log.warn({ id: culprit.requestId, model: name, silent }, 'a job killed its engine')
+                fail(culprit, crashed(silent ? runTimeoutMs : null))
+              }
+            } else {
               handBack([...seat.handed.values()])
-              return
+              seat.handed.clear()
             }
-            const culprit = board.takeBack(seat)
-            if (culprit !== null) fail(culprit, crashed(silent ? runTimeoutMs : null))
             dispatch()
           },
           onStartFailure({ error, tries, final }) {
@@ -188,7 +143,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
       }
     }
     for (const { engine, handed } of seats) engine.expectWork(handed.size > 0)
-    if (unanswered.size === 0) whenIdle?.()
+    if (unanswered.size === 0) onIdle?.()
   }
 
   function settle(job: PoolJob): boolean {
@@ -245,16 +200,14 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
     await Promise.all(seats.map(async ({ engine }) => engine.stop()))
   }
 
-  async function shutDown(deadlineMs: number): Promise<void> {
+  async function shutDown(): Promise<void> {
     closedBy = new HandedBackError()
     handBack(board.clear())
     ready.reject(closedBy)
     if (unanswered.size > 0) {
-      const idle = createDeferred<void>()
-      whenIdle = idle.resolve
-      const timer = setTimeout(idle.resolve, deadlineMs)
-      await idle.promise
-      clearTimeout(timer)
+      await new Promise<void>((resolve) => {
+        onIdle = resolve
+      })
     }
     await stopEngines()
     handBack([...unanswered])
@@ -262,11 +215,13 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
 
   return {
     ready: ready.promise,
-    async run({ alone = false, signal, ...job }) {
+    async run({ alone = false, signal, id: requestId, ...request }) {
       if (closedBy !== null) throw closedBy
       signal?.throwIfAborted()
       const { promise, resolve, reject } = createDeferred<InferenceResult>()
-      const entered: PoolJob = { job, resolve, reject, settled: false, suspect: alone, deaths: 0 }
+      runs += 1
+      const job = { id: String(runs), ...request }
+      const entered: PoolJob = { job, requestId, resolve, reject, settled: false, suspect: alone, deaths: 0 }
       const onAbort = (): void => {
         if (!settle(entered)) return
         stats.countJob('canceled')
@@ -299,8 +254,10 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
     },
     cpuSeconds: () => seats.reduce((sum, { engine }) => sum + engine.cpuSeconds, 0),
     async close({ deadlineMs }) {
-      closed ??= shutDown(deadlineMs)
+      closed ??= shutDown()
+      const timer = setTimeout(() => onIdle?.(), deadlineMs)
       await closed
+      clearTimeout(timer)
     },
   }
 }

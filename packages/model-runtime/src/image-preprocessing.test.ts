@@ -23,12 +23,9 @@ function pixel({ bytes, width }: DecodedImage, row: number, column: number): num
   return [...bytes.subarray(from, from + 3)]
 }
 
-function near(actual: number[], expected: number[], within = 4): void {
-  for (const [index, value] of expected.entries()) {
-    expect(Math.abs((actual[index] ?? NaN) - value), `${actual.join()} is not ${expected.join()}`).toBeLessThanOrEqual(
-      within,
-    )
-  }
+/** The largest difference of a channel. */
+function distance(actual: number[], expected: number[]): number {
+  return Math.max(...expected.map((value, index) => Math.abs((actual[index] ?? NaN) - value)))
 }
 
 /** Left half red, right half blue, 8 high and 16 wide. */
@@ -43,23 +40,22 @@ describe('decoding', () => {
   it.each(['png', 'jpeg', 'webp'] as const)('keeps colours in their places (%s)', async (format) => {
     const image = await decode(await redAndBlue.clone().toFormat(format, { quality: 100 }).toBuffer(), to(2, 6))
     expect(image).toMatchObject({ height: 2, width: 6 })
-    near(pixel(image, 0, 0), red)
-    near(pixel(image, 1, 1), red)
-    near(pixel(image, 1, 5), blue)
+    expect(distance(pixel(image, 0, 0), red)).toBeLessThan(5)
+    expect(distance(pixel(image, 1, 1), red)).toBeLessThan(5)
+    expect(distance(pixel(image, 1, 5), blue)).toBeLessThan(5)
   })
 
   it.each([
-    [3, 'turned upside down', { left: blue, right: red }],
-    [6, 'turned right', { top: red, bottom: blue }],
-    [8, 'turned left', { top: blue, bottom: red }],
-    [2, 'mirrored', { left: blue, right: red }],
-  ])('applies EXIF orientation %i (%s) before it resizes', async (orientation, _, expected) => {
+    [3, 'turned upside down', [blue, red, blue]],
+    [6, 'turned right', [red, red, blue]],
+    [8, 'turned left', [blue, blue, red]],
+    [2, 'mirrored', [blue, red, blue]],
+  ])('applies EXIF orientation %i (%s) before it resizes', async (orientation, _, [topLeft, topRight, bottomLeft]) => {
     const bytes = await redAndBlue.clone().withMetadata({ orientation }).jpeg({ quality: 100 }).toBuffer()
     const image = await decode(bytes)
-    if (expected.left !== undefined) near(pixel(image, 1, 0), expected.left)
-    if (expected.right !== undefined) near(pixel(image, 1, 3), expected.right)
-    if (expected.top !== undefined) near(pixel(image, 0, 1), expected.top)
-    if (expected.bottom !== undefined) near(pixel(image, 3, 1), expected.bottom)
+    expect(distance(pixel(image, 0, 0), topLeft ?? [])).toBeLessThan(5)
+    expect(distance(pixel(image, 0, 3), topRight ?? [])).toBeLessThan(5)
+    expect(distance(pixel(image, 3, 0), bottomLeft ?? [])).toBeLessThan(5)
   })
 
   it('lays transparency on white, without a dark edge', async () => {
@@ -67,21 +63,21 @@ describe('decoding', () => {
     const bytes = await sharp({ create: { width: 8, height: 8, channels: 4, background: half } })
       .png()
       .toBuffer()
-    near(pixel(await decode(bytes), 0, 0), [127, 127, 127])
+    expect(distance(pixel(await decode(bytes), 0, 0), [127, 127, 127])).toBeLessThan(5)
     const clear = { r: 0, g: 0, b: 0, alpha: 0 }
     const nothing = await sharp({ create: { width: 8, height: 8, channels: 4, background: clear } })
       .webp()
       .toBuffer()
-    near(pixel(await decode(nothing), 0, 0), white)
+    expect(distance(pixel(await decode(nothing), 0, 0), white)).toBeLessThan(5)
   })
 
   it('makes RGB of grey, of 16 bits and of CMYK', async () => {
     const flat = (background: string) => sharp({ create: { width: 8, height: 8, channels: 3, background } })
     const grey = await flat('#808080').toColourspace('b-w').png().toBuffer()
-    near(pixel(await decode(grey), 0, 0), [128, 128, 128])
+    expect(distance(pixel(await decode(grey), 0, 0), [128, 128, 128])).toBeLessThan(5)
     const deep = await flat('#ff8000').toColourspace('rgb16').png().toBuffer()
     expect(await sharp(deep).metadata()).toMatchObject({ depth: 'ushort' })
-    near(pixel(await decode(deep), 0, 0), [255, 128, 0])
+    expect(distance(pixel(await decode(deep), 0, 0), [255, 128, 0])).toBeLessThan(5)
     const cmyk = await flat('#ff0000').toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer()
     expect(await sharp(cmyk).metadata()).toMatchObject({ space: 'cmyk' })
     // CMYK can't show pure red.
@@ -109,7 +105,7 @@ describe('decoding', () => {
   it('refuses what is cut off anywhere, or is no image, in a sentence of our own', async () => {
     const bytes = await redAndBlue.clone().jpeg().toBuffer()
     for (const length of [0, 3, 100, Math.floor(bytes.length / 2), bytes.length - 2]) {
-      await expect(decode(bytes.subarray(0, length)), `${length} bytes`).rejects.toMatchObject({
+      await expect(decode(bytes.subarray(0, length))).rejects.toMatchObject({
         code: 'image_undecodable',
         detail: expect.stringMatching(/^The image is (broken or truncated|no JPEG, PNG or WebP)\.$/),
       })
@@ -119,7 +115,7 @@ describe('decoding', () => {
   it('reads no other types than JPEG, PNG and WebP', async () => {
     for (const format of ['gif', 'tiff', 'avif'] as const) {
       const bytes = await redAndBlue.clone().toFormat(format).toBuffer()
-      await expect(decode(bytes), format).rejects.toMatchObject({ detail: 'The image is no JPEG, PNG or WebP.' })
+      await expect(decode(bytes)).rejects.toMatchObject({ detail: 'The image is no JPEG, PNG or WebP.' })
     }
     const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
     await expect(decode(svg)).rejects.toMatchObject({ code: 'image_undecodable' })
@@ -195,6 +191,6 @@ describe.skipIf(assets === null)('real files (skipped where the assets folder is
   })
 
   it('makes white of what is transparent', async () => {
-    near(pixel(await decode(await read('bad-images/full-transparent.png')), 2, 2), white)
+    expect(distance(pixel(await decode(await read('bad-images/full-transparent.png')), 2, 2), white)).toBeLessThan(5)
   })
 })

@@ -81,6 +81,7 @@ describe('reading', () => {
       { ...tinyPreprocessor, do_center_crop: true, crop_size: 32 },
       'crop_size: no larger than size',
     ],
+    ['tokenizer.json', { model: { type: 'Telepathy' } }, 'model.type: WordPiece'],
     ['tokenizer_config.json', null, 'tokenizer_config.json is missing beside tokenizer.json'],
     ['tokenizer_config.json', { model_max_length: 'long' }, 'model_max_length: '],
   ])('names the file and the field that is wrong (%s, %j)', async (file, content, complaint) => {
@@ -98,9 +99,8 @@ describe('reading', () => {
   })
 
   it('lets fields pass that are switched off', async () => {
-    await readModelFolder(
-      await write({ 'preprocessor_config.json': { ...tinyPreprocessor, do_pad: false, pad: null } }),
-    )
+    const location = await write({ 'preprocessor_config.json': { ...tinyPreprocessor, do_pad: false, pad: null } })
+    expect(await readModelFolder(location)).toMatchObject({ preprocessing: { width: 16 } })
   })
 
   it('understands an edge and a centre crop', async () => {

@@ -18,12 +18,19 @@ const id2labelSchema = z
   .refine((labels): labels is string[] => !labels.includes(undefined), 'labels numbered from 0 without gaps')
 const configJsonSchema = z.looseObject({ id2label: id2labelSchema.optional() })
 
-const jsonObjectSchema = z.record(z.string(), z.json())
+const tokenizerSchema = z.looseObject({
+  model: z.looseObject({
+    // Old files name no type. One that the library doesn't know would be taken for a list of words.
+    type: z.enum(['WordPiece', 'WordLevel', 'BPE', 'Unigram'], 'WordPiece, WordLevel, BPE or Unigram').optional(),
+    unk_token: z.string().nullish(),
+  }),
+})
 const specialTokenSchema = z.union([z.string(), z.looseObject({ content: z.string() }).transform((t) => t.content)])
 const tokenizerConfigSchema = z.looseObject({
   // Hugging Face writes 1e30 where there is no limit.
   model_max_length: z.number().min(2).optional(),
   pad_token: specialTokenSchema.nullish(),
+  unk_token: specialTokenSchema.nullish(),
 })
 
 /** A version of a model and where it lies. */
@@ -51,6 +58,8 @@ export interface ModelFolder {
 export interface TokenizerFiles {
   tokenizer: Record<string, unknown>
   config: Record<string, unknown>
+  /** What stands for words that the model doesn't know; null where it has none. */
+  unknownToken: string | null
   /** In tokens, special ones included; Infinity where the model names no limit. */
   maxLength: number
   padToken: string | null
@@ -105,7 +114,7 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
   if (model === null) throw unavailable(`${name}/${version}/model.json is missing.`)
   const config = await read('config.json', configJsonSchema)
   const preprocessor = await read('preprocessor_config.json', preprocessorConfigSchema)
-  const tokenizer = await read('tokenizer.json', jsonObjectSchema)
+  const tokenizer = await read('tokenizer.json', tokenizerSchema)
   const tokenizerConfig = await read('tokenizer_config.json', tokenizerConfigSchema)
   if (tokenizer !== null && tokenizerConfig === null) {
     throw unavailable(`${name}/${version}/tokenizer_config.json is missing beside tokenizer.json.`)
@@ -126,6 +135,7 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
         : {
             tokenizer,
             config: tokenizerConfig,
+            unknownToken: tokenizerConfig.unk_token ?? tokenizer.model.unk_token ?? null,
             maxLength: tokenizerConfig.model_max_length ?? Infinity,
             padToken: tokenizerConfig.pad_token ?? null,
           },

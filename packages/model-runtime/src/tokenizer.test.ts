@@ -57,8 +57,14 @@ it('knows the padding token, and refuses one that it does not have', () => {
   expect(() => createTokenizer({ ...files, padToken: '<pad>' })).toThrow('pad_token: <pad> is not in tokenizer.json')
 })
 
+it('refuses a word that is unknown to a model without a token for such', () => {
+  const { encode } = createTokenizer({ ...files, unknownToken: null })
+  expect(words(encode('a b'))).toEqual(['[CLS]', 'a', 'b', '[SEP]'])
+  expect(() => encode('a zebra')).toThrow('a word that the model does not know')
+})
+
 it('refuses files that make no tokenizer', () => {
-  expect(() => createTokenizer({ ...files, tokenizer: { model: { type: 'Telepathy' } } })).toThrow(
+  expect(() => createTokenizer({ ...files, tokenizer: { model: { vocab: 'none' } } })).toThrow(
     'tokenizer.json can not be used',
   )
 })

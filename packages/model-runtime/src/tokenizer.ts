@@ -5,7 +5,10 @@ import type { TokenizerFiles } from './model-folder.ts'
 
 /** Text to token ids, special tokens included. */
 export interface TextTokenizer {
-  /** At most the model's maximum length of ids. Padding is the batch's business. */
+  /**
+   * At most the model's maximum length of ids. Padding is the batch's business. Throws `invalid_input`
+   * for a word that is unknown to a model without a token for such words.
+   */
   encode: (text: string) => number[]
   /** What shorter texts of a batch are filled up with; its attention mask is 0 there. */
   padId: number
@@ -29,7 +32,10 @@ export function createTokenizer(files: TokenizerFiles): TextTokenizer {
   return {
     padId,
     encode(text) {
-      const { ids } = tokenizer.encode(text)
+      const ids: (number | undefined)[] = tokenizer.encode(text).ids
+      if (!ids.every((id) => id !== undefined)) {
+        throw new VisionQueueError('invalid_input', 'The text has a word that the model does not know.')
+      }
       if (ids.length <= files.maxLength) return ids
       const last = ids.at(-1)
       return last === closing && last !== undefined
@@ -39,9 +45,11 @@ export function createTokenizer(files: TokenizerFiles): TextTokenizer {
   }
 }
 
-function openTokenizer({ tokenizer, config }: TokenizerFiles): Tokenizer {
+function openTokenizer({ tokenizer, config, unknownToken }: TokenizerFiles): Tokenizer {
   try {
-    return new Tokenizer(tokenizer, config)
+    // For lists of words the library takes the unknown token from the config only, and without one
+    // gives undefined as the id of a word that is not listed.
+    return new Tokenizer(tokenizer, { ...config, unk_token: unknownToken })
   } catch (error) {
     throw new VisionQueueError('model_unavailable', 'tokenizer.json can not be used.', { cause: error })
   }

@@ -24,6 +24,8 @@ export const tinyWords = [
   'b',
   'c',
   'd',
+  'e',
+  'f',
   'large',
 ]
 

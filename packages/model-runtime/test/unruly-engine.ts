@@ -29,7 +29,7 @@ await startEngine({
         labels: null,
       },
       async prepare({ input }) {
-        const question = String(input['question'])
+        const question = typeof input['question'] === 'string' ? input['question'] : ''
         if (question === 'die preparing') process.kill(process.pid, 'SIGKILL')
         return question
       },

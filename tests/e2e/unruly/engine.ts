@@ -6,6 +6,8 @@ import {
   startEngine,
 } from '@vision-queue/model-runtime/engine'
 
+import { z } from 'zod'
+
 /**
  * An engine process with the real model and bad manners, which questions ask for: a run with
  * "(die)" in it kills the process as a native crash would, and one with "(block 300)" holds its
@@ -21,7 +23,7 @@ await startEngine({
     return {
       manifest: model.manifest,
       async prepare(job) {
-        const question = String(job.input['question'])
+        const question = z.string().parse(job.input['question'])
         return { item: await model.prepare(job), dies: question.includes('(die)'), blockMs: blockOf(question) }
       },
       async run(items) {

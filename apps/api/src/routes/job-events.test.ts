@@ -12,11 +12,11 @@ async function submit(api: TestApi): Promise<string> {
 interface OpenEvents {
   response: Response
   /** All that came so far. */
-  text(): string
+  text: () => string
   /** `id status` of each event so far. */
-  events(): string[]
+  events: () => string[]
   ended: Promise<void>
-  hangUp(): void
+  hangUp: () => void
 }
 
 async function openEvents(api: TestApi, id: string, headers: Record<string, string> = {}): Promise<OpenEvents> {

@@ -15,7 +15,8 @@ async function scrape(api: TestApi): Promise<string> {
 
 test('a scrape holds what this process did, what is queued and what consumers announced', async () => {
   const api = await startApi()
-  await postJson(api, { input: { image: png.toString('base64'), question: '?' } })
+  api.models.models = [servedModel(), servedModel({ name: 'tiny-clip' })]
+  await postJson(api, { model: 'shapes-vqa', input: { image: png.toString('base64'), question: '?' } })
   await fetch(`${api.url}/jobs/job_aaaaaaaaaaaaaaaaaaaaa`)
   await fetch(`${api.url}/nowhere/42`)
   const text = await scrape(api)
@@ -34,6 +35,8 @@ test('a scrape holds what this process did, what is queued and what consumers an
     `vision_queue_inference_ms_total{${consumer}} 80`,
     `vision_queue_preprocess_ms_total{${consumer}} 12`,
     `vision_queue_engine_restarts_total{${consumer}} 2`,
+    'vision_queue_consumer_cpu_seconds_total{consumer="consumer-0",part="engines"} 2',
+    'vision_queue_consumer_event_loop_delay_seconds{consumer="consumer-0"} 0.004',
     'vision_queue_redis_up 1',
   ]) {
     expect(text).toContain(`${line}\n`)

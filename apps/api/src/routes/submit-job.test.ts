@@ -21,7 +21,7 @@ describe('an accepted job', () => {
     const response = await postJson(api, body)
     expect(response.status).toBe(202)
     const job = jobResponseSchema.parse(await response.json())
-    expect(job).toMatchObject({ status: 'queued', model: 'shapes-vqa', version: null, queue_position: 1, output: null })
+    expect(job).toMatchObject({ status: 'queued', model: 'shapes-vqa', version: '1', queue_position: 1, output: null })
     expect(jobIdSchema.safeParse(job.id).success).toBe(true)
     expect(job.urls).toEqual({ self: `/jobs/${job.id}`, events: `/jobs/${job.id}/events` })
     expect(response.headers.get('location')).toBe(job.urls.self)
@@ -43,6 +43,7 @@ describe('an accepted job', () => {
       version: 1,
       model: 'shapes-vqa',
       modelVersion: '1',
+      versionPinned: true,
       input: { question: 'What colour?' },
       parameters: { top_k: 2 },
       metadata: { order: '42' },
@@ -68,7 +69,7 @@ describe('an accepted job', () => {
       await postJson(api, { input: { ...body.input, page: 3 } }),
     ]
     expect(responses.map(({ status }) => status)).toEqual([202, 202, 202])
-    const jobs = api.jobs.submitted.map(({ job: { id: _, createdAt: __, ...job } }) => job)
+    const jobs = api.jobs.submitted.map(({ job }) => Object.assign(job, { id: '', createdAt: 0 }))
     expect(jobs[0]).toMatchObject({ model: 'shapes-vqa', input: { question: 'What colour?', page: 3 } })
     expect(jobs[1]).toEqual(jobs[0])
     expect(jobs[2]).toEqual(jobs[0])
@@ -112,7 +113,7 @@ describe('Prefer: wait', () => {
 
   test('answers 202 when Redis goes away after the job was accepted', async () => {
     const api = await startApi()
-    const { submit } = api.jobs
+    const submit = api.jobs.submit.bind(api.jobs)
     api.jobs.submit = async (...job) => {
       const accepted = await submit(...job)
       api.jobs.down = true
@@ -182,20 +183,20 @@ describe('a refused submission', () => {
     )
   })
 
-  test.each([
-    ['text/plain', {}],
-    ['application/x-www-form-urlencoded', {}],
-    ['image/gif', {}],
-    ['', {}],
-    ['application/json', { 'Content-Encoding': 'gzip' }],
-  ])('a body of type "%s" %o is 415', async (type, headers) => {
-    const api = await startApi()
-    const sent = { method: 'POST', headers: { 'Content-Type': type, ...headers }, body: JSON.stringify(body) }
-    const problem = await problemOf(await fetch(`${api.url}/jobs`, sent))
-    expect(problem.code).toBe('unsupported_media_type')
-    if (!('Content-Encoding' in headers)) {
+  test.each(['text/plain', 'application/x-www-form-urlencoded', 'image/gif', ''])(
+    'a body of type "%s" is 415 and the answer lists what is taken',
+    async (type) => {
+      const api = await startApi()
+      const sent = { method: 'POST', headers: { 'Content-Type': type }, body: JSON.stringify(body) }
+      const problem = await problemOf(await fetch(`${api.url}/jobs`, sent))
+      expect(problem.code).toBe('unsupported_media_type')
       expect(problem.detail).toContain('application/json, multipart/form-data, image/jpeg, image/png, image/webp')
-    }
+    },
+  )
+
+  test('a compressed body is 415', async () => {
+    const api = await startApi()
+    expect((await problemOf(await postJson(api, body, { 'Content-Encoding': 'gzip' }))).status).toBe(415)
   })
 
   test('a query beside a JSON body is refused by name', async () => {

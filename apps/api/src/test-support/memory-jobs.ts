@@ -11,13 +11,13 @@ import type { JobClient } from '@vision-queue/transport'
 /** A queue in this process' memory, whose consumer is the test. */
 export interface MemoryJobs extends JobClient {
   submitted: { job: QueuedJob; image: Uint8Array }[]
-  run(id: string): void
-  finish(id: string, status?: FinalStatus): void
+  run: (id: string) => void
+  finish: (id: string, status?: FinalStatus) => void
   /** While true every call rejects, as when Redis is away. */
   down: boolean
   /** Where set, submissions reject with it. */
   refusal: Error | null
-  openWatches(): number
+  openWatches: () => number
 }
 
 export function openMemoryJobs(): MemoryJobs {
@@ -31,7 +31,7 @@ export function openMemoryJobs(): MemoryJobs {
     if (job === undefined) throw new Error(`no job ${id}`)
     const changed = { ...job, ...changes }
     jobs.set(id, changed)
-    for (const listener of [...listeners]) if (listener.id === id) listener.hear(changed)
+    for (const listener of listeners) if (listener.id === id) listener.hear(changed)
   }
   const watch: JobClient['watch'] = async (id, hear) => {
     up()

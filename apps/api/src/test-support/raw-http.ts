@@ -6,9 +6,9 @@ import { onTestFinished } from 'vitest'
 export interface RawConnection {
   socket: Socket
   /** All that came back so far. */
-  received(): string
+  received: () => string
   /** Resolves once `text` has come back. */
-  until(text: string): Promise<string>
+  until: (text: string) => Promise<string>
   /** Resolves when the server has closed the connection. */
   closed: Promise<void>
 }

@@ -1,4 +1,4 @@
-import { type ModelManifest, VisionQueueError } from '@vision-queue/jobs'
+import { type ModelManifest, type ModelStats, VisionQueueError } from '@vision-queue/jobs'
 import type { ModelDirectory, ServedModel } from '@vision-queue/transport'
 import { z } from 'zod'
 
@@ -25,23 +25,26 @@ const manifest: ModelManifest = {
   labels: ['red', 'green'],
 }
 
+const busy: ModelStats = {
+  batches: { '1': 3, '8': 1 },
+  jobs: { succeeded: 9, failed: 1 },
+  inferenceMs: 80,
+  preprocessMs: 12,
+  engineRestarts: 2,
+}
+const idle: ModelStats = { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 }
+
 /** A model version with so many live consumers; the first one has run 4 batches and finished 10 jobs. */
 export function servedModel(changes: Partial<ModelManifest> = {}, consumers = 1): ServedModel {
   return {
     manifest: { ...manifest, ...changes },
     consumers: Array.from({ length: consumers }, (_, index) => ({
       id: `consumer-${index}`,
-      stats: {
-        batches: index === 0 ? { '1': 3, '8': 1 } : {},
-        jobs: index === 0 ? { succeeded: 9, failed: 1 } : {},
-        inferenceMs: index === 0 ? 80 : 0,
-        preprocessMs: 12,
-        engineRestarts: 2,
-      },
+      stats: index === 0 ? busy : idle,
       engines: 1,
       startedAt: 1_750_000_000_000,
       heartbeatAt: 1_750_000_005_000,
-      process: { cpuSeconds: 1, engineCpuSeconds: 2, residentBytes: 3 },
+      process: { cpuSeconds: 1, engineCpuSeconds: 2, residentBytes: 3, eventLoopDelayMs: 4 },
     })),
   }
 }

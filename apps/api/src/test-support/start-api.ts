@@ -19,8 +19,8 @@ export interface TestApi {
   app: ReturnType<typeof createApp>
   /** What was logged so far, one parsed line each. */
   logged: Record<string, unknown>[]
-  /** What SIGTERM does. */
-  stop(): Promise<void>
+  /** What SIGTERM does; running requests may go on for `timeoutMs`. */
+  stop(timeoutMs?: number): Promise<void>
   /** Fires `closing` alone. */
   startClosing(): void
 }
@@ -43,12 +43,12 @@ export async function startApi(env: Record<string, string> = {}): Promise<TestAp
     log,
   })
   let stopping: Promise<void> | null = null
-  const stop = async (): Promise<void> => {
+  const stop = async (timeoutMs = 2000): Promise<void> => {
     closing.abort()
-    stopping ??= server.close(2000)
+    stopping ??= server.close(timeoutMs)
     await stopping
   }
-  onTestFinished(stop)
+  onTestFinished(() => stop())
   const url = `http://127.0.0.1:${server.port}`
   return { url, port: server.port, jobs, models, app, logged, stop, startClosing: () => closing.abort() }
 }

@@ -87,6 +87,19 @@ describe('visual question answering', () => {
     })
   })
 
+  it('a broken image with a bad question leaves no rejection behind, which would end the process', async () => {
+    const rejected: unknown[] = []
+    const note = (reason: unknown): void => void rejected.push(reason)
+    process.on('unhandledRejection', note)
+    await expect(prepare('no image', { question: '' })).rejects.toMatchObject({ code: 'invalid_input' })
+    await expect(prepare('no image', { question: 'a' })).rejects.toMatchObject({ code: 'image_undecodable' })
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20)
+    })
+    process.off('unhandledRejection', note)
+    expect(rejected).toEqual([])
+  })
+
   it('announces schemas that say the same', () => {
     const { inputSchema, parametersSchema, outputSchema: announced, labels } = model.manifest
     const input = z.fromJSONSchema(inputSchema)
@@ -98,7 +111,7 @@ describe('visual question answering', () => {
       { question: 'a', b: 1 },
       { question: 'a'.repeat(513) },
     ]) {
-      expect(input.safeParse(bad).success, JSON.stringify(bad)).toBe(false)
+      expect(input.safeParse(bad)).toMatchObject({ success: false })
     }
     const parameters = z.fromJSONSchema(parametersSchema)
     expect(parameters.safeParse({}).success).toBe(true)

@@ -7,7 +7,7 @@ import { topScores } from './top-scores.ts'
 
 const question = 'a question of 1 to 512 characters'
 const inputSchema = z.strictObject({
-  question: z.string(question).trim().min(1, question).max(512, question).regex(/\S/, question),
+  question: z.string(question).trim().max(512, question).regex(/\S/, question),
 })
 const parametersSchema = z.strictObject({
   top_k: z.int().min(1).max(50).default(1).describe('how many answers, the likeliest first'),
@@ -34,9 +34,9 @@ export const visualQuestionAnswering: Task = {
       async prepare(request) {
         const input = parseInput(inputSchema, request.input, 'input')
         const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
-        const pixels = toPixels(request.image)
+        const tokens = toTokens(input.question)
         return {
-          rows: { ...toTokens(input.question), pixel_values: await pixels },
+          rows: { ...tokens, pixel_values: await toPixels(request.image) },
           decode({ logits }) {
             if (logits === undefined) throw new Error('no logits came out')
             const answers = topScores(logits.data, labels, parameters.top_k)

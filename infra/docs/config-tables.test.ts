@@ -1,0 +1,27 @@
+import { readFile } from 'node:fs/promises'
+
+import { expect, test } from 'vitest'
+
+import { withConfigTables } from './config-tables.ts'
+
+test("README's tables of settings are those of the schemas; if not: pnpm docs:config", async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+
+  expect(withConfigTables(readme)).toBe(readme)
+})
+
+test('a stale table is replaced, and what stands around it stays', async () => {
+  const markers = ['start', 'api', 'consumer'].map(
+    (name) => `<!-- settings:${name} -->\nstale\n<!-- /settings:${name} -->`,
+  )
+  const text = withConfigTables(`before\n${markers.join('\nbetween\n')}\nafter\n`)
+
+  expect(text).toMatch(/^before\n<!-- settings:start -->\n\| variable /)
+  expect(text).toContain('| `PORT` | `3000` | The port of the API. |')
+  expect(text).toMatch(/\|\n<!-- \/settings:consumer -->\nafter\n$/)
+  expect(text).not.toContain('stale')
+})
+
+test('a README without one of the markers is refused', () => {
+  expect(() => withConfigTables('no markers')).toThrow('README.md has no <!-- settings:start -->')
+})

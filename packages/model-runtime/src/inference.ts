@@ -1,0 +1,61 @@
+import type { ModelManifest, ModelStats } from '@vision-queue/jobs'
+
+import type { EngineJob } from './engine-protocol.ts'
+import type { TaskOutput } from './task-output.ts'
+
+/** A job for a model. */
+export interface InferenceRequest extends EngineJob {
+  /** Run it in an engine of its own at once, as one that is suspected of killing engines. */
+  alone?: boolean
+  /** Drops the job if its batch isn't launched yet; in any case `run` rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+export interface InferenceResult {
+  output: TaskOutput
+  /** Which of the model's graphs answered, such as `fp32`. */
+  variant: string
+  /** From its arrival in the engine until it was ready for a batch. */
+  preprocessMs: number
+  /** The session run of its batch. */
+  inferenceMs: number
+  batchSize: number
+}
+
+/** The pool closed before the job was answered. It may be run again elsewhere: nothing is known of it. */
+export class HandedBackError extends Error {
+  constructor() {
+    super('the engine pool closed before it answered this job')
+    this.name = 'HandedBackError'
+  }
+}
+
+/** Engine processes that all serve one model. */
+export interface EnginePool {
+  /**
+   * Resolves when the first engine can take jobs, the others may still be loading. Rejects with
+   * `model_unavailable` where the model can't be loaded; the pool is of no more use then.
+   */
+  readonly ready: Promise<ModelManifest>
+  /**
+   * Runs a job. It may be called before `ready`. Rejects with a VisionQueueError: what is wrong with
+   * the input, `deadline_exceeded`, `inference_failed`, `engine_crashed`, `model_unavailable`; with
+   * HandedBackError after `close`; with the signal's reason.
+   */
+  run: (request: InferenceRequest) => Promise<InferenceResult>
+  /** Jobs without an answer. */
+  readonly inFlight: number
+  /** Process ids of the engines that run, for figures by process. */
+  readonly pids: number[]
+  /** Engine processes there are meant to be. */
+  readonly engines: number
+  /** What the pool has done since it was made. */
+  stats: () => ModelStats
+  /** CPU time in seconds of all engine processes so far, those that died included. */
+  cpuSeconds: () => number
+  /**
+   * Hands back what no engine has, waits at most `deadlineMs` for the rest, hands back what is left
+   * then, kills the engines and waits for their end. Called again, the earlier deadline holds.
+   */
+  close(options: { deadlineMs: number }): Promise<void>
+}

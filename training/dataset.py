@@ -1,0 +1,130 @@
+"""Makes the data: pictures, labels and encoded questions, as NumPy arrays on disk.
+
+    python3 dataset.py --work WORK [--train 60000] [--test 2000]
+
+Writes WORK/{train,valid,test}.npz. A scene depends on the split's name and its
+own number only, so the splits never share scenes and the data does not depend
+on how many processes made it.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+
+from question_kinds import EVEN_WEIGHTS, TRAIN_WEIGHTS, ask_question
+from questions import ANSWERS, KINDS, question_vocabulary
+from scenes import (BACKGROUND_NAMES, COLOR_NAMES, MAX_OBJECTS, SHAPES, SIZES, TRAIN_DIMS, Scene, cell_weights, render,
+                    sample_scene, squash)
+from tokenizer import MAX_TOKENS, encode
+
+IMAGE_SIZE = 64
+GRID = 8
+MAX_PHRASES = 2
+NO_FOCUS = 255
+QUESTIONS_PER_SCENE = {"train": 24, "valid": 16, "test": 16}
+CHUNK = 500
+
+
+def scene_rng(split: str, seed: int, number: int) -> random.Random:
+    return random.Random(f"{split}/{seed}/{number}")
+
+
+def object_labels(scene: Scene) -> np.ndarray:
+    """[MAX_OBJECTS, GRID * GRID] weights of each object's centre over the cells."""
+    maps = np.zeros((MAX_OBJECTS, GRID * GRID), np.float16)
+    for i, o in enumerate(scene.objects):
+        for cell, weight in cell_weights(o, GRID):
+            maps[i, cell] = weight
+    return maps
+
+
+def cell_labels(scene: Scene, maps: np.ndarray) -> np.ndarray:
+    """[GRID * GRID, 3] colour, shape and size of the object on each cell, 0 where there is none."""
+    labels = np.zeros((GRID * GRID, 3), np.uint8)
+    cells = (np.arange(GRID) + 0.5) / GRID
+    x, y = np.tile(cells, GRID), np.repeat(cells, GRID)
+    nearest = np.full(GRID * GRID, np.inf)
+    for i, o in enumerate(scene.objects):
+        distance = np.hypot((x - o.x) * scene.width, (y - o.y) * scene.height) / o.radius
+        mine = ((distance < 1) | (maps[i] > 0.03)) & (distance < nearest)
+        nearest[mine] = distance[mine]
+        labels[mine] = (1 + COLOR_NAMES.index(o.color), 1 + SHAPES.index(o.shape), 1 + SIZES.index(o.size))
+    return labels
+
+
+def make_chunk(split: str, seed: int, start: int, count: int) -> dict[str, np.ndarray]:
+    """Scenes `start` to `start + count` of a split, as arrays with one row per scene."""
+    vocabulary, asked = question_vocabulary(), QUESTIONS_PER_SCENE[split]
+    training = split == "train"
+    out = {
+        "images": np.zeros((count, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8),
+        "maps": np.zeros((count, MAX_OBJECTS, GRID * GRID), np.float16),
+        "cells": np.zeros((count, GRID * GRID, 3), np.uint8),
+        "background": np.zeros(count, np.uint8),
+        "tokens": np.zeros((count, asked, MAX_TOKENS), np.uint8),
+        "answers": np.zeros((count, asked), np.uint8),
+        "kinds": np.zeros((count, asked), np.uint8),
+        "phrase_ends": np.zeros((count, asked, MAX_PHRASES), np.uint8),  # 0: no such phrase
+        "phrase_masks": np.zeros((count, asked, MAX_PHRASES), np.uint8),
+        "focus": np.full((count, asked), NO_FOCUS, np.uint8),
+    }
+    for i in range(count):
+        rng = scene_rng(split, seed, start + i)
+        scene = sample_scene(rng, *rng.choice(TRAIN_DIMS))
+        out["images"][i] = squash(render(scene, rng), IMAGE_SIZE, rng)
+        out["maps"][i] = object_labels(scene)
+        out["cells"][i] = cell_labels(scene, out["maps"][i])
+        out["background"][i] = BACKGROUND_NAMES.index(scene.background)
+        for j in range(asked):
+            question = ask_question(scene, rng, TRAIN_WEIGHTS if training else EVEN_WEIGHTS, noisy=training)
+            ids = encode(question.text, vocabulary)
+            out["tokens"][i, j, :len(ids)] = ids
+            out["answers"][i, j] = ANSWERS.index(question.answer)
+            out["kinds"][i, j] = KINDS.index(question.kind)
+            for k, (end, mask) in enumerate(question.phrases):
+                out["phrase_ends"][i, j, k], out["phrase_masks"][i, j, k] = end, mask
+            if question.focus is not None:
+                out["focus"][i, j] = question.focus
+    return out
+
+
+def record(work: Path, stage: str, **facts: float) -> None:
+    """Notes in WORK/stages.json what a stage did and how long it took, for the model card."""
+    path = work / "stages.json"
+    stages = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**stages, stage: facts}, indent=2))
+
+
+def load(work: Path, split: str) -> dict[str, np.ndarray]:
+    with np.load(work / f"{split}.npz") as data:
+        return {k: data[k] for k in data.files}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--train", type=int, default=60000)
+    parser.add_argument("--valid", type=int, default=1000)
+    parser.add_argument("--test", type=int, default=2000)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    for split in ("test", "valid", "train"):
+        started, total = time.time(), getattr(args, split)
+        jobs = [(split, args.seed, at, min(CHUNK, total - at)) for at in range(0, total, CHUNK)]
+        with multiprocessing.Pool(2) as pool:
+            chunks = pool.starmap(make_chunk, jobs, chunksize=1)
+        arrays = {k: np.concatenate([c[k] for c in chunks]) for k in chunks[0]}
+        np.savez(args.work / f"{split}.npz", **arrays)
+        print(f"{split}: {total} scenes in {time.time() - started:.0f} s", flush=True)
+        record(args.work, f"{split} data", scenes=total, seconds=round(time.time() - started))
+
+
+if __name__ == "__main__":
+    main()
