@@ -19,7 +19,7 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
     const settings = parseSettings(consumerSettings, process.env)
     // Wherever it is started from: pnpm runs an app in the app's own folder.
     settings.MODEL_REPOSITORY = resolvePath(projectRoot, settings.MODEL_REPOSITORY)
-    const log = pino({ level: settings.LOG_LEVEL, base: { app: 'consumer', pid: process.pid } })
+    const log = pino({ level: settings.LOG_LEVEL, base: { app: 'consumer' } })
     const starting = startConsumer({ settings, log, ...overrides })
     const early = await Promise.race([starting.then(() => null), asked])
     if (early !== null) {
