@@ -46,7 +46,6 @@ export async function decodeImage(
         fit: resize.fit === 'fill' ? 'fill' : 'outside',
         kernel,
       })
-      .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true })
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`)

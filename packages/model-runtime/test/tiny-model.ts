@@ -4,14 +4,12 @@ import { join } from 'node:path'
 /**
  * A model folder for tests, made in a moment: its graph is written here byte by byte, in the protobuf
  * form of ONNX. It answers with the colour channel that is strongest in the image, or with `word`
- * where a token of the text has an id above 12 (`large` has), which only padding that is masked wrong
- * or text that is lost could change.
+ * where the text has the word `large`. Padding that isn't masked gives `word` too: its id is higher yet.
  *
  *   logits = concat(mean of each channel, max(input_ids * attention_mask) - 12)
  */
 export const tinyLabels = ['red', 'green', 'blue', 'word']
 export const tinyWords = [
-  '[PAD]',
   '[UNK]',
   '[CLS]',
   '[SEP]',
@@ -27,6 +25,7 @@ export const tinyWords = [
   'e',
   'f',
   'large',
+  '[PAD]',
 ]
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -68,8 +67,8 @@ const tinyTokenizer: Json = {
   version: '1.0',
   truncation: null,
   padding: null,
-  added_tokens: tinyWords.slice(0, 4).map((content, id) => ({
-    id,
+  added_tokens: ['[UNK]', '[CLS]', '[SEP]', '[PAD]'].map((content) => ({
+    id: tinyWords.indexOf(content),
     content,
     single_word: false,
     lstrip: false,
@@ -88,8 +87,8 @@ const tinyTokenizer: Json = {
     ],
     pair: [],
     special_tokens: {
-      '[CLS]': { id: '[CLS]', ids: [2], tokens: ['[CLS]'] },
-      '[SEP]': { id: '[SEP]', ids: [3], tokens: ['[SEP]'] },
+      '[CLS]': { id: '[CLS]', ids: [1], tokens: ['[CLS]'] },
+      '[SEP]': { id: '[SEP]', ids: [2], tokens: ['[SEP]'] },
     },
   },
   decoder: null,
