@@ -28,7 +28,8 @@ EXAMPLE = {
     "size": "How big is the blue heart?", "count": "How many circles are there?",
     "exists": "Is there a yellow cross?", "attribute": "Is the triangle green?",
     "relation_yes_no": "Is the circle to the left of the star?", "relation_object": "What shape is above the square?",
-    "compare_sizes": "Which is larger, the red heart or the star?", "where": "Is the cross at the top or at the bottom?",
+    "compare_sizes": "Which is larger, the red heart or the star?",
+    "where": "Is the cross at the top or at the bottom?",
     "compare_counts": "Are there more stars than circles?", "background": "What color is the background?",
 }
 
