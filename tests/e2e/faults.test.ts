@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-import type { Job } from '@vision-queue/jobs'
+import { type Job, jobResponseSchema } from '@vision-queue/jobs'
 import { answerOf, final, read, readMetric, submit } from '@vision-queue/test-support/client'
 import { readExamples } from '@vision-queue/test-support/examples'
 import { startSystem, type System, type SystemOptions, until } from '@vision-queue/test-support/system'
@@ -122,6 +122,27 @@ describe('a consumer', () => {
     await system.addConsumer()
     const jobs = await finals(ids)
     expect(jobs.map(({ status }) => status)).toEqual(ids.map(() => 'succeeded'))
+  })
+})
+
+describe('a job', () => {
+  test('whose deadline passes while others run ends as expired, and runs never', async () => {
+    await start({ consumerEnv: { ENGINES: '1' } })
+    const [before = ''] = await submitMany(1, '(block 1500)')
+    await until(async () => (await read(system.url, before)).status !== 'queued', 'the engine is busy')
+    const [example] = examples
+    const body = { input: { image: example?.image.toString('base64'), question: 'How many?' }, deadline_ms: 200 }
+    const response = await fetch(`${system.url}/jobs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    const { id } = jobResponseSchema.parse(await response.json())
+    expect(await final(system.url, id)).toMatchObject({
+      status: 'expired',
+      output: null,
+      error: { code: 'deadline_exceeded', retryable: true },
+    })
   })
 })
 
