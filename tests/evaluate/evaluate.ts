@@ -1,0 +1,102 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+import { jobResponseSchema } from '@vision-queue/jobs'
+import { startSystem } from '@vision-queue/test-support/system'
+import { z } from 'zod'
+
+import { judges } from './judges.ts'
+
+/**
+ * `pnpm evaluate`: accuracy of the shipped models through the running API. Without arguments it
+ * starts a system of its own and asks every model its own examples; `--model NAME --set FOLDER`
+ * asks one model another set (a folder of pictures and one JSON file that lists them,
+ * such as `training/make_examples.py --test` writes), `--url` a system that already runs.
+ */
+const { values: options } = parseArgs({
+  options: { url: { type: 'string' }, model: { type: 'string' }, set: { type: 'string', multiple: true } },
+})
+const models = fileURLToPath(new URL('../../models/', import.meta.url))
+const concurrency = 64
+
+const caseSchema = z.looseObject({ image: z.string(), kind: z.string().optional() })
+const modelSchema = z.object({ name: z.string(), task: z.string() })
+
+/** Right and all answers, by kind of question and in total. */
+type Score = Map<string, { right: number; all: number; wrong: string[] }>
+
+async function evaluate(url: string, model: z.infer<typeof modelSchema>, folder: string): Promise<Score> {
+  const judge = judges[model.task]
+  if (judge === undefined) throw new Error(`There is no judge for ${model.task}`)
+  const cases = z.array(caseSchema).parse(JSON.parse(readFileSync(join(folder, listOf(folder)), 'utf8')))
+  const score: Score = new Map()
+  let next = 0
+  const client = async (): Promise<void> => {
+    for (let example = cases[next++]; example !== undefined; example = cases[next++]) {
+      const { input, judgeOutput } = judge(example)
+      const image = readFileSync(join(folder, example.image)).toString('base64')
+      const response = await fetch(`${url}/jobs`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', prefer: 'wait=60' },
+        body: JSON.stringify({ model: model.name, input: { image, ...input } }),
+      })
+      if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`)
+      const { output } = jobResponseSchema.parse(await response.json())
+      const { right, said } = judgeOutput(output)
+      for (const kind of new Set(['all', example.kind ?? 'all'])) {
+        const counted = score.get(kind) ?? { right: 0, all: 0, wrong: [] }
+        counted.all += 1
+        if (right) counted.right += 1
+        else counted.wrong.push(`${example.image} ${JSON.stringify(input)}: ${said}`)
+        score.set(kind, counted)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, client))
+  return score
+}
+
+/** The file that lists a set's pictures, questions and answers: the only JSON beside them. */
+function listOf(folder: string): string {
+  const [list, ...others] = readdirSync(folder).filter((file) => file.endsWith('.json'))
+  if (list === undefined || others.length > 0)
+    throw new Error(`${folder} should hold one JSON file, the list of its pictures`)
+  return list
+}
+
+function print(title: string, score: Score): void {
+  console.log(`\n## ${title}\n\n| kind | accuracy | cases |\n| --- | --- | --- |`)
+  for (const [kind, { right, all }] of [...score].toSorted(([a], [b]) =>
+    a === 'all' ? -1 : b === 'all' ? 1 : a < b ? -1 : 1,
+  )) {
+    console.log(`| ${kind} | ${((right / all) * 100).toFixed(1)} % | ${all} |`)
+  }
+  for (const wrong of score.get('all')?.wrong.slice(0, 10) ?? []) console.log(`- wrong: ${wrong}`)
+}
+
+/** The sets of a model: those that were named, or the examples of its highest version. */
+function setsOf(name: string): string[] {
+  if (options.set !== undefined) return options.set
+  const versions = existsSync(join(models, name)) ? readdirSync(join(models, name)) : []
+  const [version] = versions.toSorted(new Intl.Collator('en', { numeric: true }).compare).toReversed()
+  const examples = join(models, name, version ?? '', 'examples')
+  return existsSync(examples) ? [examples] : []
+}
+
+async function main(): Promise<void> {
+  const system = options.url === undefined ? await startSystem() : null
+  const url = options.url ?? system?.url ?? ''
+  try {
+    const served = z.object({ models: z.array(modelSchema) }).parse(await (await fetch(`${url}/models`)).json())
+    for (const model of served.models) {
+      if (options.model !== undefined && options.model !== model.name) continue
+      for (const set of setsOf(model.name)) print(`${model.name} on ${basename(set)}`, await evaluate(url, model, set))
+    }
+  } finally {
+    await system?.stop()
+  }
+}
+
+await main()

@@ -1,0 +1,53 @@
+import { z } from 'zod'
+
+/** What to ask for an example, and whether what came back is right. */
+export interface Asked {
+  input: Record<string, unknown>
+  judgeOutput(output: unknown): { right: boolean; said: string }
+}
+
+const expect = (truth: string, said: string): { right: boolean; said: string } => ({
+  right: said === truth,
+  said: `${JSON.stringify(said)} for ${JSON.stringify(truth)}`,
+})
+
+const best = (answers: string[]): string => answers[0] ?? ''
+const labelsSchema = z.object({ labels: z.array(z.object({ label: z.string() })) })
+
+/** How the examples of each task are asked and judged, by the task's name. */
+export const judges: Record<string, (example: Record<string, unknown>) => Asked> = {
+  'visual-question-answering': (example) => {
+    const { question, answer } = z.object({ question: z.string(), answer: z.string() }).parse(example)
+    const outputSchema = z.object({ answers: z.array(z.object({ answer: z.string() })) })
+    return {
+      input: { question },
+      judgeOutput: (output) => expect(answer, best(outputSchema.parse(output).answers.map((given) => given.answer))),
+    }
+  },
+  'visual-entailment': (example) => {
+    const { text, label } = z.object({ text: z.string(), label: z.string() }).parse(example)
+    return {
+      input: { text },
+      judgeOutput: (output) => expect(label, z.object({ label: z.string() }).parse(output).label),
+    }
+  },
+  'image-to-text': (example) => {
+    const { text } = z.object({ text: z.string() }).parse(example)
+    return { input: {}, judgeOutput: (output) => expect(text, z.object({ text: z.string() }).parse(output).text) }
+  },
+  'image-classification': (example) => {
+    const { label } = z.object({ label: z.string() }).parse(example)
+    return {
+      input: {},
+      judgeOutput: (output) => expect(label, best(labelsSchema.parse(output).labels.map((given) => given.label))),
+    }
+  },
+  'zero-shot-image-classification': (example) => {
+    const caseSchema = z.object({ candidate_labels: z.array(z.string()), label: z.string() })
+    const { candidate_labels: candidates, label } = caseSchema.parse(example)
+    return {
+      input: { candidate_labels: candidates },
+      judgeOutput: (output) => expect(label, best(labelsSchema.parse(output).labels.map((given) => given.label))),
+    }
+  },
+}
