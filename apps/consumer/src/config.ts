@@ -51,7 +51,7 @@ export const consumerSettings = z.object({
   MAX_STALLS: integerSetting(1, 1000)
     .default(5)
     .describe(
-      'A job whose consumer died so often while it held the job fails as engine_crashed. From the second time on it runs alone.',
+      'A job whose consumer died so often while it held the job fails as engine_crashed. After the second time it runs alone.',
     ),
   HEARTBEAT_MS: integerSetting(100, 60_000)
     .default(2000)

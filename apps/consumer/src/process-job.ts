@@ -90,7 +90,8 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     if (job.deadlineAt !== null && job.deadlineAt <= Date.now()) {
       return fail(job, delivery, new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.'))
     }
-    if (stalls === 0) return infer(job, delivery, false)
+    // Once is most likely the machine, a deployment or a neighbour.
+    if (stalls < 2) return infer(job, delivery, false)
     if (stalls >= options.maxStalls) {
       const detail = `The process that ran this job died ${stalls} times while it did.`
       return fail(job, delivery, new VisionQueueError('engine_crashed', detail))

@@ -12,7 +12,7 @@ export interface Delivery {
   attempts: number
   /** When it was taken, in milliseconds since 1970. */
   startedAt: number
-  /** How often its consumer died while it held the job: above 0 it is a suspect and should run alone. */
+  /** How often its consumer died while it held the job: again and again, and it is a suspect. */
   stalls: number
   /** The image's bytes, or null when they have expired. */
   readPayload(job: QueuedJob): Promise<Uint8Array | null>
