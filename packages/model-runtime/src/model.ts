@@ -21,8 +21,8 @@ export interface LoadOptions extends ModelLocation {
   intraOpThreads: number
   maxImagePixels: number
   /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
-  shrinkAbovePixels?: number
-  execution?: Partial<ExecutionOptions>
+  shrinkAbovePixels?: number | undefined
+  execution?: Partial<ExecutionOptions> | undefined
 }
 
 /**
