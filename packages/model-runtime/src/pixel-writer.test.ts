@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 
-import { createPixelWriter, pixelDims, type PixelLayout } from './pixel-writer.ts'
+import { checkSize, createPixelWriter, pixelDims, type PixelLayout } from './pixel-writer.ts'
 import { preprocessorConfigSchema, toPreprocessing, type Preprocessing } from './preprocessor-config.ts'
 
 const rgb: PixelLayout = { layout: 'NCHW', channels: 'RGB', type: 'float32' }
@@ -57,5 +57,7 @@ it('takes the centre of a larger image', () => {
 
 it('refuses an image of another size where the model does not resize', () => {
   const preprocessing = to(2, 2, { do_resize: false })
-  expect(() => write(rgb, preprocessing)).toThrow('This model takes images of 2 x 2 pixels only.')
+  expect(() => {
+    checkSize(preprocessing, twoPixels)
+  }).toThrow('This model takes images of 2 x 2 pixels only.')
 })

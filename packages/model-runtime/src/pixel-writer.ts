@@ -22,24 +22,16 @@ export function pixelDims({ layout, channels }: PixelLayout, { height, width }: 
 /**
  * A function that writes an image into its place of a batch tensor, scaled, and cropped from the centre
  * where the decoded image is larger. A byte has 256 values, so the arithmetic (and the half floats)
- * is looked up in a table made here once. The function throws `invalid_input` for an image of another
- * size, which only a model that doesn't resize is given.
+ * is looked up in a table made here once. The image must have passed `checkSize`.
  */
 export function createPixelWriter(
   preprocessing: Preprocessing,
   layout: PixelLayout,
 ): (target: PixelArray, offset: number, image: DecodedImage) => void {
-  const { height, width, crop } = preprocessing
+  const { height, width } = preprocessing
   const channels = channelTables(preprocessing, layout)
   const [planeStep, pixelStep] = layout.layout === 'NCHW' ? [height * width, 1] : [1, channels.length]
   return (target, offset, { bytes, ...image }) => {
-    const fits = crop
-      ? image.height >= height && image.width >= width
-      : image.height === height && image.width === width
-    if (!fits) {
-      const size = `${width} x ${height} pixels`
-      throw new VisionQueueError('invalid_input', `This model takes images of ${crop ? 'at least ' : ''}${size} only.`)
-    }
     const top = Math.floor((image.height - height) / 2)
     const left = Math.floor((image.width - width) / 2)
     for (const [index, { table, source }] of channels.entries()) {
@@ -55,6 +47,16 @@ export function createPixelWriter(
       }
     }
   }
+}
+
+/** Throws `invalid_input` for an image of another size than the tensor's, which only a model that doesn't resize meets. */
+export function checkSize({ height, width, crop }: Preprocessing, image: DecodedImage): void {
+  const fits = crop
+    ? image.height >= height && image.width >= width
+    : image.height === height && image.width === width
+  if (fits) return
+  const size = `${width} x ${height} pixels`
+  throw new VisionQueueError('invalid_input', `This model takes images of ${crop ? 'at least ' : ''}${size} only.`)
 }
 
 /** The value of each byte in each channel of the tensor, and which byte of an RGB pixel it is of; null: of its grey. */

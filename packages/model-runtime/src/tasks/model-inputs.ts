@@ -1,5 +1,5 @@
 import { decodeImage } from '../image-preprocessing.ts'
-import { createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../pixel-writer.ts'
+import { checkSize, createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../pixel-writer.ts'
 import { toPreprocessing } from '../preprocessor-config.ts'
 import type { Row } from '../collate.ts'
 import type { Session } from '../session.ts'
@@ -43,6 +43,7 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
   const writePixels = createPixelWriter(preprocessing, layout)
   return async (image) => {
     const decoded = await decodeImage(image, { preprocessing, maxPixels: maxImagePixels, shrinkAbovePixels })
+    checkSize(preprocessing, decoded)
     return {
       [name]: {
         type,
