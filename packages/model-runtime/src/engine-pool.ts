@@ -132,7 +132,10 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
             stats.countRuns(message.runs)
             const before = seat.batchLimit ?? manifest?.maxBatchSize ?? message.batchLimit
             if (message.batchLimit < before) {
-              log.warn({ model: name, version, batchLimit: message.batchLimit }, 'out of memory; batches are smaller now')
+              log.warn(
+                { model: name, version, batchLimit: message.batchLimit },
+                'out of memory; batches are smaller now',
+              )
             }
             seat.batchLimit = message.batchLimit
             dispatch()

@@ -74,7 +74,9 @@ export async function startEngine<Prepared>({
     for (const { id } of answers) canceled.delete(id)
     const { user, system } = process.cpuUsage()
     // A failed send means that the pool is gone, and then the engine ends anyway.
-    channel.send({ kind: 'answers', answers, runs, cpuSeconds: (user + system) / 1e6, batchLimit: batcher.limit }).catch(() => {})
+    channel
+      .send({ kind: 'answers', answers, runs, cpuSeconds: (user + system) / 1e6, batchLimit: batcher.limit })
+      .catch(() => {})
   }
 
   async function accept(job: EngineJob): Promise<void> {

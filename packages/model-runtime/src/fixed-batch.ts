@@ -25,7 +25,13 @@ export function withAnyBatch(session: Session): Session {
         pieces.push(await session.run(Object.fromEntries(piece), names))
       }
       return Object.fromEntries(
-        Object.keys(pieces[0] ?? {}).map((name) => [name, joinRows(pieces.flatMap((piece) => piece[name] ?? []), rows)]),
+        Object.keys(pieces[0] ?? {}).map((name) => [
+          name,
+          joinRows(
+            pieces.flatMap((piece) => piece[name] ?? []),
+            rows,
+          ),
+        ]),
       )
     },
   }

@@ -87,7 +87,15 @@ describe.skipIf(assets === null)('models that others made (skipped where the ass
     pools.push(pool)
     await pool.ready
     // Letters drawn by their strokes: test machines need no fonts. "FELT 74".
-    const letters = ['M0 60V0H36M0 28H28', 'M36 60H0V0H36M0 28H28', 'M0 0V60H34', 'M0 0H40M20 0V60', '', 'M0 0H36L12 60', 'M28 60V0L0 40H38']
+    const letters = [
+      'M0 60V0H36M0 28H28',
+      'M36 60H0V0H36M0 28H28',
+      'M0 0V60H34',
+      'M0 0H40M20 0V60',
+      '',
+      'M0 0H36L12 60',
+      'M28 60V0L0 40H38',
+    ]
     const paths = letters.map((path, index) => `<path transform="translate(${20 + index * 52} 18)" d="${path}"/>`)
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="384" height="96"><rect width="384" height="96" fill="#fff"/><g fill="none" stroke="#000" stroke-width="8">${paths.join('')}</g></svg>`
     const line = sharp(Buffer.from(svg))

@@ -73,7 +73,11 @@ describe('reading', () => {
     ['config.json', { id2label: { 0: 'a', 2: 'b' } }, 'id2label: labels numbered from 0 without gaps'],
     ['preprocessor_config.json', { ...tinyPreprocessor, do_resize: 'no' }, 'do_resize: '],
     ['model.json', { task: 'x', labels: '../labels.txt' }, 'labels: a list of labels, or a file in the folder'],
-    ['model.json', { task: 'x', preprocessing: { ...tinyPreprocessor, do_pad: true } }, 'preprocessing.do_pad: not supported'],
+    [
+      'model.json',
+      { task: 'x', preprocessing: { ...tinyPreprocessor, do_pad: true } },
+      'preprocessing.do_pad: not supported',
+    ],
     ['model.json', { task: 'x', sha256: { 'onnx/model.onnx': 'abc' } }, 'sha256.onnx/model.onnx: 64 hex'],
     ['preprocessor_config.json', { ...tinyPreprocessor, resample: 5 }, 'resample: '],
     ['preprocessor_config.json', { ...tinyPreprocessor, image_std: [1, 1] }, 'image_std: three numbers, or one'],
@@ -139,7 +143,11 @@ describe('loading', () => {
     ['no preprocessing', { 'preprocessor_config.json': null }, 'needs preprocessor_config.json'],
     ['no tokenizer', { 'tokenizer.json': null }, 'needs tokenizer.json'],
     ['no labels', { 'config.json': {} }, 'needs id2label in config.json'],
-    ['another number of labels', { 'config.json': { id2label: { 0: 'a' } } }, 'as many labels in config.json or model.json (1) as logits has (4)'],
+    [
+      'another number of labels',
+      { 'config.json': { id2label: { 0: 'a' } } },
+      'as many labels in config.json or model.json (1) as logits has (4)',
+    ],
     [
       'another image size',
       { 'preprocessor_config.json': { ...tinyPreprocessor, size: { height: 8, width: 16 } } },

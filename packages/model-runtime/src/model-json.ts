@@ -36,7 +36,10 @@ export const modelJsonSchema = z.strictObject({
     .union([z.array(z.string()).min(1), z.string().regex(plainFile, 'a list of labels, or a file in the folder')])
     .optional()
     .describe('instead of id2label in config.json: a list, or a file of one label a line or of index,label lines'),
-  pooling: z.enum(['cls', 'mean']).default('cls').describe('of an output of one vector a token: the first, or the mean'),
+  pooling: z
+    .enum(['cls', 'mean'])
+    .default('cls')
+    .describe('of an output of one vector a token: the first, or the mean'),
   normalize: z.boolean().default(false).describe('whether embeddings are given the length 1'),
   logit_scale: z.number().gt(0).optional().describe('what cosine similarities of image and text are multiplied by'),
   sha256: z

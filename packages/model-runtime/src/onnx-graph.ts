@@ -9,7 +9,18 @@ export interface GraphFacts {
 }
 
 /** Operators that hand values on without making others of them. */
-const passing = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Identity', 'Cast', 'Dropout', 'Transpose', 'QuantizeLinear', 'DequantizeLinear'])
+const passing = new Set([
+  'Reshape',
+  'Squeeze',
+  'Unsqueeze',
+  'Flatten',
+  'Identity',
+  'Cast',
+  'Dropout',
+  'Transpose',
+  'QuantizeLinear',
+  'DequantizeLinear',
+])
 
 /**
  * Walks an ONNX file's protobuf from field to field (numbers by onnx.proto), skipping the weights, so
@@ -119,7 +130,7 @@ function createReader(file: FileHandle): Reader {
   return {
     async fields(start, end) {
       const found: Field[] = []
-      for (let position = start; position < end; ) {
+      for (let position = start; position < end;) {
         const key = await varint(position)
         const number = Math.floor(key.value / 8)
         const content = { number, start: key.end, end: key.end }

@@ -64,7 +64,8 @@ export async function openGraphs(
 
 function findGraph(graphs: readonly GraphFile[], name: string, variant: Variant): GraphFile {
   const own = graphs.filter((graph) => graph.name === name)
-  const found = own.find((graph) => graph.variant === variant) ?? own.find((graph) => graph.variant === 'fp32') ?? own[0]
+  const found =
+    own.find((graph) => graph.variant === variant) ?? own.find((graph) => graph.variant === 'fp32') ?? own[0]
   if (found === undefined) throw new VisionQueueError('model_unavailable', `onnx/${name}.onnx is missing.`)
   return found
 }

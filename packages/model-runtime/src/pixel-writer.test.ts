@@ -24,7 +24,12 @@ function write(layout: PixelLayout, preprocessing = to(1, 2), image = twoPixels)
 }
 
 it('writes planes of red, green and blue into the place of the item, scaled', () => {
-  const preprocessing = to(1, 2, { do_rescale: true, do_normalize: true, image_mean: [0.5, 0, 0], image_std: [0.5, 1, 2] })
+  const preprocessing = to(1, 2, {
+    do_rescale: true,
+    do_normalize: true,
+    image_mean: [0.5, 0, 0],
+    image_std: [0.5, 1, 2],
+  })
   const target = new Float32Array(9).fill(7)
   createPixelWriter(preprocessing, rgb)(target, 2, twoPixels)
   const expected = [7, 7, 1, -1, 0, 1, 0.1, 0.2, 7]

@@ -51,9 +51,7 @@ export function createPixelWriter(
 
 /** Throws `invalid_input` for an image of another size than the tensor's, which only a model that doesn't resize meets. */
 export function checkSize({ height, width, crop }: Preprocessing, image: DecodedImage): void {
-  const fits = crop
-    ? image.height >= height && image.width >= width
-    : image.height === height && image.width === width
+  const fits = crop ? image.height >= height && image.width >= width : image.height === height && image.width === width
   if (fits) return
   const size = `${width} x ${height} pixels`
   throw new VisionQueueError('invalid_input', `This model takes images of ${crop ? 'at least ' : ''}${size} only.`)

@@ -26,7 +26,10 @@ describe('execution providers', () => {
     'goes on to the next where the libraries of a provider can not be loaded',
     async () => {
       const folder = await writeFolder(base)
-      const session = await openSession(join(folder, 'onnx/model.onnx'), { intraOpThreads: 1, providers: ['cuda', 'cpu'] })
+      const session = await openSession(join(folder, 'onnx/model.onnx'), {
+        intraOpThreads: 1,
+        providers: ['cuda', 'cpu'],
+      })
       // On a machine with CUDA it is used; either way there is a session, and a reason where it isn't.
       expect(session.refusals.map(({ provider }) => provider)).toEqual(session.provider === 'cuda' ? [] : ['cuda'])
       await session.close()

@@ -47,13 +47,21 @@ export function sliceRows(feed: Feed, start: number, rows: number): Feed {
   const end = Math.min(start + rows, total)
   switch (feed.type) {
     case 'float32':
-      return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Float32Array(rows * size), start, end, size) }
+      return {
+        ...feed,
+        dims: [rows, ...dims],
+        data: padded(feed.data, new Float32Array(rows * size), start, end, size),
+      }
     case 'float16':
       return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Uint16Array(rows * size), start, end, size) }
     case 'uint8':
       return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Uint8Array(rows * size), start, end, size) }
     case 'int64':
-      return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new BigInt64Array(rows * size), start, end, size) }
+      return {
+        ...feed,
+        dims: [rows, ...dims],
+        data: padded(feed.data, new BigInt64Array(rows * size), start, end, size),
+      }
     default:
       return feed satisfies never
   }

@@ -45,7 +45,9 @@ export function colourGraph({
     node('Cast', [result], output, [int('to', type === 'float16' ? FLOAT16 : FLOAT)]),
     weight('factor', [1], [factor], weightFile),
     value(11, input, types[type], [first, ...(planar ? [channels, size, size] : [size, size, channels])]),
-    ...(withText ? ['input_ids', 'attention_mask'].map((name) => value(11, name, INT64, [first, 'sequence_length'])) : []),
+    ...(withText
+      ? ['input_ids', 'attention_mask'].map((name) => value(11, name, INT64, [first, 'sequence_length']))
+      : []),
     value(12, output, type === 'float16' ? FLOAT16 : FLOAT, [first, channels, ...(planar ? [1, 1] : [])]),
   )
 }

@@ -23,12 +23,17 @@ export function openTwoTowers(model: TaskModel): ImageTextModel {
   const { folder, session: vision } = model
   const text = model.sessions.get('text_model')
   if (text === undefined) throw lacking(folder, 'onnx/text_model.onnx')
-  if (folder.logitScale === null) throw lacking(folder, 'logit_scale in model.json or logit_scale_init_value in config.json')
+  if (folder.logitScale === null)
+    throw lacking(folder, 'logit_scale in model.json or logit_scale_init_value in config.json')
   const { logitScale } = folder
   const toPixels = openImageInput(model)
   const toTokens = openTextInput({ folder, session: text })
   const imageOutput = chooseOutput(model, ['image_embeds', 'pooler_output'])
-  const textModel = { ...model, session: text, folder: { ...folder, settings: { ...folder.settings, output: undefined } } }
+  const textModel = {
+    ...model,
+    session: text,
+    folder: { ...folder, settings: { ...folder.settings, output: undefined } },
+  }
   const textOutput = chooseOutput(textModel, ['text_embeds', 'pooler_output'])
   const runText = withAnyBatch(text)
   const kept = createLru<string, Float32Array>(keptTexts)

@@ -43,8 +43,12 @@ describe('a graph that others made', () => {
     const graphs = { 'model.onnx': colourGraph({ end: 'Softmax', factor: 100 }) }
     const read = await load(await writeFolder(base, graphs))
     const told = await load(await writeFolder({ ...base, activation: 'softmax' }, graphs))
-    expect(await runBatch(read, [{ image: 'red' }])).toMatchObject([{ labels: [{ score: expect.closeTo(1, 3) }, {}, {}] }])
-    expect(await runBatch(told, [{ image: 'red' }])).toMatchObject([{ labels: [{ score: expect.closeTo(0.576, 2) }, {}, {}] }])
+    expect(await runBatch(read, [{ image: 'red' }])).toMatchObject([
+      { labels: [{ score: expect.closeTo(1, 3) }, {}, {}] },
+    ])
+    expect(await runBatch(told, [{ image: 'red' }])).toMatchObject([
+      { labels: [{ score: expect.closeTo(0.576, 2) }, {}, {}] },
+    ])
   })
 
   it('gives each label a score of its own with sigmoid', async () => {
@@ -84,7 +88,9 @@ describe('labels and digests', () => {
     const folder = await writeFolder({ ...base, sha256: { 'onnx/model.onnx': '0'.repeat(64) } })
     await expect(load(folder)).rejects.toMatchObject({
       code: 'model_unavailable',
-      detail: expect.stringMatching(/^tiny\/1\/onnx\/model\.onnx has the SHA-256 [0-9a-f]{64}, model\.json: sha256 says 0/),
+      detail: expect.stringMatching(
+        /^tiny\/1\/onnx\/model\.onnx has the SHA-256 [0-9a-f]{64}, model\.json: sha256 says 0/,
+      ),
     })
   })
 

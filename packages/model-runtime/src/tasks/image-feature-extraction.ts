@@ -9,7 +9,10 @@ import { parseInput, type Task } from './task.ts'
 
 const inputSchema = z.strictObject({})
 const parametersSchema = z.strictObject({
-  normalize: z.boolean().optional().describe("whether the embedding is given the length 1; default: the model's choice"),
+  normalize: z
+    .boolean()
+    .optional()
+    .describe("whether the embedding is given the length 1; default: the model's choice"),
 })
 const outputSchema = z.object({ embedding: z.array(z.number()) })
 

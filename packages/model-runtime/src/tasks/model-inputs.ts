@@ -16,7 +16,10 @@ import type { TaskModel } from './task.ts'
 export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
   const { folder, session, maxImagePixels, shrinkAbovePixels } = model
   if (folder.preprocessing === null) {
-    throw lacking(folder, 'preprocessor_config.json or `preprocessing` in model.json, which say how images are prepared')
+    throw lacking(
+      folder,
+      'preprocessor_config.json or `preprocessing` in model.json, which say how images are prepared',
+    )
   }
   const [name, { type, dims: wanted }] = findImageInput(model)
   if (!isPixelType(type)) throw lacking(folder, `${name} as float32, float16 or uint8; the graph takes ${type}`)

@@ -35,7 +35,10 @@ export function openScores(model: TaskModel): ScoreHead {
   const dims = session.outputs.get(output)?.dims.slice(1) ?? []
   if (folder.labels === null) throw lacking(folder, 'id2label in config.json or `labels` in model.json')
   const { labels } = folder
-  const count = dims.reduce<number | null>((product, dim) => (product === null || dim === null ? null : product * dim), 1)
+  const count = dims.reduce<number | null>(
+    (product, dim) => (product === null || dim === null ? null : product * dim),
+    1,
+  )
   if (count !== null && count !== labels.length) {
     throw lacking(folder, `as many labels in config.json or model.json (${labels.length}) as ${output} has (${count})`)
   }

@@ -63,7 +63,10 @@ describe('zero-shot classification', () => {
   })
 
   it('needs to be told the scale', async () => {
-    const folder = await writeFolder({ task: 'zero-shot-image-classification' }, towers, { ...files, 'config.json': null })
+    const folder = await writeFolder({ task: 'zero-shot-image-classification' }, towers, {
+      ...files,
+      'config.json': null,
+    })
     await expect(load(folder)).rejects.toMatchObject({ detail: expect.stringContaining('logit_scale in model.json') })
   })
 })
