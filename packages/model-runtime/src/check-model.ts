@@ -66,7 +66,7 @@ async function check(given: string): Promise<void> {
     print(
       `variant ${variant}, provider ${provider}, batches of up to ${maxBatchSize}, ${labels?.length ?? 'no'} labels`,
     )
-    print(`decoded to ${size}`)
+    print(`images of ${size}`)
     await runSample(model, read.task, blank)
   } finally {
     await model.close()

@@ -33,7 +33,7 @@ export const defaultShrinkAbovePixels = 1_000_000
  * from the header) or `image_undecodable`; a truncated file counts as broken.
  */
 export async function decodeImage(
-  image: Uint8Array,
+  file: Uint8Array,
   {
     preprocessing: { resize, kernel },
     maxPixels,
@@ -47,18 +47,32 @@ export async function decodeImage(
   },
 ): Promise<DecodedImage> {
   try {
-    const source = sharp(image, { limitInputPixels: maxPixels, autoOrient: true }).timeout({ seconds: timeoutSeconds })
+    const source = sharp(file, { limitInputPixels: maxPixels, autoOrient: true }).timeout({ seconds: timeoutSeconds })
     const { autoOrient: upright } = await source.metadata()
     // Converting before anything else is what keeps libvips from shrinking while it reads.
-    if (upright.width * upright.height <= shrinkAbovePixels) source.pipelineColourspace('srgb')
+    if (upright.width * upright.height <= shrinkAbovePixels || kernel === 'nearest') source.pipelineColourspace('srgb')
     source.flatten({ background: '#ffffff' })
-    if (resize !== null) source.resize({ ...resizedSize(resize, upright), fit: 'fill', kernel })
+    const size = resize === null ? null : resizedSize(resize, upright)
+    if (size !== null && kernel !== 'nearest') source.resize({ ...size, fit: 'fill', kernel })
     const { data, info } = await source.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`)
-    return { bytes: data, height: info.height, width: info.width }
+    const image = { bytes: data, height: info.height, width: info.width }
+    return size !== null && kernel === 'nearest' ? nearest(image, size) : image
   } catch (error) {
     throw imageError(error, maxPixels)
   }
+}
+
+/** PIL's choice, the pixel under the centre; libvips takes the first of each stretch. */
+function nearest({ bytes, ...from }: DecodedImage, to: { width: number; height: number }): DecodedImage {
+  const picked = new Uint8Array(to.width * to.height * 3)
+  for (let index = 0; index < to.width * to.height; index += 1) {
+    const row = Math.floor(((Math.floor(index / to.width) + 0.5) * from.height) / to.height)
+    const column = Math.floor((((index % to.width) + 0.5) * from.width) / to.width)
+    const at = (row * from.width + column) * 3
+    picked.set(bytes.subarray(at, at + 3), index * 3)
+  }
+  return { bytes: picked, ...to }
 }
 
 /** Rounded as Hugging Face does: down. */

@@ -100,6 +100,16 @@ describe('reading', () => {
     expect(error instanceof Error && error.message).toContain(`tiny/1/${file}`)
   })
 
+  it('names what is wrong with each of several files', async () => {
+    const location = await write({
+      'model.json': {},
+      'preprocessor_config.json': { ...tinyPreprocessor, do_pad: true },
+    })
+    await expect(readModelFolder(location)).rejects.toMatchObject({
+      detail: expect.stringMatching(/model\.json: task: .*preprocessor_config\.json: do_pad: not supported/),
+    })
+  })
+
   it('says that a file is no JSON', async () => {
     const location = await write()
     await writeFile(join(location.folder, 'config.json'), '{')

@@ -114,15 +114,22 @@ async function listFolders(folder: string): Promise<string[]> {
  */
 export async function readModelFolder({ name, version, folder }: ModelLocation): Promise<ModelFolder> {
   const place = (file: string) => ({ folder, shownAs: `${name}/${version}/${file}`, file })
+  const problems: VisionQueueError[] = []
   const read = async <S extends z.ZodType>(file: string, schema: S): Promise<z.infer<S> | null> =>
-    readJson(place(file), schema)
+    readJson(place(file), schema).catch((error: unknown) => {
+      if (!(error instanceof VisionQueueError)) throw error
+      problems.push(error)
+      return null
+    })
 
   const model = await read('model.json', modelJsonSchema)
-  if (model === null) throw unavailable(`${name}/${version}/model.json is missing.`)
   const config = await read('config.json', configJsonSchema)
   const preprocessor = await read('preprocessor_config.json', preprocessorConfigSchema)
   const tokenizer = await read('tokenizer.json', tokenizerSchema)
   const tokenizerConfig = await read('tokenizer_config.json', tokenizerConfigSchema)
+  // All at once: whoever mends a folder wants to know of every problem.
+  if (problems.length > 0) throw unavailable(problems.map(({ detail }) => detail).join(' '), problems[0])
+  if (model === null) throw unavailable(`${name}/${version}/model.json is missing.`)
   if (tokenizer !== null && tokenizerConfig === null) {
     throw unavailable(`${name}/${version}/tokenizer_config.json is missing beside tokenizer.json.`)
   }

@@ -103,11 +103,11 @@ function unloadable(graphPath: string, cause: unknown): VisionQueueError {
   })
 }
 
-/** ONNX Runtime's reason, without its source files' paths. */
+/** ONNX Runtime's reason, without the names of its source files and functions. */
 function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : 'no reason was given'
-  const line = message.split('\n')[0] ?? ''
-  return line.replaceAll(/\/\S*\//g, '').slice(0, 300)
+  const [line = ''] = (error instanceof Error ? error.message : 'no reason was given').split('\n')
+  const reason = line.slice(Math.max(0, line.lastIndexOf('Failed to')))
+  return reason.replaceAll(/\/\S*\//g, '').slice(0, 300)
 }
 
 function toTensor(feed: Feed): Tensor {
