@@ -18,7 +18,7 @@ const suffixes: Record<string, Variant> = { fp16: 'fp16', int8: 'int8', quantize
 export async function findGraphs(folder: string): Promise<GraphFile[]> {
   for (const place of [join(folder, 'onnx'), folder]) {
     const files = await readdir(place).catch(() => [])
-    const graphs = files.toSorted().flatMap((file): GraphFile[] => {
+    const graphs = files.flatMap((file): GraphFile[] => {
       const match = /^(?<name>.+?)(?:_(?<suffix>fp16|int8|quantized))?\.onnx$/.exec(file)
       if (match?.groups === undefined) return []
       const { name = '', suffix } = match.groups

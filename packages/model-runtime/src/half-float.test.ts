@@ -3,11 +3,11 @@ import { expect, it } from 'vitest'
 import { fromHalf, fromHalves, toHalf } from './half-float.ts'
 
 it('every half float survives the way to a number and back', () => {
-  for (let half = 0; half < 0x10000; half += 1) {
-    const value = fromHalf(half)
-    if (Number.isNaN(value)) expect(fromHalf(toHalf(value))).toBeNaN()
-    else if (toHalf(value) !== half) throw new Error(`${half} came back as ${toHalf(value)}`)
-  }
+  const halves = Array.from({ length: 0x10000 }, (_, half) => half)
+  const changed = halves.filter((half) => toHalf(fromHalf(half)) !== half)
+  // There are many ways to write that something is no number, and one is enough.
+  expect(changed.filter((half) => !Number.isNaN(fromHalf(half)))).toEqual([])
+  expect(changed.every((half) => Number.isNaN(fromHalf(toHalf(fromHalf(half)))))).toBe(true)
 })
 
 it.each([

@@ -14,7 +14,7 @@ import type { TaskModel } from './task.ts'
  * leaves them open; throws `model_unavailable` where they contradict each other.
  */
 export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
-  const { folder, session, maxImagePixels, shrinkAbovePixels } = model
+  const { folder, maxImagePixels, shrinkAbovePixels } = model
   if (folder.preprocessing === null) {
     throw lacking(
       folder,
