@@ -1,5 +1,8 @@
 import { integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
+import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/model-runtime'
 import { z } from 'zod'
+
+const { providers, providerOptions } = executionOptionsSchema.shape
 
 export const consumerSettings = z.object({
   REDIS_URL: redisUrlSetting,
@@ -35,6 +38,35 @@ export const consumerSettings = z.object({
   MAX_IMAGE_PIXELS: integerSetting(1, 1_000_000_000)
     .default(50_000_000)
     .describe('Images of more pixels (width x height) are refused by the decoder. The same as the API’s.'),
+  SHRINK_ABOVE_PIXELS: integerSetting(0, 1_000_000_000)
+    .default(1_000_000)
+    .describe(
+      'JPEGs and WebPs of more pixels are shrunk while they are read: about twice as fast, a few levels of 255 off what the model was trained on. 0: always; MAX_IMAGE_PIXELS: never.',
+    ),
+  EXECUTION_PROVIDERS: z
+    .string()
+    .default('cpu')
+    .describe(
+      'What models run on, the most wanted first, separated by commas: cpu, cuda, tensorrt, webgpu, openvino, coreml, dml. The first that can be used is; why the others can’t is logged and announced. See docs/gpu.md.',
+    )
+    .refine((list) => providers.safeParse(splitList(list)).success, 'expected names of providers, separated by commas'),
+  REQUIRE_PROVIDER: executionOptionsSchema.shape.requireProvider.describe(
+    'A provider without which no model is served: rather no answer than a slow one. Empty: none.',
+  ),
+  VARIANT: executionOptionsSchema.shape.variant.describe(
+    'Which of a model’s graphs runs: fp32, fp16 or int8. auto: on a CPU int8 where there is one and it is faster at warm-up, on other providers fp16 where there is one.',
+  ),
+  DEVICE_ID: integerSetting(0, 64).default(0).describe('Which GPU, as the provider counts them.'),
+  PROVIDER_OPTIONS: z
+    .string()
+    .default('{}')
+    .describe(
+      'Options of providers as JSON, such as `{"webgpu":{"preferredLayout":"NHWC"}}`. Those that onnxruntime-node does not pass on are refused; for cuda and tensorrt that is all but DEVICE_ID.',
+    )
+    .refine(
+      (text) => providerOptions.safeParse(parseJson(text)).success,
+      'expected JSON of providers, each with options that onnxruntime-node passes on (docs/gpu.md)',
+    ),
   RESULT_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
     .default(3_600_000)
     .describe('How long a result can be fetched, in milliseconds. Longer costs Redis memory, about 1 KB a job.'),
@@ -66,3 +98,27 @@ export const consumerSettings = z.object({
 })
 
 export type ConsumerSettings = z.infer<typeof consumerSettings>
+
+/** Where and how models run, from the settings. */
+export function toExecutionOptions(settings: ConsumerSettings): ExecutionOptions {
+  return executionOptionsSchema.parse({
+    providers: splitList(settings.EXECUTION_PROVIDERS),
+    requireProvider: settings.REQUIRE_PROVIDER,
+    variant: settings.VARIANT,
+    deviceId: settings.DEVICE_ID,
+    providerOptions: parseJson(settings.PROVIDER_OPTIONS),
+  })
+}
+
+function splitList(list: string): string[] {
+  return list.split(',').map((name) => name.trim())
+}
+
+/** Null where the text is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}

@@ -13,7 +13,7 @@ import {
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
-import type { ConsumerSettings } from './config.ts'
+import { toExecutionOptions, type ConsumerSettings } from './config.ts'
 import { createProcessGauge } from './process-gauge.ts'
 import { createJobProcessor } from './process-job.ts'
 import { selectModels } from './select-models.ts'
@@ -60,6 +60,8 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       intraOpThreads: settings.INTRA_OP_THREADS,
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
       maxImagePixels: settings.MAX_IMAGE_PIXELS,
+      shrinkAbovePixels: settings.SHRINK_ABOVE_PIXELS,
+      execution: toExecutionOptions(settings),
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })

@@ -30,6 +30,8 @@ export const modelManifestSchema = z.object({
   variant: z.string(),
   /** The execution provider it runs on, such as `cpu`. */
   provider: z.string(),
+  /** The providers that were wanted more and could not be used. */
+  refusedProviders: z.array(z.object({ provider: z.string(), reason: z.string() })).optional(),
   maxBatchSize: z.int(),
   /** The input without its image, which every task takes. */
   inputSchema: jsonSchemaSchema,

@@ -1,12 +1,12 @@
-import type { Feed, TensorShape } from './session.ts'
+import { blankFeed, type Feed, type PixelArray, type PixelType, type TensorShape } from './tensor.ts'
 
 /**
  * One item's part of one input of the graph.
- * `float32`: always the same shape; it writes itself into its place of the batch, so that nothing is
- * copied twice. `int64`: as long as it is, filled up with `padValue` to the longest of the batch.
+ * Pixels (`float32`, `float16`, `uint8`): always the same shape; they write themselves into their place of
+ * the batch, so that nothing is copied twice. `int64`: as long as it is, filled up with `padValue` to the longest of the batch.
  */
 export type Row =
-  | { type: 'float32'; dims: readonly number[]; write: (target: Float32Array, offset: number) => void }
+  | { type: PixelType; dims: readonly number[]; write: (target: PixelArray, offset: number) => void }
   | { type: 'int64'; values: readonly number[]; padValue: number }
 
 /**
@@ -32,14 +32,14 @@ export function collate(
 
 function stack(name: string, rows: readonly Row[], fixedLength: number | null): Feed {
   const first = rows[0]
-  if (first?.type === 'float32') {
-    const size = first.dims.reduce((product, dim) => product * dim, 1)
-    const data = new Float32Array(rows.length * size)
+  if (first !== undefined && first.type !== 'int64') {
+    const feed = blankFeed(first.type, [rows.length, ...first.dims])
+    const size = feed.data.length / rows.length
     for (const [index, row] of rows.entries()) {
-      if (row.type !== 'float32') throw new Error(`the batch mixes types in ${name}`)
-      row.write(data, index * size)
+      if (row.type !== first.type) throw new Error(`the batch mixes types in ${name}`)
+      row.write(feed.data, index * size)
     }
-    return { type: 'float32', data, dims: [rows.length, ...first.dims] }
+    return feed
   }
   const sequences = rows.map((row) => {
     if (row.type !== 'int64') throw new Error(`the batch mixes types in ${name}`)

@@ -13,6 +13,8 @@ export interface DynamicBatcher<Item> {
   add: (item: Item) => void
   /** Items that wait for a launch. */
   readonly waiting: number
+  /** The most items of a batch: `maxBatchSize`, or less once a batch was too large for the device's memory. */
+  readonly limit: number
 }
 
 /** What the batcher must know of an item; both are looked at just before launch and never after. */
@@ -52,6 +54,11 @@ export interface DynamicBatcherOptions<Item, Value> {
    * error. Default: enough to find two culprits, 4 for each halving.
    */
   maxExtraRuns?: number
+  /**
+   * Whether a rejection of `run` says that memory ran out. Such a batch is run again in halves (its runs
+   * are no extra ones) and no later batch is larger than what fitted. Default: none does.
+   */
+  isOutOfMemory?: (error: unknown) => boolean
 }
 
 export function createDynamicBatcher<Item extends BatchItem, Value>(
@@ -60,6 +67,10 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
   const { maxBatchSize, onLaunch, onSettled } = options
   const waiting: Item[] = []
   let running = false
+  let limit = maxBatchSize
+  const onOutOfMemory = (size: number): void => {
+    limit = Math.min(limit, Math.max(1, Math.floor(size / 2)))
+  }
 
   async function launchWhileReady(): Promise<void> {
     running = true
@@ -72,7 +83,7 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
       let outcomes: BatchOutcome<Item, Value>[]
       try {
         await onLaunch(items)
-        outcomes = await runOrSplit(options, items, runs)
+        outcomes = await runOrSplit({ ...options, onOutOfMemory }, items, runs)
       } catch (error) {
         outcomes = items.map((item) => failed(item, error))
       }
@@ -84,7 +95,7 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
   function takeBatch(): Item[] {
     const batch: Item[] = []
     const dropped: BatchOutcome<Item, Value>[] = []
-    while (batch.length < maxBatchSize) {
+    while (batch.length < limit) {
       const item = waiting.shift()
       if (item === undefined) break
       if (item.canceled) dropped.push({ kind: 'canceled', item })
@@ -103,12 +114,21 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
     get waiting() {
       return waiting.length
     },
+    get limit() {
+      return limit
+    },
   }
 }
 
 /** Runs a batch and, where it fails as a whole, its halves, counting every run. */
 async function runOrSplit<Item, Value>(
-  { run, maxBatchSize, maxExtraRuns = 4 * Math.ceil(Math.log2(maxBatchSize)) }: DynamicBatcherOptions<Item, Value>,
+  {
+    run,
+    maxBatchSize,
+    maxExtraRuns = 4 * Math.ceil(Math.log2(maxBatchSize)),
+    isOutOfMemory = () => false,
+    onOutOfMemory,
+  }: DynamicBatcherOptions<Item, Value> & { onOutOfMemory: (size: number) => void },
   batch: readonly Item[],
   runs: BatchRun[],
 ): Promise<BatchOutcome<Item, Value>[]> {
@@ -121,8 +141,13 @@ async function runOrSplit<Item, Value>(
       slots = await run(items)
     } catch (error) {
       runs.push({ size: items.length, runMs: performance.now() - started })
-      if (items.length === 1 || extraRuns + 2 > maxExtraRuns) return items.map((item) => failed(item, error))
-      extraRuns += 2
+      const outOfMemory = isOutOfMemory(error)
+      if (outOfMemory) onOutOfMemory(items.length)
+      if (items.length === 1) return items.map((item) => failed(item, error))
+      if (!outOfMemory) {
+        if (extraRuns + 2 > maxExtraRuns) return items.map((item) => failed(item, error))
+        extraRuns += 2
+      }
       const middle = Math.ceil(items.length / 2)
       return [...(await settle(items.slice(0, middle))), ...(await settle(items.slice(middle)))]
     }

@@ -4,6 +4,7 @@ import { VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 
 import { createDeferred } from './deferred.ts'
 import type { EngineAnswer } from './engine-protocol.ts'
+import { executionOptionsSchema, type ExecutionOptions } from './execution-options.ts'
 import { HandedBackError, type EnginePool, type InferenceResult } from './inference.ts'
 import { createJobBoard, type BoardJob, type Seat } from './job-board.ts'
 import { createPoolStats } from './pool-stats.ts'
@@ -24,6 +25,10 @@ export interface EnginePoolOptions {
   runTimeoutMs: number
   /** Images of more pixels are refused by the decoder. Default: 50 million. */
   maxImagePixels?: number
+  /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
+  shrinkAbovePixels?: number
+  /** Execution providers, variant, device. Default: the CPU, and the faster of fp32 and int8. */
+  execution?: Partial<ExecutionOptions>
   /** Environment of the engines; nothing else of this process's is passed on. Default: empty. */
   env?: Record<string, string>
   /** Program of the engines, for tests. */
@@ -42,6 +47,10 @@ interface PoolJob extends BoardJob {
 
 interface EngineSeat extends Seat<PoolJob> {
   engine: SupervisedEngine
+  /** Which graph this engine runs: each measures for itself which is faster. */
+  variant: string
+  /** The most jobs of its batches, as it said last; null before it has said it. */
+  batchLimit: number | null
 }
 
 const startTries = 3
@@ -58,11 +67,13 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
     engines,
     intraOpThreads,
     maxImagePixels = 50_000_000,
+    shrinkAbovePixels,
     runTimeoutMs,
     log,
     env = {},
   } = options
   const entry = options.engineEntry ?? fileURLToPath(new URL('engine-process.ts', import.meta.url))
+  const execution = executionOptionsSchema.parse(options.execution ?? {})
   const board = createJobBoard<PoolJob>()
   const stats = createPoolStats()
   const unanswered = new Set<PoolJob>()
@@ -82,13 +93,15 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
     const seat: EngineSeat = {
       handed: new Map(),
       launched: new Set(),
+      variant: '',
+      batchLimit: null,
       get ready() {
         return seat.engine.up
       },
       engine: superviseEngine({
         fork: {
           entry,
-          options: { name, version, folder: modelFolder, intraOpThreads, maxImagePixels },
+          options: { name, version, folder: modelFolder, intraOpThreads, maxImagePixels, shrinkAbovePixels, execution },
           engines,
           env,
         },
@@ -96,7 +109,16 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
         log,
         events: {
           onReady(message) {
-            log.info({ pid: seat.engine.pid, model: name, version }, 'an engine is ready')
+            const { variant, provider, refusedProviders = [] } = message.manifest
+            log.info({ pid: seat.engine.pid, model: name, version, variant, provider }, 'an engine is ready')
+            // All engines are refused alike: said once.
+            if (manifest === null) {
+              for (const refusal of refusedProviders) {
+                log.warn({ model: name, version, ...refusal }, 'an execution provider can not be used')
+              }
+            }
+            seat.variant = variant
+            seat.batchLimit = null
             manifest ??= message.manifest
             ready.resolve(manifest)
             dispatch()
@@ -108,6 +130,14 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
           onAnswers(message) {
             for (const answer of message.answers) finish(seat, answer)
             stats.countRuns(message.runs)
+            const before = seat.batchLimit ?? manifest?.maxBatchSize ?? message.batchLimit
+            if (message.batchLimit < before) {
+              log.warn(
+                { model: name, version, batchLimit: message.batchLimit },
+                'out of memory; batches are smaller now',
+              )
+            }
+            seat.batchLimit = message.batchLimit
             dispatch()
           },
           onDeath({ silent }) {
@@ -173,7 +203,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
         const { output, preprocessMs, inferenceMs, batchSize } = answer
         settle(job)
         stats.countJob('succeeded', preprocessMs)
-        job.resolve({ output, variant: manifest?.variant ?? '', preprocessMs, inferenceMs, batchSize })
+        job.resolve({ output, variant: seat.variant, preprocessMs, inferenceMs, batchSize })
         break
       }
       case 'error':

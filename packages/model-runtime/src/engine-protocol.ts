@@ -1,6 +1,7 @@
 import { errorCodeSchema, modelManifestSchema, modelNameSchema, modelVersionSchema } from '@vision-queue/jobs'
 import { z } from 'zod'
 
+import { executionOptionsSchema } from './execution-options.ts'
 import { taskOutputSchema } from './task-output.ts'
 
 /**
@@ -61,6 +62,8 @@ export const fromEngineSchema = z.discriminatedUnion('kind', [
     runs: z.array(z.object({ size: z.int(), runMs: z.number() })),
     /** CPU time of the process since its start. */
     cpuSeconds: z.number(),
+    /** The most jobs of a batch from now on: less than the model's where its device ran out of memory. */
+    batchLimit: z.int(),
   }),
 ])
 export type FromEngine = z.infer<typeof fromEngineSchema>
@@ -72,5 +75,8 @@ export const engineOptionsSchema = z.strictObject({
   folder: z.string(),
   intraOpThreads: z.int().min(1),
   maxImagePixels: z.int().min(1),
+  /** JPEGs and WebPs of more pixels are shrunk while they are read. */
+  shrinkAbovePixels: z.int().min(0).optional(),
+  execution: executionOptionsSchema.optional(),
 })
 export type EngineOptions = z.infer<typeof engineOptionsSchema>

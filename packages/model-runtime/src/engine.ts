@@ -2,6 +2,7 @@ import { toVisionQueueError, VisionQueueError, type ModelManifest } from '@visio
 
 import { createDynamicBatcher, type BatchItem, type BatchOutcome, type BatchRun } from './dynamic-batcher.ts'
 import { toEngineSchema, type EngineAnswer, type EngineJob, type FromEngine } from './engine-protocol.ts'
+import { isOutOfMemory } from './out-of-memory.ts'
 import type { TaskOutput } from './task-output.ts'
 
 /** The engine's line to the pool that started it. */
@@ -61,6 +62,7 @@ export async function startEngine<Prepared>({
   const batcher = createDynamicBatcher<Item<Prepared>, TaskOutput>({
     maxBatchSize: manifest.maxBatchSize,
     run: async (items) => run(items.map((item) => item.prepared)),
+    isOutOfMemory,
     // Awaited, so that the pool knows the suspects before anything can go wrong with them.
     onLaunch: async (items) => channel.send({ kind: 'launch', ids: items.map((item) => item.id) }),
     onSettled(outcomes, runs) {
@@ -72,7 +74,9 @@ export async function startEngine<Prepared>({
     for (const { id } of answers) canceled.delete(id)
     const { user, system } = process.cpuUsage()
     // A failed send means that the pool is gone, and then the engine ends anyway.
-    channel.send({ kind: 'answers', answers, runs, cpuSeconds: (user + system) / 1e6 }).catch(() => {})
+    channel
+      .send({ kind: 'answers', answers, runs, cpuSeconds: (user + system) / 1e6, batchLimit: batcher.limit })
+      .catch(() => {})
   }
 
   async function accept(job: EngineJob): Promise<void> {

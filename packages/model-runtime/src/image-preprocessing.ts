@@ -1,7 +1,7 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 import sharp from 'sharp'
 
-import type { Preprocessing } from './preprocessor-config.ts'
+import type { Preprocessing, Resize } from './preprocessor-config.ts'
 
 /** An image resized and in plain colours: bytes [height, width, 3], RGB, 0..255. */
 export interface DecodedImage {
@@ -22,37 +22,66 @@ export function limitImageLibrary(): void {
   sharp.cache(false)
 }
 
+/** Above it, reading a photo whole costs more than the difference is worth. */
+export const defaultShrinkAbovePixels = 1_000_000
+
 /**
  * Decodes, turns upright (EXIF), flattens transparency on white and resizes. CMYK, grey and 16-bit
- * images come out as 8-bit RGB; of an animation the first frame is taken. It runs in libuv's thread
- * pool: hand over many at once. Rejects with `image_too_large` (decided from the header) or
- * `image_undecodable`; a truncated file counts as broken.
+ * images come out as 8-bit RGB; of an animation the first frame is taken. JPEGs and WebPs of more than
+ * `shrinkAbovePixels` are shrunk while they are read: faster, and some levels off what PIL makes of
+ * them. It runs in libuv's thread pool: hand over many at once. Rejects with `image_too_large` (decided
+ * from the header) or `image_undecodable`; a truncated file counts as broken.
  */
 export async function decodeImage(
-  image: Uint8Array,
+  file: Uint8Array,
   {
     preprocessing: { resize, kernel },
     maxPixels,
+    shrinkAbovePixels = defaultShrinkAbovePixels,
     timeoutSeconds = 10,
-  }: { preprocessing: Preprocessing; maxPixels: number; timeoutSeconds?: number },
+  }: {
+    preprocessing: Pick<Preprocessing, 'resize' | 'kernel'>
+    maxPixels: number
+    shrinkAbovePixels?: number
+    timeoutSeconds?: number
+  },
 ): Promise<DecodedImage> {
   try {
-    const { data, info } = await sharp(image, { limitInputPixels: maxPixels, autoOrient: true })
-      .timeout({ seconds: timeoutSeconds })
-      .flatten({ background: '#ffffff' })
-      .resize({
-        width: resize.width,
-        height: resize.height,
-        fit: resize.fit === 'fill' ? 'fill' : 'outside',
-        kernel,
-      })
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true })
+    const source = sharp(file, { limitInputPixels: maxPixels, autoOrient: true }).timeout({ seconds: timeoutSeconds })
+    const { autoOrient: upright } = await source.metadata()
+    // Converting before anything else is what keeps libvips from shrinking while it reads.
+    if (upright.width * upright.height <= shrinkAbovePixels || kernel === 'nearest') source.pipelineColourspace('srgb')
+    source.flatten({ background: '#ffffff' })
+    const size = resize === null ? null : resizedSize(resize, upright)
+    if (size !== null && kernel !== 'nearest') source.resize({ ...size, fit: 'fill', kernel })
+    const { data, info } = await source.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`)
-    return { bytes: data, height: info.height, width: info.width }
+    const image = { bytes: data, height: info.height, width: info.width }
+    return size !== null && kernel === 'nearest' ? nearest(image, size) : image
   } catch (error) {
     throw imageError(error, maxPixels)
   }
+}
+
+/** PIL's choice, the pixel under the centre; libvips takes the first of each stretch. */
+function nearest({ bytes, ...from }: DecodedImage, to: { width: number; height: number }): DecodedImage {
+  const picked = new Uint8Array(to.width * to.height * 3)
+  for (let index = 0; index < to.width * to.height; index += 1) {
+    const row = Math.floor(((Math.floor(index / to.width) + 0.5) * from.height) / to.height)
+    const column = Math.floor((((index % to.width) + 0.5) * from.width) / to.width)
+    const at = (row * from.width + column) * 3
+    picked.set(bytes.subarray(at, at + 3), index * 3)
+  }
+  return { bytes: picked, ...to }
+}
+
+/** Rounded as Hugging Face does: down. */
+function resizedSize({ fit, ...size }: Resize, image: { width: number; height: number }) {
+  if (fit === 'fill') return size
+  const factor = Math.max(size.width, size.height) / Math.min(image.width, image.height)
+  return image.width <= image.height
+    ? { width: size.width, height: Math.floor(image.height * factor) }
+    : { width: Math.floor(image.width * factor), height: size.height }
 }
 
 /** libvips' own words stay inside: they name its functions, not what the sender can do. */
@@ -70,38 +99,9 @@ function imageError(error: unknown, maxPixels: number): VisionQueueError {
   return new VisionQueueError('image_undecodable', 'The image is broken or truncated.', { cause: error })
 }
 
-/**
- * Writes an image into its place of a batch tensor (``float32 [N, 3, H, W]``, RGB planes), scaled,
- * and cropped from the centre where the decoded image is larger than the tensor.
- */
-export function writePixels(
-  target: Float32Array,
-  offset: number,
-  image: DecodedImage,
-  { height, width, scale, shift }: Preprocessing,
-): void {
-  const { bytes } = image
-  const top = Math.floor((image.height - height) / 2)
-  const left = Math.floor((image.width - width) / 2)
-  const plane = height * width
-  const [scaleR, scaleG, scaleB] = scale
-  const [shiftR, shiftG, shiftB] = shift
-  let to = offset
-  for (let row = 0; row < height; row += 1) {
-    let from = ((top + row) * image.width + left) * 3
-    for (let column = 0; column < width; column += 1) {
-      target[to] = (bytes[from] ?? 0) * scaleR + shiftR
-      target[to + plane] = (bytes[from + 1] ?? 0) * scaleG + shiftG
-      target[to + 2 * plane] = (bytes[from + 2] ?? 0) * scaleB + shiftB
-      to += 1
-      from += 3
-    }
-  }
-}
-
-/** A small white PNG, to warm a model up with. */
-export async function blankImage(): Promise<Uint8Array> {
-  return sharp({ create: { width: 32, height: 32, channels: 3, background: '#ffffff' } })
+/** A white PNG, to warm a model up with. */
+export async function blankImage({ width, height } = { width: 32, height: 32 }): Promise<Uint8Array> {
+  return sharp({ create: { width, height, channels: 3, background: '#ffffff' } })
     .png()
     .toBuffer()
 }

@@ -1,22 +1,23 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { describeFields, fieldErrors, modelNameSchema, modelVersionSchema, VisionQueueError } from '@vision-queue/jobs'
+import { modelNameSchema, modelVersionSchema, VisionQueueError } from '@vision-queue/jobs'
 import { z } from 'zod'
 
-import { preprocessorConfigSchema, toPreprocessing, type Preprocessing } from './preprocessor-config.ts'
-
-/** `model.json`, the one file that is ours. Unknown fields are refused: a misspelt one would do nothing. */
-export const modelJsonSchema = z.strictObject({
-  task: z.string().min(1).describe("Hugging Face's name of the task, such as visual-question-answering"),
-  max_batch_size: z.int().min(1).max(1024).default(32).describe('the most jobs that share one session run'),
-})
+import { readJson, readLabels, unavailable } from './folder-files.ts'
+import { findGraphs, type GraphFile } from './graph-files.ts'
+import { modelJsonSchema, type ModelJson } from './model-json.ts'
+import { preprocessorConfigSchema, type PreprocessorConfig } from './preprocessor-config.ts'
 
 const id2labelSchema = z
   .record(z.string().regex(/^\d+$/), z.string())
   .transform((labels) => Object.keys(labels).map((_, index) => labels[index]))
   .refine((labels): labels is string[] => !labels.includes(undefined), 'labels numbered from 0 without gaps')
-const configJsonSchema = z.looseObject({ id2label: id2labelSchema.optional() })
+const configJsonSchema = z.looseObject({
+  id2label: id2labelSchema.optional(),
+  logit_scale: z.number().optional(),
+  logit_scale_init_value: z.number().optional(),
+})
 
 const tokenizerSchema = z.looseObject({
   model: z.looseObject({
@@ -49,9 +50,14 @@ export interface ModelFolder {
   maxBatchSize: number
   /** The answers by the index of their logit. */
   labels: string[] | null
-  preprocessing: Preprocessing | null
+  /** preprocessor_config.json, or model.json's `preprocessing`. */
+  preprocessing: PreprocessorConfig | null
   tokenizer: TokenizerFiles | null
-  graphPath: string
+  /** At least one. */
+  graphs: GraphFile[]
+  /** What cosine similarities are multiplied by, where the files say it. */
+  logitScale: number | null
+  settings: ModelJson
 }
 
 /** `tokenizer.json` and `tokenizer_config.json` as they are, and what we read of the latter. */
@@ -107,28 +113,36 @@ async function listFolders(folder: string): Promise<string[]> {
  * Rejects with `model_unavailable` and a sentence that names the file and the field.
  */
 export async function readModelFolder({ name, version, folder }: ModelLocation): Promise<ModelFolder> {
+  const place = (file: string) => ({ folder, shownAs: `${name}/${version}/${file}`, file })
+  const problems: VisionQueueError[] = []
   const read = async <S extends z.ZodType>(file: string, schema: S): Promise<z.infer<S> | null> =>
-    readJson({ folder, shownAs: `${name}/${version}/${file}`, file, schema })
+    readJson(place(file), schema).catch((error: unknown) => {
+      if (!(error instanceof VisionQueueError)) throw error
+      problems.push(error)
+      return null
+    })
 
   const model = await read('model.json', modelJsonSchema)
-  if (model === null) throw unavailable(`${name}/${version}/model.json is missing.`)
   const config = await read('config.json', configJsonSchema)
   const preprocessor = await read('preprocessor_config.json', preprocessorConfigSchema)
   const tokenizer = await read('tokenizer.json', tokenizerSchema)
   const tokenizerConfig = await read('tokenizer_config.json', tokenizerConfigSchema)
+  // All at once: whoever mends a folder wants to know of every problem.
+  if (problems.length > 0) throw unavailable(problems.map(({ detail }) => detail).join(' '), problems[0])
+  if (model === null) throw unavailable(`${name}/${version}/model.json is missing.`)
   if (tokenizer !== null && tokenizerConfig === null) {
     throw unavailable(`${name}/${version}/tokenizer_config.json is missing beside tokenizer.json.`)
   }
-  const graphPath = join(folder, 'onnx', 'model.onnx')
-  const graph = await stat(graphPath).catch(() => null)
-  if (graph === null || !graph.isFile()) throw unavailable(`${name}/${version}/onnx/model.onnx is missing.`)
+  const graphs = await findGraphs(folder)
+  if (graphs.length === 0) throw unavailable(`${name}/${version}/onnx/model.onnx is missing.`)
+  const labels = typeof model.labels === 'string' ? await readLabels(place(model.labels)) : model.labels
   return {
     name,
     version,
     task: model.task,
     maxBatchSize: model.max_batch_size,
-    labels: config?.id2label ?? null,
-    preprocessing: preprocessor === null ? null : toPreprocessing(preprocessor),
+    labels: labels ?? config?.id2label ?? null,
+    preprocessing: model.preprocessing ?? preprocessor,
     tokenizer:
       tokenizer === null || tokenizerConfig === null
         ? null
@@ -139,40 +153,14 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
             maxLength: tokenizerConfig.model_max_length ?? Infinity,
             padToken: tokenizerConfig.pad_token ?? null,
           },
-    graphPath,
+    graphs,
+    logitScale: model.logit_scale ?? logitScale(config),
+    settings: model,
   }
 }
 
-/** The parsed file, or null where there is none. */
-async function readJson<S extends z.ZodType>({
-  folder,
-  shownAs,
-  file,
-  schema,
-}: {
-  folder: string
-  shownAs: string
-  file: string
-  schema: S
-}): Promise<z.infer<S> | null> {
-  let text: string
-  try {
-    text = await readFile(join(folder, file), 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-    throw unavailable(`${shownAs} can not be read.`, error)
-  }
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    throw unavailable(`${shownAs} is no JSON.`, error)
-  }
-  const parsed = schema.safeParse(json)
-  if (!parsed.success) throw unavailable(`${shownAs}: ${describeFields(fieldErrors(parsed.error))}`, parsed.error)
-  return parsed.data
-}
-
-function unavailable(sentence: string, cause?: unknown): VisionQueueError {
-  return new VisionQueueError('model_unavailable', sentence, cause === undefined ? {} : { cause })
+/** Hugging Face's `logit_scale_init_value` is a logarithm; a `logit_scale` in the file is the factor itself. */
+function logitScale(config: z.infer<typeof configJsonSchema> | null): number | null {
+  if (config?.logit_scale !== undefined) return config.logit_scale
+  return config?.logit_scale_init_value === undefined ? null : Math.exp(config.logit_scale_init_value)
 }

@@ -1,16 +1,28 @@
 import { modelManifestSchema, VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 import { z } from 'zod'
 
-import { blankImage } from './image-preprocessing.ts'
-import { readModelFolder, type ModelLocation } from './model-folder.ts'
-import { openSession } from './session.ts'
+import { executionOptionsSchema, type ExecutionOptions, type Variant } from './execution-options.ts'
+import { fixedBatchSize } from './fixed-batch.ts'
+import { checkDigest } from './folder-files.ts'
+import { blankImage, defaultShrinkAbovePixels } from './image-preprocessing.ts'
+import { readModelFolder, type ModelFolder, type ModelLocation } from './model-folder.ts'
+import { chooseGraphs, listVariants, openGraphs, type OpenGraphs } from './open-graphs.ts'
 import { findTask } from './tasks/index.ts'
+import { sampleSize } from './tasks/model-inputs.ts'
 import type { OpenTask, PreparedItem, Task } from './tasks/task.ts'
 
 /** A model in this process's memory, warm. */
 export interface LoadedModel extends OpenTask {
   manifest: ModelManifest
   close: () => Promise<void>
+}
+
+export interface LoadOptions extends ModelLocation {
+  intraOpThreads: number
+  maxImagePixels: number
+  /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
+  shrinkAbovePixels?: number | undefined
+  execution?: Partial<ExecutionOptions> | undefined
 }
 
 /**
@@ -21,50 +33,114 @@ export interface LoadedModel extends OpenTask {
 export async function loadModel({
   intraOpThreads,
   maxImagePixels,
+  shrinkAbovePixels = defaultShrinkAbovePixels,
+  execution: given = {},
   ...location
-}: ModelLocation & { intraOpThreads: number; maxImagePixels: number }): Promise<LoadedModel> {
+}: LoadOptions): Promise<LoadedModel> {
+  const execution = executionOptionsSchema.parse(given)
   const folder = await readModelFolder(location)
   const task = findTask(folder.task)
-  const session = await openSession(folder.graphPath, { intraOpThreads })
-  const open = task.open({ folder, session, maxImagePixels })
-  const maxBatchSize = largestBatch(
-    folder.maxBatchSize,
-    [...session.inputs.values()].map(({ dims }) => dims[0] ?? null),
-  )
+  for (const [file, digest] of Object.entries(folder.settings.sha256)) {
+    await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)
+  }
+  const names = chooseGraphs(folder, task)
+
+  const there = listVariants(folder, names)
+  const timed = execution.variant === 'auto' && there.length > 1
+
+  const open = async (variant: Variant): Promise<WarmModel> => {
+    const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads })
+    try {
+      const opened = task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels })
+      const maxBatchSize = Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity)
+      const batchMs = await warmUp({ opened, task, folder, graphs, maxBatchSize, timedRuns: timed ? 3 : 0 })
+      return { graphs, opened, maxBatchSize, batchMs }
+    } catch (error) {
+      await graphs.close()
+      throw error
+    }
+  }
+  const { graphs, opened, maxBatchSize } = await openVariant(there, execution, open)
   const manifest = modelManifestSchema.parse({
     name: folder.name,
     version: folder.version,
     task: task.name,
-    variant: 'fp32',
-    provider: session.provider,
+    variant: graphs.variant,
+    provider: graphs.session.provider,
+    refusedProviders: graphs.session.refusals,
     maxBatchSize,
     inputSchema: z.toJSONSchema(task.input, { io: 'input' }),
     parametersSchema: z.toJSONSchema(task.parameters, { io: 'input' }),
     outputSchema: z.toJSONSchema(task.output),
     labels: folder.labels,
   })
-  await warmUp(open, task, maxBatchSize)
-  return { manifest, prepare: open.prepare, run: open.run, close: session.close }
+  return { manifest, prepare: opened.prepare, run: opened.run, close: graphs.close }
 }
 
-/** A graph whose first dimension is fixed to 1 takes one job at a time; fixed to more, it can't be served. */
-function largestBatch(wanted: number, fixed: readonly (number | null)[]): number {
-  const sizes = fixed.filter((dim) => dim !== null)
-  if (sizes.length === 0) return wanted
-  if (sizes.every((dim) => dim === 1)) return 1
-  throw new VisionQueueError(
-    'model_unavailable',
-    `onnx/model.onnx: its batch dimension is fixed to ${Math.max(...sizes)}; export it as a dynamic one.`,
-  )
+interface WarmModel {
+  graphs: OpenGraphs
+  opened: OpenTask
+  maxBatchSize: number
+  /** How long a full batch takes; Infinity where there is nothing to compare with. */
+  batchMs: number
 }
 
-async function warmUp(open: OpenTask, task: Task, maxBatchSize: number): Promise<void> {
+/** The variant that is asked for or, with `auto`, the one that suits the provider (see executionOptionsSchema). */
+async function openVariant(
+  there: readonly Variant[],
+  { variant: wanted }: ExecutionOptions,
+  open: (variant: Variant) => Promise<WarmModel>,
+): Promise<WarmModel> {
+  if (wanted !== 'auto') {
+    if (there.includes(wanted)) return open(wanted)
+    throw new VisionQueueError('model_unavailable', `There is no ${wanted} variant; there are: ${there.join(', ')}.`)
+  }
+  const first = await open(there.includes('fp32') ? 'fp32' : (there[0] ?? 'fp32'))
+  const rival: Variant = first.graphs.session.provider === 'cpu' ? 'int8' : 'fp16'
+  if (!there.includes(rival) || first.graphs.variant === rival) return first
+  let second: WarmModel
   try {
-    const item = await open.prepare({ image: await blankImage(), input: task.sampleInput, parameters: {} })
-    for (const size of new Set([1, maxBatchSize])) {
+    second = await open(rival)
+  } catch {
+    // The plain variant works: one that doesn't costs speed, not the service.
+    return first
+  }
+  const chosen = rival === 'fp16' || second.batchMs < first.batchMs ? second : first
+  await (chosen === first ? second : first).graphs.close()
+  return chosen
+}
+
+/** Resolves to the time of the fastest full batch: what disturbs a run only makes it slower. */
+async function warmUp({
+  opened,
+  task,
+  folder,
+  graphs,
+  maxBatchSize,
+  timedRuns,
+}: {
+  opened: OpenTask
+  task: Task
+  folder: ModelFolder
+  graphs: OpenGraphs
+  maxBatchSize: number
+  timedRuns: number
+}): Promise<number> {
+  let fastest = Infinity
+  try {
+    const image = await blankImage(sampleSize({ folder, session: graphs.session }))
+    const item = await opened.prepare({ image, input: task.sampleInput, parameters: {} })
+    const run = async (size: number): Promise<void> => {
       const batch: PreparedItem[] = Array.from({ length: size }, () => item)
-      for (const result of await open.run(batch)) if (result instanceof Error) throw result
+      for (const result of await opened.run(batch)) if (result instanceof Error) throw result
     }
+    for (const size of new Set([1, maxBatchSize])) await run(size)
+    for (let runs = 0; runs < timedRuns; runs += 1) {
+      const started = performance.now()
+      await run(maxBatchSize)
+      fastest = Math.min(fastest, performance.now() - started)
+    }
+    return fastest
   } catch (error) {
     const why = error instanceof VisionQueueError && error.cause instanceof Error ? error.cause : error
     throw new VisionQueueError(

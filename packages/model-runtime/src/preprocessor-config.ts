@@ -6,7 +6,11 @@ export type ResizeKernel = (typeof kernels)[keyof typeof kernels]
 
 const pixels = z.int().min(1).max(4096)
 const heightAndWidth = z.strictObject({ height: pixels, width: pixels })
-const perChannel = z.tuple([z.number(), z.number(), z.number()], 'three numbers, for red, green and blue')
+const sizeSchema = z.union(
+  [heightAndWidth, z.strictObject({ shortest_edge: pixels }), pixels],
+  '{height, width}, {shortest_edge} or a number, in pixels',
+)
+const perChannel = z.array(z.number()).refine(({ length }) => length === 3 || length === 1, 'three numbers, or one')
 
 /** Fields that say nothing about the pixels, or only what we do anyway. */
 const irrelevant = new Set([
@@ -17,6 +21,9 @@ const irrelevant = new Set([
   '_valid_processor_keys',
 ])
 
+/** Processors of Hugging Face that take a `size` which is a number for the shorter edge; others make a square of it. */
+const numberIsShortestEdge = /^(CLIP|ChineseCLIP|ConvNext|Levit|MobileNetV|MobileViT|PoolFormer)/
+
 /**
  * What we understand of Hugging Face's `preprocessor_config.json`. A field that we don't support is
  * refused by name, because a model fed with other pixels than it was trained on is wrong without a
@@ -24,14 +31,12 @@ const irrelevant = new Set([
  */
 export const preprocessorConfigSchema = z
   .looseObject({
-    do_resize: z.literal(true, 'true: images are always resized').default(true),
-    size: z.union(
-      [heightAndWidth, z.strictObject({ shortest_edge: pixels }), pixels],
-      '{height, width}, {shortest_edge} or a number, in pixels',
-    ),
+    do_resize: z.boolean().default(true),
+    size: sizeSchema.optional().describe('without it, the size that the graph takes'),
     resample: z
       .literal([0, 1, 2, 3], '0 (nearest), 1 (Lanczos), 2 (bilinear) or 3 (bicubic); others are not supported')
       .default(2),
+    crop_pct: z.number().gt(0).max(1).nullish().describe('ConvNeXt and ResNet: crop / shorter edge, below 384 pixels'),
     do_center_crop: z.boolean().default(false),
     crop_size: z.union([heightAndWidth, pixels]).optional(),
     do_rescale: z.boolean().default(true),
@@ -39,7 +44,7 @@ export const preprocessorConfigSchema = z
     do_normalize: z.boolean().default(true),
     image_mean: perChannel.optional(),
     image_std: perChannel.optional(),
-    do_convert_rgb: z.literal([true, null], 'true: models are always given RGB').default(true),
+    do_convert_rgb: z.literal([true, null], 'true: the channels are what the graph takes').default(true),
     data_format: z.literal(['channels_first', null], 'channels_first').default('channels_first'),
   })
   .check(({ value, issues }) => {
@@ -54,54 +59,83 @@ export const preprocessorConfigSchema = z
     if (value.do_normalize && value.image_std === undefined) refuse('image_std', 'needed where do_normalize is on')
     if (value.image_std?.includes(0) === true) refuse('image_std', 'no zero, since it is divided by')
     if (value.do_center_crop && value.crop_size === undefined) refuse('crop_size', 'needed where do_center_crop is on')
-    const crop = square(value.crop_size)
-    const resized = typeof value.size === 'object' && 'shortest_edge' in value.size ? null : square(value.size)
-    const edge = typeof value.size === 'object' && 'shortest_edge' in value.size ? value.size.shortest_edge : null
-    if (edge !== null && !value.do_center_crop) refuse('size', 'shortest_edge only together with do_center_crop')
-    if (value.do_center_crop && crop !== null) {
-      const room = resized ?? { height: edge ?? 0, width: edge ?? 0 }
-      if (crop.height > room.height || crop.width > room.width) refuse('crop_size', 'no larger than size')
+    const { resize, crop } = geometry(value)
+    if (resize?.fit === 'cover' && crop === null) refuse('size', 'shortest_edge only together with do_center_crop')
+    if (resize !== null && crop !== null && (crop.height > resize.height || crop.width > resize.width)) {
+      refuse('crop_size', 'no larger than size')
     }
   })
+export type PreprocessorConfig = z.infer<typeof preprocessorConfigSchema>
 
-function square(size: number | { height: number; width: number } | undefined): {
+interface Size {
   height: number
   width: number
-} | null {
-  if (size === undefined) return null
-  return typeof size === 'number' ? { height: size, width: size } : size
 }
+
+/** `fill`: to exactly this size, whatever the proportions. `cover`: proportions kept, the shorter edge at this. */
+export type Resize = Size & { fit: 'fill' | 'cover' }
 
 /** How an image becomes a tensor: resized, cropped from the centre, and each channel scaled. */
 export interface Preprocessing {
-  /** `fill`: to exactly this size, whatever the proportions. `cover`: proportions kept, both edges at least this. */
-  resize: { height: number; width: number; fit: 'fill' | 'cover' }
+  /** Null: images are not resized, and others than of the tensor's size refused (or cropped, with `crop`). */
+  resize: Resize | null
   kernel: ResizeKernel
+  /** Whether a larger image gives its centre. */
+  crop: boolean
   /** The size of the tensor: the resized image or its centre. */
   height: number
   width: number
-  /** A channel's value is `byte * scale + shift`; in the order red, green, blue. */
-  scale: [number, number, number]
-  shift: [number, number, number]
+  /** A channel's value is `byte * scale + shift`, in the order of the tensor's channels: three, or one for all. */
+  scale: number[]
+  shift: number[]
 }
 
-/** The arithmetic of a parsed config: `(byte * rescale_factor - mean) / std` as one product and one sum. */
-export function toPreprocessing(config: z.infer<typeof preprocessorConfigSchema>): Preprocessing {
-  const size = config.size
-  const resize =
-    typeof size === 'object' && 'shortest_edge' in size
-      ? { height: size.shortest_edge, width: size.shortest_edge, fit: 'cover' as const }
-      : { ...(typeof size === 'number' ? { height: size, width: size } : size), fit: 'fill' as const }
-  const { height, width } = (config.do_center_crop ? square(config.crop_size) : null) ?? resize
+/**
+ * A parsed config as sizes and arithmetic: `(byte * rescale_factor - mean) / std` is one product and one
+ * sum. `graphSize` is what the graph's input is fixed to, for configs without a size; null where
+ * neither says it.
+ */
+export function toPreprocessing(config: PreprocessorConfig, graphSize: Size | null = null): Preprocessing | null {
+  const { resize, crop } = geometry(config)
+  const tensor = crop ?? resize ?? graphSize
+  if (tensor === null) return null
   const factor = config.do_rescale ? config.rescale_factor : 1
-  const [meanR, meanG, meanB] = (config.do_normalize ? config.image_mean : undefined) ?? [0, 0, 0]
-  const [stdR, stdG, stdB] = (config.do_normalize ? config.image_std : undefined) ?? [1, 1, 1]
+  const means = (config.do_normalize ? config.image_mean : undefined) ?? [0]
+  const deviations = (config.do_normalize ? config.image_std : undefined) ?? [1]
+  const channels = Array.from({ length: Math.max(means.length, deviations.length) }, (_, index) => ({
+    mean: means[index] ?? means[0] ?? 0,
+    deviation: deviations[index] ?? deviations[0] ?? 1,
+  }))
   return {
-    resize,
+    resize: config.do_resize ? (resize ?? { ...tensor, fit: 'fill' }) : null,
     kernel: kernels[config.resample],
-    height,
-    width,
-    scale: [factor / stdR, factor / stdG, factor / stdB],
-    shift: [-meanR / stdR, -meanG / stdG, -meanB / stdB],
+    crop: crop !== null,
+    height: tensor.height,
+    width: tensor.width,
+    scale: channels.map(({ deviation }) => factor / deviation),
+    shift: channels.map(({ mean, deviation }) => -mean / deviation),
   }
+}
+
+function geometry(config: z.output<typeof preprocessorConfigSchema>): { resize: Resize | null; crop: Size | null } {
+  const { size, crop_pct: cropPart } = config
+  if (typeof cropPart === 'number' && size !== undefined) {
+    const edge = typeof size === 'number' ? size : 'shortest_edge' in size ? size.shortest_edge : size.height
+    // ConvNextImageProcessor's rule: large ones are squeezed into the square, not cropped.
+    if (edge >= 384) return { resize: { ...square(edge), fit: 'fill' }, crop: null }
+    return { resize: { ...square(Math.floor(edge / cropPart)), fit: 'cover' }, crop: square(edge) }
+  }
+  const crop = config.do_center_crop && config.crop_size !== undefined ? square(config.crop_size) : null
+  if (size === undefined) return { resize: null, crop }
+  if (typeof size === 'number') {
+    const processor = config['image_processor_type'] ?? config['feature_extractor_type']
+    const isEdge = typeof processor === 'string' && numberIsShortestEdge.test(processor)
+    return { resize: { ...square(size), fit: isEdge ? 'cover' : 'fill' }, crop }
+  }
+  if ('shortest_edge' in size) return { resize: { ...square(size.shortest_edge), fit: 'cover' }, crop }
+  return { resize: { ...size, fit: 'fill' }, crop }
+}
+
+function square(size: number | Size): Size {
+  return typeof size === 'number' ? { height: size, width: size } : size
 }

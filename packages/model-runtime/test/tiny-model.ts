@@ -1,6 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { bytes, FLOAT, floats, INT64, int, integer, ints, message, node, text, value } from './onnx-writer.ts'
+
 /**
  * A model folder for tests, made in a moment: its graph is written here byte by byte, in the protobuf
  * form of ONNX. It answers with the colour channel that is strongest in the image, or with `word`
@@ -63,7 +65,7 @@ export const tinyPreprocessor: Record<string, Json> = {
   image_std: [0.5, 0.5, 0.5],
 }
 
-const tinyTokenizer: Json = {
+export const tinyTokenizer: Json = {
   version: '1.0',
   truncation: null,
   padding: null,
@@ -113,51 +115,4 @@ export function tinyGraph({ batch, size = 16 }: { batch?: number; size?: number 
     value(12, 'logits', FLOAT, [first, tinyLabels.length]),
   )
   return message(integer(1, 8), bytes(7, graph), bytes(8, message(integer(2, 13))))
-}
-
-// ONNX's element types, and the field numbers of its messages (onnx.proto) where they are used.
-const FLOAT = 1
-const INT64 = 7
-
-function node(operator: string, inputs: string[], output: string, attributes: Uint8Array[] = []): Uint8Array {
-  const parts = [...inputs.map((input) => text(1, input)), text(2, output), text(4, operator)]
-  return bytes(1, message(...parts, ...attributes.map((attribute) => bytes(5, attribute))))
-}
-
-function int(name: string, number: number): Uint8Array {
-  return message(text(1, name), integer(3, number), integer(20, 2))
-}
-
-function ints(name: string, numbers: number[]): Uint8Array {
-  return message(text(1, name), ...numbers.map((number) => integer(8, number)), integer(20, 7))
-}
-
-function value(field: number, name: string, type: number, dims: (number | string)[]): Uint8Array {
-  const shape = dims.map((dim) => bytes(1, typeof dim === 'number' ? integer(1, dim) : text(2, dim)))
-  const tensor = message(integer(1, type), bytes(2, message(...shape)))
-  return bytes(field, message(text(1, name), bytes(2, bytes(1, tensor))))
-}
-
-function varint(number: number): number[] {
-  return number < 128 ? [number] : [(number % 128) + 128, ...varint(Math.floor(number / 128))]
-}
-
-function integer(field: number, number: number): Uint8Array {
-  return Uint8Array.from([...varint(field * 8), ...varint(number)])
-}
-
-function bytes(field: number, content: Uint8Array): Uint8Array {
-  return message(Uint8Array.from([...varint(field * 8 + 2), ...varint(content.length)]), content)
-}
-
-function text(field: number, content: string): Uint8Array {
-  return bytes(field, new TextEncoder().encode(content))
-}
-
-function floats(numbers: number[]): Uint8Array {
-  return new Uint8Array(Float32Array.from(numbers).buffer)
-}
-
-function message(...parts: Uint8Array[]): Uint8Array {
-  return Uint8Array.from(Buffer.concat(parts))
 }

@@ -1,10 +1,20 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 
+import { imageClassification } from './image-classification.ts'
+import { imageFeatureExtraction } from './image-feature-extraction.ts'
 import type { Task } from './task.ts'
+import { visualEntailment } from './visual-entailment.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
+import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
 
 /** Every task that models can be served for. */
-export const tasks: readonly Task[] = [visualQuestionAnswering]
+export const tasks: readonly Task[] = [
+  visualQuestionAnswering,
+  visualEntailment,
+  imageClassification,
+  zeroShotImageClassification,
+  imageFeatureExtraction,
+]
 
 /** The task that a model.json names; throws `model_unavailable`, listing those there are. */
 export function findTask(name: string): Task {

@@ -1,75 +1,137 @@
-import { VisionQueueError } from '@vision-queue/jobs'
-
+import { decodeImage } from '../image-preprocessing.ts'
+import { checkSize, createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../pixel-writer.ts'
+import { toPreprocessing } from '../preprocessor-config.ts'
 import type { Row } from '../collate.ts'
-import { decodeImage, writePixels } from '../image-preprocessing.ts'
-import type { ModelFolder } from '../model-folder.ts'
+import type { Session } from '../session.ts'
+import { isPixelType, type TensorShape } from '../tensor.ts'
 import { createTokenizer } from '../tokenizer.ts'
+import { lacking } from './lacking.ts'
 import type { TaskModel } from './task.ts'
 
-/** Compressed bytes to a row of `pixel_values`, ``float32 [3, H, W]``, as the folder's preprocessing says. */
-export function openImageInput({ folder, session, maxImagePixels }: TaskModel): (image: Uint8Array) => Promise<Row> {
-  const { preprocessing } = folder
-  if (preprocessing === null) throw lacking(folder, 'preprocessor_config.json, which says how images are prepared')
-  requireInput({ folder, session }, 'pixel_values', 'float32')
-  const dims = [3, preprocessing.height, preprocessing.width]
-  const wanted = session.inputs.get('pixel_values')?.dims.slice(1) ?? []
-  if (wanted.length !== 3 || wanted.some((dim, index) => dim !== null && dim !== dims[index])) {
+/**
+ * Compressed bytes to the rows of the graph's image input. Which input that is, its type, layout,
+ * channels and size are read from the graph, and from model.json and the preprocessing where it
+ * leaves them open; throws `model_unavailable` where they contradict each other.
+ */
+export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
+  const { folder, maxImagePixels, shrinkAbovePixels } = model
+  if (folder.preprocessing === null) {
     throw lacking(
       folder,
-      `images of the graph's size: preprocessor_config.json makes [${dims.join(', ')}], pixel_values takes [${wanted.map((dim) => dim ?? 'any').join(', ')}]`,
+      'preprocessor_config.json or `preprocessing` in model.json, which say how images are prepared',
     )
   }
+  const [name, { type, dims: wanted }] = findImageInput(model)
+  if (!isPixelType(type)) throw lacking(folder, `${name} as float32, float16 or uint8; the graph takes ${type}`)
+  const row = wanted.slice(1)
+  const layout: PixelLayout = { type, layout: findLayout(model, row), channels: 'RGB' }
+  const [graphChannels, ...graphSize] = layout.layout === 'NCHW' ? row : [row[2] ?? null, ...row.slice(0, 2)]
+  layout.channels = findChannels(model, graphChannels ?? null)
+  const [height = null, width = null] = graphSize
+  const preprocessing = toPreprocessing(
+    folder.preprocessing,
+    height === null || width === null ? null : { height, width },
+  )
+  if (preprocessing === null) {
+    throw lacking(folder, `\`size\` in its preprocessing, as ${name} takes images of any size`)
+  }
+  const dims = pixelDims(layout, preprocessing)
+  if (row.length !== 3 || row.some((dim, index) => dim !== null && dim !== dims[index])) {
+    const takes = row.map((dim) => dim ?? 'any').join(', ')
+    throw lacking(
+      folder,
+      `images of the graph's size: its preprocessing (preprocessor_config.json or model.json) makes [${dims.join(', ')}], ${name} takes [${takes}]`,
+    )
+  }
+  const writePixels = createPixelWriter(preprocessing, layout)
   return async (image) => {
-    const decoded = await decodeImage(image, { preprocessing, maxPixels: maxImagePixels })
+    const decoded = await decodeImage(image, { preprocessing, maxPixels: maxImagePixels, shrinkAbovePixels })
+    checkSize(preprocessing, decoded)
     return {
-      type: 'float32',
-      dims,
-      write: (target, offset) => {
-        writePixels(target, offset, decoded, preprocessing)
+      [name]: {
+        type,
+        dims,
+        write: (target, offset) => {
+          writePixels(target, offset, decoded)
+        },
       },
     }
   }
 }
 
-/** A text to rows of `input_ids` and `attention_mask`, ``int64 [L]``. */
-export function openTextInput({ folder, session }: TaskModel): (text: string) => Record<string, Row> {
+/** The size in pixels that images are asked to have where the model doesn't resize, for made-up ones. */
+export function sampleSize({ folder, session }: Pick<TaskModel, 'folder' | 'session'>): {
+  height: number
+  width: number
+} {
+  const size = folder.preprocessing === null ? null : toPreprocessing(folder.preprocessing)
+  if (size !== null) return size
+  const fixed = [...session.inputs.values()].find(({ dims }) => dims.length === 4)?.dims.slice(1) ?? []
+  const edges = fixed.filter((dim) => dim !== null && dim > 4)
+  return { height: edges[0] ?? 32, width: edges[1] ?? 32 }
+}
+
+function findImageInput({ folder, session }: TaskModel): [string, TensorShape] {
+  const named = folder.settings.inputs.image
+  const known = named ?? (session.inputs.has('pixel_values') ? 'pixel_values' : undefined)
+  if (known !== undefined) return [known, requireInput({ folder, session }, known)]
+  const images = [...session.inputs].filter(([, { type, dims }]) => dims.length === 4 && isPixelType(type))
+  const [only, ...others] = images
+  if (only === undefined || others.length > 0) {
+    throw lacking(folder, `inputs.image in model.json, the name of the image input; the graph has: ${list(session)}`)
+  }
+  return only
+}
+
+function findLayout({ folder }: TaskModel, row: readonly (number | null)[]): 'NCHW' | 'NHWC' {
+  const isChannels = (dim: number | null | undefined): boolean => dim === 1 || dim === 3
+  return folder.settings.layout ?? (isChannels(row[2]) && !isChannels(row[0]) ? 'NHWC' : 'NCHW')
+}
+
+function findChannels({ folder }: TaskModel, count: number | null): Channels {
+  const { channels } = folder.settings
+  if (count !== null && count !== 1 && count !== 3) throw lacking(folder, `1 or 3 channels; the graph takes ${count}`)
+  if (channels !== undefined && count !== null && channels.length !== count) {
+    throw lacking(folder, `channels in model.json that fit the graph: ${channels}, which takes ${count}`)
+  }
+  return channels ?? (count === 1 ? 'L' : 'RGB')
+}
+
+/** A text to rows of `input_ids`, and of `attention_mask` and `token_type_ids` where the graph takes them, ``int64 [L]``. */
+export function openTextInput({
+  folder,
+  session,
+}: Pick<TaskModel, 'folder' | 'session'>): (text: string) => Record<string, Row> {
   if (folder.tokenizer === null) throw lacking(folder, 'tokenizer.json, which turns text into numbers')
-  requireInput({ folder, session }, 'input_ids', 'int64')
-  requireInput({ folder, session }, 'attention_mask', 'int64')
-  const fixedLength = session.inputs.get('input_ids')?.dims[1] ?? Infinity
+  const { input_ids: ids = 'input_ids', attention_mask: mask, token_type_ids: types } = folder.settings.inputs
+  const optional = { mask: mask ?? 'attention_mask', types: types ?? 'token_type_ids' }
+  for (const name of [ids, mask, types]) {
+    if (name === undefined) continue
+    const { type } = requireInput({ folder, session }, name)
+    if (type !== 'int64') throw lacking(folder, `${name} as int64; the graph takes ${type}`)
+  }
+  const fixedLength = session.inputs.get(ids)?.dims[1] ?? Infinity
   const maxLength = Math.min(folder.tokenizer.maxLength, fixedLength)
   const tokenizer = createTokenizer({ ...folder.tokenizer, maxLength })
   return (text) => {
-    const ids = tokenizer.encode(text)
-    return {
-      input_ids: { type: 'int64', values: ids, padValue: tokenizer.padId },
-      attention_mask: { type: 'int64', values: ids.map(() => 1), padValue: 0 },
+    const values = tokenizer.encode(text)
+    const rows: Record<string, Row> = { [ids]: { type: 'int64', values, padValue: tokenizer.padId } }
+    if (session.inputs.has(optional.mask)) {
+      rows[optional.mask] = { type: 'int64', values: values.map(() => 1), padValue: 0 }
     }
+    if (session.inputs.has(optional.types)) {
+      rows[optional.types] = { type: 'int64', values: values.map(() => 0), padValue: 0 }
+    }
+    return rows
   }
 }
 
-/** The labels of an output ``float32 [N, labels]``. */
-export function openLabels({ folder, session }: TaskModel, outputName: string): string[] {
-  const output = session.outputs.get(outputName)
-  if (output === undefined) {
-    throw lacking(folder, `an output named ${outputName}; the graph has: ${[...session.outputs.keys()].join(', ')}`)
-  }
-  if (folder.labels === null) throw lacking(folder, 'id2label in config.json, the names of its answers')
-  const count = output.dims[1] ?? null
-  if (count !== null && count !== folder.labels.length) {
-    throw lacking(folder, `as many labels in config.json (${folder.labels.length}) as ${outputName} has (${count})`)
-  }
-  return folder.labels
-}
-
-function requireInput({ folder, session }: Pick<TaskModel, 'folder' | 'session'>, name: string, type: string): void {
+function requireInput({ folder, session }: Pick<TaskModel, 'folder' | 'session'>, name: string): TensorShape {
   const input = session.inputs.get(name)
-  if (input === undefined) {
-    throw lacking(folder, `an input named ${name}; the graph has: ${[...session.inputs.keys()].join(', ')}`)
-  }
-  if (input.type !== type) throw lacking(folder, `${name} as ${type}; the graph takes ${input.type}`)
+  if (input === undefined) throw lacking(folder, `an input named ${name}; the graph has: ${list(session)}`)
+  return input
 }
 
-function lacking({ name, version, task }: ModelFolder, what: string): VisionQueueError {
-  return new VisionQueueError('model_unavailable', `${name}/${version}: ${task} needs ${what}.`)
+function list({ inputs }: Session): string {
+  return [...inputs.keys()].join(', ')
 }

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 
 import type { Row } from '../collate.ts'
 import type { ModelFolder } from '../model-folder.ts'
+import type { GraphFacts } from '../onnx-graph.ts'
 import type { OutputTensor, Session } from '../session.ts'
 import type { TaskOutput } from '../task-output.ts'
 
@@ -30,6 +31,11 @@ export interface Task {
   input: z.ZodType
   parameters: z.ZodType
   output: z.ZodType
+  /**
+   * The names of its graphs, such as `[['model'], ['vision_model', 'text_model']]`: the first set whose files
+   * are all there is opened. Without it, `model`.
+   */
+  graphs?: readonly (readonly string[])[]
   /** An input that any model of the task takes, for warming it up. */
   sampleInput: Record<string, unknown>
   /** Checks that folder and graph have what the task needs; throws `model_unavailable` saying what is missing. */
@@ -39,8 +45,14 @@ export interface Task {
 /** What a task is given of a model. */
 export interface TaskModel {
   folder: ModelFolder
+  /** The first of the task's graphs. */
   session: Session
+  /** All of them, by name. */
+  sessions: ReadonlyMap<string, Session>
+  /** What the first graph's file says. */
+  facts: GraphFacts
   maxImagePixels: number
+  shrinkAbovePixels: number
 }
 
 /** A task with its model. `prepare` runs for many items at a time, `run` for one batch at a time. */

@@ -1,20 +1,41 @@
+/** What makes scores of a model's output; `none`: they are probabilities already. */
+export type Activation = 'softmax' | 'sigmoid' | 'none'
+
 /**
- * The `count` labels of the highest logits with their probabilities (softmax), highest first; equal ones
- * in the order of the labels. Throws where a logit is no number: such a model's answer means nothing.
+ * The `count` labels of the highest logits with their scores, highest first; equal ones in the order of
+ * the labels. Throws where a logit is no number: such a model's answer means nothing.
  */
 export function topScores(
-  logits: Float32Array,
+  logits: ArrayLike<number>,
   labels: readonly string[],
   count: number,
+  activation: Activation = 'softmax',
 ): { label: string; score: number }[] {
   if (logits.length !== labels.length) throw new Error(`${logits.length} logits for ${labels.length} labels`)
-  // The largest logit is taken off first, or exp() overflows.
-  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity)
-  const weights = Array.from(logits, (logit) => Math.exp(logit - largest))
-  const sum = weights.reduce((a, b) => a + b, 0)
-  if (!Number.isFinite(sum)) throw new Error('a logit is not a number')
+  const scores = activate(Array.from(logits), activation)
   return labels
-    .map((label, index) => ({ label, score: (weights[index] ?? 0) / sum }))
+    .map((label, index) => ({ label, score: scores[index] ?? 0 }))
     .toSorted((a, b) => b.score - a.score)
     .slice(0, count)
+}
+
+function activate(logits: number[], activation: Activation): number[] {
+  if (logits.some((logit) => Number.isNaN(logit))) throw new Error('a logit is not a number')
+  switch (activation) {
+    case 'none':
+      // Half floats and rounding can leave a probability a hair outside.
+      return logits.map((score) => Math.min(1, Math.max(0, score)))
+    case 'sigmoid':
+      return logits.map((logit) => 1 / (1 + Math.exp(-logit)))
+    case 'softmax': {
+      // The largest logit is taken off first, or exp() overflows.
+      const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity)
+      const weights = logits.map((logit) => Math.exp(logit - largest))
+      const sum = weights.reduce((a, b) => a + b, 0)
+      if (!Number.isFinite(sum)) throw new Error('a logit is not a number')
+      return weights.map((weight) => weight / sum)
+    }
+    default:
+      return activation satisfies never
+  }
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
-import { openImageInput, openLabels, openTextInput } from './model-inputs.ts'
+import { openImageInput, openTextInput } from './model-inputs.ts'
+import { openScores } from './model-outputs.ts'
 import { runOnce } from './single-run.ts'
 import { parseInput, type Task } from './task.ts'
-import { topScores } from './top-scores.ts'
 
 const question = 'a question of 1 to 512 characters'
 const inputSchema = z.strictObject({
@@ -18,7 +18,7 @@ const outputSchema = z.object({
 
 /**
  * A question about an image, answered from a fixed list. The graph takes `pixel_values`, `input_ids`
- * and `attention_mask` and gives `logits`, ``float32 [N, answers]``; the answers are config.json's labels.
+ * and `attention_mask` and gives `logits`, ``float32 [N, answers]``; the answers are the folder's labels.
  */
 export const visualQuestionAnswering: Task = {
   name: 'visual-question-answering',
@@ -29,22 +29,21 @@ export const visualQuestionAnswering: Task = {
   open(model) {
     const toPixels = openImageInput(model)
     const toTokens = openTextInput(model)
-    const labels = openLabels(model, 'logits')
+    const head = openScores(model)
     return {
       async prepare(request) {
         const input = parseInput(inputSchema, request.input, 'input')
         const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
         const tokens = toTokens(input.question)
         return {
-          rows: { ...tokens, pixel_values: await toPixels(request.image) },
-          decode({ logits }) {
-            if (logits === undefined) throw new Error('no logits came out')
-            const answers = topScores(logits.data, labels, parameters.top_k)
+          rows: { ...tokens, ...(await toPixels(request.image)) },
+          decode(outputs) {
+            const answers = head.top(outputs, parameters.top_k)
             return { answers: answers.map(({ label, score }) => ({ answer: label, score })) }
           },
         }
       },
-      run: async (items) => runOnce(model.session, items),
+      run: async (items) => runOnce(model.session, items, [head.output]),
     }
   },
 }

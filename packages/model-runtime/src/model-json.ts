@@ -1,0 +1,53 @@
+import { z } from 'zod'
+
+import { preprocessorConfigSchema } from './preprocessor-config.ts'
+
+const plainFile = /^(?!\/)(?!.*\.\.)[\w./-]+$/
+const names = z.string().min(1)
+
+/**
+ * `model.json`, the one file that is ours. Only `task` is needed: the rest is for folders whose other
+ * files don't say it. Unknown fields are refused: a misspelt one would do nothing.
+ */
+export const modelJsonSchema = z.strictObject({
+  task: z.string().min(1).describe("Hugging Face's name of the task, such as visual-question-answering"),
+  max_batch_size: z
+    .int()
+    .min(1)
+    .max(1024)
+    .default(32)
+    .describe('the most jobs that share one session run; no more than a batch size that the graph fixes'),
+  inputs: z
+    .strictObject({ image: names, input_ids: names, attention_mask: names, token_type_ids: names })
+    .partial()
+    .default({})
+    .describe("the graph's names of its inputs, where they are others than Hugging Face's and there are several"),
+  output: names.optional().describe('the output that is read, where there are several and none has the usual name'),
+  layout: z.enum(['NCHW', 'NHWC']).optional().describe("where the input's dimensions leave it open; NCHW"),
+  channels: z.enum(['RGB', 'BGR', 'L']).optional().describe('RGB, or L (grey) where the graph takes one channel'),
+  preprocessing: preprocessorConfigSchema
+    .optional()
+    .describe("the fields of Hugging Face's preprocessor_config.json, instead of that file"),
+  activation: z
+    .enum(['softmax', 'sigmoid', 'none'])
+    .optional()
+    .describe('what makes scores of the output; none where the graph ends in one itself, which is seen'),
+  labels: z
+    .union([z.array(z.string()).min(1), z.string().regex(plainFile, 'a list of labels, or a file in the folder')])
+    .optional()
+    .describe('instead of id2label in config.json: a list, or a file of one label a line or of index,label lines'),
+  pooling: z
+    .enum(['cls', 'mean'])
+    .default('cls')
+    .describe('of an output of one vector a token: the first, or the mean'),
+  normalize: z.boolean().default(false).describe('whether embeddings are given the length 1'),
+  logit_scale: z.number().gt(0).optional().describe('what cosine similarities of image and text are multiplied by'),
+  sha256: z
+    .record(
+      z.string().regex(plainFile, 'a file in the folder'),
+      z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
+    )
+    .default({})
+    .describe('digests of files by their path in the folder; checked before the model is loaded'),
+})
+export type ModelJson = z.infer<typeof modelJsonSchema>

@@ -1,0 +1,171 @@
+import { open, type FileHandle } from 'node:fs/promises'
+
+/** What a graph's file says and ONNX Runtime doesn't tell. */
+export interface GraphFacts {
+  /** Names of the files beside it that hold its weights, such as `model.onnx_data`. */
+  externalFiles: string[]
+  /** By output: the function that its values come out of, where it makes probabilities of them. */
+  probabilities: Map<string, 'softmax' | 'sigmoid'>
+}
+
+/** Operators that hand values on without making others of them. */
+const passing = new Set([
+  'Reshape',
+  'Squeeze',
+  'Unsqueeze',
+  'Flatten',
+  'Identity',
+  'Cast',
+  'Dropout',
+  'Transpose',
+  'QuantizeLinear',
+  'DequantizeLinear',
+])
+
+/**
+ * Walks an ONNX file's protobuf from field to field (numbers by onnx.proto), skipping the weights, so
+ * that a graph of gigabytes is read in moments. Null where the file is no ONNX: what is wrong with it
+ * is the session's to say.
+ */
+export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const reader = createReader(file)
+    const external = new Set<string>()
+    const nodes = new Map<string, { operator: string; input: string }>()
+    for (const graph of await reader.fields(0, size)) {
+      if (graph.number !== 7) continue
+      for (const field of await reader.fields(graph.start, graph.end)) {
+        if (field.number === 1) await readNode(reader, field, nodes)
+        else if (field.number === 5) await readExternalFile(reader, field, external)
+      }
+    }
+    return { externalFiles: [...external], probabilities: findProbabilities(nodes) }
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
+  } finally {
+    await file.close()
+  }
+}
+
+type Nodes = Map<string, { operator: string; input: string }>
+
+async function readNode(reader: Reader, node: Field, nodes: Nodes): Promise<void> {
+  let input: string | null = null
+  const outputs: string[] = []
+  let operator = ''
+  for (const field of await reader.fields(node.start, node.end)) {
+    if (field.number === 1) input ??= await reader.text(field)
+    else if (field.number === 2) outputs.push(await reader.text(field))
+    else if (field.number === 4) operator = await reader.text(field)
+  }
+  for (const output of outputs) nodes.set(output, { operator, input: input ?? '' })
+}
+
+async function readExternalFile(reader: Reader, tensor: Field, files: Set<string>): Promise<void> {
+  for (const field of await reader.fields(tensor.start, tensor.end)) {
+    if (field.number !== 13) continue
+    const entry = await reader.fields(field.start, field.end)
+    const [key, value] = entry
+    if (key === undefined || value === undefined) continue
+    if ((await reader.text(key)) === 'location') files.add(await reader.text(value))
+  }
+}
+
+function findProbabilities(nodes: Nodes): GraphFacts['probabilities'] {
+  const found: GraphFacts['probabilities'] = new Map()
+  for (const output of nodes.keys()) {
+    let node = nodes.get(output)
+    for (let steps = 0; node !== undefined && passing.has(node.operator) && steps < 10; steps += 1) {
+      node = nodes.get(node.input)
+    }
+    if (node?.operator === 'Softmax') found.set(output, 'softmax')
+    if (node?.operator === 'Sigmoid') found.set(output, 'sigmoid')
+  }
+  return found
+}
+
+/** A field of a message: where its content lies. Numbers that are no messages have no content. */
+interface Field {
+  number: number
+  start: number
+  end: number
+}
+
+interface Reader {
+  fields: (start: number, end: number) => Promise<Field[]>
+  text: (field: Field) => Promise<string>
+}
+
+const windowBytes = 1 << 16
+
+/** Throws RangeError where the bytes are no protobuf. */
+function createReader(file: FileHandle): Reader {
+  const window = Buffer.alloc(windowBytes)
+  let windowStart = 0
+  let windowEnd = 0
+
+  async function byteAt(position: number): Promise<number> {
+    if (position < windowStart || position >= windowEnd) {
+      const { bytesRead } = await file.read(window, 0, windowBytes, position)
+      windowStart = position
+      windowEnd = position + bytesRead
+      if (bytesRead === 0) throw new RangeError('the file ends within a field')
+    }
+    return window[position - windowStart] ?? 0
+  }
+
+  async function varint(start: number): Promise<{ value: number; end: number }> {
+    let value = 0
+    for (let index = 0; index < 10; index += 1) {
+      const byte = await byteAt(start + index)
+      value += (byte & 0x7f) * 2 ** (7 * index)
+      if (byte < 0x80) return { value, end: start + index + 1 }
+    }
+    throw new RangeError('a number without an end')
+  }
+
+  return {
+    async fields(start, end) {
+      const found: Field[] = []
+      for (let position = start; position < end;) {
+        const key = await varint(position)
+        const number = Math.floor(key.value / 8)
+        const content = { number, start: key.end, end: key.end }
+        switch (key.value % 8) {
+          case 0:
+            content.end = (await varint(key.end)).end
+            break
+          case 1:
+            content.end += 8
+            break
+          case 2: {
+            const length = await varint(key.end)
+            content.start = length.end
+            content.end = length.end + length.value
+            break
+          }
+          case 5:
+            content.end += 4
+            break
+          default:
+            throw new RangeError('a field of no known kind')
+        }
+        if (content.end > end) throw new RangeError('a field longer than its message')
+        found.push(content)
+        position = content.end
+      }
+      return found
+    },
+    async text({ start, end }) {
+      if (end - start > 4096) throw new RangeError('a name of over 4096 bytes')
+      if (end > start) await byteAt(start)
+      if (end <= windowEnd) return window.toString('utf8', start - windowStart, end - windowStart)
+      const bytes = Buffer.alloc(end - start)
+      await file.read(bytes, 0, bytes.length, start)
+      return bytes.toString('utf8')
+    },
+  }
+}

@@ -1,0 +1,81 @@
+/** What the graph says of one of its inputs or outputs; a dimension that may vary is null. */
+export interface TensorShape {
+  type: string
+  dims: (number | null)[]
+}
+
+/** How images reach a graph; float16 as the bits of half floats. */
+export type PixelType = 'float32' | 'float16' | 'uint8'
+export type PixelArray = Float32Array | Uint16Array | Uint8Array
+
+/** One input of a session run. */
+export type Feed =
+  | { type: 'float32'; data: Float32Array; dims: number[] }
+  | { type: 'float16'; data: Uint16Array; dims: number[] }
+  | { type: 'uint8'; data: Uint8Array; dims: number[] }
+  | { type: 'int64'; data: BigInt64Array; dims: number[] }
+
+/** One output of a session run, whatever its type in the graph. */
+export interface OutputTensor {
+  data: Float32Array
+  dims: readonly number[]
+}
+
+export function isPixelType(type: string): type is PixelType {
+  return type === 'float32' || type === 'float16' || type === 'uint8'
+}
+
+/** Pixels of zeros as an input. */
+export function blankFeed(type: PixelType, dims: number[]): Extract<Feed, { type: PixelType }> {
+  const size = dims.reduce((product, dim) => product * dim, 1)
+  switch (type) {
+    case 'float32':
+      return { type, data: new Float32Array(size), dims }
+    case 'float16':
+      return { type, data: new Uint16Array(size), dims }
+    case 'uint8':
+      return { type, data: new Uint8Array(size), dims }
+    default:
+      return type satisfies never
+  }
+}
+
+/** The rows from `start` to `end` of an input, the last one repeated where there are fewer than `rows`. */
+export function sliceRows(feed: Feed, start: number, rows: number): Feed {
+  const [total = 1, ...dims] = feed.dims
+  const size = feed.data.length / total
+  const end = Math.min(start + rows, total)
+  switch (feed.type) {
+    case 'float32':
+      return {
+        ...feed,
+        dims: [rows, ...dims],
+        data: padded(feed.data, new Float32Array(rows * size), start, end, size),
+      }
+    case 'float16':
+      return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Uint16Array(rows * size), start, end, size) }
+    case 'uint8':
+      return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Uint8Array(rows * size), start, end, size) }
+    case 'int64':
+      return {
+        ...feed,
+        dims: [rows, ...dims],
+        data: padded(feed.data, new BigInt64Array(rows * size), start, end, size),
+      }
+    default:
+      return feed satisfies never
+  }
+}
+
+interface Values<T> {
+  readonly length: number
+  subarray: (start: number, end: number) => T
+  set: (values: T, offset: number) => void
+}
+
+function padded<T extends Values<T>>(data: T, target: T, start: number, end: number, size: number): T {
+  target.set(data.subarray(start * size, end * size), 0)
+  const last = data.subarray((end - 1) * size, end * size)
+  for (let offset = (end - start) * size; offset < target.length; offset += size) target.set(last, offset)
+  return target
+}
