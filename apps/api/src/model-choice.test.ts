@@ -43,7 +43,7 @@ describe('the serving version', () => {
     ],
   ] as const)('%s', (_, versions, serving) => {
     const models = versions.map(([version, consumers]) => servedModel({ version }, consumers))
-    expect(groupByName(models).map((group) => group.serving.manifest.version)).toEqual([serving])
+    expect(groupByName(models).map((group) => group.serving.version)).toEqual([serving])
   })
 })
 
@@ -51,11 +51,11 @@ describe('a job names its model', () => {
   const models = [servedModel({ version: '1' }), servedModel({ version: '2' }), servedModel({ name: 'tiny-clip' })]
   test('by name: the serving version validates, none is pinned', () => {
     const { model, pinnedVersion } = chooseModel(models, 'shapes-vqa')
-    expect([model.manifest.version, pinnedVersion]).toEqual(['2', null])
+    expect([model.version, pinnedVersion]).toEqual(['2', null])
   })
   test('by name and version: that one is pinned', () => {
     const { model, pinnedVersion } = chooseModel(models, 'shapes-vqa@1')
-    expect([model.manifest.version, pinnedVersion]).toEqual(['1', '1'])
+    expect([model.version, pinnedVersion]).toEqual(['1', '1'])
   })
   test.each(['cat-vqa', 'shapes-vqa@3', 'SHAPES-VQA', 'constructor'])(
     '%s is unknown; the answer lists what is known',
@@ -70,11 +70,11 @@ describe('a job names its model', () => {
 describe('a job names no model', () => {
   test('the only one is taken, in its serving version', () => {
     const { model } = chooseModel([servedModel({ version: '1' }), servedModel({ version: '2' })], null)
-    expect(model.manifest.version).toBe('2')
+    expect(model.version).toBe('2')
   })
   test('the only one that consumers serve is taken', () => {
     const { model } = chooseModel([servedModel({ name: 'old' }, 0), servedModel({ name: 'new' })], null)
-    expect(model.manifest.name).toBe('new')
+    expect(model.name).toBe('new')
   })
   test('with several it has to be named, and the answer lists them', () => {
     const error = errorOf(() => chooseModel([servedModel({ name: 'a' }), servedModel({ name: 'b' })], null))

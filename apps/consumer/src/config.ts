@@ -1,6 +1,8 @@
 import { integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
 import { z } from 'zod'
 
+import { modelSelectionPattern, splitModels } from './model-policy.ts'
+
 export const consumerSettings = z.object({
   REDIS_URL: redisUrlSetting,
   LOG_LEVEL: logLevelSetting,
@@ -10,9 +12,18 @@ export const consumerSettings = z.object({
     .describe('Folder of the models, `<name>/<version>/` in it. A relative path starts at the project root.'),
   MODELS: z
     .string()
+    .refine(
+      (text) => splitModels(text).every((entry) => modelSelectionPattern.test(entry)),
+      'expected models separated by commas, each name, name@version, name@*, * or *@*',
+    )
     .default('')
     .describe(
-      'Models to serve, separated by commas, each `name` (its highest version) or `name@version`. Empty: all in the repository.',
+      'Models to serve, separated by commas: `name` for its highest version that loads, `name@version` for one, `name@*` for all of them side by side; `*` for every model in the repository, which is what empty means. Versions that an alias stands for are loaded too. Admin calls choose among the versions of these models.',
+    ),
+  MODEL_POLL_MS: integerSetting(50, 3_600_000)
+    .default(2000)
+    .describe(
+      'How often the repository is looked at for new, changed and removed folders, and Redis for admin calls, in milliseconds. A folder is taken when it is the same at two looks, so keep it above the longest pause of whatever copies models here.',
     ),
   ENGINES: integerSetting(0, 256)
     .default(0)

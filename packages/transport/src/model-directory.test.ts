@@ -39,12 +39,13 @@ function announcement(id: string): ConsumerAnnouncement {
   }
   const stats = { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 }
   return {
-    version: 1,
+    version: 2,
     id,
     startedAt: Date.now(),
     heartbeatAt: Date.now(),
     engines: 1,
-    models: [{ manifest, stats }],
+    models: [{ name: 'm', version: '1', status: 'ready', serving: true, error: null, manifest, engines: 1, stats }],
+    aliases: {},
     process: { cpuSeconds: 0, engineCpuSeconds: 0, residentBytes: 0, eventLoopDelayMs: 0 },
   }
 }
@@ -64,7 +65,7 @@ test('consumers come and go, by leaving or by falling silent, and their model st
   expect(await consumers()).toEqual(['dying'])
   await redis.pexpire('vq:consumer:dying', 1)
   await expect.poll(consumers).toEqual([])
-  expect((await directory.list()).map(({ manifest }) => manifest.name)).toEqual(['m'])
+  expect((await directory.list()).map(({ name }) => name)).toEqual(['m'])
   await dying.close()
 })
 
@@ -83,5 +84,5 @@ test('a manifest that did not change stays the same object', async () => {
 
 test('what cannot be read is left out, and hides nothing else', async () => {
   await redis.hset('vq:models', 'broken@1', '{"name":"broken"}', 'worse@1', '{')
-  expect((await directory.list()).map(({ manifest }) => manifest.name)).toEqual(['m'])
+  expect((await directory.list()).map(({ name }) => name)).toEqual(['m'])
 })
