@@ -22,7 +22,7 @@ const components = {
 }
 
 /** A gray PNG of one pixel, so that the examples can be sent as they are. */
-const exampleImage = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCBd81ytgAAAABJRU5ErkJggg=='
+const exampleImage = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=='
 
 /**
  * The OpenAPI 3.1 document. Its schemas are the ones that validate; each known model adds the

@@ -50,11 +50,11 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
       queueJobs.set({ model }, jobs)
       queueBytes.set({ model }, bytes)
     }
-    for (const { name, version: itsVersion, status, consumers } of snapshot?.models ?? []) {
-      const version = { model: name, version: itsVersion }
-      modelStatus.set({ ...version, status }, 1)
-      consumersAlive.set(version, consumers.length)
-      for (const { id, stats } of consumers) {
+    for (const served of snapshot?.models ?? []) {
+      const version = { model: served.name, version: served.version }
+      modelStatus.set({ ...version, status: served.status }, 1)
+      consumersAlive.set(version, served.consumers.length)
+      for (const { id, stats } of served.consumers) {
         const labels = { ...version, consumer: id }
         for (const [size, count] of Object.entries(stats.batches)) batches.inc({ ...labels, batch_size: size }, count)
         for (const [status, count] of Object.entries(stats.jobs)) finished.inc({ ...labels, status }, count)

@@ -152,6 +152,11 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
   }
   void loop()
 
+  const withStats = (version: Omit<AnnouncedModel, 'stats'>): AnnouncedModel => {
+    const stats = models.get(version.name)?.slot(version.version)?.stats() ?? noStats
+    const jobs = { ...finished.get(`${version.name}@${version.version}`) }
+    return { ...version, stats: { ...stats, jobs } }
+  }
   const pools = (): EnginePool[] => [...models.values()].flatMap(({ slots }) => slots.flatMap((slot) => slot.pools))
   const stop = (): void => {
     closed = true
@@ -161,13 +166,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
 
   return {
     describe() {
-      const described = [...models.values()].flatMap((model) =>
-        model.describe().map((version): AnnouncedModel => {
-          const jobs = { ...finished.get(`${version.name}@${version.version}`) }
-          const stats = model.slot(version.version)?.stats() ?? noStats
-          return { ...version, stats: { ...stats, jobs } }
-        }),
-      )
+      const described = [...models.values()].flatMap((model) => model.describe().map(withStats))
       const aliases = [...seen].flatMap(([name, its]) => (models.has(name) ? [[name, its.aliases] as const] : []))
       const engines = pools().reduce((sum, pool) => sum + pool.engines, 0)
       return { models: described, aliases: Object.fromEntries(aliases), engines }

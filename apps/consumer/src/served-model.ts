@@ -54,8 +54,8 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
       version,
       openPool: (folder) => openPool({ name, version, folder }),
       drainMs,
-      onChange(what) {
-        if (what.kind === 'ready') log.info({ model: name, version }, 'Model is warm')
+      onChange(outcome) {
+        if (outcome === 'ready') log.info({ model: name, version }, 'Model is warm')
         else log.error({ model: name, version, error: slot.error }, 'Model could not be loaded')
         if (last !== null) reconcile(last.seen, last.orders)
         onChange()

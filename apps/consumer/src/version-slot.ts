@@ -56,7 +56,7 @@ export function createVersionSlot({
   openPool: (folder: string) => EnginePool
   /** How long a pool that was replaced may take for its last jobs; what is left then goes back to the queue. */
   drainMs: number
-  onChange: (what: { kind: 'ready' } | { kind: 'failed'; error: unknown }) => void
+  onChange: (outcome: 'ready' | 'failed') => void
 }): VersionSlot {
   let current: OpenPool | null = null
   let loading: OpenPool | null = null
@@ -91,6 +91,25 @@ export function createVersionSlot({
     }
 
   const hasFailed: VersionSlot['hasFailed'] = ({ key, attempt }) => failure?.key === key && failure.attempt === attempt
+
+  const settle = async (entry: OpenPool, target: LoadTarget): Promise<void> => {
+    try {
+      const announced = await entry.pool.ready
+      if (loading !== entry) return
+      manifest = announced
+    } catch (error) {
+      if (loading !== entry) return
+      loading = null
+      failure = { ...target, sentence: toVisionQueueError(error, 'model_unavailable').detail }
+      close(entry.pool)
+      return onChange('failed')
+    }
+    const replaced = current
+    current = entry
+    loading = null
+    retire(replaced)
+    onChange('ready')
+  }
 
   return {
     version,
@@ -128,24 +147,7 @@ export function createVersionSlot({
       const entry: OpenPool = { pool, key: target.key, inFlight: 0, retired: false }
       open.add(pool)
       loading = entry
-      pool.ready.then(
-        (announced) => {
-          if (loading !== entry) return
-          const replaced = current
-          current = entry
-          loading = null
-          manifest = announced
-          retire(replaced)
-          onChange({ kind: 'ready' })
-        },
-        (error: unknown) => {
-          if (loading !== entry) return
-          loading = null
-          failure = { ...target, sentence: toVisionQueueError(error, 'model_unavailable').detail }
-          close(pool)
-          onChange({ kind: 'failed', error })
-        },
-      )
+      void settle(entry, target)
     },
     refuse(sentence) {
       stopLoading()
