@@ -67,6 +67,51 @@ describe('a job names its model', () => {
   )
 })
 
+describe('an alias', () => {
+  const models = [{ ...servedModel({ version: '1' }), aliases: ['stable', '2'] }, servedModel({ version: '2' })]
+  test('pins the job to the version it stands for', () => {
+    const { model, pinnedVersion } = chooseModel(models, 'shapes-vqa@stable')
+    expect([model.version, pinnedVersion]).toEqual(['1', '1'])
+  })
+  test('gives way to a version of its name', () => {
+    expect(chooseModel(models, 'shapes-vqa@2').pinnedVersion).toBe('2')
+  })
+  test('is listed where the one asked for is unknown', () => {
+    expect(errorOf(() => chooseModel(models, 'shapes-vqa@prod')).detail).toContain('shapes-vqa@stable')
+  })
+})
+
+describe('a version that consumers run jobs on', () => {
+  test('serves before a higher one', () => {
+    const models = [{ ...servedModel({ version: '1' }), serving: true }, servedModel({ version: '2' })]
+    expect(chooseModel(models, 'shapes-vqa').model.version).toBe('1')
+  })
+  test('is another one while the newest has failed', () => {
+    const models = [
+      servedModel({ version: '1' }, 0),
+      { ...servedModel({ version: '2' }, 0), status: 'failed' as const },
+    ]
+    expect(chooseModel(models, 'shapes-vqa').model.version).toBe('1')
+  })
+})
+
+describe('a job for what can not run', () => {
+  const model = { ...servedModel({}, 0), error: 'model.json is missing.' }
+  test.each([
+    ['failed', 'model.json is missing.'],
+    ['unloaded', 'not loaded'],
+  ] as const)('because it is %s is refused with the reason', (status, reason) => {
+    const error = errorOf(() => chooseModel([{ ...model, status }], 'shapes-vqa@1'))
+    expect(error.code).toBe('model_unavailable')
+    expect(error.detail).toContain(reason)
+  })
+  test('because it loads for the first time may come again; one known from before waits', () => {
+    const error = errorOf(() => chooseModel([{ ...model, status: 'loading', manifest: null }], 'shapes-vqa'))
+    expect([error.code, error.retryAfterMs]).toEqual(['model_unavailable', 2000])
+    expect(chooseModel([{ ...model, status: 'loading' }], 'shapes-vqa').model.version).toBe('1')
+  })
+})
+
 describe('a job names no model', () => {
   test('the only one is taken, in its serving version', () => {
     const { model } = chooseModel([servedModel({ version: '1' }), servedModel({ version: '2' })], null)
