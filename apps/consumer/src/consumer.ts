@@ -39,6 +39,9 @@ export interface ConsumerOptions {
   engineEntry?: string
 }
 
+/** Longer than it takes an API to hear that a version is on its way out, see its MODELS_REFRESH_MS. */
+const lingerMs = 5000
+
 /**
  * Starts a consumer; resolves once it is announced. Its models load after that, each as it can; where
  * none can be loaded it says so in its announcement and waits for better folders.
@@ -103,6 +106,8 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     openPool,
     openSource,
     forget: async (name, version) => forgetting.forget(name, version),
+    countPinned: async (name, version) => forgetting.countPinned(name, version),
+    lingerMs,
     drainMs: 2 * settings.RUN_TIMEOUT_MS,
     onChange: () => renewAnnouncement(),
     log,

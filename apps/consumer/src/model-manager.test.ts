@@ -25,6 +25,7 @@ let orders: Record<string, StandingOrder>
 let queues: Set<string>
 let forgotten: string[]
 let opened: string[]
+let pinnedJobs: Record<string, number>
 let handling: JobHandling | undefined
 
 beforeEach(async () => {
@@ -33,6 +34,7 @@ beforeEach(async () => {
   queues = new Set()
   forgotten = []
   opened = []
+  pinnedJobs = {}
 })
 afterEach(async () => {
   await manager?.close(1000)
@@ -63,7 +65,9 @@ function start(models = ''): void {
       forgotten.push(`${name}@${version}`)
       return true
     },
+    countPinned: async (name, version) => pinnedJobs[`${name}@${version}`] ?? 0,
     drainMs: 60_000,
+    lingerMs: 50,
     onChange() {},
     log,
   })
@@ -217,4 +221,42 @@ test('a version that leaves the repository is dropped and forgotten; an unreadab
   expect(states()).toEqual({ 'a@1': 'ready *' })
   await cp(away, repository, { recursive: true })
   await rm(away, { recursive: true })
+})
+
+test('a replaced version stays for the jobs pinned to it, also those from before the start, and takes no others', async () => {
+  await write('a', '1')
+  await write('a', '2')
+  pinnedJobs['a@1'] = 1
+  start()
+  await expect.poll(() => queues, eventually).toEqual(new Set(['a', 'a@1', 'a@2']))
+  expect(states()).toEqual({ 'a@2': 'ready *', 'a@1': 'unloaded' })
+  expect((await run('1'))?.version).toBe('1')
+  await write('a', '3')
+  pinnedJobs = { 'a@2': 1 }
+  await expect.poll(states, eventually).toEqual({ 'a@3': 'ready *', 'a@2': 'unloaded', 'a@1': 'unloaded' })
+  await expect.poll(() => queues, eventually).toEqual(new Set(['a', 'a@2', 'a@3']))
+  expect((await run('2'))?.version).toBe('2')
+  pinnedJobs = {}
+  await expect.poll(() => queues, eventually).toEqual(new Set(['a', 'a@3']))
+  expect(await run('2')).toBeNull()
+})
+
+test('an alias that is pointed elsewhere follows when its new version is ready', async () => {
+  await Promise.all(['1', '2', '3'].map(async (version) => write('a', version)))
+  const point = async (version: string): Promise<void> =>
+    writeFile(join(repository, 'a', 'aliases.json'), JSON.stringify({ stable: version }))
+  await point('1')
+  start()
+  await expect.poll(states, eventually).toEqual({ 'a@3': 'ready *', 'a@2': 'unloaded', 'a@1': 'ready' })
+  const seen: string[] = []
+  await point('2')
+  await expect
+    .poll(() => {
+      const target = manager?.describe().aliases['a']?.['stable'] ?? ''
+      seen.push(`${target} ${states()[`a@${target}`]}`)
+      return target
+    }, eventually)
+    .toBe('2')
+  expect(new Set(seen)).toEqual(new Set(['1 ready', '2 ready']))
+  await expect.poll(states, eventually).toEqual({ 'a@3': 'ready *', 'a@2': 'ready', 'a@1': 'unloaded' })
 })

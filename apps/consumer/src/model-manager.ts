@@ -35,8 +35,10 @@ export interface ModelManagerOptions {
   openSource: (model: string, pinnedTo: string | null, handle: JobHandling) => JobSource
   /** Takes a version that left the repository out of what is known; false while jobs wait for it. */
   forget: (name: string, version: string) => Promise<boolean>
-  /** See VersionSlot. */
+  countPinned: (name: string, version: string) => Promise<number>
+  /** See ServedModelOptions. */
   drainMs: number
+  lingerMs: number
   /** Told when there is something new to announce. */
   onChange: () => void
   log: Logger
@@ -69,10 +71,13 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
     return counts
   }
 
-  const open = (name: string): ServedModel | null => {
+  const open = async (name: string): Promise<ServedModel | null> => {
     const known = models.get(name)
     const selection = policy.of(name)
     if (known !== undefined || selection === null) return known ?? null
+    // A consumer that selects versions one by one leaves the others to those that select them.
+    const versions = selection.latest ? [...(seen.get(name)?.versions.keys() ?? [])] : []
+    const counts = await Promise.all(versions.map(async (version) => options.countPinned(name, version)))
     const handling: JobHandling = {
       choosePool: (job) => model.choose(job),
       onFinished({ version, status }) {
@@ -91,6 +96,8 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
         return pool
       },
       openSource: (pinnedTo) => options.openSource(name, pinnedTo, handling),
+      countPinned: async (version) => options.countPinned(name, version),
+      owed: versions.filter((_, index) => counts[index] !== 0),
     })
     models.set(name, model)
     return model
@@ -130,8 +137,8 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
       ),
     ])
     for (const name of new Set([...seen.keys(), ...policy.named, ...models.keys()])) {
-      const model = open(name)
-      if (model === null) continue
+      const model = await open(name)
+      if (model === null || closed) continue
       const itsVersions = seen.get(name) ?? nothing
       for (const version of before.get(name)?.versions.keys() ?? []) {
         if (!itsVersions.versions.has(version)) gone.set(`${name}@${version}`, { name, version })
@@ -167,7 +174,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
   return {
     describe() {
       const described = [...models.values()].flatMap((model) => model.describe().map(withStats))
-      const aliases = [...seen].flatMap(([name, its]) => (models.has(name) ? [[name, its.aliases] as const] : []))
+      const aliases = [...models].map(([name, model]) => [name, model.aliases] as const)
       const engines = pools().reduce((sum, pool) => sum + pool.engines, 0)
       return { models: described, aliases: Object.fromEntries(aliases), engines }
     },

@@ -100,7 +100,9 @@ export function createVersionSlot({
     } catch (error) {
       if (loading !== entry) return
       loading = null
-      failure = { ...target, sentence: toVisionQueueError(error, 'model_unavailable').detail }
+      const { detail } = toVisionQueueError(error, 'model_unavailable')
+      // The sentence is public; where the repository lies is not.
+      failure = { ...target, sentence: detail.replaceAll(target.folder, version) }
       close(entry.pool)
       return onChange('failed')
     }

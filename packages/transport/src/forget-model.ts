@@ -10,6 +10,8 @@ import { createJobQueues } from './job-queues.ts'
  * with the next heartbeat, so that a consumer may do this for its own repository alone.
  */
 export interface ModelForgetting {
+  /** Unfinished jobs that are pinned to the version. */
+  countPinned(name: string, version: string): Promise<number>
   /** Resolves to false while jobs wait. */
   forget(name: string, version: string): Promise<boolean>
   close(): Promise<void>
@@ -19,6 +21,7 @@ export function createModelForgetting(redis: Redis): ModelForgetting {
   const queues = createJobQueues(redis)
   const admission = createAdmission(redis)
   return {
+    countPinned: async (name, version) => queues.countPinned(name, version),
     async forget(name, version) {
       const known = await redis.hkeys(modelsKey)
       const isLast = !known.some((key) => key.startsWith(`${name}@`) && key !== `${name}@${version}`)

@@ -12,7 +12,6 @@ beforeAll(async () => {
   redis = new Redis(server.url)
 })
 afterAll(async () => {
-  vi.useRealTimers()
   redis.disconnect()
   await server.stop()
 })
