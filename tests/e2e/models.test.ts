@@ -70,7 +70,7 @@ const modelSchema = z.object({
   version_details: z.array(z.object({ version: z.string(), status: z.string(), error: z.string().nullable() })),
 })
 
-async function model(name: string): Promise<z.infer<typeof modelSchema> | undefined> {
+async function shown(name: string): Promise<z.infer<typeof modelSchema> | undefined> {
   const body: unknown = await (await fetch(`${system.url}/models`)).json()
   return z
     .object({ models: z.array(modelSchema) })
@@ -80,7 +80,7 @@ async function model(name: string): Promise<z.infer<typeof modelSchema> | undefi
 
 async function states(name: string): Promise<Record<string, string>> {
   return Object.fromEntries(
-    ((await model(name))?.version_details ?? []).map(({ version, status }) => [version, status]),
+    ((await shown(name))?.version_details ?? []).map(({ version, status }) => [version, status]),
   )
 }
 
@@ -94,7 +94,7 @@ async function order(path: string, body?: object, key: string | null = adminKey)
 
 test('two versions answer side by side, by number and by alias; others run on the newest', async () => {
   await expect.poll(() => states('tiny'), eventually).toEqual({ '2': 'ready', '1': 'ready' })
-  expect(await model('tiny')).toMatchObject({ version: '2', aliases: { stable: '1' }, status: 'ready' })
+  expect(await shown('tiny')).toMatchObject({ version: '2', aliases: { stable: '1' }, status: 'ready' })
   const jobs = await Promise.all(['tiny', 'tiny@1', 'tiny@2', 'tiny@stable'].map(run))
   expect(jobs.map(({ version }) => version)).toEqual(['2', '1', '2', '1'])
   expect(jobs.map(answerOf)).toEqual(['word of 2', 'word of 1', 'word of 2', 'word of 1'])
@@ -116,8 +116,8 @@ test('an unknown version or alias is 404 and the answer lists what there is', as
 })
 
 test('a bad folder is reported with its sentence beside the good one, and its jobs are refused with it', async () => {
-  await expect.poll(async () => (await model('broken'))?.status, eventually).toBe('failed')
-  expect((await model('broken'))?.error).toContain('mind-reading')
+  await expect.poll(async () => (await shown('broken'))?.status, eventually).toBe('failed')
+  expect((await shown('broken'))?.error).toContain('mind-reading')
   const refused = await problem(await post('broken'))
   expect([refused.status, refused.code]).toEqual([503, 'model_unavailable'])
   expect(refused.detail).toContain('mind-reading')
@@ -126,10 +126,10 @@ test('a bad folder is reported with its sentence beside the good one, and its jo
 })
 
 test('a new version, copied in while jobs run, takes over; no job fails', async () => {
-  let over = false
+  const over = new AbortController()
   const jobs: Job[] = []
   const clients = Array.from({ length: 4 }, async () => {
-    while (!over) jobs.push(await run('tiny'))
+    while (!over.signal.aborted) jobs.push(await run('tiny'))
   })
   await write('staged', '3')
   await cp(join(repository, 'staged', '3'), join(repository, 'tiny', '3'), { recursive: true })
@@ -137,7 +137,7 @@ test('a new version, copied in while jobs run, takes over; no job fails', async 
   expect((await order('tiny/reload')).status).toBe(202)
   const before = jobs.length
   await until(() => jobs.length > before + 20, 'more jobs have run')
-  over = true
+  over.abort()
   await Promise.all(clients)
   expect(new Set(jobs.map(({ status }) => status))).toEqual(new Set(['succeeded']))
   expect(jobs.filter((job) => answerOf(job) !== `word of ${job.version}`)).toEqual([])
@@ -161,7 +161,7 @@ test('the waiting jobs of an unloaded model stay queued and run when it is loade
   const pinned = await submit('tiny@1', '(block 800)')
   await until(async () => (await read(system.url, ids[0] ?? '')).status !== 'queued', 'the first runs')
   expect((await order('tiny/unload')).status).toBe(202)
-  await expect.poll(async () => (await model('tiny'))?.status, eventually).toBe('unloaded')
+  await expect.poll(async () => (await shown('tiny'))?.status, eventually).toBe('unloaded')
   expect((await problem(await post('tiny'))).code).toBe('model_unavailable')
   await until(async () => {
     const jobs = await Promise.all(ids.map(async (id) => read(system.url, id)))
@@ -189,5 +189,5 @@ test('a version that leaves the repository leaves the list, and a model without 
   await rename(join(repository, 'tiny', '2'), join(repository, '.gone'))
   await expect.poll(() => states('tiny'), eventually).toEqual({ '3': 'ready', '1': 'ready' })
   await rm(join(repository, 'staged'), { recursive: true })
-  await expect.poll(() => model('staged'), eventually).toBeUndefined()
+  await expect.poll(() => shown('staged'), eventually).toBeUndefined()
 })

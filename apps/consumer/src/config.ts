@@ -28,7 +28,7 @@ export const consumerSettings = z.object({
   ENGINES: integerSetting(0, 256)
     .default(0)
     .describe(
-      'Engine processes per model. 0: one per CPU core. Each holds the model in memory once; more than one per core only slows them all.',
+      'Engine processes per loaded version. 0: one per CPU core; idle ones use no CPU, so the cost of several models is memory: about 85 MB and the model for each engine. More than one per core only slows them all.',
     ),
   INTRA_OP_THREADS: integerSetting(1, 256)
     .default(1)
@@ -36,7 +36,7 @@ export const consumerSettings = z.object({
   CONCURRENCY: integerSetting(1, 4096)
     .default(64)
     .describe(
-      'Jobs of one model held at once. At least engines x 2 x the batch size, so that a batch can be prepared while one runs; jobs held are lost to other consumers until they finish.',
+      'Jobs of one model held at once, and as many pinned to each of its versions. At least engines x 2 x the batch size, so that a batch can be prepared while one runs; jobs held are lost to other consumers until they finish.',
     ),
   RUN_TIMEOUT_MS: integerSetting(100, 3_600_000)
     .default(60_000)

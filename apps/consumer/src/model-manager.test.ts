@@ -156,9 +156,9 @@ test('a new version takes over once it is warm; jobs taken before finish on the 
   start()
   await expect.poll(states, eventually).toEqual({ 'a@1': 'ready *' })
   const ran = new Map<string, number>()
-  let over = false
+  const over = new AbortController()
   const clients = Array.from({ length: 4 }, async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       const done = await run(null)
       if (done === null) throw new Error('Nothing served')
       expect(JSON.stringify(done.result.output)).toContain(`word of ${done.version}`)
@@ -175,7 +175,7 @@ test('a new version takes over once it is warm; jobs taken before finish on the 
   await expect.poll(() => opened, eventually).toEqual(['a@1', 'a@2', 'a@2'])
   // The old engines are gone once the new ones are warm, and it never stopped serving.
   await expect.poll(() => manager?.describe().engines, eventually).toBe(1)
-  over = true
+  over.abort()
   await Promise.all(clients)
   expect(ran.get('1')).toBeGreaterThan(0)
 })
@@ -259,4 +259,13 @@ test('an alias that is pointed elsewhere follows when its new version is ready',
     .toBe('2')
   expect(new Set(seen)).toEqual(new Set(['1 ready', '2 ready']))
   await expect.poll(states, eventually).toEqual({ 'a@3': 'ready *', 'a@2': 'ready', 'a@1': 'unloaded' })
+})
+
+test('a selected version that is not there is reported with what is, and loaded when it comes', async () => {
+  await write('a', '1')
+  start('a@9')
+  await expect.poll(states, eventually).toEqual({ 'a@9': 'failed', 'a@1': 'unloaded' })
+  expect(announced()[0]?.error).toBe('a has no version 9; it has: 1.')
+  await write('a', '9')
+  await expect.poll(states, eventually).toEqual({ 'a@9': 'ready *', 'a@1': 'unloaded' })
 })

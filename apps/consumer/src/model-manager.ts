@@ -77,7 +77,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
     if (known !== undefined || selection === null) return known ?? null
     // A consumer that selects versions one by one leaves the others to those that select them.
     const versions = selection.latest ? [...(seen.get(name)?.versions.keys() ?? [])] : []
-    const counts = await Promise.all(versions.map(async (version) => options.countPinned(name, version)))
+    const waiting = await Promise.all(versions.map(async (version) => options.countPinned(name, version)))
     const handling: JobHandling = {
       choosePool: (job) => model.choose(job),
       onFinished({ version, status }) {
@@ -97,7 +97,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
       },
       openSource: (pinnedTo) => options.openSource(name, pinnedTo, handling),
       countPinned: async (version) => options.countPinned(name, version),
-      owed: versions.filter((_, index) => counts[index] !== 0),
+      owed: versions.filter((_, index) => waiting[index] !== 0),
     })
     models.set(name, model)
     return model

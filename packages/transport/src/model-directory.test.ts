@@ -90,14 +90,10 @@ test('what cannot be read is left out, and hides nothing else', async () => {
 test('a version that one consumer has ready is ready, with the other’s failure beside it; one never ready is known while its consumer lives', async () => {
   await redis.flushall()
   const failing = announcement('failing')
-  const failed = failing.models.map((model) => ({
-    ...model,
-    status: 'failed' as const,
-    serving: false,
-    error: 'It is broken.',
-    manifest: null,
-  }))
-  failing.models = [...failed, ...failed.map((model) => ({ ...model, version: '2' }))]
+  const [model] = failing.models
+  if (model === undefined) throw new Error('No model')
+  const failed = { ...model, status: 'failed' as const, serving: false, error: 'It is broken.', manifest: null }
+  failing.models = [failed, { ...failed, version: '2' }]
   failing.aliases = { m: { stable: '1', old: '0' } }
   const options = { redis, heartbeatMs: 10_000, log: quiet }
   const bad = await startAnnouncer({ ...options, describe: () => failing })
