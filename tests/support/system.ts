@@ -84,7 +84,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       until(
         async () => {
           const broken = processes.find(
-            ({ output }) => output().includes('can not be used') || output().includes('Error: '),
+            // An uncaught error, not one in a log line.
+            ({ output }) => output().includes('can not be used') || /^\w*Error: /m.test(output()),
           )
           if (broken !== undefined) throw new Error(`A process could not start:\n${broken.output()}`)
           const response = await fetch(`${first.url}/models`).catch(() => null)

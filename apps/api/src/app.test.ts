@@ -58,7 +58,7 @@ test('an unexpected error is 500 with a fixed sentence, and its cause is in the 
 test('a manifest that can not be compiled is a 500 that says nothing of it', async () => {
   const api = await startApi()
   const [model] = api.models.models
-  if (model !== undefined) model.manifest.inputSchema = { type: 'object', if: {} }
+  if (model?.manifest) model.manifest.inputSchema = { type: 'object', if: {} }
   const problem = await problemOf(await postJson(api, { input: { image: png.toString('base64'), question: '?' } }))
   expect(problem).toMatchObject({ status: 500, detail: 'Something went wrong here.' })
 })

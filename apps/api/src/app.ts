@@ -15,6 +15,7 @@ import { live, ready } from './routes/health.ts'
 import { jobEvents } from './routes/job-events.ts'
 import { showMetrics } from './routes/metrics.ts'
 import { getModel, listModels } from './routes/models.ts'
+import { orderModel } from './routes/order-model.ts'
 import { submitJob } from './routes/submit-job.ts'
 
 export interface AppOptions {
@@ -40,6 +41,9 @@ export function createApp({ jobs, models, settings, log, metrics, closing }: App
   app.get('/jobs/:id/events', jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
   app.get('/models', listModels(models))
   app.get('/models/:name', getModel(models))
+  for (const action of ['load', 'unload', 'reload'] as const) {
+    app.post(`/models/:name/${action}`, orderModel({ models, settings, action }))
+  }
   app.get('/health', live)
   app.get('/health/live', live)
   app.get('/health/ready', ready({ jobs, models }))

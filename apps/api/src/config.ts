@@ -67,6 +67,13 @@ export const apiSettings = z.object({
   MODELS_REFRESH_MS: integerSetting(10, 60_000)
     .default(1000)
     .describe('How old the list of models that consumers announced may be, in milliseconds.'),
+  ADMIN_KEY: z
+    .string()
+    .default('')
+    .describe(
+      'The key for loading, unloading and reloading models over HTTP, sent as `Authorization: Bearer <key>`. ' +
+        'Long and random, such as `openssl rand -hex 32` makes. Without it these routes answer 403.',
+    ),
   BODY_TIMEOUT_MS: integerSetting(100, 3_600_000)
     .default(30_000)
     .describe(

@@ -1,5 +1,5 @@
-import { modelManifestSchema } from '@vision-queue/jobs'
-import type { ServingConsumer } from '@vision-queue/transport'
+import { type ModelManifest, modelManifestSchema } from '@vision-queue/jobs'
+import type { ServedModel, ServingConsumer } from '@vision-queue/transport'
 import { z } from 'zod'
 
 import type { ModelVersions } from './model-choice.ts'
@@ -7,21 +7,43 @@ import type { JsonValue } from './submission/parsed-submission.ts'
 
 const jsonSchemaSchema = z.record(z.string(), z.json()).describe('a JSON Schema (2020-12)')
 
+const statusSchema = z.enum(['ready', 'loading', 'failed', 'unloaded', 'no_consumers'])
+
+/** One version of a model. */
+export const modelVersionResponseSchema = z.object({
+  version: z.string(),
+  status: statusSchema.describe(
+    'no_consumers: jobs are accepted and wait; unloaded: there, but not selected or taken out; jobs are refused',
+  ),
+  error: z
+    .string()
+    .nullable()
+    .describe('why a consumer could not load it, or could not load its newest files; another may have it ready'),
+  serving: z.boolean().describe('whether jobs that name no version run on it'),
+  aliases: z.array(z.string()).describe('name@alias pins a job to the version the alias stands for'),
+  variant: z.string().nullable(),
+  provider: z.string().nullable(),
+  consumers: z.int().describe('live consumers that have it ready'),
+})
+
 /** A model as `GET /models` lists it; where versions differ, the schemas are the serving version's. */
 export const modelResponseSchema = z.object({
   name: z.string(),
-  task: z.string().describe("Hugging Face's name of the task"),
+  task: z.string().nullable().describe("Hugging Face's name of the task; null where no version was ever ready"),
   version: z.string().describe('the version that runs jobs which name none'),
   versions: z.array(z.string()).describe('newest first; name@version pins a job to one'),
+  version_details: z.array(modelVersionResponseSchema).describe('newest first'),
+  aliases: z.record(z.string(), z.string()).describe('versions by alias'),
   variants: z.array(z.string()).describe('such as fp32 or int8, of all versions'),
-  provider: z.string().describe('the execution provider, such as cpu'),
+  provider: z.string().nullable().describe('the execution provider, such as cpu'),
   labels: modelManifestSchema.shape.labels.describe('what the model can answer, where that is a fixed list'),
-  input: jsonSchemaSchema,
-  parameters: jsonSchemaSchema,
-  output: jsonSchemaSchema,
-  consumers: z.int().describe('live consumers, of all versions'),
-  max_batch_size: z.int(),
-  status: z.enum(['ready', 'no_consumers']).describe('no_consumers: jobs are accepted and wait'),
+  input: jsonSchemaSchema.nullable(),
+  parameters: jsonSchemaSchema.nullable(),
+  output: jsonSchemaSchema.nullable(),
+  consumers: z.int().describe('live consumers that have a version ready'),
+  max_batch_size: z.int().nullable(),
+  status: statusSchema.describe("the serving version's"),
+  error: z.string().nullable().describe('why it failed, where it did'),
 })
 export type ModelResponse = z.infer<typeof modelResponseSchema>
 
@@ -42,36 +64,52 @@ export const consumerStatsSchema = z.object({
 export const modelDetailSchema = modelResponseSchema.extend({ consumer_stats: z.array(consumerStatsSchema) })
 
 export function modelResponse({ name, serving, versions }: ModelVersions): ModelResponse {
-  const { manifest } = serving
-  const consumers = new Set(versions.flatMap((version) => version.consumers.map(({ id }) => id))).size
+  const { manifest, status } = serving
   return {
     name,
-    task: manifest.task,
-    version: manifest.version,
-    versions: versions.map((version) => version.manifest.version),
-    variants: [...new Set(versions.map((version) => version.manifest.variant))],
-    provider: manifest.provider,
-    labels: manifest.labels,
-    input: withImage(manifest.inputSchema),
-    parameters: manifest.parametersSchema,
-    output: manifest.outputSchema,
-    consumers,
-    max_batch_size: manifest.maxBatchSize,
-    status: consumers > 0 ? 'ready' : 'no_consumers',
+    task: manifest?.task ?? null,
+    version: serving.version,
+    versions: versions.map(({ version }) => version),
+    version_details: versions.map(versionResponse),
+    aliases: Object.fromEntries(versions.flatMap(({ version, aliases }) => aliases.map((alias) => [alias, version]))),
+    variants: [...new Set(versions.flatMap((version) => version.manifest?.variant ?? []))],
+    provider: manifest?.provider ?? null,
+    labels: manifest?.labels ?? null,
+    input: manifest === null ? null : withImage(manifest.inputSchema),
+    parameters: manifest?.parametersSchema ?? null,
+    output: manifest?.outputSchema ?? null,
+    consumers: new Set(versions.flatMap(({ consumers }) => consumers.map(({ id }) => id))).size,
+    max_batch_size: manifest?.maxBatchSize ?? null,
+    status,
+    error: status === 'failed' ? serving.error : null,
+  }
+}
+
+function versionResponse(model: ServedModel): z.infer<typeof modelVersionResponseSchema> {
+  const { version, status, error, serving, aliases, manifest, consumers } = model
+  return {
+    version,
+    status,
+    error,
+    serving,
+    aliases,
+    variant: manifest?.variant ?? null,
+    provider: manifest?.provider ?? null,
+    consumers: consumers.length,
   }
 }
 
 export function modelDetail(model: ModelVersions): z.infer<typeof modelDetailSchema> {
   return {
     ...modelResponse(model),
-    consumer_stats: model.versions.flatMap(({ manifest, consumers }) =>
-      consumers.map((consumer) => consumerStats(manifest.version, consumer)),
+    consumer_stats: model.versions.flatMap(({ version, consumers }) =>
+      consumers.map((consumer) => consumerStats(version, consumer)),
     ),
   }
 }
 
 /** The whole input: a manifest leaves out the image, which every task takes. */
-function withImage(inputSchema: ModelVersions['serving']['manifest']['inputSchema']): Record<string, JsonValue> {
+function withImage(inputSchema: ModelManifest['inputSchema']): Record<string, JsonValue> {
   const { properties, required } = z
     .object({ properties: z.record(z.string(), z.json()).catch({}), required: z.array(z.string()).catch([]) })
     .parse(inputSchema)

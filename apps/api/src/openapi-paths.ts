@@ -62,7 +62,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
           parameter(
             'query',
             'model',
-            `name or name@version; ${queryNote}, as every other name, which is an input`,
+            `name, name@version or name@alias; ${queryNote}, as every other name, which is an input`,
             text,
           ),
           parameter('query', 'parameters', `the parameters as JSON; ${queryNote}`, text),
@@ -93,6 +93,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
             'image_undecodable',
             'queue_full',
             'queue_unavailable',
+            'model_unavailable',
           ),
         },
       },
@@ -149,6 +150,9 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         },
       },
     },
+    '/models/{name}/load': orderOperation('load', 'Load a version, or all that the consumers are set to serve'),
+    '/models/{name}/unload': orderOperation('unload', 'Take a version out, or all of them; waiting jobs stay queued'),
+    '/models/{name}/reload': orderOperation('reload', 'Load the files anew; what is loaded serves until they are warm'),
     '/health': { get: health('health', 'The process answers', { '200': answer('It does', 'Health') }) },
     '/health/live': { get: health('live', 'The process answers', { '200': answer('It does', 'Health') }) },
     '/health/ready': {
@@ -161,6 +165,23 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
     '/openapi.json': { get: page('openapi', 'This document', 'application/json') },
     '/docs': { get: page('docs', 'This document as a page', 'text/html') },
     '/': { get: page('root', 'What is where', 'application/json') },
+  }
+}
+
+function orderOperation(action: string, summary: string): object {
+  return {
+    post: {
+      operationId: `${action}Model`,
+      summary,
+      tags: ['models'],
+      security: [{ AdminKey: [] }],
+      parameters: [parameter('path', 'name', "The model's name, without a version", text)],
+      requestBody: { required: false, content: { 'application/json': { schema: ref('ModelOrder') } } },
+      responses: {
+        '202': answer('The order stands; its effect shows in GET /models', 'AcceptedModelOrder'),
+        ...problems('invalid_request', 'unauthorized', 'forbidden', 'model_not_found', 'queue_unavailable'),
+      },
+    },
   }
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 
 import type { ModelVersions } from './model-choice.ts'
 import { modelDetailSchema, modelResponse, type ModelResponse, modelResponseSchema } from './model-response.ts'
+import { acceptedOrderSchema, orderBodySchema } from './routes/order-model.ts'
 import { openApiPaths } from './openapi-paths.ts'
 import { healthSchema, readinessSchema } from './routes/health.ts'
 import type { JsonValue } from './submission/parsed-submission.ts'
@@ -13,20 +14,23 @@ const components = {
   Model: modelResponseSchema,
   ModelDetail: modelDetailSchema,
   ModelList: z.object({ models: z.array(modelResponseSchema) }),
+  ModelOrder: orderBodySchema,
+  AcceptedModelOrder: acceptedOrderSchema,
   Health: healthSchema,
   Readiness: readinessSchema,
   Problem: problemSchema,
 }
 
 /** A gray PNG of one pixel, so that the examples can be sent as they are. */
-const exampleImage = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCBd81ytgAAAABJRU5ErkJggg=='
+const exampleImage = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=='
 
 /**
  * The OpenAPI 3.1 document. Its schemas are the ones that validate; each known model adds the
  * announced schemas of its input, parameters and output, and an example submission.
  */
 export function createOpenApi(models: readonly ModelVersions[]): Record<string, unknown> {
-  const known = models.map(modelResponse)
+  // Of a model that was never ready nothing can be told.
+  const known = models.filter(({ serving }) => serving.manifest !== null).map(modelResponse)
   const schemas = Object.entries(components).map(([name, schema]) => [name, schemaOf(schema)])
   return {
     openapi: '3.1.0',
@@ -37,7 +41,10 @@ export function createOpenApi(models: readonly ModelVersions[]): Record<string, 
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths: openApiPaths(Object.fromEntries(known.map((model) => [model.name, { value: exampleOf(model) }]))),
-    components: { schemas: { ...Object.fromEntries(schemas), ...Object.fromEntries(known.flatMap(modelSchemas)) } },
+    components: {
+      schemas: { ...Object.fromEntries(schemas), ...Object.fromEntries(known.flatMap(modelSchemas)) },
+      securitySchemes: { AdminKey: { type: 'http', scheme: 'bearer', description: 'The ADMIN_KEY of the API' } },
+    },
   }
 }
 
@@ -70,7 +77,7 @@ function plain(schema: JsonValue): JsonValue {
 function modelSchemas(model: ModelResponse): [string, JsonValue][] {
   const schemas = { input: model.input, parameters: model.parameters, output: model.output }
   return Object.entries(schemas)
-    .filter(([, schema]) => !JSON.stringify(schema).includes('"$ref"'))
+    .filter(([, schema]) => schema !== null && !JSON.stringify(schema).includes('"$ref"'))
     .map(([part, schema]) => [`${model.name}.${part}`, plain(schema)])
 }
 

@@ -22,6 +22,7 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
   const queueJobs = gauge('queue_jobs', 'Unfinished jobs by model', ['model'])
   const queueBytes = gauge('queue_bytes', 'Image bytes of unfinished jobs by model', ['model'])
   const consumersAlive = gauge('consumers', 'Live consumers by model and version', ['model', 'version'])
+  const modelStatus = gauge('model_status', '1 for the status a version has now', ['model', 'version', 'status'])
   const batches = counter('batches_total', 'Session runs by batch size', [...perConsumer, 'batch_size'])
   const finished = counter('jobs_finished_total', 'Finished jobs by final state', [...perConsumer, 'status'])
   const inference = counter('inference_ms_total', 'Milliseconds spent in session runs', perConsumer)
@@ -30,7 +31,17 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
   const cpu = counter('consumer_cpu_seconds_total', 'CPU time of a consumer and its engines', ['consumer', 'part'])
   const resident = gauge('consumer_resident_bytes', 'Resident memory of a consumer and its engines', ['consumer'])
   const delay = gauge('consumer_event_loop_delay_seconds', 'Longest pause since the heartbeat before', ['consumer'])
-  const perModel = [queueJobs, queueBytes, consumersAlive, batches, finished, inference, preprocess, restarts]
+  const perModel = [
+    queueJobs,
+    queueBytes,
+    consumersAlive,
+    modelStatus,
+    batches,
+    finished,
+    inference,
+    preprocess,
+    restarts,
+  ]
   const all = [...perModel, cpu, resident, delay]
 
   return (snapshot) => {
@@ -39,10 +50,11 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
       queueJobs.set({ model }, jobs)
       queueBytes.set({ model }, bytes)
     }
-    for (const { manifest, consumers } of snapshot?.models ?? []) {
-      const version = { model: manifest.name, version: manifest.version }
-      consumersAlive.set(version, consumers.length)
-      for (const { id, stats } of consumers) {
+    for (const served of snapshot?.models ?? []) {
+      const version = { model: served.name, version: served.version }
+      modelStatus.set({ ...version, status: served.status }, 1)
+      consumersAlive.set(version, served.consumers.length)
+      for (const { id, stats } of served.consumers) {
         const labels = { ...version, consumer: id }
         for (const [size, count] of Object.entries(stats.batches)) batches.inc({ ...labels, batch_size: size }, count)
         for (const [status, count] of Object.entries(stats.jobs)) finished.inc({ ...labels, status }, count)

@@ -2,6 +2,8 @@ import { integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/model-runtime'
 import { z } from 'zod'
 
+import { modelSelectionPattern, splitModels } from './model-policy.ts'
+
 const { providers, providerOptions } = executionOptionsSchema.shape
 
 export const consumerSettings = z.object({
@@ -13,14 +15,23 @@ export const consumerSettings = z.object({
     .describe('Folder of the models, `<name>/<version>/` in it. A relative path starts at the project root.'),
   MODELS: z
     .string()
+    .refine(
+      (text) => splitModels(text).every((entry) => modelSelectionPattern.test(entry)),
+      'expected models separated by commas, each name, name@version, name@*, * or *@*',
+    )
     .default('')
     .describe(
-      'Models to serve, separated by commas, each `name` (its highest version) or `name@version`. Empty: all in the repository.',
+      'Models to serve, separated by commas: `name` for its highest version that loads, `name@version` for one, `name@*` for all of them side by side; `*` for every model in the repository, which is what empty means. Versions that an alias stands for are loaded too. Admin calls choose among the versions of these models.',
+    ),
+  MODEL_POLL_MS: integerSetting(50, 3_600_000)
+    .default(2000)
+    .describe(
+      'How often the repository is looked at for new, changed and removed folders, and Redis for admin calls, in milliseconds. A folder is taken when it is the same at two looks, so keep it above the longest pause of whatever copies models here.',
     ),
   ENGINES: integerSetting(0, 256)
     .default(0)
     .describe(
-      'Engine processes per model. 0: one per CPU core. Each holds the model in memory once; more than one per core only slows them all.',
+      'Engine processes per loaded version. 0: one per CPU core; idle ones use no CPU, so the cost of several models is memory: about 85 MB and the model for each engine. More than one per core only slows them all.',
     ),
   INTRA_OP_THREADS: integerSetting(1, 256)
     .default(1)
@@ -28,7 +39,7 @@ export const consumerSettings = z.object({
   CONCURRENCY: integerSetting(1, 4096)
     .default(64)
     .describe(
-      'Jobs of one model held at once. At least engines x 2 x the batch size, so that a batch can be prepared while one runs; jobs held are lost to other consumers until they finish.',
+      'Jobs of one model held at once, and as many pinned to each of its versions. At least engines x 2 x the batch size, so that a batch can be prepared while one runs; jobs held are lost to other consumers until they finish.',
     ),
   RUN_TIMEOUT_MS: integerSetting(100, 3_600_000)
     .default(60_000)

@@ -1,23 +1,26 @@
 import { availableParallelism } from 'node:os'
 
-import { finalJob, type ModelStats, toVisionQueueError, VisionQueueError } from '@vision-queue/jobs'
+import { finalJob, VisionQueueError } from '@vision-queue/jobs'
 import { createEnginePool, type EnginePool, type ModelLocation } from '@vision-queue/model-runtime'
 import {
   assertNoEviction,
+  createModelForgetting,
   createResultStore,
   type JobSource,
   openDurableConnection,
   openJobSource,
+  readModelOrders,
   startAnnouncer,
 } from '@vision-queue/transport'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
 import { toExecutionOptions, type ConsumerSettings } from './config.ts'
+import { type JobHandling, type ModelManager, startModelManager } from './model-manager.ts'
+import { parseModelPolicy } from './model-policy.ts'
 import { createProcessGauge } from './process-gauge.ts'
 import { createJobProcessor } from './process-job.ts'
-import { selectModels } from './select-models.ts'
-import { createSuspectGate } from './suspect-gate.ts'
+import { createSuspectGate, type SuspectGate } from './suspect-gate.ts'
 
 export interface Consumer {
   id: string
@@ -36,26 +39,28 @@ export interface ConsumerOptions {
   engineEntry?: string
 }
 
-interface Serving {
-  pool: EnginePool
-  source: JobSource
-  describe: () => { manifest: Awaited<EnginePool['ready']>; stats: ModelStats }
-}
+/** Longer than it takes an API to hear that a version is on its way out, see its MODELS_REFRESH_MS. */
+const lingerMs = 5000
 
-/** Starts serving; resolves once every model is warm and announced. Rejects if none of them could be loaded. */
+/**
+ * Starts a consumer; resolves once it is announced. Its models load after that, each as it can; where
+ * none can be loaded it says so in its announcement and waits for better folders.
+ */
 export async function startConsumer({ settings, log, engineEntry }: ConsumerOptions): Promise<Consumer> {
   const id = `con_${nanoid()}`
   const startedAt = Date.now()
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
   const results = createResultStore({ redis, resultTtlMs: settings.RESULT_TTL_MS, keepPayloadMs: 0 })
+  const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
+  const gates = new Map<string, SuspectGate>()
 
-  const serve = async (model: ModelLocation): Promise<Serving> => {
-    const pool = createEnginePool({
-      modelFolder: model.folder,
-      name: model.name,
-      version: model.version,
+  const openPool = ({ folder, name, version }: ModelLocation): EnginePool =>
+    createEnginePool({
+      modelFolder: folder,
+      name,
+      version,
       engines: settings.ENGINES === 0 ? availableParallelism() : settings.ENGINES,
       intraOpThreads: settings.INTRA_OP_THREADS,
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
@@ -65,24 +70,24 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })
-    const manifest = await pool.ready
-    const finished: Record<string, number> = {}
-    const source = openJobSource({
+
+  const openSource = (model: string, pinnedTo: string | null, handling: JobHandling): JobSource => {
+    // One suspect at a time of the model, whichever of its queues it comes from.
+    const suspects = gates.get(model) ?? createSuspectGate()
+    gates.set(model, suspects)
+    return openJobSource({
       redisUrl: settings.REDIS_URL,
-      model: model.name,
+      model,
+      pinnedTo,
       concurrency: settings.CONCURRENCY,
       lockMs: settings.LOCK_MS,
       stalledCheckMs: settings.STALLED_CHECK_MS,
       handle: createJobProcessor({
-        pool,
-        version: model.version,
+        ...handling,
         results,
-        suspects: createSuspectGate(),
+        suspects,
         resultTtlMs: settings.RESULT_TTL_MS,
         maxStalls: settings.MAX_STALLS,
-        onFinished: (status) => {
-          finished[status] = (finished[status] ?? 0) + 1
-        },
         log,
       }),
       giveUp: async (job, attempts) => {
@@ -92,64 +97,55 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       },
       log,
     })
-    log.info({ model: model.name, version: model.version, engines: pool.engines }, 'Model is warm')
-    return { pool, source, describe: () => ({ manifest, stats: { ...pool.stats(), jobs: { ...finished } } }) }
   }
 
-  const models = await selectModels(settings.MODEL_REPOSITORY, settings.MODELS)
-  const attempts = await Promise.allSettled(models.map(serve))
-  const serving: Serving[] = []
-  for (const [index, attempt] of attempts.entries()) {
-    if (attempt.status === 'fulfilled') serving.push(attempt.value)
-    else log.error({ model: models[index]?.name, error: reason(attempt.reason) }, 'Model could not be loaded')
-  }
-  if (serving.length === 0) {
-    redis.disconnect()
-    throw new VisionQueueError('model_unavailable', 'None of the models could be loaded.')
-  }
+  let renewAnnouncement = (): void => {}
+  const manager: ModelManager = startModelManager({
+    repository: settings.MODEL_REPOSITORY,
+    policy: parseModelPolicy(settings.MODELS),
+    pollMs: settings.MODEL_POLL_MS,
+    readOrders: async () => readModelOrders(redis),
+    openPool,
+    openSource,
+    forget: async (name, version) => forgetting.forget(name, version),
+    countPinned: async (name, version) => forgetting.countPinned(name, version),
+    lingerMs,
+    drainMs: 2 * settings.RUN_TIMEOUT_MS,
+    onChange: () => renewAnnouncement(),
+    log,
+  })
 
   const announcer = await startAnnouncer({
     redis,
     heartbeatMs: settings.HEARTBEAT_MS,
     describe: () => ({
-      version: 1,
+      version: 2,
       id,
       startedAt,
       heartbeatAt: Date.now(),
-      engines: serving.reduce((sum, { pool }) => sum + pool.engines, 0),
-      models: serving.map(({ describe }) => describe()),
-      process: { ...gauge.read(), engineCpuSeconds: serving.reduce((sum, { pool }) => sum + pool.cpuSeconds(), 0) },
+      ...manager.describe(),
+      process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },
     }),
     log,
   })
+  renewAnnouncement = announcer.renew
+  // What became ready while the first announcement was under way.
+  announcer.renew()
 
   return {
     id,
     async close() {
       const deadlineMs = settings.SHUTDOWN_TIMEOUT_MS
-      const drained = Promise.all(
-        serving.map(async ({ pool, source }) => {
-          // Closing the source first stops the fetching; closing the pool then hands back what waits in it.
-          const taken = source.close()
-          await pool.close({ deadlineMs })
-          await taken
-        }),
-      )
-      const done = Promise.all([drained, announcer.close()])
+      const done = Promise.all([manager.close(deadlineMs), announcer.close()])
       const inTime = await Promise.race([done.then(() => true), sleep(deadlineMs + 1000).then(() => false)])
       if (!inTime) {
         log.warn({ deadlineMs }, 'Not everything was finished or handed back in time')
-        for (const { source } of serving) source.abandon()
-        await Promise.all(serving.map(async ({ pool }) => pool.close({ deadlineMs: 0 })))
+        await manager.abandon()
       }
       gauge.close()
       redis.disconnect()
     },
   }
-}
-
-function reason(error: unknown): string {
-  return toVisionQueueError(error, 'model_unavailable').detail
 }
 
 async function sleep(milliseconds: number): Promise<void> {

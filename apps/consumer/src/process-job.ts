@@ -1,21 +1,33 @@
-import { finalJob, type JobEnding, type QueuedJob, toVisionQueueError, VisionQueueError } from '@vision-queue/jobs'
+import {
+  type FinalJob,
+  finalJob,
+  type JobEnding,
+  type QueuedJob,
+  toVisionQueueError,
+  VisionQueueError,
+} from '@vision-queue/jobs'
 import { type EnginePool, HandedBackError } from '@vision-queue/model-runtime'
 import type { Delivery, Disposition, ResultStore } from '@vision-queue/transport'
 import type { Logger } from 'pino'
 
 import type { SuspectGate } from './suspect-gate.ts'
 
-export interface ProcessJobOptions {
-  pool: EnginePool
-  /** The version that the pool serves. */
+/** Taken just before it is run on: a moment later another one may have taken over. */
+export interface ChosenPool {
   version: string
+  run: EnginePool['run']
+}
+
+export interface ProcessJobOptions {
+  /** The version that is to run the job, as things are now; null: none here. */
+  choosePool: (job: QueuedJob) => ChosenPool | null
   results: ResultStore
   suspects: SuspectGate
   resultTtlMs: number
   /** See MAX_STALLS. */
   maxStalls: number
   /** Told of every job that reached its final state here. */
-  onFinished: (status: JobEnding['status']) => void
+  onFinished: (final: FinalJob) => void
   log: Logger
 }
 
@@ -25,7 +37,7 @@ export interface ProcessJobOptions {
  * BullMQ delivers the job again.
  */
 export function createJobProcessor(options: ProcessJobOptions): (delivery: Delivery) => Promise<Disposition> {
-  const { pool, results, suspects, log } = options
+  const { choosePool, results, suspects, log } = options
 
   const finish = async (
     job: QueuedJob,
@@ -33,15 +45,20 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     ending: Omit<JobEnding, 'attempts'>,
   ): Promise<Disposition> => {
     const { attempts, startedAt } = delivery
-    const final = finalJob(job, { version: options.version, startedAt, attempts, ...ending }, options.resultTtlMs)
-    if (await results.finish(job, final)) options.onFinished(final.status)
+    const final = finalJob(job, { startedAt, attempts, ...ending }, options.resultTtlMs)
+    if (await results.finish(job, final)) options.onFinished(final)
     return { kind: 'done' }
   }
 
-  const fail = async (job: QueuedJob, delivery: Delivery, error: VisionQueueError): Promise<Disposition> => {
+  const fail = async (
+    job: QueuedJob,
+    delivery: Delivery,
+    error: VisionQueueError,
+    version: string | null = null,
+  ): Promise<Disposition> => {
     log.info({ id: job.id, code: error.code, cause: error.cause }, 'Job failed')
     const status = error.code === 'deadline_exceeded' ? 'expired' : 'failed'
-    return finish(job, delivery, { status, error: error.toJobError() })
+    return finish(job, delivery, { status, error: error.toJobError(), version })
   }
 
   const infer = async (job: QueuedJob, delivery: Delivery, alone: boolean): Promise<Disposition> => {
@@ -49,6 +66,9 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     if (image === null) {
       return fail(job, delivery, new VisionQueueError('payload_expired', 'The image had expired before the job ran.'))
     }
+    const pool = choosePool(job)
+    // It was just taken out. Each time longer, as nobody may have it for long.
+    if (pool === null) return { kind: 'delay', delayMs: Math.min(30_000, 250 * 2 ** delivery.attempts) }
     // Only a hint for watchers: the job must not wait for it, nor fail with it.
     results
       .announceRunning(job.id, delivery.startedAt, delivery.attempts)
@@ -58,6 +78,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
       const result = await pool.run({ id: job.id, image, input, parameters, deadlineAt, alone })
       return await finish(job, delivery, {
         status: 'succeeded',
+        version: pool.version,
         output: result.output,
         variant: result.variant,
         metrics: {
@@ -71,7 +92,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
       })
     } catch (error) {
       if (error instanceof HandedBackError) return { kind: 'hand-back' }
-      return fail(job, delivery, toVisionQueueError(error, 'inference_failed'))
+      return fail(job, delivery, toVisionQueueError(error, 'inference_failed'), pool.version)
     }
   }
 

@@ -23,7 +23,7 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
     const starting = startConsumer({ settings, log, ...overrides })
     const early = await Promise.race([starting.then(() => null), asked])
     if (early !== null) {
-      log.info({ reason: early }, 'Stopping before the models were warm')
+      log.info({ reason: early }, 'Stopping before Redis answered')
       process.exit(0)
     }
     const consumer = await starting

@@ -6,6 +6,11 @@ const root = 'vq'
 
 /** BullMQ puts a queue's keys under `<prefix>:<name>:`. */
 export const queueName = 'jobs'
+/**
+ * The queue of the jobs that only this version may run: consumers take from it while they have the
+ * version loaded, so that a pinned job waits for one of them instead of wandering between the others.
+ */
+export const pinnedQueueName = (version: string): string => `${queueName}@${version}`
 export const queuePrefix = (model: string): string => `${root}:{${model}}`
 
 /** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
@@ -24,8 +29,12 @@ export const resultKey = (id: string): string => `${root}:result:${id}`
 /** Channel on which a job's changes (jobChangeSchema) are published. */
 export const jobChannel = (id: string): string => `${root}:changes:${id}`
 
-/** HASH: the last manifest (modelManifestSchema) of every model ever announced, by name@version. */
+/** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
 export const modelsKey = `${root}:models`
+/** HASH: a model's aliases (modelAliasesSchema) by its name. */
+export const modelAliasesKey = `${root}:model-aliases`
+/** HASH: what administrators ordered (modelOrderSchema), by name or name@version; reloads under `reload <reference>`. */
+export const modelOrdersKey = `${root}:model-orders`
 /** ZSET: consumer ids by last heartbeat. */
 export const consumersKey = `${root}:consumers`
 /** STRING: a consumer's announcement (consumerAnnouncementSchema). */

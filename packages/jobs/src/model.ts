@@ -8,8 +8,12 @@ export const modelVersionSchema = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, 'a version of letters, digits, ".", "_" and "-"')
 
-/** `name` or `name@version`. */
+/** `name`, `name@version` or `name@alias`. */
 export const modelReferenceSchema = z.string().regex(/^[^@]{1,64}(@[^@]{1,32})?$/, 'name or name@version')
+
+/** A model's `aliases.json`: versions by alias, e.g. `{"stable": "1"}`. A version of the alias' own name goes before it. */
+export const modelAliasesSchema = z.record(modelVersionSchema, modelVersionSchema)
+export type ModelAliases = z.infer<typeof modelAliasesSchema>
 
 export function parseModelReference(reference: string): { name: string; version: string | null } {
   const [name = '', version] = reference.split('@')
@@ -55,14 +59,39 @@ export const modelStatsSchema = z.object({
 })
 export type ModelStats = z.infer<typeof modelStatsSchema>
 
+/**
+ * How a consumer stands to a version in its repository. `loading`: it will take its jobs once warm;
+ * `unloaded`: not selected, or taken out by an order.
+ */
+export const modelStatusSchema = z.enum(['ready', 'loading', 'failed', 'unloaded'])
+export type ModelStatus = z.infer<typeof modelStatusSchema>
+
+/** One version in a consumer's repository, loaded or not. */
+export const announcedModelSchema = z.object({
+  name: modelNameSchema,
+  version: modelVersionSchema,
+  status: modelStatusSchema,
+  /** Whether jobs that name no version run on this one. */
+  serving: z.boolean(),
+  /** A public sentence: why it failed or, beside `ready`, why its newest files could not take over. */
+  error: z.string().nullable(),
+  /** Null until it was ready once. */
+  manifest: modelManifestSchema.nullable(),
+  engines: z.int(),
+  stats: modelStatsSchema,
+})
+export type AnnouncedModel = z.infer<typeof announcedModelSchema>
+
 /** A consumer's sign of life, renewed every few seconds; it expires when the consumer dies. */
 export const consumerAnnouncementSchema = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   id: z.string(),
   startedAt: z.int(),
   heartbeatAt: z.int(),
   engines: z.int(),
-  models: z.array(z.object({ manifest: modelManifestSchema, stats: modelStatsSchema })),
+  models: z.array(announcedModelSchema),
+  /** By model name. */
+  aliases: z.record(modelNameSchema, modelAliasesSchema),
   process: z.object({
     /** CPU time used so far by the consumer's own process, and by its engines. */
     cpuSeconds: z.number(),
@@ -73,3 +102,18 @@ export const consumerAnnouncementSchema = z.object({
   }),
 })
 export type ConsumerAnnouncement = z.infer<typeof consumerAnnouncementSchema>
+
+/** What an administrator may ask of a model, of one version or of all of them. */
+export const modelActionSchema = z.enum(['load', 'unload', 'reload'])
+export type ModelAction = z.infer<typeof modelActionSchema>
+
+/**
+ * A standing order, which holds for consumers that start later too. Of the orders for a model and for
+ * one of its versions the later holds. `configured`: as MODELS says.
+ */
+export const modelOrderSchema = z.object({
+  wanted: z.enum(['configured', 'loaded', 'unloaded']),
+  /** Milliseconds since 1970. */
+  at: z.int(),
+})
+export type ModelOrder = z.infer<typeof modelOrderSchema>

@@ -1,10 +1,19 @@
-import { type ConsumerAnnouncement, consumerKey, consumersKey, modelsKey } from '@vision-queue/jobs'
+import {
+  type ConsumerAnnouncement,
+  consumerKey,
+  consumersKey,
+  modelAliasesKey,
+  type ModelManifest,
+  modelsKey,
+} from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
 
 import type { TransportLog } from './redis-connection.ts'
 
 /** Keeps a consumer known: announces it now and at every heartbeat, and takes it back at the end. */
 export interface Announcer {
+  /** Announces at once what has changed; failures are logged. */
+  renew(): void
   /** Stops the heartbeat and removes the announcement; its models stay known. */
   close(): Promise<void>
 }
@@ -23,22 +32,29 @@ const missedHeartbeats = 3
 export async function startAnnouncer({ redis, heartbeatMs, describe, log }: AnnouncerOptions): Promise<Announcer> {
   const announce = async (): Promise<string> => {
     const announcement = describe()
-    const { id, heartbeatAt, models } = announcement
+    const { id, heartbeatAt, models, aliases } = announcement
     const lifetimeMs = heartbeatMs * missedHeartbeats
+    // Only of what is ready: a version that never was is known while its consumer lives.
+    const manifests = models.flatMap(({ status, manifest }): ModelManifest[] =>
+      status === 'ready' && manifest !== null ? [manifest] : [],
+    )
     await Promise.all([
       redis.set(consumerKey(id), JSON.stringify(announcement), 'PX', lifetimeMs),
       redis.zadd(consumersKey, heartbeatAt, id),
       redis.zremrangebyscore(consumersKey, '-inf', heartbeatAt - 10 * lifetimeMs),
-      ...models.map(async ({ manifest }) =>
+      ...manifests.map(async (manifest) =>
         redis.hset(modelsKey, `${manifest.name}@${manifest.version}`, JSON.stringify(manifest)),
       ),
+      ...Object.entries(aliases).map(async ([name, its]) => redis.hset(modelAliasesKey, name, JSON.stringify(its))),
     ])
     return id
   }
 
   const id = await announce()
+  let closed = false
   let beating = false
-  const timer = setInterval(() => {
+  let again = false
+  const beat = (): void => {
     // While Redis is away one heartbeat waits for it; more would only pile up behind.
     if (beating) return
     beating = true
@@ -46,11 +62,20 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
       .catch((error: unknown) => log.warn({ error: String(error) }, 'Heartbeat failed'))
       .finally(() => {
         beating = false
+        if (again && !closed) beat()
       })
-  }, heartbeatMs)
+    again = false
+  }
+  const timer = setInterval(beat, heartbeatMs)
 
   return {
+    renew() {
+      if (closed) return
+      again = beating
+      beat()
+    },
     async close() {
+      closed = true
       clearInterval(timer)
       await Promise.all([redis.unlink(consumerKey(id)), redis.zrem(consumersKey, id)])
     },

@@ -1,4 +1,5 @@
 export { type Announcer, type AnnouncerOptions, startAnnouncer } from './announcer.ts'
+export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
 export { type Accepted, type JobClient, type JobClientOptions, openJobClient } from './job-client.ts'
 export { type Delivery, type Disposition, type JobSource, type JobSourceOptions, openJobSource } from './job-source.ts'
 export type { JobWatch } from './job-watcher.ts'
@@ -9,5 +10,6 @@ export {
   type ServedModel,
   type ServingConsumer,
 } from './model-directory.ts'
+export { type ModelOrders, readModelOrders, type StandingOrder } from './model-orders.ts'
 export { assertNoEviction, openDurableConnection, type TransportLog } from './redis-connection.ts'
 export { createResultStore, type ResultStore, type ResultStoreOptions } from './result-store.ts'

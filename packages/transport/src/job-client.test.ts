@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
+import { createModelForgetting } from './forget-model.ts'
 import { type JobClient, openJobClient } from './job-client.ts'
 import { type JobSourceOptions, openJobSource } from './job-source.ts'
 import { createResultStore } from './result-store.ts'
@@ -292,5 +293,55 @@ describe('Redis away', () => {
       await away.close()
       await own.stop()
     }
+  })
+})
+
+describe('pinned jobs', () => {
+  test('go to who takes those of their version, and wait where nobody does', async () => {
+    const taken: string[] = []
+    const handleAs =
+      (name: string): JobSourceOptions['handle'] =>
+      async ({ job }) => {
+        if (job !== null) {
+          taken.push(`${name} ${job.modelVersion}`)
+          await resultStore().finish(job, succeeded(job, name))
+        }
+        return { kind: 'done' }
+      }
+    const [any, one, two] = [newJob(), newJob(), newJob()]
+    Object.assign(one, { versionPinned: true })
+    Object.assign(two, { versionPinned: true, modelVersion: '2' })
+    consume(handleAs('all'))
+    consume(handleAs('first'), { pinnedTo: '1' })
+    for (const job of [any, one, two]) await client.submit(job, image)
+    await Promise.all([any, one].map(async ({ id }) => client.waitFor(id, 10_000)))
+    expect(taken.toSorted()).toEqual(['all 1', 'first 1'])
+    expect((await client.read(two.id))?.status).toBe('queued')
+    consume(handleAs('second'), { pinnedTo: '2' })
+    expect((await client.waitFor(two.id, 10_000))?.output).toEqual({ answer: 'second' })
+  })
+
+  test('keep their version known, and others the last one of their model', async () => {
+    await redis.hset('vq:models', 'm@1', '{}', 'm@2', '{}')
+    const durable = new Redis(server.url, { maxRetriesPerRequest: null })
+    closing.push(() => durable.disconnect())
+    await durable.ping()
+    const forgetting = createModelForgetting(durable)
+    closing.push(() => forgetting.close())
+    const pinned = { ...newJob(), versionPinned: true }
+    await client.submit(pinned, image)
+    expect(await forgetting.forget('m', '1')).toBe(false)
+    expect(await forgetting.forget('m', '2')).toBe(true)
+    expect(await redis.hkeys('vq:models')).toEqual(['m@1'])
+    consume(
+      async ({ job }) => {
+        if (job !== null) await resultStore().finish(job, succeeded(job, 'a'))
+        return { kind: 'done' }
+      },
+      { pinnedTo: '1' },
+    )
+    await client.waitFor(pinned.id, 10_000)
+    await expect.poll(async () => forgetting.forget('m', '1')).toBe(true)
+    expect(await redis.hkeys('vq:models')).toEqual([])
   })
 })

@@ -68,7 +68,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
     if (final !== null || record === null) return final
     const job = queuedJobSchema.parse(JSON.parse(record))
-    const place = await queues.find(job.model, id)
+    const place = await queues.find(job)
     // Neither waiting nor running: finished since the first look, or its submission broke off half-way.
     if (place === null) return (await results.read(id)) ?? unfinishedJob(job, null, 0)
     if (place.state !== 'failed') {

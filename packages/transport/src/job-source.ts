@@ -1,4 +1,11 @@
-import { payloadKey, type QueuedJob, queuedJobSchema, queueName, queuePrefix } from '@vision-queue/jobs'
+import {
+  payloadKey,
+  pinnedQueueName,
+  type QueuedJob,
+  queuedJobSchema,
+  queueName,
+  queuePrefix,
+} from '@vision-queue/jobs'
 import { DelayedError, type Job as BullJob, WaitingError, Worker } from 'bullmq'
 
 import { openDurableConnection, type TransportLog } from './redis-connection.ts'
@@ -37,6 +44,8 @@ export interface JobSource {
 export interface JobSourceOptions {
   redisUrl: string
   model: string
+  /** Take the jobs pinned to this version; null: those that name none. Default: null. */
+  pinnedTo?: string | null
   /** Jobs held at once. */
   concurrency: number
   /** How long a dead consumer's jobs stay its own. */
@@ -56,7 +65,7 @@ export interface JobSourceOptions {
  * consumer only a run alone can tell, which is the handler's business.
  */
 export function openJobSource(options: JobSourceOptions): JobSource {
-  const { model, handle, log } = options
+  const { model, pinnedTo = null, handle, log } = options
   const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
   const perWorker = 16
 
@@ -87,7 +96,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   }
 
   const workers = Array.from({ length: Math.ceil(options.concurrency / perWorker) }, (_, index) => {
-    const worker = new Worker(queueName, process, {
+    const worker = new Worker(pinnedTo === null ? queueName : pinnedQueueName(pinnedTo), process, {
       connection: redis,
       prefix: queuePrefix(model),
       concurrency: Math.min(perWorker, options.concurrency - index * perWorker),

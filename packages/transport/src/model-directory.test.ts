@@ -39,12 +39,13 @@ function announcement(id: string): ConsumerAnnouncement {
   }
   const stats = { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 }
   return {
-    version: 1,
+    version: 2,
     id,
     startedAt: Date.now(),
     heartbeatAt: Date.now(),
     engines: 1,
-    models: [{ manifest, stats }],
+    models: [{ name: 'm', version: '1', status: 'ready', serving: true, error: null, manifest, engines: 1, stats }],
+    aliases: {},
     process: { cpuSeconds: 0, engineCpuSeconds: 0, residentBytes: 0, eventLoopDelayMs: 0 },
   }
 }
@@ -64,7 +65,7 @@ test('consumers come and go, by leaving or by falling silent, and their model st
   expect(await consumers()).toEqual(['dying'])
   await redis.pexpire('vq:consumer:dying', 1)
   await expect.poll(consumers).toEqual([])
-  expect((await directory.list()).map(({ manifest }) => manifest.name)).toEqual(['m'])
+  expect((await directory.list()).map(({ name }) => name)).toEqual(['m'])
   await dying.close()
 })
 
@@ -83,5 +84,33 @@ test('a manifest that did not change stays the same object', async () => {
 
 test('what cannot be read is left out, and hides nothing else', async () => {
   await redis.hset('vq:models', 'broken@1', '{"name":"broken"}', 'worse@1', '{')
-  expect((await directory.list()).map(({ manifest }) => manifest.name)).toEqual(['m'])
+  expect((await directory.list()).map(({ name }) => name)).toEqual(['m'])
+})
+
+test('a version that one consumer has ready is ready, with the other’s failure beside it; one never ready is known while its consumer lives', async () => {
+  await redis.flushall()
+  const failing = announcement('failing')
+  const [model] = failing.models
+  if (model === undefined) throw new Error('No model')
+  const failed = { ...model, status: 'failed' as const, serving: false, error: 'It is broken.', manifest: null }
+  failing.models = [failed, { ...failed, version: '2' }]
+  failing.aliases = { m: { stable: '1', old: '0' } }
+  const options = { redis, heartbeatMs: 10_000, log: quiet }
+  const bad = await startAnnouncer({ ...options, describe: () => failing })
+  expect((await directory.list()).map(({ version, status }) => [version, status])).toEqual([
+    ['1', 'failed'],
+    ['2', 'failed'],
+  ])
+  const good = await startAnnouncer({ ...options, describe: () => announcement('good') })
+  expect(await directory.list()).toMatchObject([
+    { version: '1', status: 'ready', error: 'It is broken.', serving: true, aliases: ['stable'] },
+    { version: '2', status: 'failed', manifest: null, consumers: [], aliases: [] },
+  ])
+  expect(await consumers()).toEqual(['good'])
+  await Promise.all([bad.close(), good.close()])
+  expect(await directory.list()).toMatchObject([{ version: '1', status: 'no_consumers', reported: false }])
+  await directory.order({ name: 'm', version: null, action: 'unload' })
+  expect(await directory.list()).toMatchObject([{ version: '1', status: 'unloaded' }])
+  expect(await directory.forget('m', '1')).toBe(true)
+  expect(await directory.list()).toEqual([])
 })

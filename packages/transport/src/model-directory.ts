@@ -3,13 +3,18 @@ import {
   consumerAnnouncementSchema,
   consumerKey,
   consumersKey,
+  type ModelAction,
+  modelAliasesKey,
   type ModelManifest,
-  modelManifestSchema,
   modelsKey,
   type ModelStats,
+  type ModelStatus,
 } from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
 
+import { createModelForgetting } from './forget-model.ts'
+import { createKnownModels, type KnownModels } from './known-models.ts'
+import { giveModelOrder, readModelOrders } from './model-orders.ts'
 import { parseJson } from './parse-json.ts'
 import { guarded, openFailFastConnection, type TransportLog } from './redis-connection.ts'
 
@@ -23,16 +28,34 @@ export interface ServingConsumer {
   process: ConsumerAnnouncement['process']
 }
 
-/** A model version as the directory knows it; without consumers, its jobs are accepted and wait. */
+/** A model version as the directory knows it. */
 export interface ServedModel {
-  manifest: ModelManifest
+  name: string
+  version: string
+  /** Null while no consumer has ever had it ready. */
+  manifest: ModelManifest | null
+  /** The best of what live consumers say; `no_consumers`: none has it, its jobs are accepted and wait. */
+  status: ModelStatus | 'no_consumers'
+  /** Why a consumer could not load it; another one may have it ready. */
+  error: string | null
+  /** Whether a consumer runs jobs that name no version on it. */
+  serving: boolean
+  /** Whether a live consumer has it in its repository; if not, it is only remembered. */
+  reported: boolean
+  /** The aliases that stand for it. */
+  aliases: string[]
+  /** Those that have it ready. */
   consumers: ServingConsumer[]
 }
 
 /** The API's view of what consumers announced: kept in memory, renewed from Redis. */
 export interface ModelDirectory {
-  /** All models ever announced, those without consumers too; from memory where fresh enough. Rejects with `queue_unavailable`. */
+  /** All versions known, those without consumers too; from memory where fresh enough. Rejects with `queue_unavailable`. */
   list(): Promise<ServedModel[]>
+  /** Leaves an order for all consumers, those that start later too. `version` null: all versions. */
+  order(order: { name: string; version: string | null; action: ModelAction }): Promise<void>
+  /** Takes a version that nobody has any more out of the list; resolves to false while jobs wait for it. */
+  forget(name: string, version: string): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -46,13 +69,13 @@ export interface ModelDirectoryOptions {
 
 export function openModelDirectory(options: ModelDirectoryOptions): ModelDirectory {
   const redis = openFailFastConnection({ ...options, name: 'api-models' })
+  const forgetting = createModelForgetting(redis)
   let view: { models: ServedModel[]; at: number } | null = null
-  // A manifest stays the same object until it changes, so that callers can keep what they make of it.
-  const manifests = createManifestReader(options.log)
+  const known = createKnownModels(options.log)
   let refreshing: Promise<ServedModel[]> | null = null
 
   const refresh = async (): Promise<ServedModel[]> => {
-    const models = await readModels(redis, manifests, options.log)
+    const models = await readModels(redis, known, options.log)
     view = { models, at: performance.now() }
     return models
   }
@@ -67,35 +90,49 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
       })
       return guarded(refreshing)
     },
+    async order(order) {
+      await guarded(giveModelOrder(redis, order))
+      view = null
+    },
+    async forget(name, version) {
+      const forgotten = await guarded(forgetting.forget(name, version))
+      view = null
+      return forgotten
+    },
     async close() {
+      await forgetting.close()
       redis.disconnect()
     },
   }
 }
 
-function createManifestReader(log: TransportLog): (name: string, text: string) => ModelManifest | null {
-  const known = new Map<string, { text: string; manifest: ModelManifest | null }>()
-  return (name, text) => {
-    const last = known.get(name)
-    if (last?.text === text) return last.manifest
-    const parsed = modelManifestSchema.safeParse(parseJson(text))
-    if (!parsed.success) log.warn({ model: name }, 'Unreadable manifest of a model ignored')
-    const manifest = parsed.success ? parsed.data : null
-    known.set(name, { text, manifest })
-    return manifest
-  }
-}
-
-async function readModels(
-  redis: Redis,
-  readManifest: (name: string, text: string) => ModelManifest | null,
-  log: TransportLog,
-): Promise<ServedModel[]> {
-  const [texts, ids] = await Promise.all([redis.hgetall(modelsKey), redis.zrange(consumersKey, '0', '-1')])
+async function readModels(redis: Redis, known: KnownModels, log: TransportLog): Promise<ServedModel[]> {
+  const [manifests, aliases, orders, ids] = await Promise.all([
+    redis.hgetall(modelsKey),
+    redis.hgetall(modelAliasesKey),
+    readModelOrders(redis),
+    redis.zrange(consumersKey, '0', '-1'),
+  ])
   const models = new Map<string, ServedModel>()
-  for (const [name, text] of Object.entries(texts)) {
-    const manifest = readManifest(name, text)
-    if (manifest !== null) models.set(name, { manifest, consumers: [] })
+  const versionOf = (name: string, version: string): ServedModel => {
+    const reference = `${name}@${version}`
+    const model = models.get(reference) ?? {
+      name,
+      version,
+      manifest: null,
+      status: orders.of(name, version).wanted === 'unloaded' ? 'unloaded' : 'no_consumers',
+      error: null,
+      serving: false,
+      reported: false,
+      aliases: known.aliasesOf(name, version, aliases[name]),
+      consumers: [],
+    }
+    models.set(reference, model)
+    return model
+  }
+  for (const [reference, text] of Object.entries(manifests)) {
+    const manifest = known.manifest(reference, text)
+    if (manifest !== null) versionOf(manifest.name, manifest.version).manifest = manifest
   }
   // Expired announcements read as null: their consumers are gone.
   const announcements = await Promise.all(ids.map(async (id) => redis.get(consumerKey(id))))
@@ -106,13 +143,20 @@ async function readModels(
       log.warn({}, 'Unreadable announcement of a consumer ignored')
       continue
     }
-    for (const { manifest, stats } of announcement.data.models) {
-      const served = models.get(`${manifest.name}@${manifest.version}`)
-      served?.consumers.push({ ...announcement.data, stats })
+    for (const { name, version, status, serving, error, manifest, stats, engines } of announcement.data.models) {
+      const model = versionOf(name, version)
+      if (manifest !== null) model.manifest ??= known.manifest(`${name}@${version}`, JSON.stringify(manifest))
+      if (ranks[status] > ranks[model.status]) model.status = status
+      model.reported = true
+      model.error ??= error
+      model.serving ||= serving
+      if (status === 'ready') model.consumers.push({ ...announcement.data, stats, engines })
     }
   }
   return [...models.values()].toSorted(
-    ({ manifest: a }, { manifest: b }) =>
-      a.name.localeCompare(b.name) || a.version.localeCompare(b.version, 'en', { numeric: true }),
+    (a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version, 'en', { numeric: true }),
   )
 }
+
+/** Of what consumers say of one version, what counts: one that has it is enough, hope goes before failure. */
+const ranks = { no_consumers: 0, unloaded: 1, failed: 2, loading: 3, ready: 4 } as const

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 
+import { servedModel } from '../test-support/served-models.ts'
 import { startApi } from '../test-support/start-api.ts'
 
 test('a process with Redis and models is live and ready', async () => {
@@ -24,4 +25,10 @@ test.each<[string, 'jobs' | 'models' | null, string]>([
   expect([response.status, await response.json()]).toEqual([503, { status: 'not_ready', missing: [missing] }])
   expect((await fetch(`${api.url}/health`)).status).toBe(200)
   expect((await fetch(`${api.url}/health/live`)).status).toBe(200)
+})
+
+test('models that could only fail are no reason to be ready', async () => {
+  const api = await startApi()
+  api.models.models = [{ ...servedModel({}, 0), manifest: null, status: 'failed' }]
+  expect((await fetch(`${api.url}/health/ready`)).status).toBe(503)
 })

@@ -10,7 +10,7 @@ export const readinessSchema = z.object({
   status: z.enum(['ready', 'not_ready']),
   missing: z
     .array(z.enum(['redis', 'models']))
-    .describe('redis: it does not answer; models: no consumer has ever announced one'),
+    .describe('redis: it does not answer; models: no consumer has ever had one ready'),
 })
 
 /** `GET /health`, `GET /health/live`: the process answers; says nothing of Redis, whose absence no restart cures. */
@@ -21,7 +21,7 @@ export function ready({ jobs, models }: { jobs: JobClient; models: ModelDirector
   const missing = async (): Promise<z.infer<typeof readinessSchema>['missing']> => {
     try {
       await jobs.ping()
-      return (await models.list()).length === 0 ? ['models'] : []
+      return (await models.list()).some(({ manifest }) => manifest !== null) ? [] : ['models']
     } catch {
       return ['redis']
     }

@@ -22,6 +22,7 @@ test('a scrape holds what this process did, what is queued and what consumers an
   const text = await scrape(api)
   const consumer = 'model="shapes-vqa",version="1",consumer="consumer-0"'
   for (const line of [
+    'vision_queue_model_status{model="shapes-vqa",version="1",status="ready"} 1',
     'vision_queue_jobs_submitted_total{model="shapes-vqa"} 1',
     'vision_queue_http_requests_total{route="/jobs",method="POST",status="202"} 1',
     'vision_queue_http_requests_total{route="/jobs/:id",method="GET",status="404"} 1',

@@ -16,7 +16,7 @@ export function showMetrics({ jobs, models, metrics }: Options): ApiHandler {
   const look = async (): Promise<ServedSnapshot | null> => {
     try {
       const known = await models.list()
-      const names = [...new Set(known.map(({ manifest }) => manifest.name))]
+      const names = [...new Set(known.map(({ name }) => name))]
       const depths = await Promise.all(names.map(async (name) => [name, await jobs.depth(name)] as const))
       return { models: known, depths: new Map(depths) }
     } catch {

@@ -36,6 +36,33 @@ test('models are listed by name with their versions, schemas and consumers', asy
   })
 })
 
+test('a model that only failed is shown with its reason, versions with theirs, and aliases', async () => {
+  const api = await startApi()
+  const failed = { status: 'failed', error: 'config.json is no JSON.', reported: true } as const
+  api.models.models = [
+    { ...servedModel({ version: '1' }), aliases: ['stable'] },
+    { ...servedModel({ version: '2' }, 0), ...failed },
+    { ...servedModel({ name: 'bad' }, 0), ...failed, manifest: null },
+  ]
+  const body: unknown = await (await fetch(`${api.url}/models`)).json()
+  expect(body).toMatchObject({
+    models: [
+      { name: 'bad', status: 'failed', error: 'config.json is no JSON.', task: null, input: null, consumers: 0 },
+      {
+        name: 'shapes-vqa',
+        status: 'ready',
+        error: null,
+        version: '1',
+        aliases: { stable: '1' },
+        version_details: [
+          { version: '2', status: 'failed', error: 'config.json is no JSON.', consumers: 0 },
+          { version: '1', status: 'ready', error: null, aliases: ['stable'], consumers: 1 },
+        ],
+      },
+    ],
+  })
+})
+
 test('one model is shown with the figures of each consumer', async () => {
   const api = await startApi()
   api.models.models = [servedModel({}, 2)]

@@ -35,14 +35,14 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
 
   const accept = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; queuePosition: number }> => {
     const submission = await readSubmission(c, limits)
-    const { model, pinnedVersion } = chooseModel(await models.list(), submission.model)
-    const { input, parameters } = validateForModel(model.manifest, submission)
+    const { model, manifest, pinnedVersion } = chooseModel(await models.list(), submission.model)
+    const { input, parameters } = validateForModel(manifest, submission)
     const createdAt = Date.now()
     const job: QueuedJob = {
       version: 1,
       id: `job_${nanoid(21)}`,
-      model: model.manifest.name,
-      modelVersion: model.manifest.version,
+      model: model.name,
+      modelVersion: model.version,
       versionPinned: pinnedVersion !== null,
       image: inspectImage(submission.image, limits),
       input,

@@ -35,9 +35,20 @@ const busy: ModelStats = {
 const idle: ModelStats = { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 }
 
 /** A model version with so many live consumers; the first one has run 4 batches and finished 10 jobs. */
-export function servedModel(changes: Partial<ModelManifest> = {}, consumers = 1): ServedModel {
+export function servedModel(
+  changes: Partial<ModelManifest> = {},
+  consumers = 1,
+): ServedModel & { manifest: ModelManifest } {
+  const its = { ...manifest, ...changes }
   return {
-    manifest: { ...manifest, ...changes },
+    name: its.name,
+    version: its.version,
+    manifest: its,
+    status: consumers > 0 ? 'ready' : 'no_consumers',
+    error: null,
+    serving: false,
+    reported: consumers > 0,
+    aliases: [],
     consumers: Array.from({ length: consumers }, (_, index) => ({
       id: `consumer-${index}`,
       stats: index === 0 ? busy : idle,
@@ -53,15 +64,27 @@ export function servedModel(changes: Partial<ModelManifest> = {}, consumers = 1)
 export interface MemoryModels extends ModelDirectory {
   models: ServedModel[]
   down: boolean
+  orders: Parameters<ModelDirectory['order']>[0][]
+  /** As `name@version`. */
+  forgotten: string[]
 }
 
 export function openMemoryModels(models: ServedModel[] = [servedModel()]): MemoryModels {
   const memory: MemoryModels = {
     models,
     down: false,
+    orders: [],
+    forgotten: [],
     async list() {
       if (memory.down) throw new VisionQueueError('queue_unavailable', 'The queue is away.', { retryAfterMs: 1000 })
       return memory.models
+    },
+    async order(order) {
+      memory.orders.push(order)
+    },
+    async forget(name, version) {
+      memory.forgotten.push(`${name}@${version}`)
+      return true
     },
     async close() {},
   }

@@ -1,0 +1,216 @@
+import type { AnnouncedModel, ModelAliases, QueuedJob } from '@vision-queue/jobs'
+import type { EnginePool, ModelLocation } from '@vision-queue/model-runtime'
+import type { JobSource, ModelOrders } from '@vision-queue/transport'
+import type { Logger } from 'pino'
+
+import { highestFirst, type Selection, servingVersion, wantedVersions } from './model-policy.ts'
+import type { ChosenPool } from './process-job.ts'
+import type { WatchedModel } from './repository-watch.ts'
+import { createVersionSlot, type LoadTarget, type VersionSlot } from './version-slot.ts'
+
+/** One model in a consumer: its versions, each with a pool of its own, and the queues that they take jobs from. */
+export interface ServedModel {
+  readonly name: string
+  /** Loads, replaces and drops versions until what is wanted is there; comes back to it by itself as loads end. */
+  reconcile(seen: WatchedModel, orders: ModelOrders): void
+  /** The version that is to run the job: the one it is pinned to, else the one that serves. Null: not here, not now. */
+  choose(job: Pick<QueuedJob, 'modelVersion' | 'versionPinned'>): ChosenPool | null
+  /** Without the counts of finished jobs, which are the processor's. */
+  describe(): Omit<AnnouncedModel, 'stats'>[]
+  /** Versions by alias. One that was pointed elsewhere follows when its new version is ready. */
+  readonly aliases: ModelAliases
+  slot(version: string): VersionSlot | undefined
+  readonly slots: readonly VersionSlot[]
+  /** Of all queues, those that are being let go too. */
+  readonly sources: readonly JobSource[]
+  /** Starts nothing more. Who calls this closes the sources and the pools. */
+  stop(): void
+}
+
+export interface ServedModelOptions {
+  name: string
+  selection: Selection
+  openPool: (location: ModelLocation) => EnginePool
+  /** Opens the queue of the jobs pinned to a version, or with null the one of all others. */
+  openSource: (pinnedTo: string | null) => JobSource
+  drainMs: number
+  /** Unfinished jobs that are pinned to the version. */
+  countPinned: (version: string) => Promise<number>
+  /** How long a version on its way out is still there for jobs that are pinned to it meanwhile. */
+  lingerMs: number
+  /** Versions that pinned jobs wait for from before: loaded until those are done, whatever is selected. */
+  owed: readonly string[]
+  /** Told after each change of what is ready. */
+  onChange: () => void
+  log: Logger
+}
+
+export function createServedModel(options: ServedModelOptions): ServedModel {
+  const { name, selection, openPool, openSource, drainMs, onChange, log } = options
+  const slots = new Map<string, VersionSlot>()
+  /** By the version that is pinned to; null: all other jobs. */
+  const taking = new Map<string | null, JobSource>()
+  const lettingGo = new Set<JobSource>()
+  /** Replaced versions that jobs may still be pinned to, and since when; new ones are refused. */
+  const owed = new Map(options.owed.map((version) => [version, performance.now()]))
+  const aliases = new Map<string, string>()
+  let last: { seen: WatchedModel; orders: ModelOrders } | null = null
+  let wanted = new Set<string>()
+  let stopped = false
+
+  const slotOf = (version: string): VersionSlot => {
+    const known = slots.get(version)
+    if (known !== undefined) return known
+    const slot = createVersionSlot({
+      version,
+      openPool: (folder) => openPool({ name, version, folder }),
+      drainMs,
+      onChange(outcome) {
+        if (stopped) return
+        if (outcome === 'ready') log.info({ model: name, version }, 'Model is warm')
+        else log.error({ model: name, version, error: slot.error }, 'Model could not be loaded')
+        if (last !== null) reconcile(last.seen, last.orders)
+        onChange()
+      },
+    })
+    slots.set(version, slot)
+    return slot
+  }
+
+  const isReady = (version: string): boolean => slots.get(version)?.status === 'ready'
+  const readyVersions = (): string[] => highestFirst([...slots.keys()].filter(isReady))
+  /** The one for jobs that name none; never one on its way out. */
+  const serving = (): string | null =>
+    servingVersion(
+      selection,
+      readyVersions().filter((version) => !owed.has(version)),
+    )
+
+  /** Takes from a queue exactly while something here can run its jobs. */
+  const adjustSources = (): void => {
+    const needed = new Set<string | null>([...(serving() === null ? [] : [null]), ...readyVersions()])
+    for (const [pinnedTo, source] of taking) {
+      if (needed.has(pinnedTo)) continue
+      taking.delete(pinnedTo)
+      lettingGo.add(source)
+      source
+        .close()
+        .catch((error: unknown) => log.warn({ model: name, error: String(error) }, 'A queue could not be let go'))
+        .finally(() => lettingGo.delete(source))
+    }
+    for (const pinnedTo of needed) if (!taking.has(pinnedTo)) taking.set(pinnedTo, openSource(pinnedTo))
+  }
+
+  const followAliases = (seen: WatchedModel): void => {
+    const before = new Map(aliases)
+    aliases.clear()
+    for (const [alias, target] of Object.entries(seen.aliases)) {
+      const old = before.get(alias)
+      const waits = old !== undefined && isReady(old) && !isReady(target) && seen.versions.has(target)
+      aliases.set(alias, waits ? old : target)
+    }
+  }
+
+  /** Lets a replaced version go once no job is pinned to it any more. */
+  const payOff = async (version: string): Promise<void> => {
+    const since = owed.get(version)
+    if (since === undefined || performance.now() - since < options.lingerMs) return
+    if ((await options.countPinned(version)) > 0 || owed.get(version) !== since || stopped) return
+    owed.delete(version)
+    slots.get(version)?.drop()
+    adjustSources()
+    onChange()
+  }
+
+  function reconcile(seen: WatchedModel, orders: ModelOrders): void {
+    if (stopped) return
+    last = { seen, orders }
+    const target = (version: string, { folder, signature }: { folder: string; signature: string }): LoadTarget => {
+      const { at, reloadAt } = orders.of(name, version)
+      return { folder, key: `${signature} ${reloadAt}`, attempt: String(at) }
+    }
+    followAliases(seen)
+    wanted = wantedVersions({
+      selection,
+      versions: highestFirst(seen.versions.keys()),
+      aliased: new Set([...Object.values(seen.aliases), ...aliases.values()]),
+      order: (version) => orders.of(name, version),
+      hasFailed: (version) => {
+        const [found, slot] = [seen.versions.get(version), slots.get(version)]
+        return found !== undefined && slot?.status === 'failed' && slot.hasFailed(target(version, found))
+      },
+    })
+    for (const version of wanted) owed.delete(version)
+    for (const version of [...wanted, ...owed.keys()]) {
+      const found = seen.versions.get(version)
+      if (found?.settled === true) slotOf(version).want(target(version, found))
+    }
+    for (const version of selection.exact) {
+      if (seen.versions.has(version)) continue
+      const others = highestFirst(seen.versions.keys()).join(', ')
+      slotOf(version).refuse(`${name} has no version ${version}; it has: ${others === '' ? 'none' : others}.`)
+    }
+    const successor = [...wanted].some(isReady)
+    for (const [version, slot] of slots) {
+      const there = seen.versions.has(version)
+      if (wanted.has(version) || (!there && selection.exact.has(version) && slot.status !== 'ready')) continue
+      if (!there || orders.of(name, version).wanted === 'unloaded') {
+        owed.delete(version)
+        slot.drop()
+      } else if (slot.status === 'ready' && successor && !owed.has(version)) {
+        // What is merely not wanted any more serves on until something else does, and then its pinned jobs.
+        owed.set(version, performance.now())
+      } else if (slot.status !== 'ready' && !owed.has(version)) {
+        slot.drop()
+      }
+      if (!there && slot.pools.length === 0) slots.delete(version)
+    }
+    for (const version of owed.keys()) {
+      payOff(version).catch((error: unknown) =>
+        log.warn({ model: name, version, error: String(error) }, 'Pinned jobs could not be counted'),
+      )
+    }
+    adjustSources()
+  }
+
+  return {
+    name,
+    reconcile,
+    choose({ versionPinned, modelVersion }) {
+      const version = versionPinned ? modelVersion : serving()
+      const run = version === null ? null : (slots.get(version)?.run ?? null)
+      return version === null || run === null ? null : { version, run }
+    },
+    describe() {
+      const itServes = serving()
+      const versions = new Set([...(last?.seen.versions.keys() ?? []), ...slots.keys()])
+      return highestFirst(versions).map((version) => {
+        const slot = slots.get(version)
+        const status = owed.has(version) && slot?.error === null ? 'unloaded' : (slot?.status ?? 'unloaded')
+        return {
+          name,
+          version,
+          // One that is still being copied will be loaded.
+          status: status === 'unloaded' && wanted.has(version) ? 'loading' : status,
+          serving: version === itServes,
+          error: slot?.error ?? null,
+          manifest: slot?.manifest ?? null,
+          engines: slot?.engines ?? 0,
+        }
+      })
+    },
+    get aliases() {
+      return Object.fromEntries(aliases)
+    },
+    slot: (version) => slots.get(version),
+    get slots() {
+      return [...slots.values()]
+    },
+    get sources() {
+      return [...taking.values(), ...lettingGo]
+    },
+    stop() {
+      stopped = true
+    },
+  }
+}

@@ -1,0 +1,55 @@
+import { type ModelAction, type ModelOrder, modelOrderSchema, modelOrdersKey } from '@vision-queue/jobs'
+import type { Redis } from 'ioredis'
+
+import { parseJson } from './parse-json.ts'
+
+/** What holds for one version: the later of the orders for it and for its model. */
+export interface StandingOrder extends ModelOrder {
+  /** When a reload was last asked for; 0: never. */
+  reloadAt: number
+}
+
+export interface ModelOrders {
+  of(name: string, version: string): StandingOrder
+}
+
+/**
+ * Orders stand in Redis instead of being published: a consumer that was away, or starts later, finds
+ * them. Consumers read them at every look at their repository.
+ */
+export async function readModelOrders(redis: Redis): Promise<ModelOrders> {
+  const fields = await redis.hgetall(modelOrdersKey)
+  const order = (field: string): ModelOrder => {
+    const parsed = modelOrderSchema.safeParse(parseJson(fields[field] ?? ''))
+    return parsed.success ? parsed.data : { wanted: 'configured', at: 0 }
+  }
+  return {
+    of(name, version) {
+      const one = `${name}@${version}`
+      const [ofModel, ofVersion] = [order(name), order(one)]
+      const latest = ofVersion.at > ofModel.at ? ofVersion : ofModel
+      return { ...latest, reloadAt: Math.max(order(`reload ${name}`).at, order(`reload ${one}`).at) }
+    },
+  }
+}
+
+/** `version` null: all versions. `load` without a version goes back to what MODELS says. */
+export async function giveModelOrder(
+  redis: Redis,
+  { name, version, action }: { name: string; version: string | null; action: ModelAction },
+): Promise<void> {
+  const reference = version === null ? name : `${name}@${version}`
+  const write = async (field: string, wanted: ModelOrder['wanted']): Promise<void> => {
+    await redis.hset(modelOrdersKey, field, JSON.stringify({ wanted, at: Date.now() } satisfies ModelOrder))
+  }
+  switch (action) {
+    case 'load':
+      return write(reference, version === null ? 'configured' : 'loaded')
+    case 'unload':
+      return write(reference, 'unloaded')
+    case 'reload':
+      return write(`reload ${reference}`, 'configured')
+    default:
+      return action satisfies never
+  }
+}
