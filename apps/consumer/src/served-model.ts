@@ -129,16 +129,17 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
       const { at, reloadAt } = orders.of(name, version)
       return { folder, key: `${signature} ${reloadAt}`, attempt: String(at) }
     }
+    const hasFailed = (version: string): boolean => {
+      const [found, slot] = [seen.versions.get(version), slots.get(version)]
+      return found !== undefined && slot?.status === 'failed' && slot.hasFailed(target(version, found))
+    }
     followAliases(seen)
     wanted = wantedVersions({
       selection,
       versions: highestFirst(seen.versions.keys()),
       aliased: new Set([...Object.values(seen.aliases), ...aliases.values()]),
       order: (version) => orders.of(name, version),
-      hasFailed: (version) => {
-        const [found, slot] = [seen.versions.get(version), slots.get(version)]
-        return found !== undefined && slot?.status === 'failed' && slot.hasFailed(target(version, found))
-      },
+      hasFailed,
     })
     for (const version of wanted) owed.delete(version)
     for (const version of [...wanted, ...owed.keys()]) {
@@ -150,7 +151,9 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
       const others = highestFirst(seen.versions.keys()).join(', ')
       slotOf(version).refuse(`${name} has no version ${version}; it has: ${others === '' ? 'none' : others}.`)
     }
-    const successor = [...wanted].some(isReady)
+    // Not just any other one that is ready: an alias may keep an old version loaded that must not serve meanwhile.
+    const heir = servingVersion(selection, highestFirst([...wanted].filter((version) => !hasFailed(version))))
+    const successor = heir !== null && isReady(heir)
     for (const [version, slot] of slots) {
       const there = seen.versions.has(version)
       if (wanted.has(version) || (!there && selection.exact.has(version) && slot.status !== 'ready')) continue
