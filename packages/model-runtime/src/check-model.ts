@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { VisionQueueError } from '@vision-queue/jobs'
+import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/jobs'
+import { z } from 'zod'
 
 import { executionOptionsSchema, type ExecutionOptions } from './execution-options.ts'
 import { blankImage, limitImageLibrary } from './image-preprocessing.ts'
@@ -39,7 +40,7 @@ try {
   await check(path)
   print('The folder can be served.')
 } catch (error) {
-  print(`PROBLEM: ${error instanceof VisionQueueError ? error.detail : String(error)}`)
+  print(`PROBLEM: ${describeProblem(error)}`)
   if (error instanceof Error && error.cause instanceof Error && error instanceof VisionQueueError) {
     print(`  because: ${error.cause.message.split('\n')[0]?.slice(0, 500)}`)
   }
@@ -120,6 +121,12 @@ async function runSample(model: LoadedModel, task: string, blank: { width: numbe
     const ms = times.toSorted((a, b) => a - b)[2] ?? NaN
     print(`${String(size).padStart(5)} ${ms.toFixed(2).padStart(10)} ${((1000 * size) / ms).toFixed(0).padStart(10)}`)
   }
+}
+
+function describeProblem(error: unknown): string {
+  if (error instanceof VisionQueueError) return error.detail
+  if (error instanceof z.ZodError) return describeFields(fieldErrors(error))
+  return error instanceof Error ? error.message : String(error)
 }
 
 function print(line: string): void {

@@ -5,11 +5,12 @@ import { executionOptionsSchema, type ExecutionOptions, type Variant } from './e
 import { fixedBatchSize } from './fixed-batch.ts'
 import { checkDigest } from './folder-files.ts'
 import { blankImage, defaultShrinkAbovePixels } from './image-preprocessing.ts'
-import { readModelFolder, type ModelFolder, type ModelLocation } from './model-folder.ts'
+import { readModelFolder, type ModelLocation } from './model-folder.ts'
 import { chooseGraphs, listVariants, openGraphs, type OpenGraphs } from './open-graphs.ts'
 import { findTask } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
-import type { OpenTask, PreparedItem, Task } from './tasks/task.ts'
+import type { OpenTask } from './tasks/task.ts'
+import { warmUp, type WarmUp } from './warm-up.ts'
 
 /** A model in this process's memory, warm. */
 export interface LoadedModel extends OpenTask {
@@ -52,9 +53,18 @@ export async function loadModel({
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads })
     try {
       const opened = task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels })
-      const maxBatchSize = Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity)
-      const batchMs = await warmUp({ opened, task, folder, graphs, maxBatchSize, timedRuns: timed ? 3 : 0 })
-      return { graphs, opened, maxBatchSize, batchMs }
+      const warm = await warmUp(
+        opened.run,
+        async () => {
+          const image = await blankImage(sampleSize({ folder, session: graphs.session }))
+          return opened.prepare({ image, input: task.sampleInput, parameters: {} })
+        },
+        {
+          wantedBatchSize: Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
+          timedRuns: timed ? 3 : 0,
+        },
+      )
+      return { graphs, opened, ...warm }
     } catch (error) {
       await graphs.close()
       throw error
@@ -77,12 +87,9 @@ export async function loadModel({
   return { manifest, prepare: opened.prepare, run: opened.run, close: graphs.close }
 }
 
-interface WarmModel {
+interface WarmModel extends WarmUp {
   graphs: OpenGraphs
   opened: OpenTask
-  maxBatchSize: number
-  /** How long a full batch takes; Infinity where there is nothing to compare with. */
-  batchMs: number
 }
 
 /** The variant that is asked for or, with `auto`, the one that suits the provider (see executionOptionsSchema). */
@@ -105,48 +112,7 @@ async function openVariant(
     // The plain variant works: one that doesn't costs speed, not the service.
     return first
   }
-  const chosen = rival === 'fp16' || second.batchMs < first.batchMs ? second : first
+  const chosen = rival === 'fp16' || second.msPerJob < first.msPerJob ? second : first
   await (chosen === first ? second : first).graphs.close()
   return chosen
-}
-
-/** Resolves to the time of the fastest full batch: what disturbs a run only makes it slower. */
-async function warmUp({
-  opened,
-  task,
-  folder,
-  graphs,
-  maxBatchSize,
-  timedRuns,
-}: {
-  opened: OpenTask
-  task: Task
-  folder: ModelFolder
-  graphs: OpenGraphs
-  maxBatchSize: number
-  timedRuns: number
-}): Promise<number> {
-  let fastest = Infinity
-  try {
-    const image = await blankImage(sampleSize({ folder, session: graphs.session }))
-    const item = await opened.prepare({ image, input: task.sampleInput, parameters: {} })
-    const run = async (size: number): Promise<void> => {
-      const batch: PreparedItem[] = Array.from({ length: size }, () => item)
-      for (const result of await opened.run(batch)) if (result instanceof Error) throw result
-    }
-    for (const size of new Set([1, maxBatchSize])) await run(size)
-    for (let runs = 0; runs < timedRuns; runs += 1) {
-      const started = performance.now()
-      await run(maxBatchSize)
-      fastest = Math.min(fastest, performance.now() - started)
-    }
-    return fastest
-  } catch (error) {
-    const why = error instanceof VisionQueueError && error.cause instanceof Error ? error.cause : error
-    throw new VisionQueueError(
-      'model_unavailable',
-      `The model fails on a blank image: ${why instanceof Error ? why.message : 'no error was given'}`,
-      { cause: error },
-    )
-  }
 }

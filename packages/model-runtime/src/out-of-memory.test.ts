@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 
 import { createDynamicBatcher, type BatchOutcome } from './dynamic-batcher.ts'
 import { isOutOfMemory } from './out-of-memory.ts'
+import { warmUp } from './warm-up.ts'
 
 interface Item {
   id: number
@@ -64,6 +65,21 @@ it('a job that does not fit alone fails, and the others go on one by one', async
     Array.from({ length: 3 }, () => ({ kind: 'error', error: { code: 'inference_failed' } })),
   )
   expect(batcher.limit).toBe(1)
+})
+
+it('a batch that is too large at warm-up is halved, not the end of the model', async () => {
+  const sizes: number[] = []
+  const warm = await warmUp(
+    async (items) => {
+      sizes.push(items.length)
+      if (items.length > 5) throw allocation
+      return items.map(() => ({}))
+    },
+    async () => ({ rows: {}, decode: () => ({}) }),
+    { wantedBatchSize: 32, timedRuns: 1 },
+  )
+  expect(warm.maxBatchSize).toBe(4)
+  expect(sizes).toEqual([1, 32, 16, 8, 4, 4])
 })
 
 it.each([

@@ -1,6 +1,6 @@
 import { collate, type Row } from '../collate.ts'
 import { createLru } from '../lru.ts'
-import { withAnyBatch } from '../fixed-batch.ts'
+import type { Session } from '../session.ts'
 import { dotProduct, normalized } from './embedding.ts'
 import { lacking } from './lacking.ts'
 import { openImageInput, openTextInput } from './model-inputs.ts'
@@ -21,8 +21,7 @@ const textsPerRun = 64
  */
 export function openTwoTowers(model: TaskModel): ImageTextModel {
   const { folder, session: vision } = model
-  const text = model.sessions.get('text_model')
-  if (text === undefined) throw lacking(folder, 'onnx/text_model.onnx')
+  const text = textSession(model)
   if (folder.logitScale === null)
     throw lacking(folder, 'logit_scale in model.json or logit_scale_init_value in config.json')
   const { logitScale } = folder
@@ -35,7 +34,6 @@ export function openTwoTowers(model: TaskModel): ImageTextModel {
     folder: { ...folder, settings: { ...folder.settings, output: undefined } },
   }
   const textOutput = chooseOutput(textModel, ['text_embeds', 'pooler_output'])
-  const runText = withAnyBatch(text)
   const kept = createLru<string, Float32Array>(keptTexts)
 
   async function embed(texts: readonly string[]): Promise<Map<string, Float32Array>> {
@@ -48,7 +46,7 @@ export function openTwoTowers(model: TaskModel): ImageTextModel {
     for (let start = 0; start < missing.length; start += textsPerRun) {
       const part = missing.slice(start, start + textsPerRun)
       const rows: Record<string, Row>[] = part.map(toTokens)
-      const { [textOutput]: output } = await runText.run(collate(rows, text?.inputs ?? new Map()), [textOutput])
+      const { [textOutput]: output } = await text.run(collate(rows, text.inputs), [textOutput])
       if (output === undefined) throw new Error(`no ${textOutput} came out`)
       for (const [index, wanted] of part.entries()) {
         // Copied: a slice would keep the whole run's output alive.
@@ -80,4 +78,10 @@ export function openTwoTowers(model: TaskModel): ImageTextModel {
       })
     },
   }
+}
+
+function textSession({ folder, sessions }: TaskModel): Session {
+  const session = sessions.get('text_model')
+  if (session === undefined) throw lacking(folder, 'onnx/text_model.onnx')
+  return session
 }
