@@ -1,5 +1,6 @@
 /** For processes that take jobs: nothing here loads ONNX Runtime or the image library. */
 export { createEnginePool, type EnginePoolOptions } from './engine-pool.ts'
 export { HandedBackError, type EnginePool, type InferenceRequest, type InferenceResult } from './inference.ts'
+export type { TextPiece } from './generation/text-stream.ts'
 export { findModel, listModels, readModelFolder, type ModelFolder, type ModelLocation } from './model-folder.ts'
 export type { RuntimeLog } from './runtime-log.ts'

@@ -4,6 +4,12 @@ import { join } from 'node:path'
 import { describeFields, fieldErrors, modelNameSchema, modelVersionSchema, VisionQueueError } from '@vision-queue/jobs'
 import { z } from 'zod'
 
+import {
+  generationConfigSchema,
+  generatorConfigSchema,
+  toGenerationFiles,
+  type GenerationFiles,
+} from './generation/generation-config.ts'
 import { preprocessorConfigSchema, toPreprocessing, type Preprocessing } from './preprocessor-config.ts'
 
 /** `model.json`, the one file that is ours. Unknown fields are refused: a misspelt one would do nothing. */
@@ -51,6 +57,9 @@ export interface ModelFolder {
   labels: string[] | null
   preprocessing: Preprocessing | null
   tokenizer: TokenizerFiles | null
+  /** What the files say about generating; of a model that doesn't generate, nothing. */
+  generation: GenerationFiles
+  /** The graph that takes the image: `onnx/model.onnx`, or `onnx/encoder_model.onnx` of a model in several graphs. */
   graphPath: string
 }
 
@@ -119,9 +128,10 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
   if (tokenizer !== null && tokenizerConfig === null) {
     throw unavailable(`${name}/${version}/tokenizer_config.json is missing beside tokenizer.json.`)
   }
-  const graphPath = join(folder, 'onnx', 'model.onnx')
-  const graph = await stat(graphPath).catch(() => null)
-  if (graph === null || !graph.isFile()) throw unavailable(`${name}/${version}/onnx/model.onnx is missing.`)
+  const generation = await read('generation_config.json', generationConfigSchema)
+  const generator = await read('config.json', generatorConfigSchema)
+  const graphPath = (await findGraph(folder, 'model')) ?? (await findGraph(folder, 'encoder_model'))
+  if (graphPath === null) throw unavailable(`${name}/${version}/onnx/model.onnx is missing.`)
   return {
     name,
     version,
@@ -139,8 +149,16 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
             maxLength: tokenizerConfig.model_max_length ?? Infinity,
             padToken: tokenizerConfig.pad_token ?? null,
           },
+    generation: toGenerationFiles(generation, generator),
     graphPath,
   }
+}
+
+/** The path of `onnx/<graph>.onnx` in a version folder; null where there is no such file. */
+export async function findGraph(folder: string, graph: string): Promise<string | null> {
+  const path = join(folder, 'onnx', `${graph}.onnx`)
+  const found = await stat(path).catch(() => null)
+  return found?.isFile() === true ? path : null
 }
 
 /** The parsed file, or null where there is none. */

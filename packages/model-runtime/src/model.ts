@@ -1,14 +1,15 @@
 import { modelManifestSchema, VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 import { z } from 'zod'
 
+import { answerBy, type Answering } from './answering.ts'
 import { blankImage } from './image-preprocessing.ts'
-import { readModelFolder, type ModelLocation } from './model-folder.ts'
-import { openSession } from './session.ts'
+import { findGraph, readModelFolder, type ModelLocation } from './model-folder.ts'
+import { openSession, type Session } from './session.ts'
 import { findTask } from './tasks/index.ts'
-import type { OpenTask, PreparedItem, Task } from './tasks/task.ts'
+import type { Task } from './tasks/task.ts'
 
 /** A model in this process's memory, warm. */
-export interface LoadedModel extends OpenTask {
+export interface LoadedModel extends Answering {
   manifest: ModelManifest
   close: () => Promise<void>
 }
@@ -25,8 +26,18 @@ export async function loadModel({
 }: ModelLocation & { intraOpThreads: number; maxImagePixels: number }): Promise<LoadedModel> {
   const folder = await readModelFolder(location)
   const task = findTask(folder.task)
-  const session = await openSession(folder.graphPath, { intraOpThreads })
-  const open = task.open({ folder, session, maxImagePixels })
+  const sessions: Session[] = []
+  const openKept = async (graphPath: string): Promise<Session> => {
+    const opened = await openSession(graphPath, { intraOpThreads })
+    sessions.push(opened)
+    return opened
+  }
+  const session = await openKept(folder.graphPath)
+  const openGraph = async (graph: string): Promise<Session | null> => {
+    const path = await findGraph(location.folder, graph)
+    return path === null ? null : openKept(path)
+  }
+  const answering = answerBy(await task.open({ folder, session, maxImagePixels, openGraph }))
   const maxBatchSize = largestBatch(
     folder.maxBatchSize,
     [...session.inputs.values()].map(({ dims }) => dims[0] ?? null),
@@ -43,8 +54,14 @@ export async function loadModel({
     outputSchema: z.toJSONSchema(task.output),
     labels: folder.labels,
   })
-  await warmUp(open, task, maxBatchSize)
-  return { manifest, prepare: open.prepare, run: open.run, close: session.close }
+  await warmUp(answering, task, maxBatchSize)
+  return {
+    ...answering,
+    manifest,
+    async close() {
+      await Promise.all(sessions.map(async (opened) => opened.close()))
+    },
+  }
 }
 
 /** A graph whose first dimension is fixed to 1 takes one job at a time; fixed to more, it can't be served. */
@@ -58,12 +75,13 @@ function largestBatch(wanted: number, fixed: readonly (number | null)[]): number
   )
 }
 
-async function warmUp(open: OpenTask, task: Task, maxBatchSize: number): Promise<void> {
+async function warmUp({ prepare, run }: Answering, task: Task, maxBatchSize: number): Promise<void> {
   try {
-    const item = await open.prepare({ image: await blankImage(), input: task.sampleInput, parameters: {} })
+    const parameters = task.sampleParameters ?? {}
+    const item = await prepare({ image: await blankImage(), input: task.sampleInput, parameters })
     for (const size of new Set([1, maxBatchSize])) {
-      const batch: PreparedItem[] = Array.from({ length: size }, () => item)
-      for (const result of await open.run(batch)) if (result instanceof Error) throw result
+      const batch = Array.from({ length: size }, () => item)
+      for (const result of await run(batch)) if (result instanceof Error) throw result
     }
   } catch (error) {
     const why = error instanceof VisionQueueError && error.cause instanceof Error ? error.cause : error

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
 
 import { VisionQueueError } from '@vision-queue/jobs'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
@@ -13,6 +14,7 @@ export interface TensorShape {
 export type Feed =
   | { type: 'float32'; data: Float32Array; dims: number[] }
   | { type: 'int64'; data: BigInt64Array; dims: number[] }
+  | { type: 'bool'; data: Uint8Array; dims: number[] }
 
 /** One output of a session run. */
 export interface OutputTensor {
@@ -47,7 +49,7 @@ export async function openSession(graphPath: string, options: { intraOpThreads: 
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     })
   } catch (error) {
-    throw new VisionQueueError('model_unavailable', 'onnx/model.onnx can not be loaded by ONNX Runtime.', {
+    throw new VisionQueueError('model_unavailable', `onnx/${basename(graphPath)} can not be loaded by ONNX Runtime.`, {
       cause: error,
     })
   }
@@ -74,6 +76,8 @@ function toTensor(feed: Feed): Tensor {
     case 'float32':
       return new Tensor(feed.type, feed.data, feed.dims)
     case 'int64':
+      return new Tensor(feed.type, feed.data, feed.dims)
+    case 'bool':
       return new Tensor(feed.type, feed.data, feed.dims)
     default:
       return feed satisfies never

@@ -1,10 +1,11 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 
+import { imageToText } from './image-to-text.ts'
 import type { Task } from './task.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
 
 /** Every task that models can be served for. */
-export const tasks: readonly Task[] = [visualQuestionAnswering]
+export const tasks: readonly Task[] = [visualQuestionAnswering, imageToText]
 
 /** The task that a model.json names; throws `model_unavailable`, listing those there are. */
 export function findTask(name: string): Task {

@@ -2,11 +2,13 @@ import { toVisionQueueError } from '@vision-queue/jobs'
 
 import { collate } from '../collate.ts'
 import type { OutputTensor, Session } from '../session.ts'
-import type { TaskOutput } from '../task-output.ts'
 import type { PreparedItem } from './task.ts'
 
 /** The run of every task whose model answers in one pass: stack the items, run, give each its slice. */
-export async function runOnce(session: Session, items: readonly PreparedItem[]): Promise<(TaskOutput | Error)[]> {
+export async function runOnce<Decoded>(
+  session: Session,
+  items: readonly PreparedItem<Decoded>[],
+): Promise<(Decoded | Error)[]> {
   const feeds = collate(
     items.map((item) => item.rows),
     session.inputs,
