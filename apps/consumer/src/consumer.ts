@@ -8,6 +8,7 @@ import {
   type JobSource,
   openDurableConnection,
   openJobSource,
+  openTextPublisher,
   startAnnouncer,
 } from '@vision-queue/transport'
 import { nanoid } from 'nanoid'
@@ -75,6 +76,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         pool,
         version: model.version,
         results,
+        openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
         suspects: createSuspectGate(),
         resultTtlMs: settings.RESULT_TTL_MS,
         maxStalls: settings.MAX_STALLS,

@@ -1,6 +1,6 @@
 import { finalJob, type JobEnding, type QueuedJob, toVisionQueueError, VisionQueueError } from '@vision-queue/jobs'
 import { type EnginePool, HandedBackError } from '@vision-queue/model-runtime'
-import type { Delivery, Disposition, ResultStore } from '@vision-queue/transport'
+import type { Delivery, Disposition, ResultStore, TextPublisher } from '@vision-queue/transport'
 import type { Logger } from 'pino'
 
 import type { SuspectGate } from './suspect-gate.ts'
@@ -10,6 +10,8 @@ export interface ProcessJobOptions {
   /** The version that the pool serves. */
   version: string
   results: ResultStore
+  /** Opens the way to a job's watchers for an answer that is being generated. */
+  openText: (id: string) => TextPublisher
   suspects: SuspectGate
   resultTtlMs: number
   /** See MAX_STALLS. */
@@ -53,9 +55,12 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     results
       .announceRunning(job.id, delivery.startedAt, delivery.attempts)
       .catch((error: unknown) => log.warn({ id: job.id, error: String(error) }, 'A change could not be published'))
+    const text = options.openText(job.id)
     try {
       const { input, parameters, deadlineAt } = job
-      const result = await pool.run({ id: job.id, image, input, parameters, deadlineAt, alone })
+      const onTokens = text.add
+      const result = await pool.run({ id: job.id, image, input, parameters, deadlineAt, alone, onTokens })
+      text.end()
       return await finish(job, delivery, {
         status: 'succeeded',
         output: result.output,
@@ -70,6 +75,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
         },
       })
     } catch (error) {
+      text.end()
       if (error instanceof HandedBackError) return { kind: 'hand-back' }
       return fail(job, delivery, toVisionQueueError(error, 'inference_failed'))
     }

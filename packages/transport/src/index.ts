@@ -11,3 +11,4 @@ export {
 } from './model-directory.ts'
 export { assertNoEviction, openDurableConnection, type TransportLog } from './redis-connection.ts'
 export { createResultStore, type ResultStore, type ResultStoreOptions } from './result-store.ts'
+export { openTextPublisher, type TextPublisher, type TextPublisherOptions } from './text-publisher.ts'
