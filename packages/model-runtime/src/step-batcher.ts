@@ -65,6 +65,7 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
 
   async function workWhileThereIsSome(): Promise<void> {
     busy = true
+    reportedAt = performance.now()
     while (waiting.length > 0 || running.length > 0) {
       await nextTurn()
       leaveCanceled()

@@ -1,7 +1,7 @@
 import { finalJob, type QueuedJob } from '@vision-queue/jobs'
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { type JobClient, openJobClient } from './job-client.ts'
 import { createResultStore } from './result-store.ts'
@@ -30,14 +30,7 @@ async function connect(): Promise<JobClient> {
   const limits = { maxJobs: 10, maxBytes: 10_000, payloadTtlMs: 60_000 }
   const opened = openJobClient({ redisUrl: server.url, commandTimeoutMs: 500, log: quiet, ...limits })
   clients.push(opened)
-  await expect
-    .poll(async () =>
-      opened.ping().then(
-        () => true,
-        () => false,
-      ),
-    )
-    .toBe(true)
+  await vi.waitFor(async () => opened.ping())
   return opened
 }
 
