@@ -3,7 +3,7 @@ import type { PreparedSequence } from '../tasks/task.ts'
 import type { Decoder } from './decoder.ts'
 import { assembleRows, type BlockRows } from './row-block.ts'
 import type { RunningSequence, StepResult } from './running-sequence.ts'
-import { chooseStep } from './step-scheduler.ts'
+import { createStepScheduler } from './step-scheduler.ts'
 
 /**
  * Steps of an encoder and its decoder: new sequences are encoded together; then each step feeds the
@@ -23,7 +23,7 @@ export function createGenerationStepper({
     maxRows,
     rowsOf: (item) => item.maxRows,
     start: encode,
-    choose: chooseStep,
+    choose: createStepScheduler(),
     async step(sequences) {
       const ids = sequences.flatMap(({ pendingIds }) => pendingIds)
       const own = sequences.flatMap((sequence): BlockRows[] => (sequence.own === null ? [] : [sequence.own]))

@@ -45,6 +45,7 @@ export interface SequenceOptions {
 export function beginSequence(options: SequenceOptions): RunningSequence {
   const { begin, search, toText, stop } = options
   const stream = createTextStream(stop)
+  let pastLength = 0
 
   const answer = (text: string, tokens: number): StepResult => ({
     piece: options.stream ? stream.finish(text) : null,
@@ -53,7 +54,6 @@ export function beginSequence(options: SequenceOptions): RunningSequence {
 
   const sequence = {
     stepKey: `0+${begin.length}`,
-    pastLength: 0,
     turnsWaited: 0,
     pendingIds: [begin] as readonly (readonly number[])[],
     own: null as BlockRows | null,
@@ -72,9 +72,9 @@ export function beginSequence(options: SequenceOptions): RunningSequence {
       // Rows of one sequence are about one image: which of them stays does not matter, only how many.
       const places = parents.length === logits.length ? parents.map((_, index) => index) : parents
       sequence.cross = { block: cross, rows: places.map((place) => from + place) }
-      sequence.pastLength += sequence.pendingIds[0]?.length ?? 0
+      pastLength += sequence.pendingIds[0]?.length ?? 0
       sequence.pendingIds = tokens.map((token) => [token])
-      sequence.stepKey = `${sequence.pastLength}+1`
+      sequence.stepKey = `${pastLength}+1`
       if (!options.stream && stop.length === 0) return { piece: null, output: null }
       const text = toText(search.settledIds)
       const cut = cutAtStop(text, stop)

@@ -2,34 +2,41 @@
 export interface Schedulable {
   /** Sequences of equal keys can share a step. */
   readonly stepKey: string
-  /** Ids the decoder has seen of it. */
-  readonly pastLength: number
-  /** Turns since it last moved. */
+  /** Steps of others since it last moved. */
   turnsWaited: number
 }
 
-/** How many steps of others a sequence lets pass before its turn comes in any case. */
-const patience = 4
+/** Chooses the sequences of each next step; keeps in mind whose turn it is. */
+export type StepScheduler<S extends Schedulable> = (sequences: readonly S[]) => readonly S[]
 
 /**
- * Which sequences the next step moves. A graph without a mask for the past can run only sequences of
- * equal length together, so the shortest go first: they catch up with the longer ones and join them,
- * after which one step serves all. No one is left behind for long: whoever has let `patience` steps
- * pass has the next one, with all of its length. Counts the turns of those that it leaves out.
+ * A graph without a mask for the past can run only sequences of equal length together, so they form
+ * groups, and the groups take turns of `quantum` steps, whoever has waited longest first. While one
+ * has its turn, newcomers gather and then start together: long turns make large groups, short ones
+ * keep a short text from waiting for a long one. Groups that meet at one length go on as one.
  */
-export function chooseStep<S extends Schedulable>(sequences: readonly S[]): S[] {
-  const [first, ...others] = sequences
-  if (first === undefined) return []
-  const leader = others.reduce((best, candidate) => (goesBefore(candidate, best) ? candidate : best), first)
-  const chosen = sequences.filter(({ stepKey }) => stepKey === leader.stepKey)
-  for (const sequence of sequences)
-    sequence.turnsWaited = sequence.stepKey === leader.stepKey ? 0 : sequence.turnsWaited + 1
-  return chosen
+export function createStepScheduler<S extends Schedulable>({
+  quantum = 16,
+}: { quantum?: number } = {}): StepScheduler<S> {
+  let group = new Set<S>()
+  let left = 0
+
+  return (sequences) => {
+    const current = left > 0 ? sequences.find((sequence) => group.has(sequence)) : undefined
+    const leader = current ?? longestWaiting(sequences)
+    if (leader === undefined) return []
+    left = current === undefined ? quantum - 1 : left - 1
+    const chosen = sequences.filter(({ stepKey }) => stepKey === leader.stepKey)
+    group = new Set(chosen)
+    for (const sequence of sequences) sequence.turnsWaited = group.has(sequence) ? 0 : sequence.turnsWaited + 1
+    return chosen
+  }
 }
 
-function goesBefore(a: Schedulable, b: Schedulable): boolean {
-  const [aIsLate, bIsLate] = [a.turnsWaited >= patience, b.turnsWaited >= patience]
-  if (aIsLate !== bIsLate) return aIsLate
-  if (aIsLate && a.turnsWaited !== b.turnsWaited) return a.turnsWaited > b.turnsWaited
-  return a.pastLength < b.pastLength
+function longestWaiting<S extends Schedulable>(sequences: readonly S[]): S | undefined {
+  let longest = sequences[0]
+  for (const sequence of sequences) {
+    if (longest !== undefined && sequence.turnsWaited > longest.turnsWaited) longest = sequence
+  }
+  return longest
 }
