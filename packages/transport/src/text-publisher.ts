@@ -33,21 +33,20 @@ export function openTextPublisher({ redis, id, log, quietMs = 250 }: TextPublish
   let quietUntil = 0
   let ended = false
 
-  const publish = (): void => {
-    const change: JobChange = { kind: 'tokens', text }
-    sent = text
+  const send = async (change: JobChange): Promise<void> => {
     underWay = true
-    redis.publish(jobChannel(id), JSON.stringify(change)).then(
-      (listeners) => {
-        underWay = false
-        quietUntil = listeners === 0 ? performance.now() + quietMs : 0
-        if (!ended) publishIfDue()
-      },
-      (error: unknown) => {
-        underWay = false
-        log.warn({ id, error: String(error) }, 'A text could not be published')
-      },
-    )
+    try {
+      const listeners = await redis.publish(jobChannel(id), JSON.stringify(change))
+      quietUntil = listeners === 0 ? performance.now() + quietMs : 0
+    } catch (error) {
+      log.warn({ id, error: String(error) }, 'A text could not be published')
+    }
+    underWay = false
+    if (!ended) publishIfDue()
+  }
+  const publish = (): void => {
+    sent = text
+    void send({ kind: 'tokens', text })
   }
   const publishIfDue = (): void => {
     if (!underWay && sent !== text && performance.now() >= quietUntil) publish()

@@ -41,7 +41,7 @@ function generate(search: Search): { ids: readonly number[]; rows: number[] } {
     const move = search.advance(said.map(logitsAfter))
     if (move.kind === 'finished') return { ids: move.ids, rows }
     const before = said
-    said = move.parents.map((parent, index) => [...(before[parent] ?? []), move.tokens[index] ?? -1])
+    said = move.parents.map((parent, index) => (before[parent] ?? []).concat(move.tokens[index] ?? -1))
   }
 }
 

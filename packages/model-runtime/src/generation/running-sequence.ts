@@ -12,12 +12,6 @@ export interface StepResult {
   output: TaskOutput | null
 }
 
-/** Where a sequence's rows lie, between steps. */
-export interface RowPlaces {
-  own: BlockRows
-  cross: BlockRows
-}
-
 /** A sequence that is being generated. */
 export interface RunningSequence extends Schedulable {
   /** The ids to feed to each of its rows next. */
@@ -52,16 +46,13 @@ export function beginSequence(options: SequenceOptions): RunningSequence {
     output: { text, tokens },
   })
 
-  const sequence = {
+  const sequence: { -readonly [Field in keyof RunningSequence]: RunningSequence[Field] } = {
     stepKey: `0+${begin.length}`,
     turnsWaited: 0,
-    pendingIds: [begin] as readonly (readonly number[])[],
-    own: null as BlockRows | null,
-    cross: { block: options.cross, rows: [0] } as BlockRows,
-    advance(
-      logits: readonly Float32Array[],
-      { own, cross, from }: { own: RowBlock; cross: RowBlock; from: number },
-    ): StepResult {
+    pendingIds: [begin],
+    own: null,
+    cross: { block: options.cross, rows: [0] },
+    advance(logits, { own, cross, from }) {
       const move = search.advance(logits)
       if (move.kind === 'finished') {
         const text = toText(move.ids)
