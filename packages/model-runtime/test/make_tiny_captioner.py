@@ -1,7 +1,7 @@
 """Writes test/tiny-captioner: an encoder-decoder with random weights, in the files and tensor names of
 Hugging Face Optimum's export, and golden.json: what greedy and beam search must give for it.
 
-    python3 make_tiny_captioner.py        (PyTorch 1.13 and onnx; nothing else)
+    python3 make_tiny_captioner.py && npx oxfmt tiny-captioner        (PyTorch 1.13 and onnx; nothing else)
 
 The search here is written straight from its definition, one image at a time and without a cache: it
 runs the whole sequence through the network at every step, so it shares no trick with what it checks.

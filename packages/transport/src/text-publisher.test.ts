@@ -1,4 +1,4 @@
-import { finalJob, type QueuedJob } from '@vision-queue/jobs'
+import { finalJob, jobChannel, type QueuedJob } from '@vision-queue/jobs'
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -80,8 +80,11 @@ describe('an answer on its way', () => {
     text.add({ text: ' too late', index: 11 })
     const results = createResultStore({ redis, resultTtlMs: 60_000, keepPayloadMs: 0 })
     await results.finish(job, finalJob(job, { status: 'succeeded', attempts: 1 }, 60_000))
-    await redis.publish(`vq:changes:${job.id}`, JSON.stringify({ kind: 'tokens', text: 'after the end' }))
     await expect.poll(() => seen.slice(-2)).toEqual(['a blue star', 'succeeded'])
+    await redis.publish(jobChannel(job.id), JSON.stringify({ kind: 'tokens', text: 'after the end' }))
+    // Another subscription on the same connection comes after that message.
+    await client.watch(newJob().id, () => {})
+    expect(seen.at(-1)).toBe('succeeded')
     await expect.poll(() => plain).toEqual(['queued', 'succeeded'])
   })
 
