@@ -30,6 +30,11 @@ interface Options {
  * A job's events in the `text/event-stream` format: what it is now, then each change, and a comment
  * every `heartbeatMs`. Ends after the final state; cancel the stream to end the watch behind it
  * earlier. Null when no such job is known.
+ *
+ * Between `running` and the final state an answer that is being generated comes as `token` events:
+ * a piece of its text and the `index` in the whole where it begins, in UTF-16 units. Who comes late
+ * gets all of the text so far as the first piece; should a job begin anew, so does the index. They
+ * have no id: after a reconnect the text so far comes again.
  */
 export async function openJobEventStream(options: Options): Promise<ReadableStream<Uint8Array> | null> {
   const { jobs, id, heartbeatMs, closing } = options
@@ -39,10 +44,19 @@ export async function openJobEventStream(options: Options): Promise<ReadableStre
   let deliver = (job: Job): void => {
     early.push(job)
   }
-  const watch = await jobs.watch(id, (job) => deliver(job))
+  let earlyText = ''
+  let deliverText = (text: string): void => {
+    earlyText = text
+  }
+  const watch = await jobs.watch(
+    id,
+    (job) => deliver(job),
+    (text) => deliverText(text),
+  )
   if (watch === null) return null
 
   const encoder = new TextEncoder()
+  let said = ''
   let stop = (): void => {}
   return new ReadableStream({
     start(controller) {
@@ -57,6 +71,7 @@ export async function openJobEventStream(options: Options): Promise<ReadableStre
         clearInterval(heartbeat)
         closing.removeEventListener('abort', finish)
         deliver = () => {}
+        deliverText = () => {}
         watch.close()
       }
       deliver = (job) => {
@@ -66,9 +81,23 @@ export async function openJobEventStream(options: Options): Promise<ReadableStre
         if (isFinal(job.status)) finish()
         else if (closing.aborted) finish()
       }
+      deliverText = (text) => {
+        if (said.startsWith(text)) return
+        const index = commonLength(said, text)
+        said = text
+        send(`event: token\ndata: ${JSON.stringify({ text: text.slice(index), index })}\n\n`)
+      }
       send(`retry: ${retryMs}\n\n`)
       for (const job of early) deliver(job)
+      if (earlyText !== '') deliverText(earlyText)
     },
     cancel: () => stop(),
   })
+}
+
+/** How far two texts are the same. */
+function commonLength(a: string, b: string): number {
+  let length = 0
+  while (length < a.length && a[length] === b[length]) length += 1
+  return length
 }

@@ -122,7 +122,10 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         parameters: [jobId, parameter('header', 'Last-Event-ID', 'the last event seen; it is not sent again', text)],
         responses: {
           '200': {
-            description: 'Events named "job": what the job is now, then each change, until it is final; data is a Job',
+            description:
+              'Events named "job": what the job is now, then each change, until it is final; data is a Job. ' +
+              'Between them, of an answer that is being generated, events named "token": data is {"text", "index"}, ' +
+              'a piece of the text and where in the whole it begins, in UTF-16 units; what was there before is replaced',
             content: { 'text/event-stream': { schema: text } },
           },
           '204': { description: 'The final event has been seen' },

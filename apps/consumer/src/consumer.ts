@@ -9,6 +9,7 @@ import {
   type JobSource,
   openDurableConnection,
   openJobSource,
+  openTextPublisher,
   readModelOrders,
   startAnnouncer,
 } from '@vision-queue/transport'
@@ -85,6 +86,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       handle: createJobProcessor({
         ...handling,
         results,
+        openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
         suspects,
         resultTtlMs: settings.RESULT_TTL_MS,
         maxStalls: settings.MAX_STALLS,

@@ -7,7 +7,7 @@ import {
   VisionQueueError,
 } from '@vision-queue/jobs'
 import { type EnginePool, HandedBackError } from '@vision-queue/model-runtime'
-import type { Delivery, Disposition, ResultStore } from '@vision-queue/transport'
+import type { Delivery, Disposition, ResultStore, TextPublisher } from '@vision-queue/transport'
 import type { Logger } from 'pino'
 
 import type { SuspectGate } from './suspect-gate.ts'
@@ -22,6 +22,8 @@ export interface ProcessJobOptions {
   /** The version that is to run the job, as things are now; null: none here. */
   choosePool: (job: QueuedJob) => ChosenPool | null
   results: ResultStore
+  /** Opens the way to a job's watchers for an answer that is being generated. */
+  openText: (id: string) => TextPublisher
   suspects: SuspectGate
   resultTtlMs: number
   /** See MAX_STALLS. */
@@ -73,9 +75,12 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     results
       .announceRunning(job.id, delivery.startedAt, delivery.attempts)
       .catch((error: unknown) => log.warn({ id: job.id, error: String(error) }, 'A change could not be published'))
+    const text = options.openText(job.id)
     try {
       const { input, parameters, deadlineAt } = job
-      const result = await pool.run({ id: job.id, image, input, parameters, deadlineAt, alone })
+      const onTokens = text.add
+      const result = await pool.run({ id: job.id, image, input, parameters, deadlineAt, alone, onTokens })
+      text.end()
       return await finish(job, delivery, {
         status: 'succeeded',
         version: pool.version,
@@ -91,6 +96,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
         },
       })
     } catch (error) {
+      text.end()
       if (error instanceof HandedBackError) return { kind: 'hand-back' }
       return fail(job, delivery, toVisionQueueError(error, 'inference_failed'), pool.version)
     }

@@ -1,8 +1,9 @@
+import type { PreparedJob } from './answering.ts'
 import { limitImageLibrary } from './image-preprocessing.ts'
 import type { ModelLocation } from './model-folder.ts'
 import { loadModel } from './model.ts'
 import type { TaskOutput } from './task-output.ts'
-import type { PreparedItem, TaskRequest } from './tasks/task.ts'
+import type { TaskRequest } from './tasks/task.ts'
 
 export { findModel } from './model-folder.ts'
 export { loadModel, type LoadedModel } from './model.ts'
@@ -33,7 +34,7 @@ export async function runBareLoop({
   const outputs: (TaskOutput | Error)[] = []
   const cpuBefore = process.cpuUsage()
   const started = performance.now()
-  const inHand: Promise<PreparedItem>[] = []
+  const inHand: Promise<PreparedJob>[] = []
   let next = 0
   const prepareMore = (): void => {
     for (; next < requests.length && inHand.length < preparing; next += 1) {

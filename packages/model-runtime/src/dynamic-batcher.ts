@@ -85,7 +85,7 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
         await onLaunch(items)
         outcomes = await runOrSplit({ ...options, onOutOfMemory }, items, runs)
       } catch (error) {
-        outcomes = items.map((item) => failed(item, error))
+        outcomes = items.map((item) => failure(item, error))
       }
       onSettled(outcomes, runs)
     }
@@ -98,9 +98,9 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
     while (batch.length < limit) {
       const item = waiting.shift()
       if (item === undefined) break
-      if (item.canceled) dropped.push({ kind: 'canceled', item })
-      else if (item.deadlineAt !== null && item.deadlineAt <= Date.now()) dropped.push(late(item))
-      else batch.push(item)
+      const drop = dropReason<Item, Value>(item)
+      if (drop === null) batch.push(item)
+      else dropped.push(drop)
     }
     if (dropped.length > 0) onSettled(dropped, [])
     return batch
@@ -120,15 +120,25 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
   }
 }
 
-/** Runs a batch and, where it fails as a whole, its halves, counting every run. */
-async function runOrSplit<Item, Value>(
+/** How an item ends that is not to be launched any more; null where it is. */
+export function dropReason<Item extends BatchItem, Value>(item: Item): BatchOutcome<Item, Value> | null {
+  if (item.canceled) return { kind: 'canceled', item }
+  if (item.deadlineAt === null || item.deadlineAt > Date.now()) return null
+  const error = new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.')
+  return { kind: 'error', item, error }
+}
+
+/** Runs a batch and, where it fails as a whole, its halves, adding every run to `runs`. */
+export async function runOrSplit<Item, Value>(
   {
     run,
     maxBatchSize,
     maxExtraRuns = 4 * Math.ceil(Math.log2(maxBatchSize)),
     isOutOfMemory = () => false,
-    onOutOfMemory,
-  }: DynamicBatcherOptions<Item, Value> & { onOutOfMemory: (size: number) => void },
+    onOutOfMemory = () => {},
+  }: Pick<DynamicBatcherOptions<Item, Value>, 'run' | 'maxBatchSize' | 'maxExtraRuns' | 'isOutOfMemory'> & {
+    onOutOfMemory?: (size: number) => void
+  },
   batch: readonly Item[],
   runs: BatchRun[],
 ): Promise<BatchOutcome<Item, Value>[]> {
@@ -143,9 +153,9 @@ async function runOrSplit<Item, Value>(
       runs.push({ size: items.length, runMs: performance.now() - started })
       const outOfMemory = isOutOfMemory(error)
       if (outOfMemory) onOutOfMemory(items.length)
-      if (items.length === 1) return items.map((item) => failed(item, error))
+      if (items.length === 1) return items.map((item) => failure(item, error))
       if (!outOfMemory) {
-        if (extraRuns + 2 > maxExtraRuns) return items.map((item) => failed(item, error))
+        if (extraRuns + 2 > maxExtraRuns) return items.map((item) => failure(item, error))
         extraRuns += 2
       }
       const middle = Math.ceil(items.length / 2)
@@ -158,18 +168,14 @@ async function runOrSplit<Item, Value>(
     }
     return items.map((item, index) => {
       const value = slots[index]
-      if (value === undefined || value instanceof Error) return failed(item, value)
+      if (value === undefined || value instanceof Error) return failure(item, value)
       return { kind: 'value', item, value, batchSize: items.length, runMs }
     })
   }
   return settle(batch)
 }
 
-function failed<Item>(item: Item, error: unknown): { kind: 'error'; item: Item; error: VisionQueueError } {
+/** An item that ended with this, as an error that may cross boundaries. */
+export function failure<Item>(item: Item, error: unknown): { kind: 'error'; item: Item; error: VisionQueueError } {
   return { kind: 'error', item, error: toVisionQueueError(error, 'inference_failed') }
-}
-
-function late<Item>(item: Item): { kind: 'error'; item: Item; error: VisionQueueError } {
-  const error = new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.')
-  return { kind: 'error', item, error }
 }

@@ -5,7 +5,7 @@ import { VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 import { createDeferred } from './deferred.ts'
 import type { EngineAnswer } from './engine-protocol.ts'
 import { executionOptionsSchema, type ExecutionOptions } from './execution-options.ts'
-import { HandedBackError, type EnginePool, type InferenceResult } from './inference.ts'
+import { HandedBackError, type EnginePool, type InferenceRequest, type InferenceResult } from './inference.ts'
 import { createJobBoard, type BoardJob, type Seat } from './job-board.ts'
 import { createPoolStats } from './pool-stats.ts'
 import type { RuntimeLog } from './runtime-log.ts'
@@ -41,6 +41,7 @@ export interface EnginePoolOptions {
 interface PoolJob extends BoardJob {
   /** The caller's id. Inside the pool a job has a number: the same id may be asked for twice at a time. */
   requestId: string
+  onTokens: InferenceRequest['onTokens']
   resolve: (result: InferenceResult) => void
   reject: (reason: unknown) => void
 }
@@ -126,6 +127,12 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
           onLaunch(ids) {
             for (const id of ids) seat.launched.add(id)
             options.onLaunch?.(ids.flatMap((id) => seat.handed.get(id)?.requestId ?? []))
+          },
+          onTokens(tokens) {
+            for (const { id, ...piece } of tokens) {
+              const job = seat.handed.get(id)
+              if (job?.settled === false) job.onTokens?.(piece)
+            }
           },
           onAnswers(message) {
             for (const answer of message.answers) finish(seat, answer)
@@ -245,13 +252,13 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
 
   return {
     ready: ready.promise,
-    async run({ alone = false, signal, id: requestId, ...request }) {
+    async run({ alone = false, signal, onTokens, id: requestId, ...request }) {
       if (closedBy !== null) throw closedBy
       signal?.throwIfAborted()
       const { promise, resolve, reject } = createDeferred<InferenceResult>()
       runs += 1
-      const job = { id: String(runs), ...request }
-      const entered: PoolJob = { job, requestId, resolve, reject, settled: false, suspect: alone, deaths: 0 }
+      const job = { id: String(runs), ...request, stream: onTokens !== undefined }
+      const entered: PoolJob = { job, requestId, onTokens, resolve, reject, settled: false, suspect: alone, deaths: 0 }
       const onAbort = (): void => {
         if (!settle(entered)) return
         stats.countJob('canceled')

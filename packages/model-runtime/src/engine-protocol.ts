@@ -20,6 +20,8 @@ export const engineJobSchema = z.object({
   parameters: jsonRecordSchema,
   /** Milliseconds since 1970, by this machine's clock. */
   deadlineAt: z.int().nullable(),
+  /** Whether somebody wants the answer's text as it comes. */
+  stream: z.boolean().optional(),
 })
 export type EngineJob = z.infer<typeof engineJobSchema>
 
@@ -48,6 +50,10 @@ export const engineAnswerSchema = z.discriminatedUnion('kind', [
 ])
 export type EngineAnswer = z.infer<typeof engineAnswerSchema>
 
+/** What one step added to a job's text; after its engine died a job's text begins anew, at index 0. */
+export const engineTextSchema = z.object({ id: z.string(), text: z.string(), index: z.int() })
+export type EngineText = z.infer<typeof engineTextSchema>
+
 export const fromEngineSchema = z.discriminatedUnion('kind', [
   /** The model is loaded and warm. */
   z.object({ kind: z.literal('ready'), manifest: modelManifestSchema }),
@@ -55,6 +61,8 @@ export const fromEngineSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('unavailable'), detail: z.string(), cause: z.string().nullable() }),
   /** These jobs run now: if the engine dies before it answers, one of them is to blame. */
   z.object({ kind: z.literal('launch'), ids: z.array(z.string()) }),
+  /** Of the jobs that asked for it, after a step. */
+  z.object({ kind: z.literal('tokens'), tokens: z.array(engineTextSchema) }),
   z.object({
     kind: z.literal('answers'),
     answers: z.array(engineAnswerSchema),

@@ -1,8 +1,15 @@
 import { toVisionQueueError, VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 
-import { createDynamicBatcher, type BatchItem, type BatchOutcome, type BatchRun } from './dynamic-batcher.ts'
+import {
+  createDynamicBatcher,
+  type BatchItem,
+  type BatchOutcome,
+  type BatchRun,
+  type DynamicBatcher,
+} from './dynamic-batcher.ts'
 import { toEngineSchema, type EngineAnswer, type EngineJob, type FromEngine } from './engine-protocol.ts'
 import { isOutOfMemory } from './out-of-memory.ts'
+import type { StepBatcherOptions } from './step-batcher.ts'
 import type { TaskOutput } from './task-output.ts'
 
 /** The engine's line to the pool that started it. */
@@ -19,9 +26,12 @@ export interface EngineModel<Prepared> {
   manifest: ModelManifest
   prepare: (job: EngineJob) => Promise<Prepared>
   run: (items: readonly Prepared[]) => Promise<(TaskOutput | Error)[]>
+  /** Where answers take many runs; `run` is not used then. */
+  openSteps?: (options: StepBatcherOptions<Item<Prepared>>) => DynamicBatcher<Item<Prepared>>
 }
 
-interface Item<Prepared> extends BatchItem {
+/** A job on its way through the engine. */
+export interface Item<Prepared> extends BatchItem {
   id: string
   prepared: Prepared
   preprocessMs: number
@@ -56,19 +66,31 @@ export async function startEngine<Prepared>({
     return
   }
 
-  const { prepare, run, manifest } = model
+  const { prepare, run, openSteps, manifest } = model
   /** Jobs that are not answered yet; true where the pool wants them no more. */
   const canceled = new Map<string, boolean>()
-  const batcher = createDynamicBatcher<Item<Prepared>, TaskOutput>({
-    maxBatchSize: manifest.maxBatchSize,
-    run: async (items) => run(items.map((item) => item.prepared)),
-    isOutOfMemory,
+  const events: Pick<StepBatcherOptions<Item<Prepared>>, 'onLaunch' | 'onSettled'> = {
     // Awaited, so that the pool knows the suspects before anything can go wrong with them.
     onLaunch: async (items) => channel.send({ kind: 'launch', ids: items.map((item) => item.id) }),
     onSettled(outcomes, runs) {
       answer(outcomes.map(toAnswer), runs)
     },
-  })
+  }
+  const batcher =
+    openSteps === undefined
+      ? createDynamicBatcher<Item<Prepared>, TaskOutput>({
+          maxBatchSize: manifest.maxBatchSize,
+          run: async (items) => run(items.map((item) => item.prepared)),
+          isOutOfMemory,
+          ...events,
+        })
+      : openSteps({
+          ...events,
+          onText(pieces) {
+            const tokens = pieces.map(({ item, piece }) => ({ id: item.id, ...piece }))
+            channel.send({ kind: 'tokens', tokens }).catch(() => {})
+          },
+        })
 
   function answer(answers: EngineAnswer[], runs: BatchRun[]): void {
     for (const { id } of answers) canceled.delete(id)

@@ -1,9 +1,12 @@
 import type { Session } from './session.ts'
 import { sliceRows, type OutputTensor } from './tensor.ts'
 
-/** The batch size that a graph's inputs are fixed to; null where it may vary. */
+/**
+ * The batch size that a graph's inputs are fixed to; null where it may vary. Inputs of one dimension are
+ * switches and places (a decoder's `use_cache_branch`), not rows.
+ */
 export function fixedBatchSize({ inputs }: Pick<Session, 'inputs'>): number | null {
-  const sizes = [...inputs.values()].flatMap(({ dims }) => dims[0] ?? [])
+  const sizes = [...inputs.values()].flatMap(({ dims }) => (dims.length < 2 ? [] : (dims[0] ?? [])))
   return sizes.length === 0 ? null : Math.max(...sizes)
 }
 

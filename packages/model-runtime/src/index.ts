@@ -2,5 +2,6 @@
 export { createEnginePool, type EnginePoolOptions } from './engine-pool.ts'
 export { executionOptionsSchema, type ExecutionOptions } from './execution-options.ts'
 export { HandedBackError, type EnginePool, type InferenceRequest, type InferenceResult } from './inference.ts'
+export type { TextPiece } from './generation/text-stream.ts'
 export { findModel, listModels, readModelFolder, type ModelFolder, type ModelLocation } from './model-folder.ts'
 export type { RuntimeLog } from './runtime-log.ts'

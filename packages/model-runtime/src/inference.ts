@@ -1,14 +1,20 @@
 import type { ModelManifest, ModelStats } from '@vision-queue/jobs'
 
 import type { EngineJob } from './engine-protocol.ts'
+import type { TextPiece } from './generation/text-stream.ts'
 import type { TaskOutput } from './task-output.ts'
 
 /** A job for a model. */
-export interface InferenceRequest extends EngineJob {
+export interface InferenceRequest extends Omit<EngineJob, 'stream'> {
   /** Run it in an engine of its own at once, as one that is suspected of killing engines. */
   alone?: boolean
   /** Drops the job if its batch isn't launched yet; in any case `run` rejects with the signal's reason. */
   signal?: AbortSignal
+  /**
+   * Told the answer's text as it is generated, by models that do so: a piece and where it begins in
+   * the whole. An `index` below what was told before begins anew from there: the engine had died.
+   */
+  onTokens?: ((piece: TextPiece) => void) | undefined
 }
 
 export interface InferenceResult {

@@ -5,6 +5,12 @@ import { modelNameSchema, modelVersionSchema, VisionQueueError } from '@vision-q
 import { z } from 'zod'
 
 import { readJson, readLabels, unavailable } from './folder-files.ts'
+import {
+  generationConfigSchema,
+  generatorConfigSchema,
+  toGenerationFiles,
+  type GenerationFiles,
+} from './generation/generation-config.ts'
 import { findGraphs, type GraphFile } from './graph-files.ts'
 import { modelJsonSchema, type ModelJson } from './model-json.ts'
 import { preprocessorConfigSchema, type PreprocessorConfig } from './preprocessor-config.ts'
@@ -53,6 +59,8 @@ export interface ModelFolder {
   /** preprocessor_config.json, or model.json's `preprocessing`. */
   preprocessing: PreprocessorConfig | null
   tokenizer: TokenizerFiles | null
+  /** What the files say about generating; of a model that doesn't generate, nothing. */
+  generation: GenerationFiles
   /** At least one. */
   graphs: GraphFile[]
   /** What cosine similarities are multiplied by, where the files say it. */
@@ -133,6 +141,8 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
   if (tokenizer !== null && tokenizerConfig === null) {
     throw unavailable(`${name}/${version}/tokenizer_config.json is missing beside tokenizer.json.`)
   }
+  const generation = await read('generation_config.json', generationConfigSchema)
+  const generator = await read('config.json', generatorConfigSchema)
   const graphs = await findGraphs(folder)
   if (graphs.length === 0) throw unavailable(`${name}/${version}/onnx/model.onnx is missing.`)
   const labels = typeof model.labels === 'string' ? await readLabels(place(model.labels)) : model.labels
@@ -153,6 +163,7 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
             maxLength: tokenizerConfig.model_max_length ?? Infinity,
             padToken: tokenizerConfig.pad_token ?? null,
           },
+    generation: toGenerationFiles(generation, generator),
     graphs,
     logitScale: model.logit_scale ?? logitScale(config),
     settings: model,

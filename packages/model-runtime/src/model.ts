@@ -1,6 +1,7 @@
 import { modelManifestSchema, VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 import { z } from 'zod'
 
+import { answerBy, type Answering } from './answering.ts'
 import { executionOptionsSchema, type ExecutionOptions, type Variant } from './execution-options.ts'
 import { fixedBatchSize } from './fixed-batch.ts'
 import { checkDigest } from './folder-files.ts'
@@ -9,11 +10,10 @@ import { readModelFolder, type ModelLocation } from './model-folder.ts'
 import { chooseGraphs, listVariants, openGraphs, type OpenGraphs } from './open-graphs.ts'
 import { findTask } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
-import type { OpenTask } from './tasks/task.ts'
 import { warmUp, type WarmUp } from './warm-up.ts'
 
 /** A model in this process's memory, warm. */
-export interface LoadedModel extends OpenTask {
+export interface LoadedModel extends Answering {
   manifest: ModelManifest
   close: () => Promise<void>
 }
@@ -52,25 +52,25 @@ export async function loadModel({
   const open = async (variant: Variant): Promise<WarmModel> => {
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads })
     try {
-      const opened = task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels })
+      const answering = answerBy(await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels }))
       const warm = await warmUp(
-        opened.run,
+        answering.run,
         async () => {
           const image = await blankImage(sampleSize({ folder, session: graphs.session }))
-          return opened.prepare({ image, input: task.sampleInput, parameters: {} })
+          return answering.prepare({ image, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
         },
         {
           wantedBatchSize: Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
           timedRuns: timed ? 3 : 0,
         },
       )
-      return { graphs, opened, ...warm }
+      return { graphs, answering, ...warm }
     } catch (error) {
       await graphs.close()
       throw error
     }
   }
-  const { graphs, opened, maxBatchSize } = await openVariant(there, execution, open)
+  const { graphs, answering, maxBatchSize } = await openVariant(there, execution, open)
   const manifest = modelManifestSchema.parse({
     name: folder.name,
     version: folder.version,
@@ -84,12 +84,12 @@ export async function loadModel({
     outputSchema: z.toJSONSchema(task.output),
     labels: folder.labels,
   })
-  return { manifest, prepare: opened.prepare, run: opened.run, close: graphs.close }
+  return { ...answering, manifest, close: graphs.close }
 }
 
 interface WarmModel extends WarmUp {
   graphs: OpenGraphs
-  opened: OpenTask
+  answering: Answering
 }
 
 /** The variant that is asked for or, with `auto`, the one that suits the provider (see executionOptionsSchema). */

@@ -124,6 +124,8 @@ function toTensor(feed: Feed): Tensor {
       return new Tensor(feed.type, feed.data, feed.dims)
     case 'int64':
       return new Tensor(feed.type, feed.data, feed.dims)
+    case 'bool':
+      return new Tensor(feed.type, feed.data, feed.dims)
     default:
       return feed satisfies never
   }

@@ -1,7 +1,7 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 
 import { forkEngine, type EngineProcess, type ForkOptions } from './engine-fork.ts'
-import { fromEngineSchema, type FromEngine, type ToEngine } from './engine-protocol.ts'
+import { fromEngineSchema, type EngineText, type FromEngine, type ToEngine } from './engine-protocol.ts'
 import type { RuntimeLog } from './runtime-log.ts'
 
 /**
@@ -29,6 +29,7 @@ export interface SupervisedEngine {
 export interface EngineEvents {
   onReady(message: Extract<FromEngine, { kind: 'ready' }>): void
   onLaunch: (ids: string[]) => void
+  onTokens: (tokens: EngineText[]) => void
   onAnswers(message: Extract<FromEngine, { kind: 'answers' }>): void
   /** It died after it had been ready. `silent`: it was killed for saying nothing. */
   onDeath(death: { silent: boolean }): void
@@ -102,6 +103,9 @@ export function superviseEngine({
         break
       case 'launch':
         events.onLaunch(message.ids)
+        break
+      case 'tokens':
+        events.onTokens(message.tokens)
         break
       case 'answers':
         cpuSecondsNow = message.cpuSeconds

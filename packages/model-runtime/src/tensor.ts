@@ -14,6 +14,7 @@ export type Feed =
   | { type: 'float16'; data: Uint16Array; dims: number[] }
   | { type: 'uint8'; data: Uint8Array; dims: number[] }
   | { type: 'int64'; data: BigInt64Array; dims: number[] }
+  | { type: 'bool'; data: Uint8Array; dims: number[] }
 
 /** One output of a session run, whatever its type in the graph. */
 export interface OutputTensor {
@@ -55,6 +56,7 @@ export function sliceRows(feed: Feed, start: number, rows: number): Feed {
     case 'float16':
       return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Uint16Array(rows * size), start, end, size) }
     case 'uint8':
+    case 'bool':
       return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Uint8Array(rows * size), start, end, size) }
     case 'int64':
       return {

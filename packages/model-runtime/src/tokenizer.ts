@@ -10,6 +10,10 @@ export interface TextTokenizer {
    * for a word that is unknown to a model without a token for such words.
    */
   encode: (text: string) => number[]
+  /** The text's ids alone, without special tokens and whatever its length; throws as `encode` does. */
+  encodePlain: (text: string) => number[]
+  /** The text of ids, without special tokens and `dropped` ones. */
+  decode: (ids: readonly number[], dropped: ReadonlySet<number>) => string
   /** What shorter texts of a batch are filled up with; its attention mask is 0 there. */
   padId: number
 }
@@ -29,13 +33,23 @@ export function createTokenizer(files: TokenizerFiles): TextTokenizer {
     )
   }
   const closing = tokenizer.encode('').ids.at(-1)
+  const toIds = (text: string, specialTokens: boolean): number[] => {
+    const ids: (number | undefined)[] = tokenizer.encode(text, { add_special_tokens: specialTokens }).ids
+    if (!ids.every((id) => id !== undefined)) {
+      throw new VisionQueueError('invalid_input', 'The text has a word that the model does not know.')
+    }
+    return ids
+  }
   return {
     padId,
+    encodePlain: (text) => toIds(text, false),
+    decode(ids, dropped) {
+      const kept = ids.filter((id) => !dropped.has(id))
+      // The library refuses an empty list.
+      return kept.length === 0 ? '' : tokenizer.decode(kept, { skip_special_tokens: true })
+    },
     encode(text) {
-      const ids: (number | undefined)[] = tokenizer.encode(text).ids
-      if (!ids.every((id) => id !== undefined)) {
-        throw new VisionQueueError('invalid_input', 'The text has a word that the model does not know.')
-      }
+      const ids = toIds(text, true)
       if (ids.length <= files.maxLength) return ids
       const last = ids.at(-1)
       return last === closing && last !== undefined

@@ -1,7 +1,7 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 
 import { isOutOfMemory } from './out-of-memory.ts'
-import type { OpenTask, PreparedItem } from './tasks/task.ts'
+import type { TaskOutput } from './task-output.ts'
 
 /** What the first runs of a model have shown. */
 export interface WarmUp {
@@ -16,9 +16,9 @@ export interface WarmUp {
  * that doesn't fit its files fails here. Where memory runs out the batch is halved. Of the timed runs the
  * fastest counts: what disturbs a run only makes it slower. Rejects with `model_unavailable`.
  */
-export async function warmUp(
-  run: OpenTask['run'],
-  prepare: () => Promise<PreparedItem>,
+export async function warmUp<Prepared>(
+  run: (jobs: readonly Prepared[]) => Promise<(TaskOutput | Error)[]>,
+  prepare: () => Promise<Prepared>,
   { wantedBatchSize, timedRuns }: { wantedBatchSize: number; timedRuns: number },
 ): Promise<WarmUp> {
   try {

@@ -1,13 +1,41 @@
-import { engineOptionsSchema, parentChannel, startEngine } from '../src/engine-parts.ts'
+import {
+  createStepBatcher,
+  engineOptionsSchema,
+  parentChannel,
+  startEngine,
+  type EngineModel,
+} from '../src/engine-parts.ts'
 
 /**
  * An engine without a model, whose questions say what goes wrong; anything else is echoed.
  * `die`: the process kills itself during the run, as a native crash would end it; `die preparing`:
  * while the job is prepared; `hang`: the run never ends; `throw`: it throws; `sleep 300`: it blocks
  * the thread for 300 ms; `environment`: answers with the names of its environment variables.
- * A model named `unloadable` says that it can't be loaded, `stillborn` dies while it loads.
+ * A model named `stepping` answers in steps of 10 ms, as many as the question says (`5 steps`), and
+ * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded, `stillborn` dies while it loads.
  */
 const { name } = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
+
+const openSteps: NonNullable<EngineModel<string>['openSteps']> = (options) =>
+  createStepBatcher(
+    {
+      maxRows: 4,
+      rowsOf: () => 1,
+      start: async (questions: readonly string[]) =>
+        questions.map((question) => ({ question, steps: Number.parseInt(question, 10), done: 0 })),
+      choose: (sequences) => sequences,
+      async step(sequences) {
+        block(10)
+        return sequences.map((sequence) => {
+          sequence.done += 1
+          if (sequence.done === 3 && sequence.question.includes('die')) process.kill(process.pid, 'SIGKILL')
+          const output = sequence.done < sequence.steps ? null : { answer: sequence.question, pid: process.pid }
+          return { piece: { text: String(sequence.done % 10), index: sequence.done - 1 }, output }
+        })
+      },
+    },
+    options,
+  )
 
 await startEngine({
   channel: parentChannel(),
@@ -16,6 +44,7 @@ await startEngine({
     if (name === 'unloadable') throw new TypeError('secret path of the model')
     if (name === 'stillborn') process.kill(process.pid, 'SIGKILL')
     return {
+      ...(name === 'stepping' ? { openSteps } : {}),
       manifest: {
         name,
         version: '1',

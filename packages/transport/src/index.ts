@@ -13,3 +13,4 @@ export {
 export { type ModelOrders, readModelOrders, type StandingOrder } from './model-orders.ts'
 export { assertNoEviction, openDurableConnection, type TransportLog } from './redis-connection.ts'
 export { createResultStore, type ResultStore, type ResultStoreOptions } from './result-store.ts'
+export { openTextPublisher, type TextPublisher, type TextPublisherOptions } from './text-publisher.ts'

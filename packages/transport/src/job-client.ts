@@ -33,8 +33,9 @@ export interface JobClient {
   /**
    * Calls `listener` with the job as it is, then after each change, until closed. Subscribes before
    * it reads, so no change falls between; reads again after a reconnect. Resolves to null when no such job is known.
+   * `onText` gets the whole text so far of an answer that is being generated, each time it has grown.
    */
-  watch(id: string, listener: (job: Job) => void): Promise<JobWatch | null>
+  watch(id: string, listener: (job: Job) => void, onText?: (text: string) => void): Promise<JobWatch | null>
   /** The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null when no such job is known. */
   waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
   /** Resolves when Redis answers; rejects with `queue_unavailable` within the command timeout. */
@@ -90,7 +91,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
         })(),
       ),
     read: (id) => guarded(read(id)),
-    watch: (id, listener) => guarded(watcher.watch(id, listener)),
+    watch: (id, listener, onText) => guarded(watcher.watch(id, listener, onText)),
     waitFor: (id, timeoutMs, signal) => guarded(watcher.waitFor(id, timeoutMs, signal)),
     async ping() {
       await guarded(redis.ping())

@@ -1,4 +1,4 @@
-import { isFinal, type Job, jobChangeSchema, jobChannel } from '@vision-queue/jobs'
+import { isFinal, type Job, type JobChange, jobChangeSchema, jobChannel } from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
 
 import { parseJson } from './parse-json.ts'
@@ -14,8 +14,11 @@ export interface JobWatch {
  * after a reconnect every watched job is read again, for what was published meanwhile is gone.
  */
 export interface JobWatcher {
-  /** Calls `listener` with the job as it is, then after each change; null when no such job is known. */
-  watch(id: string, listener: (job: Job) => void): Promise<JobWatch | null>
+  /**
+   * Calls `listener` with the job as it is, then after each change; null when no such job is known.
+   * `onText` gets the answer's text so far, each time it has grown; texts may be left out.
+   */
+  watch(id: string, listener: (job: Job) => void, onText?: (text: string) => void): Promise<JobWatch | null>
   waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
   /** Ends every watch and every wait; a wait resolves with the job as it was last seen. */
   close(): void
@@ -23,6 +26,9 @@ export interface JobWatcher {
 
 interface Watched {
   listeners: Set<(job: Job) => void>
+  textListeners: Set<(text: string) => void>
+  /** The answer so far, of a job that generates one. */
+  text: string
   subscribed: Promise<unknown>
   last: Job | null
   /** A `running` that overtook the first read of the job. */
@@ -66,10 +72,27 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
       log.warn({ channel }, 'Unreadable change of a job ignored')
       return
     }
-    if (change.data.kind === 'final') update(entry, change.data.job)
-    else if (entry.last === null) entry.early = change.data
-    else update(entry, running(entry.last, change.data))
+    hear(entry, change.data)
   })
+
+  const hear = (entry: Watched, change: JobChange): void => {
+    switch (change.kind) {
+      case 'final':
+        update(entry, change.job)
+        break
+      case 'running':
+        if (entry.last === null) entry.early = change
+        else update(entry, running(entry.last, change))
+        break
+      case 'tokens':
+        if (entry.last !== null && isFinal(entry.last.status)) break
+        entry.text = change.text
+        for (const listener of entry.textListeners) listener(change.text)
+        break
+      default:
+        change satisfies never
+    }
+  }
 
   // The first 'ready' comes before any watch; every later one follows a lost connection.
   subscriber.on('ready', () => {
@@ -86,7 +109,14 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
     if (known !== undefined) return known
     const channel = jobChannel(id)
     idByChannel.set(channel, id)
-    const entry: Watched = { listeners: new Set(), subscribed: subscribe(channel), last: null, early: null }
+    const entry: Watched = {
+      listeners: new Set(),
+      textListeners: new Set(),
+      text: '',
+      subscribed: subscribe(channel),
+      last: null,
+      early: null,
+    }
     watched.set(id, entry)
     return entry
   }
@@ -106,28 +136,36 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
     subscriber.unsubscribe(channel).catch(() => {})
   }
 
-  const watch: JobWatcher['watch'] = async (id, listener) => {
+  const watch: JobWatcher['watch'] = async (id, listener, onText) => {
     const entry = enter(id)
     // Deaf until the snapshot has been given, so that it comes first.
     let ready = false
-    const hear = (job: Job): void => {
+    const hearJob = (job: Job): void => {
       if (ready) listener(job)
     }
-    entry.listeners.add(hear)
+    const end = (): void => {
+      if (onText !== undefined) entry.textListeners.delete(onText)
+      leave(id, entry, hearJob)
+    }
+    entry.listeners.add(hearJob)
     try {
       await entry.subscribed
       const job = await read(id)
       if (job === null) {
-        leave(id, entry, hear)
+        end()
         return null
       }
       update(entry, job)
       if (entry.early !== null) update(entry, running(job, entry.early))
       ready = true
       listener(entry.last ?? job)
-      return { close: () => leave(id, entry, hear) }
+      if (onText !== undefined && entry.last !== null && !isFinal(entry.last.status)) {
+        if (entry.text !== '') onText(entry.text)
+        entry.textListeners.add(onText)
+      }
+      return { close: end }
     } catch (error) {
-      leave(id, entry, hear)
+      end()
       throw error
     }
   }

@@ -1,5 +1,6 @@
 import { jobResponseSchema } from '@vision-queue/jobs'
 import { expect, test } from 'vitest'
+import { z } from 'zod'
 
 import { png } from '../test-support/images.ts'
 import { postJson, problemOf, startApi, type TestApi } from '../test-support/start-api.ts'
@@ -60,6 +61,48 @@ test('an event holds the job as GET answers it', async () => {
   await stream.ended
   const job: unknown = await (await fetch(`${api.url}/jobs/${id}`)).json()
   expect(stream.text()).toContain(`data: ${JSON.stringify(job)}\n`)
+})
+
+/** `index text` of each token event so far. */
+function tokens(stream: OpenEvents): string[] {
+  return [...stream.text().matchAll(/^event: token\ndata: (.*)\n\n/gm)].map(([, data]) => {
+    const { text, index } = tokenSchema.parse(JSON.parse(data ?? ''))
+    return `${index} ${text}`
+  })
+}
+const tokenSchema = z.strictObject({ text: z.string(), index: z.int() })
+
+test('an answer that is being generated comes in pieces, which together are the text', async () => {
+  const api = await startApi()
+  const id = await submit(api)
+  const stream = await openEvents(api, id)
+  await expect.poll(stream.events).toHaveLength(1)
+  api.jobs.run(id)
+  for (const text of ['a red', 'a red', 'a red circle', 'a red circle is left']) api.jobs.say(id, text)
+  await expect.poll(() => tokens(stream)).toEqual(['0 a red', '5  circle', '12  is left'])
+  api.jobs.finish(id)
+  await stream.ended
+  expect(stream.events()).toEqual(['1 queued', '2 running', '3 succeeded'])
+})
+
+test('who comes late has the text so far as the first piece', async () => {
+  const api = await startApi()
+  const id = await submit(api)
+  api.jobs.run(id)
+  api.jobs.say(id, 'a red')
+  const stream = await openEvents(api, id, { 'Last-Event-ID': '2' })
+  await expect.poll(() => api.jobs.openWatches()).toBe(1)
+  api.jobs.say(id, 'a red circle')
+  await expect.poll(() => tokens(stream)).toEqual(['0 a red circle'])
+})
+
+test('a text that begins anew is told from the place where it differs, and one that is only behind not at all', async () => {
+  const api = await startApi()
+  const id = await submit(api)
+  const stream = await openEvents(api, id)
+  await expect.poll(stream.events).toHaveLength(1)
+  for (const text of ['a red circle', 'a', 'a red square']) api.jobs.say(id, text)
+  await expect.poll(() => tokens(stream)).toEqual(['0 a red circle', '6 square'])
 })
 
 test('a final job is one event and the end', async () => {

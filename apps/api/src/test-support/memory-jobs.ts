@@ -12,6 +12,8 @@ import type { JobClient } from '@vision-queue/transport'
 export interface MemoryJobs extends JobClient {
   submitted: { job: QueuedJob; image: Uint8Array }[]
   run: (id: string) => void
+  /** The answer's text so far, as a consumer tells it. */
+  say: (id: string, text: string) => void
   finish: (id: string, status?: FinalStatus) => void
   /** While true every call rejects, as when Redis is away. */
   down: boolean
@@ -22,7 +24,7 @@ export interface MemoryJobs extends JobClient {
 
 export function openMemoryJobs(): MemoryJobs {
   const jobs = new Map<string, Job>()
-  const listeners = new Set<{ id: string; hear: (job: Job) => void }>()
+  const listeners = new Set<{ id: string; hear: (job: Job) => void; hearText: ((text: string) => void) | undefined }>()
   const up = (): void => {
     if (memory.down) throw new VisionQueueError('queue_unavailable', 'The queue is away.', { retryAfterMs: 1000 })
   }
@@ -33,11 +35,11 @@ export function openMemoryJobs(): MemoryJobs {
     jobs.set(id, changed)
     for (const listener of listeners) if (listener.id === id) listener.hear(changed)
   }
-  const watch: JobClient['watch'] = async (id, hear) => {
+  const watch: JobClient['watch'] = async (id, hear, hearText) => {
     up()
     const job = jobs.get(id)
     if (job === undefined) return null
-    const listener = { id, hear }
+    const listener = { id, hear, hearText }
     listeners.add(listener)
     hear(job)
     return { close: () => void listeners.delete(listener) }
@@ -85,6 +87,9 @@ export function openMemoryJobs(): MemoryJobs {
     },
     async close() {},
     run: (id) => change(id, { status: 'running', started_at: new Date().toISOString(), attempts: 1 }),
+    say(id, text) {
+      for (const listener of listeners) if (listener.id === id) listener.hearText?.(text)
+    },
     finish: (id, status = 'succeeded') =>
       change(id, {
         status,

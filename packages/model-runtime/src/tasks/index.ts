@@ -2,6 +2,7 @@ import { VisionQueueError } from '@vision-queue/jobs'
 
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
+import { imageToText } from './image-to-text.ts'
 import type { Task } from './task.ts'
 import { visualEntailment } from './visual-entailment.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
@@ -11,6 +12,7 @@ import { zeroShotImageClassification } from './zero-shot-image-classification.ts
 export const tasks: readonly Task[] = [
   visualQuestionAnswering,
   visualEntailment,
+  imageToText,
   imageClassification,
   zeroShotImageClassification,
   imageFeatureExtraction,

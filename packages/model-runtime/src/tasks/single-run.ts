@@ -2,18 +2,17 @@ import { toVisionQueueError } from '@vision-queue/jobs'
 
 import { collate } from '../collate.ts'
 import type { OutputTensor, Session } from '../session.ts'
-import type { TaskOutput } from '../task-output.ts'
 import type { PreparedItem } from './task.ts'
 
 /**
  * The run of every task whose model answers in one pass: stack the items, run, give each its slice of
  * the named outputs.
  */
-export async function runOnce(
+export async function runOnce<Decoded>(
   session: Session,
-  items: readonly PreparedItem[],
+  items: readonly PreparedItem<Decoded>[],
   outputNames: readonly string[],
-): Promise<(TaskOutput | Error)[]> {
+): Promise<(Decoded | Error)[]> {
   const feeds = collate(
     items.map((item) => item.rows),
     session.inputs,

@@ -2,9 +2,11 @@ import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/job
 import type { z } from 'zod'
 
 import type { Row } from '../collate.ts'
+import type { RunningSequence } from '../generation/running-sequence.ts'
 import type { ModelFolder } from '../model-folder.ts'
 import type { GraphFacts } from '../onnx-graph.ts'
 import type { OutputTensor, Session } from '../session.ts'
+import type { Stepper } from '../step-batcher.ts'
 import type { TaskOutput } from '../task-output.ts'
 
 /** One job's input as a task sees it: compressed image bytes, and JSON that is not checked yet. */
@@ -12,13 +14,21 @@ export interface TaskRequest {
   image: Uint8Array
   input: Record<string, unknown>
   parameters: Record<string, unknown>
+  /** Whether the answer's text is wanted as it comes. Default: no. */
+  stream?: boolean | undefined
 }
 
 /** An item that is ready for a batch: its part of each input, and how to read its part of the outputs. */
-export interface PreparedItem {
+export interface PreparedItem<Decoded = TaskOutput> {
   rows: Record<string, Row>
   /** Gets its own slice of each output, without the batch dimension. May throw: the item fails alone. */
-  decode: (outputs: Record<string, OutputTensor>) => TaskOutput
+  decode: (outputs: Record<string, OutputTensor>) => Decoded
+}
+
+/** An item of a task that answers in steps: the first run makes a sequence of it. */
+export interface PreparedSequence extends PreparedItem<RunningSequence> {
+  /** Rows that it will need at most. */
+  maxRows: number
 }
 
 /**
@@ -38,8 +48,10 @@ export interface Task {
   graphs?: readonly (readonly string[])[]
   /** An input that any model of the task takes, for warming it up. */
   sampleInput: Record<string, unknown>
+  /** Parameters that keep the warm-up short. Default: none. */
+  sampleParameters?: Record<string, unknown>
   /** Checks that folder and graph have what the task needs; throws `model_unavailable` saying what is missing. */
-  open: (model: TaskModel) => OpenTask
+  open: (model: TaskModel) => OpenTask | Promise<OpenTask>
 }
 
 /** What a task is given of a model. */
@@ -55,12 +67,22 @@ export interface TaskModel {
   shrinkAbovePixels: number
 }
 
-/** A task with its model. `prepare` runs for many items at a time, `run` for one batch at a time. */
-export interface OpenTask {
+/** A task with its model. */
+export type OpenTask = SingleRunTask | SteppedTask
+
+/** Answers each batch in one go. `prepare` runs for many items at a time, `run` for one batch at a time. */
+export interface SingleRunTask {
   /** Rejects with `invalid_input`, `image_undecodable` or `image_too_large`. */
   prepare: (request: TaskRequest) => Promise<PreparedItem>
   /** An output or an error for each item, in order. Rejects where the batch failed as a whole. */
   run: (items: readonly PreparedItem[]) => Promise<(TaskOutput | Error)[]>
+}
+
+/** Generates answers step by step; see step-batcher.ts. */
+export interface SteppedTask {
+  /** Rejects as a single run's does. */
+  prepare: (request: TaskRequest) => Promise<PreparedSequence>
+  stepper: Stepper<PreparedSequence, RunningSequence>
 }
 
 /** Parses one side of a request, or throws `invalid_input` naming the fields under `under`. */
