@@ -116,6 +116,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -147,7 +148,7 @@ def main() -> None:
         apply_gradients(parameters, [g for _, g in shares])
         optimiser.step()
         mean = 0.98 * mean + 0.02 * np.mean([values for values, _ in shares], 0)
-        if (step + 1) % 500 == 0 or step + 1 == args.steps:
+        if (step + 1) % args.report == 0 or step + 1 == args.steps:
             found = measure(model.arranger, model.decoder, data["valid"], memory["valid"])
             print(f"{step + 1} {time.time() - started:.0f} s words {mean[0]:.4f} beside {mean[1]:.3f} |",
                   " ".join(f"{k} {v:.4f}" for k, v in found.items()), flush=True)
