@@ -4,6 +4,8 @@
  *   node calibrate.mjs ranges MODEL.onnx FEEDS.json OUT.json   # smallest and largest value of every float output
  *   node calibrate.mjs speed OUT.json FEEDS.json MODEL.onnx... # milliseconds per run at batch 1, 8 and 32, one thread
  *
+ *   node calibrate.mjs labels MODEL.onnx FEEDS.json OUT.json   # which value of the first output is largest, per feed
+ *
  * onnxruntime-node is looked for from the folder in MODULES_FROM (by default from this file).
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -81,5 +83,15 @@ async function speed(out, feedsPath, ...models) {
   writeFileSync(out, JSON.stringify(result));
 }
 
+async function labels(model, feedsPath, out) {
+  const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1 });
+  const found = [];
+  for (const feed of loadFeeds(feedsPath)) {
+    const { data } = (await session.run(tensors(feed)))[session.outputNames[0]];
+    found.push(data.reduce((best, v, i) => (v > data[best] ? i : best), 0));
+  }
+  writeFileSync(out, JSON.stringify(found));
+}
+
 const [, , what, ...rest] = process.argv;
-await { ranges, speed }[what](...rest);
+await { ranges, speed, labels }[what](...rest);

@@ -39,7 +39,7 @@ def scene_of_test(size: str, seed: int, number: int) -> Scene:
     return sample_scene(scene_rng(f"files-{size}", seed, number), width, height)
 
 
-def tests(size: str, seed: int, count: int) -> list[dict[str, Any]]:
+def tests(size: str, seed: int, count: int, only: str | None) -> list[dict[str, Any]]:
     entries = []
     for i in range(count):
         scene, rng = scene_of_test(size, seed, i), random.Random(f"tasks-{size}/{seed}/{i}")
@@ -47,7 +47,7 @@ def tests(size: str, seed: int, count: int) -> list[dict[str, Any]]:
         groups = [make_group(scene, rng) for _ in range(GROUPS)]
         caption = captions.describe(scene)
         entries.append({
-            "image": f"{i:04d}.{'png' if i % 5 == 4 else 'jpg'}",
+            "image": f"{i:04d}.{only or ('png' if i % 5 == 4 else 'jpg')}",
             "statements": [{"kind": s.kind, "text": shouted(typed(s.text), rng), "label": s.answer} for s in said],
             "caption": caption.text, "clear": caption.clear, "label": main_label(scene),
             "phrases": [{"kind": g.kind, "texts": g.texts} for g in groups]})  # the first of each is the true one
@@ -108,12 +108,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tests", type=Path)
     parser.add_argument("--size")
+    parser.add_argument("--format", help="as given to make_examples.py")
     parser.add_argument("--models", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scenes", type=int, default=250)
     args = parser.parse_args()
     if args.tests:
-        replace_json(args.tests / "tasks.json", tests(args.size, args.seed, args.scenes))
+        replace_json(args.tests / "tasks.json", tests(args.size, args.seed, args.scenes, args.format))
     if args.models:
         for task in ("entailment", "caption", "classify", "clip", "embed"):
             write_examples(args.models, task, args.seed)
