@@ -53,9 +53,11 @@ class TextLayer(nn.Module):
         self.norm1, self.attend = nn.LayerNorm(WIDTH), Attention()
         self.norm2, self.feed = nn.LayerNorm(WIDTH), FeedForward()
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        h = self.norm1(x)
-        x = x + self.attend(h, h, mask)[0]
+    def forward(self, x: Tensor, mask: Tensor, first_only: bool) -> Tensor:
+        source = asking = self.norm1(x)
+        if first_only:
+            x, asking = x[:, :1], source[:, :1]
+        x = x + self.attend(asking, source, mask)[0]
         return x + self.feed(self.norm2(x))
 
 
@@ -70,8 +72,8 @@ class TextTower(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         x = self.embed(input_ids) + self.position[:, :input_ids.shape[1]]
         mask = ((1.0 - attention_mask.to(x.dtype)) * -1e4)[:, None, None, :]
-        for layer in self.layers:
-            x = layer(x, mask)
+        for i, layer in enumerate(self.layers):
+            x = layer(x, mask, first_only=i == len(self.layers) - 1)
         return unit(self.out(self.norm(x[:, 0])))
 
 

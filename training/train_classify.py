@@ -1,6 +1,6 @@
 """shapes-classify: colour and shape of the thing that a picture mostly shows.
 
-    python3 train_classify.py --work WORK [--steps 1500]
+    python3 train_classify.py --work WORK [--steps 1000]
 
 The label is "red circle" where the picture has one large object among small ones, or a single
 object, and "nothing" where it is empty. Pictures with several large objects, or several small
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--rate", type=float, default=2e-3)

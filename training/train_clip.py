@@ -1,6 +1,6 @@
 """shapes-clip and shapes-embed: a picture tower and a text tower whose products say what fits.
 
-    python3 train_clip.py --work WORK [--steps 3000]
+    python3 train_clip.py --work WORK [--steps 2000]
 
 The picture tower stands on the frozen encoder's cached output. Every picture brings a true
 phrase and seven hard false ones. The generator knows which phrases hold in which scenes, so
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--rate", type=float, default=1.5e-3)
