@@ -47,7 +47,13 @@ def export_graph(model: torch.nn.Module, example: tuple[torch.Tensor, ...], inpu
         warnings.simplefilter("ignore")
         torch.onnx.export(model.eval(), example, str(path), input_names=list(inputs), output_names=list(outputs),
                           opset_version=OPSET, do_constant_folding=True, dynamic_axes={**inputs, **outputs})
+    with torch.no_grad():
+        made = model(*example)
     graph = onnx.load(str(path))
+    for value, tensor in zip(graph.graph.output, (made,) if isinstance(made, torch.Tensor) else made):
+        for i, dim in enumerate(value.type.tensor_type.shape.dim):
+            if i not in outputs[value.name]:
+                dim.dim_value = tensor.shape[i]  # where torch only knows "some number"
     graph.doc_string = ""
     for node in graph.graph.node:
         node.doc_string = ""

@@ -127,7 +127,7 @@ class Quantizer:
             shape = [-1 if i == axis else 1 for i in range(values.ndim)]
             stored = np.clip(np.round(values / steps.reshape(shape)), -127, 127).astype(np.int8)
             parts = [self.keep(name + "_q", stored), self.keep(name + "_step", steps),
-                     self.keep(name + "_zero", np.zeros(steps.shape, np.int8))]
+                     self.keep(f"zeros_int8_{len(steps)}", np.zeros(steps.shape, np.int8))]
             nodes.append(helper.make_node("DequantizeLinear", parts, [name + "_dq"], axis=axis))
         node.input[1] = name + "_dq"
         return steps
@@ -136,7 +136,7 @@ class Quantizer:
         scale = (self.scales[node.input[0]].step * steps).astype(np.float32)
         values, key = numpy_helper.to_array(self.graph.constants[node.input[2]]), node.output[0] + "_bias"
         parts = [self.keep(key + "_q", np.round(values / scale).astype(np.int32)), self.keep(key + "_step", scale),
-                 self.keep(key + "_zero", np.zeros(scale.shape, np.int32))]
+                 self.keep(f"zeros_int32_{len(scale)}", np.zeros(scale.shape, np.int32))]
         nodes.append(helper.make_node("DequantizeLinear", parts, [key], axis=0))
         node.input[2] = key
 
@@ -169,9 +169,25 @@ class Quantizer:
         del self.model.graph.value_info[:]
 
 
+def shorten_names(model: ModelProto) -> None:
+    """Short names for everything inside: exporters' names take a tenth of a small file."""
+    outside = {v.name for v in [*model.graph.input, *model.graph.output]}
+    short: dict[str, str] = {"": ""}
+
+    def renamed(name: str) -> str:
+        return name if name in outside else short.setdefault(name, f"_{len(short)}")
+
+    for node in model.graph.node:
+        node.name = node.doc_string = ""
+        node.input[:], node.output[:] = [[renamed(n) for n in names] for names in (node.input, node.output)]
+    for tensor in model.graph.initializer:
+        tensor.name = renamed(tensor.name)
+
+
 def quantize(source: Path, feeds: Path, out: Path, scratch: Path) -> None:
     model = prepared(source)
     Quantizer(model, ranges_of(model, feeds, scratch)).run()
+    shorten_names(model)
     onnx.checker.check_model(model)
     temporary = out.with_name(f".{out.name}.tmp")
     temporary.write_bytes(model.SerializeToString())
