@@ -2,7 +2,7 @@
  * Evaluates an exported model the way it runs in production: real picture files
  * decoded by sharp, `tokenizer.json`, ONNX Runtime.
  *
- *   node evaluate_files.mjs MODEL_FOLDER --out RESULT.json [--reference reference.json] TEST_FOLDER...
+ *   node evaluate_files.mjs MODEL_FOLDER --out RESULT.json [--reference reference.json] [--graph onnx/model_int8.onnx] TEST_FOLDER...
  *
  * Needs onnxruntime-node, sharp and @huggingface/tokenizers; they are looked for
  * from the folder in MODULES_FROM (by default from this file).
@@ -19,14 +19,15 @@ const { Tokenizer } = require("@huggingface/tokenizers");
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { out: { type: "string" }, reference: { type: "string" }, kernel: { type: "string", default: "cubic" } },
+  options: { out: { type: "string" }, reference: { type: "string" }, kernel: { type: "string", default: "cubic" },
+    graph: { type: "string", default: "onnx/model.onnx" } },
 });
 const [folder, ...tests] = positionals;
 const json = (...path) => JSON.parse(readFileSync(join(...path), "utf8"));
 const config = json(folder, "config.json");
 const { size, image_mean: mean, image_std: std } = json(folder, "preprocessor_config.json");
 const tokenizer = new Tokenizer(json(folder, "tokenizer.json"), json(folder, "tokenizer_config.json"));
-const session = await ort.InferenceSession.create(join(folder, "onnx/model.onnx"), { intraOpNumThreads: 2 });
+const session = await ort.InferenceSession.create(join(folder, values.graph), { intraOpNumThreads: 2 });
 
 const ints = (values, dims) => new ort.Tensor("int64", BigInt64Array.from(values, BigInt), dims);
 

@@ -39,24 +39,39 @@ def replace_json(path: Path, value: Any) -> None:
     replace(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def graph_bytes(model: torch.nn.Module, work: Path) -> bytes:
-    path = work / "export.onnx"
-    example = (torch.randn(2, 3, IMAGE_SIZE, IMAGE_SIZE), torch.randint(4, 90, (2, 9)), torch.ones(2, 9).long())
-    batch, text = {0: "batch_size"}, {0: "batch_size", 1: "sequence_length"}
+def export_graph(model: torch.nn.Module, example: tuple[torch.Tensor, ...], inputs: dict[str, dict[int, str]],
+                 outputs: dict[str, dict[int, str]], scratch: Path) -> bytes:
+    """The ONNX file; `inputs` and `outputs` name the tensors and their dynamic axes."""
+    path = scratch / "export.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, example, str(path), input_names=["pixel_values", "input_ids", "attention_mask"],
-                          output_names=["logits"], opset_version=OPSET, do_constant_folding=True,
-                          dynamic_axes={"pixel_values": batch, "input_ids": text, "attention_mask": text,
-                                        "logits": batch})
+        torch.onnx.export(model.eval(), example, str(path), input_names=list(inputs), output_names=list(outputs),
+                          opset_version=OPSET, do_constant_folding=True, dynamic_axes={**inputs, **outputs})
+    with torch.no_grad():
+        made = model(*example)
     graph = onnx.load(str(path))
+    for value, tensor in zip(graph.graph.output, (made,) if isinstance(made, torch.Tensor) else made):
+        for i, dim in enumerate(value.type.tensor_type.shape.dim):
+            if i not in outputs[value.name]:
+                dim.dim_value = tensor.shape[i]  # where torch only knows "some number"
     graph.doc_string = ""
     for node in graph.graph.node:
         node.doc_string = ""
     onnx.checker.check_model(graph)
     assert not any(n.op_type == "BatchNormalization" for n in graph.graph.node)
+    assert [i.name for i in graph.graph.input] == list(inputs) and [o.name for o in graph.graph.output] == list(outputs)
     path.unlink()
     return graph.SerializeToString()
+
+
+BATCH, TEXT = {0: "batch_size"}, {0: "batch_size", 1: "sequence_length"}
+
+
+def graph_bytes(model: torch.nn.Module, scratch: Path) -> bytes:
+    """A model of a picture and a text."""
+    example = (torch.randn(2, 3, IMAGE_SIZE, IMAGE_SIZE), torch.randint(4, 90, (2, 9)), torch.ones(2, 9).long())
+    return export_graph(model, example, {"pixel_values": BATCH, "input_ids": TEXT, "attention_mask": TEXT},
+                        {"logits": BATCH}, scratch)
 
 
 def preprocessor_config() -> dict[str, Any]:

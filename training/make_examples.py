@@ -84,18 +84,18 @@ def shouted(text: str, rng: random.Random) -> str:
     return text.upper() if roll < 0.05 else text.replace(" ", "  ") if roll < 0.1 else text
 
 
-def write_test(out: Path, seed: int, size: tuple[int, int], count: int) -> None:
-    """A test set as JPEG and PNG files in `out`, listed in test.json with 16 questions each."""
+def write_test(out: Path, seed: int, size: tuple[int, int], count: int, only: str | None = None) -> None:
+    """A test set as JPEG and PNG files (or only in one format) in `out`, listed in test.json with 16 questions each."""
     entries = []
     for i in range(count):
         rng = scene_rng(f"files-{size[0]}x{size[1]}", seed, i)
         scene = sample_scene(rng, *size)
-        kind = "png" if i % 5 == 4 else "jpg"
+        kind = only or ("png" if i % 5 == 4 else "jpg")
         buffer, picture = io.BytesIO(), render(scene, rng)
         if kind == "png":
             picture.save(buffer, "PNG", compress_level=3)
         else:
-            picture.save(buffer, "JPEG", quality=rng.choice([50, 70, 85, 95]))
+            picture.save(buffer, "WEBP" if kind == "webp" else "JPEG", quality=rng.choice([50, 70, 85, 95]))
         replace(out / f"{i:04d}.{kind}", buffer.getvalue())
         for question in (ask_question(scene, rng, EVEN_WEIGHTS) for _ in range(16)):
             entries.append({"image": f"{i:04d}.{kind}", "kind": question.kind,
@@ -108,12 +108,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--test", help="make a test set of this picture size, such as 640x480")
+    parser.add_argument("--format", choices=["jpg", "png", "webp"], help="of the test set; else JPEG and PNG")
     parser.add_argument("--scenes", type=int, default=250)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.test:
         width, height = (int(v) for v in args.test.split("x"))
-        write_test(args.out, args.seed, (width, height), args.scenes)
+        write_test(args.out, args.seed, (width, height), args.scenes, args.format)
     else:
         write_examples(args.out, args.seed)
 

@@ -47,9 +47,12 @@ class Attention(nn.Module):
         self.value, self.out = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
         self.threshold = nn.Parameter(torch.full((1, HEADS - SOFT_HEADS, 1, 1), -3.0)) if pointers else None
 
-    def forward(self, x: Tensor, source: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def keep(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """The source's keys and values, [N, HEADS, length, HEAD_WIDTH]: what a decoder caches."""
+        return split_heads(self.key(source)), split_heads(self.value(source))
+
+    def read(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Returns the attended values and, with pointers, the last head's logits over the source."""
-        key, value = split_heads(self.key(source)), split_heads(self.value(source))
         query = split_heads(self.query(x)) * (1 / math.sqrt(HEAD_WIDTH))
         scores = torch.matmul(query, key.transpose(-1, -2))
         if mask is not None:
@@ -62,6 +65,9 @@ class Attention(nn.Module):
             weights = torch.cat([torch.softmax(scores[:, :SOFT_HEADS], -1), torch.sigmoid(points)], 1)
             pointed = points[:, -1]
         return self.out(merge_heads(torch.matmul(weights, value))), pointed
+
+    def forward(self, x: Tensor, source: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        return self.read(x, *self.keep(source), mask)
 
 
 class FeedForward(nn.Module):

@@ -149,14 +149,14 @@ def wording(rng: random.Random, spec: Spec, plural: bool = False, nouns: str = "
 class Writer:
     """Fills templates for one scene and keeps track of where the phrases end."""
 
-    def __init__(self, scene: Scene, rng: random.Random, noisy: bool):
-        self.scene, self.rng, self.noisy = scene, rng, noisy
+    def __init__(self, scene: Scene, rng: random.Random, noisy: bool, templates: dict[str, list[str]] = TEMPLATES):
+        self.scene, self.rng, self.noisy, self.templates = scene, rng, noisy, templates
 
     def write(self, kind: str, template: str, answer: str, specs: dict[str, Spec] | None = None,
               focus: int | None = None, plural: bool = False, nouns: str = "shape object thing one",
               **words: str) -> Question:
         rng, specs = self.rng, specs or {}
-        text = rng.choice(TEMPLATES[template])
+        text = rng.choice(self.templates[template])
         phrase = {k: wording(rng, s, plural, nouns) for k, s in specs.items()}
         words = {"hue": rng.choice(["color", "colour"]), "pic": rng.choice(PICTURE),
                  "thing": rng.choice(["shape", "object", "thing"]), **words, **phrase}
@@ -165,7 +165,7 @@ class Writer:
         if rng.random() < (0.3 if self.noisy else 0.15):
             text = text.rstrip("?.")
         if rng.random() < 0.06:
-            text = rng.choice(TEMPLATES["prefix"]) + " " + text
+            text = rng.choice(self.templates["prefix"]) + " " + text
         if self.noisy and rng.random() < 0.05:  # in a hurry
             text = text.replace("the ", "")
         if self.noisy and rng.random() < 0.05:  # an unknown word somewhere harmless

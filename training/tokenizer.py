@@ -28,7 +28,7 @@ def encode(text: str, vocabulary: dict[str, int]) -> list[int]:
 
 
 def tokenizer_json(vocabulary: dict[str, int]) -> dict[str, Any]:
-    """The Hugging Face `tokenizer.json` with the same behaviour as `encode`."""
+    """The Hugging Face `tokenizer.json` with the same behaviour as `encode`; decoding puts spaces between the words."""
     cls, sep = {"id": "[CLS]", "type_id": 0}, {"id": "[SEP]", "type_id": 0}
     first, second = {"id": "A", "type_id": 0}, {"id": "B", "type_id": 1}
     return {
@@ -53,10 +53,10 @@ def tokenizer_json(vocabulary: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def tokenizer_config() -> dict[str, Any]:
+def tokenizer_config(max_tokens: int = MAX_TOKENS) -> dict[str, Any]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": MAX_TOKENS,
+        "model_max_length": max_tokens,
         "do_lower_case": True,
         "clean_up_tokenization_spaces": True,
         "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",

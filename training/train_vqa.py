@@ -104,10 +104,11 @@ def answer_all(reader: QuestionReader, head: nn.Linear, data: dict[str, np.ndarr
     return out
 
 
-def accuracy_by_kind(predicted: np.ndarray, data: dict[str, np.ndarray]) -> dict[str, tuple[float, int]]:
+def accuracy_by_kind(predicted: np.ndarray, data: dict[str, np.ndarray],
+                     kinds: list[str] = KINDS) -> dict[str, tuple[float, int]]:
     right = predicted == data["answers"]
     table = {"all": (float(right.mean()), right.size)}
-    for i, kind in enumerate(KINDS):
+    for i, kind in enumerate(kinds):
         of_kind = data["kinds"] == i
         table[kind] = (float(right[of_kind].mean()), int(of_kind.sum()))
     return table
@@ -147,26 +148,10 @@ def load_model(checkpoint: Path) -> VisualQuestionAnswering:
     return model.eval()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--scenes", type=int, default=32)
-    parser.add_argument("--questions", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    train, valid = load(args.work, "train"), load(args.work, "valid")
-    memory = {s: np.load(args.work / f"memory_{s}.npy") for s in ("train", "valid")}
-    encoder = PictureEncoder()
-    encoder.load_state_dict(torch.load(args.work / "encoder.pt")["encoder"])
-    model = VisualQuestionAnswering(encoder, QuestionReader(len(question_vocabulary())), nn.Linear(WIDTH, len(ANSWERS)))
-    grounding = Grounding()
-    print("parameters", parameter_count(model), flush=True)
-    sampler, started = Sampler(train, args.scenes, args.questions, args.seed), time.time()
+def train_reader(model: VisualQuestionAnswering, grounding: Grounding, data: dict[str, dict[str, np.ndarray]],
+                 memory: dict[str, np.ndarray], args: argparse.Namespace, kinds: list[str] = KINDS) -> float:
+    """Trains reader, head and grounding on `data["train"]`; returns the seconds it took."""
+    sampler, started = Sampler(data["train"], args.scenes, args.questions, args.seed), time.time()
 
     parameters = [*model.reader.parameters(), *model.head.parameters(), *grounding.parameters()]
 
@@ -190,12 +175,36 @@ def main() -> None:
         optimiser.step()
         mean = 0.98 * mean + 0.02 * np.mean([values for values, _ in shares], 0)
         if (step + 1) % 500 == 0 or step + 1 == args.steps:
-            table = accuracy_by_kind(answer_all(model.reader, model.head, valid, memory["valid"]), valid)
+            table = accuracy_by_kind(answer_all(model.reader, model.head, data["valid"], memory["valid"]),
+                                     data["valid"], kinds)
             print(f"{step + 1} {time.time() - started:.0f} s loss {mean[0]:.3f} "
                   f"grounding {mean[1]:.3f} | {short(table)}", flush=True)
+    return time.time() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--scenes", type=int, default=32)
+    parser.add_argument("--questions", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    train, valid = load(args.work, "train"), load(args.work, "valid")
+    memory = {s: np.load(args.work / f"memory_{s}.npy") for s in ("train", "valid")}
+    encoder = PictureEncoder()
+    encoder.load_state_dict(torch.load(args.work / "encoder.pt")["encoder"])
+    model = VisualQuestionAnswering(encoder, QuestionReader(len(question_vocabulary())), nn.Linear(WIDTH, len(ANSWERS)))
+    grounding = Grounding()
+    print("parameters", parameter_count(model), flush=True)
+    seconds = train_reader(model, grounding, {"train": train, "valid": valid}, memory, args)
     torch.save({"model": model.state_dict(), "grounding": grounding.state_dict()}, args.work / "vqa.pt")
-    record(args.work, "questions", steps=args.steps, seconds=round(time.time() - started))
-    print(f"questions done in {time.time() - started:.0f} s")
+    record(args.work, "questions", steps=args.steps, seconds=round(seconds))
+    print(f"questions done in {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""Writes the model cards of the other models from cards/*.md and what evaluate_tasks.mjs measured.
+
+    python3 write_cards.py --models MODELS --work WORK --files RESULT.json... [--only entailment ...]
+"""
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import machine  # noqa: F401  (before torch)
+import numpy as np
+
+import train_caption
+from captions import PROMPTS
+from evaluate import fill
+from export import replace
+from statements import TEMPLATES
+from train_classify import LABELS
+from train_entailment import load_texts
+
+STAGES = {"entailment": ("statements texts", "statements"), "caption": ("captions texts", "captions"),
+          "classify": ("labels",), "clip": ("phrases texts", "phrases"), "embed": ("phrases texts", "phrases")}
+
+
+def table_of(files: dict[str, dict[str, list[float]]]) -> str:
+    kinds = list(dict.fromkeys(k for t in files.values() for k in t))
+    kinds = [k for k in kinds if k == "all"] + sorted(k for k in kinds if k != "all")
+    counts = {k: int(sum(t[k][1] for t in files.values() if k in t)) for k in kinds}
+    lines = ["| kind | " + " | ".join(files) + " | together | number |", "|---|" + "---:|" * (len(files) + 2)]
+    for kind in kinds:
+        values = [t.get(kind, [float("nan"), 0]) for t in files.values()]
+        together = sum(v * n for v, n in values if n) / counts[kind]
+        lines.append(f"| {'**all**' if kind == 'all' else kind} | " + " | ".join(f"{100 * v:.1f}" for v, _ in values)
+                     + f" | {100 * together:.1f} | {counts[kind]} |")
+    return "\n".join(lines)
+
+
+def size_of(paths: list[Path]) -> str:
+    return f"{sum(p.stat().st_size for p in paths) / 1e6:.2f} MB" if paths else "none"
+
+
+def training_of(work: Path, model: str) -> str:
+    stages = json.loads((work / "stages.json").read_text())
+    return "; ".join(f"{s}: " + ", ".join(f"{v / 60:.1f} min" if k == "seconds" else f"{v:,} {k}"
+                                          for k, v in stages[s].items()) for s in STAGES[model] if s in stages) + "."
+
+
+def torch_captions(work: Path) -> str:
+    model, memory = train_caption.load_model(work), np.load(work / "memory_test.npy")
+    data, parts = load_texts(work, "captions", "test"), []
+    for prompt in ("", "a picture of"):
+        found = train_caption.measure(model.arranger, model.decoder, data, memory, prompt)
+        parts.append(f"{'with the prompt ' + repr(prompt) if prompt else 'without a prompt'} exact "
+                     f"{100 * found['exact']:.1f}, exact_clear {100 * found['exact_clear']:.1f}, attribute_f1 "
+                     f"{100 * found['attribute_f1']:.1f}")
+    return f"{'; '.join(parts)} ({found['scenes']:,.0f} scenes)."
+
+
+def write_card(model: str, args: argparse.Namespace, measured: dict[str, dict]) -> None:
+    folder = args.models / f"shapes-{model}" / "1"
+    result = measured["clip" if model == "embed" else model]
+    graphs = sorted((folder / "onnx").glob("*.onnx"))
+    small = [g for g in graphs if g.stem.endswith("_int8")]
+    examples = json.loads((folder / "examples/examples.json").read_text())
+    values = {
+        "table": table_of(result["files"]), "difference": f"{result.get('difference', float('nan')):.0e}",
+        "bytes": size_of([g for g in graphs if g not in small]), "int8": size_of(small),
+        "training": training_of(args.work, model), "examples": f"{len({e['image'] for e in examples})} pictures",
+        "labels": str(len(LABELS)), "prompts": ", ".join(f'"{p}"' for p in PROMPTS),
+        "wordings": str(sum(len(t) for k, t in TEMPLATES.items() if k != "prefix")),
+        "torch": torch_captions(args.work) if model == "caption" else "",
+    }
+    replace(folder / "README.md", fill((Path(__file__).parent / "cards" / f"{model}.md").read_text(), values).encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--files", type=Path, nargs="+", required=True)
+    parser.add_argument("--only", nargs="*", choices=list(STAGES), default=list(STAGES))
+    args = parser.parse_args()
+    measured = {k: v for path in args.files for k, v in json.loads(path.read_text()).items()}
+    for model in args.only:
+        write_card(model, args, measured)
+
+
+if __name__ == "__main__":
+    main()
