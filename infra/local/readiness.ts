@@ -6,7 +6,9 @@ const pauseMs = 250
 const tryTimeoutMs = 5000
 const reminderMs = 10_000
 
-const modelsSchema = z.object({ models: z.array(z.object({ name: z.string(), consumers: z.int() })) })
+const modelsSchema = z.object({
+  models: z.array(z.object({ name: z.string(), consumers: z.int(), status: z.string().optional() })),
+})
 
 interface Options {
   /** The address of the API, without a slash at its end. */
@@ -17,8 +19,8 @@ interface Options {
 }
 
 /**
- * Waits until a job could be served: the API says that it is ready, and lists a model that some consumer
- * runs. Returns the names of those models. Rejects when the signal aborts; there is no limit of its own,
+ * Waits until jobs can be served: the API says that it is ready, some consumer runs a model, and none is
+ * still being loaded. Returns the names of those models. Rejects when the signal aborts; there is no limit of its own,
  * since loading a model takes as long as it takes.
  */
 export async function waitUntilServing({ url, onWait, signal }: Options): Promise<string[]> {
@@ -44,6 +46,8 @@ async function servedModels(url: string, signal: AbortSignal): Promise<string[] 
     const listed = await fetch(`${url}/models`, { signal: either })
     const { models } = modelsSchema.parse(await listed.json())
     const served = models.filter(({ consumers }) => consumers > 0)
+    const loading = models.filter(({ status }) => status === 'loading').map(({ name }) => name)
+    if (loading.length > 0) return { missing: `${loading.join(', ')} still loads` }
     return served.length > 0 ? served.map(({ name }) => name) : { missing: 'no consumer has announced a model' }
   } catch {
     return { missing: 'the API does not answer' }

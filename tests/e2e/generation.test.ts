@@ -25,7 +25,7 @@ beforeAll(async () => {
   repository = await mkdtemp(join(tmpdir(), 'captioners-'))
   await mkdir(join(repository, 'captioner'))
   await cp(captioner, join(repository, 'captioner', '1'), { recursive: true })
-  system = await startSystem({ consumerEnv: { MODEL_REPOSITORY: repository, ENGINES: '1' } })
+  system = await startSystem({ consumerEnv: { MODELS: '', MODEL_REPOSITORY: repository, ENGINES: '1' } })
 }, 60_000)
 afterAll(async () => {
   await system.stop()

@@ -27,7 +27,7 @@ beforeAll(async () => {
   system = await startSystem({
     consumerEntry: unrulyConsumer,
     apiEnv: { ADMIN_KEY: adminKey, MODELS_REFRESH_MS: '50' },
-    consumerEnv: { MODEL_REPOSITORY: repository, MODEL_POLL_MS: '100', ENGINES: '1', CONCURRENCY: '2' },
+    consumerEnv: { MODELS: '', MODEL_REPOSITORY: repository, MODEL_POLL_MS: '100', ENGINES: '1', CONCURRENCY: '2' },
   })
 })
 afterAll(async () => {

@@ -86,7 +86,7 @@ function setsOf(name: string): string[] {
 }
 
 async function main(): Promise<void> {
-  const system = options.url === undefined ? await startSystem() : null
+  const system = options.url === undefined ? await startSystem({ consumerEnv: { MODELS: options.model ?? '' } }) : null
   const url = options.url ?? system?.url ?? ''
   try {
     const served = z.object({ models: z.array(modelSchema) }).parse(await (await fetch(`${url}/models`)).json())

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const apiEntry = `${root}apps/api/src/main.ts`
 const consumerEntry = `${root}apps/consumer/src/main.ts`
 
-const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int() })) })
+const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int(), status: z.string() })) })
 
 export interface RunningProcess {
   pid: number
@@ -67,8 +67,12 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 
   try {
     const addConsumer = async (): Promise<RunningProcess> => {
-      // A heartbeat at the tests' pace.
-      return launch(options.consumerEntry ?? consumerEntry, { HEARTBEAT_MS: '300', ...options.consumerEnv })
+      // A heartbeat at the tests' pace, and one model unless the test wants others.
+      return launch(options.consumerEntry ?? consumerEntry, {
+        HEARTBEAT_MS: '300',
+        MODELS: 'shapes-vqa',
+        ...options.consumerEnv,
+      })
     }
     const apis: System['apis'] = []
     for (let index = 0; index < (options.apis ?? 1); index += 1) {
@@ -91,7 +95,10 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
           const response = await fetch(`${first.url}/models`).catch(() => null)
           if (response?.ok !== true) return false
           const { models } = modelsSchema.parse(await response.json())
-          return count === 0 || models.some(({ consumers: live }) => live === count)
+          return (
+            count === 0 ||
+            (models.some(({ consumers: live }) => live === count) && models.every(({ status }) => status !== 'loading'))
+          )
         },
         `${count} consumers are announced`,
         () => processes.map(({ output }) => output()).join('\n'),

@@ -31,7 +31,7 @@ export const consumerSettings = z.object({
   ENGINES: integerSetting(0, 256)
     .default(0)
     .describe(
-      'Engine processes per loaded version. 0: one per CPU core; idle ones use no CPU, so the cost of several models is memory: about 85 MB and the model for each engine. More than one per core only slows them all.',
+      'Engine processes per loaded version. 0: the CPU cores, shared out among the models there are, at least one each. Each needs about 85 MB and the model; more than one per core only slows them all.',
     ),
   INTRA_OP_THREADS: integerSetting(1, 256)
     .default(1)

@@ -57,12 +57,12 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const gauge = createProcessGauge()
   const gates = new Map<string, SuspectGate>()
 
-  const openPool = ({ folder, name, version }: ModelLocation): EnginePool =>
+  const openPool = ({ folder, name, version }: ModelLocation, sharedBy: number): EnginePool =>
     createEnginePool({
       modelFolder: folder,
       name,
       version,
-      engines: settings.ENGINES === 0 ? availableParallelism() : settings.ENGINES,
+      engines: settings.ENGINES === 0 ? Math.ceil(availableParallelism() / sharedBy) : settings.ENGINES,
       intraOpThreads: settings.INTRA_OP_THREADS,
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
       maxImagePixels: settings.MAX_IMAGE_PIXELS,

@@ -31,7 +31,8 @@ export interface ModelManagerOptions {
   policy: ModelPolicy
   pollMs: number
   readOrders: () => Promise<ModelOrders>
-  openPool: (location: ModelLocation) => EnginePool
+  /** `sharedBy`: how many models share this machine, this one included. */
+  openPool: (location: ModelLocation, sharedBy: number) => EnginePool
   openSource: (model: string, pinnedTo: string | null, handle: JobHandling) => JobSource
   /** Takes a version that left the repository out of what is known; false while jobs wait for it. */
   forget: (name: string, version: string) => Promise<boolean>
@@ -91,7 +92,8 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
       name,
       selection,
       openPool(location) {
-        const pool = options.openPool(location)
+        const names = [...seen.keys()].filter((candidate) => policy.of(candidate) !== null)
+        const pool = options.openPool(location, Math.max(1, names.length))
         opened.add(pool)
         return pool
       },
