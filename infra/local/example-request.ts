@@ -19,5 +19,5 @@ export async function exampleRequest({ root, url }: Options): Promise<string | n
   const example = examples?.data?.[0]
   if (example === undefined) return null
   const question = example.question.replaceAll("'", String.raw`'\''`)
-  return `curl -s -H 'Prefer: wait=30' -F image=@${folder}/${example.image} -F 'question=${question}' ${url}/jobs`
+  return `curl -s -H 'Prefer: wait=30' -F model=shapes-vqa -F image=@${folder}/${example.image} -F 'question=${question}' ${url}/jobs`
 }

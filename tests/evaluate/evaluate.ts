@@ -22,13 +22,13 @@ const models = fileURLToPath(new URL('../../models/', import.meta.url))
 const concurrency = 64
 
 const caseSchema = z.looseObject({ image: z.string(), kind: z.string().optional() })
-const modelSchema = z.object({ name: z.string(), task: z.string() })
+const modelSchema = z.object({ name: z.string(), task: z.string().nullable(), error: z.string().nullable() })
 
 /** Right and all answers, by kind of question and in total. */
 type Score = Map<string, { right: number; all: number; wrong: string[] }>
 
 async function evaluate(url: string, model: z.infer<typeof modelSchema>, folder: string): Promise<Score> {
-  const judge = judges[model.task]
+  const judge = judges[model.task ?? '']
   if (judge === undefined) throw new Error(`There is no judge for ${model.task}`)
   const cases = z.array(caseSchema).parse(JSON.parse(readFileSync(join(folder, listOf(folder)), 'utf8')))
   const score: Score = new Map()
@@ -92,6 +92,12 @@ async function main(): Promise<void> {
     const served = z.object({ models: z.array(modelSchema) }).parse(await (await fetch(`${url}/models`)).json())
     for (const model of served.models) {
       if (options.model !== undefined && options.model !== model.name) continue
+      if (model.task === null) {
+        console.log(`\n${model.name} is not served: ${model.error}`)
+        continue
+      }
+      // An embedding by itself is neither right nor wrong.
+      if (model.task === 'image-feature-extraction') continue
       for (const set of setsOf(model.name)) print(`${model.name} on ${basename(set)}`, await evaluate(url, model, set))
     }
   } finally {

@@ -64,6 +64,10 @@ export const apiSettings = z.object({
       'How long Redis may take to answer one command before the caller gets 503, in milliseconds. ' +
         'Well above the time that the largest image takes to reach Redis.',
     ),
+  DEFAULT_MODEL: z
+    .string()
+    .default('shapes-vqa')
+    .describe('The model of submissions that name none. Where there is no such model, the only one there is.'),
   MODELS_REFRESH_MS: integerSetting(10, 60_000)
     .default(1000)
     .describe('How old the list of models that consumers announced may be, in milliseconds.'),

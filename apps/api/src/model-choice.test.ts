@@ -126,6 +126,11 @@ describe('a job names no model', () => {
     expect(error.code).toBe('invalid_request')
     expect(error.fields).toEqual([{ field: 'model', expected: expect.stringContaining('a, b') }])
   })
+  test('with several the default one is taken, where it is among them', () => {
+    const models = [servedModel({ name: 'a' }), servedModel({ name: 'b' })]
+    expect(chooseModel(models, null, 'b').model.name).toBe('b')
+    expect(errorOf(() => chooseModel(models, null, 'c')).code).toBe('invalid_request')
+  })
   test('with none it is not found', () => {
     expect(errorOf(() => chooseModel([], null)).code).toBe('model_not_found')
   })

@@ -46,14 +46,15 @@ export interface ChosenModel {
 }
 
 /**
- * Resolves `name`, `name@version` or `name@alias`; null takes the only model there is. Throws
+ * Resolves `name`, `name@version` or `name@alias`; null takes the only model there is, or of several the
+ * one named `defaultModel`. Throws
  * `model_not_found`; `model_unavailable` where no consumer could run it and none is on its way; and
  * `invalid_request` where a model has to be named because there are several.
  */
-export function chooseModel(models: readonly ServedModel[], reference: string | null): ChosenModel {
+export function chooseModel(models: readonly ServedModel[], reference: string | null, defaultModel = ''): ChosenModel {
   const groups = groupByName(models)
   if (reference === null) {
-    const { serving } = onlyModel(groups)
+    const { serving } = groups.find(({ name }) => name === defaultModel) ?? onlyModel(groups)
     return { model: serving, manifest: runnable(serving), pinnedVersion: null }
   }
   const { group, version } = findModel(groups, reference)

@@ -10,7 +10,7 @@ import { metadataSchema } from './queued-job.ts'
 export const submissionSchema = z.strictObject({
   model: modelReferenceSchema
     .optional()
-    .describe('name, name@version or name@alias; may be left out where only one model is served'),
+    .describe('name, name@version or name@alias; where it is left out, the only one there is or the default'),
   input: z
     .looseObject({
       image: z

@@ -35,7 +35,11 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
 
   const accept = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; queuePosition: number }> => {
     const submission = await readSubmission(c, limits)
-    const { model, manifest, pinnedVersion } = chooseModel(await models.list(), submission.model)
+    const { model, manifest, pinnedVersion } = chooseModel(
+      await models.list(),
+      submission.model,
+      settings.DEFAULT_MODEL,
+    )
     const { input, parameters } = validateForModel(manifest, submission)
     const createdAt = Date.now()
     const job: QueuedJob = {
