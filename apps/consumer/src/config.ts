@@ -62,7 +62,7 @@ export const consumerSettings = z.object({
     )
     .refine((list) => providers.safeParse(splitList(list)).success, 'expected names of providers, separated by commas'),
   REQUIRE_PROVIDER: executionOptionsSchema.shape.requireProvider.describe(
-    'A provider without which no model is served: rather no answer than a slow one. Empty: none.',
+    'A provider without which the consumer does not start: rather no answer than a slow one. Empty: none.',
   ),
   VARIANT: executionOptionsSchema.shape.variant.describe(
     'Which of a model’s graphs runs: fp32, fp16 or int8. auto: on a CPU int8 where there is one and it is faster at warm-up, on other providers fp16 where there is one.',

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 
 import { finalJob, VisionQueueError } from '@vision-queue/jobs'
-import { createEnginePool, type EnginePool, type ModelLocation } from '@vision-queue/model-runtime'
+import { createEnginePool, type EnginePool, type ModelLocation, probeProvider } from '@vision-queue/model-runtime'
 import {
   assertNoEviction,
   createModelForgetting,
@@ -45,9 +45,13 @@ const lingerMs = 5000
 
 /**
  * Starts a consumer; resolves once it is announced. Its models load after that, each as it can; where
- * none can be loaded it says so in its announcement and waits for better folders.
+ * none can be loaded it says so in its announcement and waits for better folders. Rejects where
+ * REQUIRE_PROVIDER can't be used here.
  */
 export async function startConsumer({ settings, log, engineEntry }: ConsumerOptions): Promise<Consumer> {
+  const required = settings.REQUIRE_PROVIDER
+  const refusal = required === null ? null : await probeProvider(required)
+  if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
   const id = `con_${nanoid()}`
   const startedAt = Date.now()
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })

@@ -1,7 +1,7 @@
 import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { parseSettings, SettingsError } from '@vision-queue/jobs'
+import { parseSettings, SettingsError, VisionQueueError } from '@vision-queue/jobs'
 import { pino } from 'pino'
 
 import { consumerSettings } from './config.ts'
@@ -31,12 +31,18 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
     log.info({ reason: await asked }, 'Stopping')
     await consumer.close()
   } catch (error) {
-    const message =
-      error instanceof SettingsError ? error.message : error instanceof Error ? error.stack : String(error)
-    process.stderr.write(`${message}\n`)
+    process.stderr.write(`${messageOf(error)}
+`)
     process.exit(1)
   }
   process.exit(0)
+}
+
+/** What the operator has to know; where it is nothing we foresaw, with its stack. */
+function messageOf(error: unknown): string {
+  if (error instanceof SettingsError) return error.message
+  if (error instanceof VisionQueueError) return error.detail
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 /** Why the process is to end. */

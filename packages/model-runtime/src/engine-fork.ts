@@ -81,6 +81,6 @@ function decodingThreads(engines: number): number {
 }
 
 /** Engines are TypeScript files, which Node 20 runs by way of tsx; found from here, not from the working folder. */
-function typeScriptLoader(): string {
+export function typeScriptLoader(): string {
   return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 }

@@ -4,4 +4,5 @@ export { executionOptionsSchema, type ExecutionOptions } from './execution-optio
 export { HandedBackError, type EnginePool, type InferenceRequest, type InferenceResult } from './inference.ts'
 export type { TextPiece } from './generation/text-stream.ts'
 export { findModel, listModels, readModelFolder, type ModelFolder, type ModelLocation } from './model-folder.ts'
+export { probeProvider } from './provider-probe.ts'
 export type { RuntimeLog } from './runtime-log.ts'
