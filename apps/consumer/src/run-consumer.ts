@@ -31,8 +31,7 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
     log.info({ reason: await asked }, 'Stopping')
     await consumer.close()
   } catch (error) {
-    process.stderr.write(`${messageOf(error)}
-`)
+    process.stderr.write(`${messageOf(error)}\n`)
     process.exit(1)
   }
   process.exit(0)
