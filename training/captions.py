@@ -7,13 +7,12 @@ in x than in y (shares of the picture), else *above* or *below*.
 """
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from scenes import BACKGROUND_NAMES, COLOR_NAMES, MAX_OBJECTS, SHAPES, SIZES, Scene, SceneObject
-from tokenizer import build_vocabulary, encode, tokenize
+from tokenizer import build_vocabulary, tokenize
 
 RELATION_WORDS = ["left of", "above", "below"]  # of the earlier object to the later one
 PROMPTS = ["a picture of", "a photo of", "an image of", "this picture shows", "the image shows", "there is", "i see"]
@@ -64,10 +63,6 @@ def describe(scene: Scene) -> Caption:
     return caption
 
 
-def encode_caption(text: str, vocabulary: dict[str, int]) -> list[int]:
-    return encode(text, vocabulary)
-
-
 def named_by_token(caption: Caption) -> np.ndarray:
     """For each input token, the rank of the object that the next word is about, or -1."""
     named = np.full(MAX_CAPTION, -1, np.int8)
@@ -83,7 +78,3 @@ def object_labels(scene: Scene, caption: Caption) -> tuple[np.ndarray, np.ndarra
         order[number], relation[number] = rank, caption.relations[rank]
         places[number] = scene.objects[number].x * 2 - 1, scene.objects[number].y * 2 - 1
     return order, relation, places
-
-
-def example_prompt(rng: random.Random) -> str:
-    return rng.choice(PROMPTS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import machine  # noqa: F401  (before torch)
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,8 +25,8 @@ import train_entailment
 from caption_network import DECODER_LAYERS, CaptionDecoder
 from captions import MAX_CAPTION, caption_vocabulary
 from dataset import IMAGE_SIZE, load
-from export import (BATCH, TEXT, export_graph, graph_bytes, preprocessor_config, replace, replace_json, tokenizer_config,
-                    tokenizer_json)
+from export import (BATCH, TEXT, export_graph, graph_bytes, preprocessor_config, replace, replace_json,
+                    tokenizer_config, tokenizer_json)
 from network import CELLS, HEADS, WIDTH, PictureEncoder, normalise
 from phrases import MAX_PHRASE, phrase_vocabulary
 from scenes import MAX_OBJECTS
@@ -75,7 +76,8 @@ def entailment(work: Path, models: Path) -> None:
     replace(folder / "onnx/model.onnx", graph_bytes(model, work))
     vocabulary = statement_vocabulary()
     common(folder, "visual-entailment", {"model_type": "shapes-entailment", **labels_config(JUDGEMENTS),
-                                         "vocab_size": len(vocabulary), "max_position_embeddings": MAX_TOKENS}, vocabulary)
+                                         "vocab_size": len(vocabulary),
+                                         "max_position_embeddings": MAX_TOKENS}, vocabulary)
     tokens = train_entailment.load_texts(work, "statements", "test")["tokens"][:CHECKED, 0].astype("int64")
     ids = torch.from_numpy(tokens)
     inputs = {"pixel_values": test_pixels(work), "input_ids": ids, "attention_mask": (ids > 0).long()}
@@ -122,7 +124,8 @@ def cache_names(start: str, encoder: bool) -> list[str]:
 
 
 def cache_axes(start: str, encoder: bool, own: str) -> dict[str, dict[int, str]]:
-    return {n: {**BATCH, 2: own if ".decoder." in n else "encoder_sequence_length"} for n in cache_names(start, encoder)}
+    return {n: {**BATCH, 2: own if ".decoder." in n else "encoder_sequence_length"}
+            for n in cache_names(start, encoder)}
 
 
 def caption(work: Path, models: Path) -> None:
@@ -171,7 +174,7 @@ def clip(work: Path, models: Path) -> None:
     folder, embed = models / "shapes-clip" / "1", models / "shapes-embed" / "1"
     replace(folder / "onnx/vision_model.onnx", graph)
     replace(embed / "onnx/model.onnx", graph)
-    ids = torch.from_numpy(train_clip.np.load(work / "phrases_test.npz")["tokens"][:CHECKED, 0, 0].astype("int64"))
+    ids = torch.from_numpy(np.load(work / "phrases_test.npz")["tokens"][:CHECKED, 0, 0].astype("int64"))
     ids = ids[:, :int((ids > 0).sum(1).max())]
     mask = (ids > 0).long()
     replace(folder / "onnx/text_model.onnx", export_graph(

@@ -78,7 +78,8 @@ def caption_feeds(source: Source) -> dict[str, list[Feed]]:
     for i, pixels in enumerate(source.pictures()):
         hidden, ids = model.cells(pixels), torch.from_numpy(tokens[i * SIZE:(i + 1) * SIZE])
         feeds["caption_encoder"].append({"pixel_values": pixels})
-        feeds["caption_decoder"].append({"input_ids": ids[:, :1 if i % 2 == 0 else 20], "encoder_hidden_states": hidden})
+        feeds["caption_decoder"].append({"input_ids": ids[:, :1 if i % 2 == 0 else 20],
+                                         "encoder_hidden_states": hidden})
         for length in (10, 4, 17):  # the first is what is timed
             past = first(ids[:, :length], hidden)[1:]
             feed = {"input_ids": ids[:, length:length + 1],

@@ -19,8 +19,9 @@ from export import replace, replace_json
 from make_examples import EXAMPLE_COUNT, EXAMPLES, shouted
 from phrases import make_group
 from scenes import Scene, sample_scene
-from statements import STATE, STATEMENT_KINDS, TEMPLATES, make_statement
 from questions import Writer
+from statements import STATE, STATEMENT_KINDS, TEMPLATES, make_statement
+from towers import EMBED
 from train_classify import main_label
 
 STATEMENTS, GROUPS = 16, 4
@@ -81,7 +82,7 @@ def example_entries(task: str, scene: Scene, rng: random.Random, number: int) ->
         labels = group.texts[:5]
         rng.shuffle(labels)
         return [{"candidate_labels": labels, "label": group.texts[0]}]
-    return [{"dimensions": 192, "caption": caption.text}]
+    return [{"dimensions": EMBED, "caption": caption.text}]
 
 
 def write_examples(models: Path, task: str, seed: int) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import captions
 import phrases
 import statements
-from dataset import GRID, MAX_PHRASES, NO_FOCUS, record, scene_rng
+from dataset import MAX_PHRASES, NO_FOCUS, record, scene_rng
 from scenes import TRAIN_DIMS, Scene, sample_scene
 from tokenizer import MAX_TOKENS, encode
 
@@ -73,7 +73,7 @@ def make_captions(split: str, seed: int, start: int, count: int) -> Arrays:
     }
     for i, (scene, _) in enumerate(scenes_again(split, seed, start, count, "captions")):
         caption = captions.describe(scene)
-        put(out["tokens"][i], captions.encode_caption(caption.text, vocabulary))
+        put(out["tokens"][i], encode(caption.text, vocabulary))
         out["named"][i] = captions.named_by_token(caption)
         out["order"][i], out["relation"][i], out["places"][i] = captions.object_labels(scene, caption)
         out["clear"][i] = caption.clear
@@ -112,12 +112,12 @@ def main() -> None:
     args = parser.parse_args()
     started = time.time()
     for split in ("test", "valid", "train"):
-        total = np.load(args.work / f"memory_{split}.npy", mmap_mode="r").shape[0]
-        assert np.load(args.work / f"memory_{split}.npy", mmap_mode="r").shape[1] == GRID * GRID
+        total = len(np.load(args.work / f"memory_{split}.npy", mmap_mode="r"))
         jobs = [(split, args.seed, at, min(CHUNK, total - at)) for at in range(0, total, CHUNK)]
         with multiprocessing.Pool(2) as pool:
             chunks = pool.starmap(MAKE[args.what], jobs, chunksize=1)
-        np.savez(args.work / f"{args.what}_{split}.npz", **{k: np.concatenate([c[k] for c in chunks]) for k in chunks[0]})
+        arrays = {k: np.concatenate([c[k] for c in chunks]) for k in chunks[0]}
+        np.savez(args.work / f"{args.what}_{split}.npz", **arrays)
     record(args.work, f"{args.what} texts", seconds=round(time.time() - started))
     print(f"{args.what}: {time.time() - started:.0f} s")
 

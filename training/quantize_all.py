@@ -112,8 +112,8 @@ def report(args: argparse.Namespace) -> None:
             "items_per_second": [{b: 1000 * int(b) / ms[i] for b, ms in times.items()} for i in range(2)]})
     if args.foreign:
         entries.append(squeezenet(args.foreign[0], args.foreign[1], args.work))
-    facts = {"cpu": cpu_name(), "threads": 1, "caption_attribute_f1": [before.get("caption_f1"), after.get("caption_f1")],
-             "graphs": entries}
+    facts = {"cpu": cpu_name(), "threads": 1, "graphs": entries,
+             "caption_attribute_f1": [before.get("caption_f1"), after.get("caption_f1")]}
     args.out.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
     text = (HERE / "int8.md").read_text().replace("{{table}}", table(entries)).replace("{{cpu}}", facts["cpu"])
     f1 = " and ".join("–" if v is None else f"{100 * v:.2f} %" for v in facts["caption_attribute_f1"])
@@ -137,7 +137,8 @@ def main() -> None:
         if t.model in args.only and t.path(args.models).exists():
             out = t.path(args.models, "_int8")
             quantize(t.path(args.models), args.work / "feeds" / f"{t.feed}.json", out, args.work)
-            print(f"{t.model} {out.name}: {t.path(args.models).stat().st_size} -> {out.stat().st_size} bytes", flush=True)
+            sizes = [p.stat().st_size for p in (t.path(args.models), out)]
+            print(f"{t.model} {out.name}: {sizes[0]} -> {sizes[1]} bytes", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from network import WIDTH, Attention, FeedForward, PictureEncoder
+from network import WIDTH, Attention, CellLabels, FeedForward, PictureEncoder
 from phrases import MAX_PHRASE
+from scenes import BACKGROUND_NAMES, COLOR_NAMES, SHAPES, SIZES
 
 EMBED = 192
-CELL_WIDTH = 256
 HIDDEN = 256
 
 
@@ -32,18 +32,28 @@ class Classifier(nn.Module):
 
 
 class PictureTower(nn.Module):
-    """Each cell says what it shows and how much it counts; the sum is a bag of the picture's objects."""
+    """Counts the objects of each colour, shape and size, softly, and embeds the counts and the background.
+
+    What is on a cell, and how much of an object's centre, is read as stage 1 learned it. The product of the
+    three keeps together what belongs to one object; a sum of the attributes would mix up several objects.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.what, self.gate = nn.Linear(WIDTH, CELL_WIDTH), nn.Linear(WIDTH, 1)
-        self.wide, self.narrow = nn.Linear(CELL_WIDTH + WIDTH, HIDDEN), nn.Linear(HIDDEN, EMBED)
-        self.straight = nn.Linear(CELL_WIDTH + WIDTH, EMBED)
+        self.labels = CellLabels(len(COLOR_NAMES), len(SHAPES), len(SIZES), len(BACKGROUND_NAMES))
+        for parameter in self.labels.parameters():
+            parameter.requires_grad_(False)
+        facts = len(COLOR_NAMES) * len(SHAPES) * len(SIZES) + len(BACKGROUND_NAMES)
+        self.wide, self.narrow = nn.Linear(facts, HIDDEN), nn.Linear(HIDDEN, EMBED)
+        self.straight = nn.Linear(facts, EMBED)
 
     def forward(self, memory: Tensor) -> Tensor:
-        counted = torch.sigmoid(self.gate(memory)).transpose(1, 2)
-        bag = torch.matmul(counted, F.relu(self.what(memory)))[:, 0]
-        x = torch.cat([bag, memory.mean(1)], 1)
+        (color, shape, size, centre), background = self.labels(memory)
+        # The first of each is "nothing here".
+        color, shape, size = [torch.softmax(part, -1)[..., 1:] for part in (color, shape, size)]
+        kinds = (color.unsqueeze(-1) * shape.unsqueeze(-2)).flatten(2)             # [N, CELLS, colours * shapes]
+        counts = torch.matmul(kinds.transpose(1, 2), size * torch.sigmoid(centre)).flatten(1)
+        x = torch.cat([counts, torch.softmax(background, -1)], 1)
         return unit(self.straight(x) + self.narrow(F.relu(self.wide(x))))
 
 
@@ -66,11 +76,15 @@ class TextTower(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(words, WIDTH)
         self.position = nn.Parameter(torch.randn(1, MAX_PHRASE, WIDTH) * 0.1)
+        self.near, self.narrow = nn.Linear(3 * WIDTH, 2 * WIDTH), nn.Linear(2 * WIDTH, WIDTH)
         self.layers = nn.ModuleList([TextLayer(), TextLayer()])
         self.norm, self.out = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, EMBED)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        x = self.embed(input_ids) + self.position[:, :input_ids.shape[1]]
+        words = self.embed(input_ids)
+        # Each word sees the two before it: "two red circles" is read on its noun.
+        near = torch.cat([words, F.pad(words, (0, 0, 1, 0))[:, :-1], F.pad(words, (0, 0, 2, 0))[:, :-2]], -1)
+        x = words + self.narrow(F.relu(self.near(near))) + self.position[:, :input_ids.shape[1]]
         mask = ((1.0 - attention_mask.to(x.dtype)) * -1e4)[:, None, None, :]
         for i, layer in enumerate(self.layers):
             x = layer(x, mask, first_only=i == len(self.layers) - 1)

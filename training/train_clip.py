@@ -90,15 +90,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--report", type=int, default=500)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--rate", type=float, default=2e-3)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
     memory = {s: np.load(args.work / f"memory_{s}.npy") for s in ("train", "valid")}
     data = {s: dict(np.load(args.work / f"phrases_{s}.npz")) for s in ("train", "valid")}
     model, started, mean = Towers(), time.time(), 0.0
+    model.pictures.labels.load_state_dict(torch.load(args.work / "encoder.pt")["labels"])
     print("parameters", parameter_count(model), flush=True)
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
 
     def gradients(share: tuple[np.ndarray, np.ndarray]) -> tuple[float, tuple[Tensor, ...]]:
         loss = losses(model, data["train"], memory["train"], *share)
@@ -113,8 +114,7 @@ def main() -> None:
         shares = in_parallel(gradients, list(zip(np.array_split(rows, WORKERS), np.array_split(picks, WORKERS))))
         apply_gradients(parameters, [g for _, g in shares])
         optimiser.step()
-        loss = sum(value for value, _ in shares) / WORKERS
-        mean = loss if step == 0 else 0.98 * mean + 0.02 * loss
+        mean = 0.98 * mean + 0.02 * np.mean([value for value, _ in shares])
         if (step + 1) % args.report == 0 or step + 1 == args.steps:
             table = zero_shot(model, data["valid"], memory["valid"])
             print(f"{step + 1} {time.time() - started:.0f} s loss {mean:.3f} scale {model.scale().item():.1f} |",
