@@ -41,7 +41,7 @@ test('the wait before a restart doubles up to its limit', async () => {
 })
 
 test('a process that stayed up starts over at the shortest wait', async () => {
-  const { supervised, said } = supervise('setTimeout(() => process.exit(7), 50)', { steadyMs: 50 })
+  const { supervised, said } = supervise('setTimeout(() => process.exit(7), 400)', { steadyMs: 100 })
   await until(
     () => waits(said).length >= 3,
     () => said.join('\n'),
