@@ -1,0 +1,92 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { jobResponseSchema } from '@vision-queue/jobs'
+import { readEvents } from '@vision-queue/test-support/client'
+import { startSystem, type System } from '@vision-queue/test-support/system'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
+
+import { judges } from '../evaluate/judges.ts'
+
+const models = fileURLToPath(new URL('../../models/', import.meta.url))
+const shipped = readdirSync(models)
+const examplesSchema = z.array(z.looseObject({ image: z.string() }))
+
+let system: System
+beforeAll(async () => {
+  system = await startSystem({ consumerEnv: { MODELS: '', ENGINES: '1' } })
+})
+afterAll(async () => {
+  await system.stop()
+})
+
+function examplesOf(model: string): z.infer<typeof examplesSchema> {
+  return examplesSchema.parse(JSON.parse(readFileSync(join(models, model, '1/examples/examples.json'), 'utf8')))
+}
+
+async function run(model: string, picture: string, input: object, path = ''): Promise<Response> {
+  const image = readFileSync(join(models, model, '1/examples', picture)).toString('base64')
+  return fetch(`${system.url}/jobs${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(path === '' ? { prefer: 'wait=30' } : {}) },
+    body: JSON.stringify({ model, input: { image, ...input } }),
+  })
+}
+
+async function outputOf(model: string, picture: string, input: object): Promise<unknown> {
+  return jobResponseSchema.parse(await (await run(model, picture, input)).json()).output
+}
+
+test('every shipped model is served', async () => {
+  const { models: served } = z
+    .object({ models: z.array(z.object({ name: z.string(), status: z.string() })) })
+    .parse(await (await fetch(`${system.url}/models`)).json())
+  expect(served).toEqual(shipped.map((name) => ({ name, status: 'ready' })))
+})
+
+test.each([
+  ['shapes-vqa', 'visual-question-answering'],
+  ['shapes-entailment', 'visual-entailment'],
+  ['shapes-caption', 'image-to-text'],
+  ['shapes-classify', 'image-classification'],
+  ['shapes-clip', 'zero-shot-image-classification'],
+])('%s is right on nine of ten of its examples at least', async (model, task) => {
+  const judged = await Promise.all(
+    examplesOf(model).map(async (example) => {
+      const asked = judges[task]?.(example)
+      if (asked === undefined) throw new Error(`There is no judge for ${task}`)
+      return asked.judgeOutput(await outputOf(model, example.image, asked.input))
+    }),
+  )
+  const wrong = judged.filter(({ right }) => !right)
+  expect(judged.length).toBeGreaterThanOrEqual(8)
+  expect(wrong.slice(Math.floor(judged.length * 0.1))).toEqual([])
+})
+
+test('shapes-embed gives pictures embeddings of length 1, the same picture the same one and others others', async () => {
+  const [one, other] = examplesOf('shapes-embed')
+  const embed = async (picture = ''): Promise<number[]> =>
+    z.object({ embedding: z.array(z.number()) }).parse(await outputOf('shapes-embed', picture, {})).embedding
+  const [first, again, second] = await Promise.all([embed(one?.image), embed(one?.image), embed(other?.image)])
+  const dot = (a: number[], b: number[]): number => a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0)
+  expect(dot(first, first)).toBeCloseTo(1, 2)
+  expect(dot(first, again)).toBeCloseTo(1, 2)
+  expect(dot(first, second)).toBeLessThan(0.99)
+})
+
+test('a caption reaches those who listen piece by piece, and the pieces make the whole', async () => {
+  const [example] = examplesOf('shapes-caption')
+  // No Prefer: the stream is opened while the job waits or runs.
+  const { id } = jobResponseSchema.parse(await (await run('shapes-caption', example?.image ?? '', {}, '?')).json())
+  const events = await readEvents(await fetch(`${system.url}/jobs/${id}/events`))
+  const final = jobResponseSchema.parse(JSON.parse(events.at(-1)?.data ?? '{}'))
+  expect(final.status).toBe('succeeded')
+  const pieces = events
+    .filter(({ event }) => event === 'token')
+    .map(({ data }) => z.object({ text: z.string(), index: z.int() }).parse(JSON.parse(data)))
+  const text = pieces.reduce((whole, piece) => whole.slice(0, piece.index) + piece.text, '')
+  // A short caption may be finished before its listener is there.
+  expect(z.object({ text: z.string() }).parse(final.output).text.startsWith(text)).toBe(true)
+})
