@@ -28,14 +28,18 @@ class Target:
     model: str
     graph: str  # file name without .onnx
     feed: str
+    shipped: bool = True  # whether INT8 is worth it; else it is only made for the report, in WORK
+
+    def small(self, models: Path, work: Path) -> Path:
+        return self.path(models, "_int8") if self.shipped else work / f"{self.feed}_int8.onnx"
 
     def path(self, models: Path, variant: str = "") -> Path:
         return models / f"shapes-{self.model}" / "1" / "onnx" / f"{self.graph}{variant}.onnx"
 
 
 GRAPHS = [Target("vqa", "model", "vqa"), Target("entailment", "model", "entailment"),
-          Target("caption", "encoder_model", "caption_encoder"), Target("caption", "decoder_model", "caption_decoder"),
-          Target("caption", "decoder_with_past_model", "caption_decoder_with_past"),
+          Target("caption", "encoder_model", "caption_encoder"), Target("caption", "decoder_model", "caption_decoder", False),
+          Target("caption", "decoder_with_past_model", "caption_decoder_with_past", False),
           Target("classify", "model", "classify"), Target("clip", "vision_model", "clip_vision"),
           Target("clip", "text_model", "clip_text"), Target("embed", "model", "clip_vision")]
 
@@ -99,25 +103,32 @@ def cpu_name() -> str:
 
 
 def report(args: argparse.Namespace) -> None:
-    targets = [t for t in GRAPHS if t.model in args.only and t.path(args.models, "_int8").exists()]
+    targets = [t for t in GRAPHS if t.model in args.only and t.small(args.models, args.work).exists()]
     only = sorted({t.model for t in targets})
     before, after = [accuracy(args.models, args.work, args.tests, only, v) for v in ("", "int8")]
     entries: list[dict[str, Any]] = []
     for t in targets:
-        paths = [t.path(args.models), t.path(args.models, "_int8")]
+        paths = [t.path(args.models), t.small(args.models, args.work)]
         times = speed(args.work, t.feed, *paths)
         entries.append({
             "name": f"shapes-{t.model} {t.graph}", "bytes": [p.stat().st_size for p in paths],
-            "accuracy": [before.get(t.model), after.get(t.model)],
+            "shipped": t.shipped,
+            "accuracy": [before.get(t.model), after.get(t.model)] if t.shipped else [None, None],
             "items_per_second": [{b: 1000 * int(b) / ms[i] for b, ms in times.items()} for i in range(2)]})
     if args.foreign:
         entries.append(squeezenet(args.foreign[0], args.foreign[1], args.work))
     facts = {"cpu": cpu_name(), "threads": 1, "graphs": entries,
              "caption_attribute_f1": [before.get("caption_f1"), after.get("caption_f1")]}
-    args.out.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+    write_report(facts, args.out)
+
+
+def write_report(facts: dict[str, Any], out: Path) -> None:
+    """The table and the JSON."""
+    entries = facts["graphs"]
+    out.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
     text = (HERE / "int8.md").read_text().replace("{{table}}", table(entries)).replace("{{cpu}}", facts["cpu"])
     f1 = " and ".join("–" if v is None else f"{100 * v:.2f} %" for v in facts["caption_attribute_f1"])
-    args.out.write_text(text.replace("{{f1}}", f1))
+    out.write_text(text.replace("{{f1}}", f1))
     print(table(entries))
 
 
@@ -135,7 +146,7 @@ def main() -> None:
         return report(args)
     for t in GRAPHS:
         if t.model in args.only and t.path(args.models).exists():
-            out = t.path(args.models, "_int8")
+            out = t.small(args.models, args.work)
             quantize(t.path(args.models), args.work / "feeds" / f"{t.feed}.json", out, args.work)
             sizes = [p.stat().st_size for p in (t.path(args.models), out)]
             print(f"{t.model} {out.name}: {sizes[0]} -> {sizes[1]} bytes", flush=True)
