@@ -23,6 +23,9 @@ export const modelVersionResponseSchema = z.object({
   aliases: z.array(z.string()).describe('name@alias pins a job to the version the alias stands for'),
   variant: z.string().nullable(),
   provider: z.string().nullable(),
+  refused_providers: z
+    .array(z.object({ provider: z.string(), reason: z.string() }))
+    .describe('execution providers that were wanted more and could not be used'),
   consumers: z.int().describe('live consumers that have it ready'),
 })
 
@@ -95,6 +98,7 @@ function versionResponse(model: ServedModel): z.infer<typeof modelVersionRespons
     aliases,
     variant: manifest?.variant ?? null,
     provider: manifest?.provider ?? null,
+    refused_providers: manifest?.refusedProviders ?? [],
     consumers: consumers.length,
   }
 }

@@ -23,6 +23,7 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
   const queueBytes = gauge('queue_bytes', 'Image bytes of unfinished jobs by model', ['model'])
   const consumersAlive = gauge('consumers', 'Live consumers by model and version', ['model', 'version'])
   const modelStatus = gauge('model_status', '1 for the status a version has now', ['model', 'version', 'status'])
+  const modelInfo = gauge('model_info', 'What a version runs as: always 1', ['model', 'version', 'variant', 'provider'])
   const batches = counter('batches_total', 'Session runs by batch size', [...perConsumer, 'batch_size'])
   const finished = counter('jobs_finished_total', 'Finished jobs by final state', [...perConsumer, 'status'])
   const inference = counter('inference_ms_total', 'Milliseconds spent in session runs', perConsumer)
@@ -36,6 +37,7 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
     queueBytes,
     consumersAlive,
     modelStatus,
+    modelInfo,
     batches,
     finished,
     inference,
@@ -54,6 +56,8 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
       const version = { model: served.name, version: served.version }
       modelStatus.set({ ...version, status: served.status }, 1)
       consumersAlive.set(version, served.consumers.length)
+      const { manifest } = served
+      if (manifest !== null) modelInfo.set({ ...version, variant: manifest.variant, provider: manifest.provider }, 1)
       for (const { id, stats } of served.consumers) {
         const labels = { ...version, consumer: id }
         for (const [size, count] of Object.entries(stats.batches)) batches.inc({ ...labels, batch_size: size }, count)
