@@ -116,7 +116,7 @@ def main() -> None:
     replace_json(args.model / "preprocessor_config.json", preprocessor_config())
     replace_json(args.model / "tokenizer.json", tokenizer_json(vocabulary))
     replace_json(args.model / "tokenizer_config.json", tokenizer_config())
-    replace(args.model / "model.json", b'{"task":"visual-question-answering","max_batch_size":32}\n')
+    replace(args.model / "model.json", b'{"task":"visual-question-answering","max_batch_size":32,"shrink_above_pixels":0}\n')
     write_reference(model, args.work)
     print(f"model.onnx {len(graph)} bytes, {len(vocabulary)} words, {len(ANSWERS)} answers")
 

@@ -49,7 +49,7 @@ def common(folder: Path, task: str, config: dict[str, Any], vocabulary: dict[str
     """The files that every model folder has."""
     replace_json(folder / "config.json", config)
     replace_json(folder / "preprocessor_config.json", preprocessor_config())
-    replace(folder / "model.json", (json.dumps({"task": task, "max_batch_size": 32, **more}, separators=(",", ":"))
+    replace(folder / "model.json", (json.dumps({"task": task, "max_batch_size": 32, "shrink_above_pixels": 0, **more}, separators=(",", ":"))
                                     + "\n").encode())
     if vocabulary:
         replace_json(folder / "tokenizer.json", tokenizer_json(vocabulary))

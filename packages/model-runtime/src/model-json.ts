@@ -28,6 +28,13 @@ export const modelJsonSchema = z.strictObject({
   preprocessing: preprocessorConfigSchema
     .optional()
     .describe("the fields of Hugging Face's preprocessor_config.json, instead of that file"),
+  shrink_above_pixels: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(
+      'JPEGs and WebPs of more pixels are shrunk while they are read, twice as fast and a little less exact; SHRINK_ABOVE_PIXELS',
+    ),
   activation: z
     .enum(['softmax', 'sigmoid', 'none'])
     .optional()

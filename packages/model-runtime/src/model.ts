@@ -34,13 +34,14 @@ export interface LoadOptions extends ModelLocation {
 export async function loadModel({
   intraOpThreads,
   maxImagePixels,
-  shrinkAbovePixels = defaultShrinkAbovePixels,
+  shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
   execution: given = {},
   ...location
 }: LoadOptions): Promise<LoadedModel> {
   const execution = executionOptionsSchema.parse(given)
   const folder = await readModelFolder(location)
   const task = findTask(folder.task)
+  const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
   for (const [file, digest] of Object.entries(folder.settings.sha256)) {
     await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)
   }
