@@ -7,13 +7,14 @@ import { jobResponseSchema } from '@vision-queue/jobs'
 import { startSystem } from '@vision-queue/test-support/system'
 import { z } from 'zod'
 
+import { readCases } from './cases.ts'
 import { judges } from './judges.ts'
 
 /**
  * `pnpm evaluate`: accuracy of the shipped models through the running API. Without arguments it
- * starts a system of its own and asks every model its own examples; `--model NAME --set FOLDER`
- * asks one model another set (a folder of pictures and one JSON file that lists them,
- * such as `training/make_examples.py --test` writes), `--url` a system that already runs.
+ * starts a system of its own and asks every model its own examples; `--set FOLDER` (again for more)
+ * asks about held-out pictures instead, such as `training/run.sh` leaves in its work folder;
+ * `--model NAME` asks one model, `--url` a system that already runs.
  */
 const { values: options } = parseArgs({
   options: { url: { type: 'string' }, model: { type: 'string' }, set: { type: 'string', multiple: true } },
@@ -21,7 +22,6 @@ const { values: options } = parseArgs({
 const models = fileURLToPath(new URL('../../models/', import.meta.url))
 const concurrency = 64
 
-const caseSchema = z.looseObject({ image: z.string(), kind: z.string().optional() })
 const modelSchema = z.object({ name: z.string(), task: z.string().nullable(), error: z.string().nullable() })
 
 /** Right and all answers, by kind of question and in total. */
@@ -30,7 +30,7 @@ type Score = Map<string, { right: number; all: number; wrong: string[] }>
 async function evaluate(url: string, model: z.infer<typeof modelSchema>, folder: string): Promise<Score> {
   const judge = judges[model.task ?? '']
   if (judge === undefined) throw new Error(`There is no judge for ${model.task}`)
-  const cases = z.array(caseSchema).parse(JSON.parse(readFileSync(join(folder, listOf(folder)), 'utf8')))
+  const cases = readCases(folder, model.task ?? '')
   const score: Score = new Map()
   let next = 0
   const client = async (): Promise<void> => {
@@ -56,14 +56,6 @@ async function evaluate(url: string, model: z.infer<typeof modelSchema>, folder:
   }
   await Promise.all(Array.from({ length: concurrency }, client))
   return score
-}
-
-/** The file that lists a set's pictures, questions and answers: the only JSON beside them. */
-function listOf(folder: string): string {
-  const [list, ...others] = readdirSync(folder).filter((file) => file.endsWith('.json'))
-  if (list === undefined || others.length > 0)
-    throw new Error(`${folder} should hold one JSON file, the list of its pictures`)
-  return list
 }
 
 function print(title: string, score: Score): void {

@@ -29,9 +29,9 @@ const golden = goldenSchema.parse(JSON.parse(await readFile(file, 'utf8')))
 
 /**
  * The arithmetic is the same but for rounding; what differs is how PIL and libvips decode and resize
- * (golden-pixels.test.ts). Some three times, or more, what was measured: logits at most 0.021, 0.011, 0.03 and
- * 0.027 apart, with pictures shrunk while they are read, probabilities 1.4e-5, cosines 0.999999 or more; in INT8, whose logits differ by up to
- * 0.7, cosines 0.9998.
+ * (golden-pixels.test.ts), here with pictures shrunk while they are read. Some two times, or more, what
+ * was measured: logits at most 0.021, 0.011, 0.03 and 0.027 apart, probabilities 1.4e-5, cosines 0.999999
+ * or more; in INT8, whose logits differ by up to 0.7, cosines 0.9998.
  */
 const tolerance = {
   logit: [
