@@ -203,6 +203,28 @@ describe('waiting', () => {
     await expect.poll(() => seen).toEqual(['queued', 'running', 'succeeded'])
   })
 
+  test('who submits and waits gets the end, though it comes the moment the job is queued', async () => {
+    const results = resultStore()
+    consume(async ({ job }) => {
+      if (job !== null) await results.finish(job, succeeded(job, 'a'))
+      return { kind: 'done' }
+    })
+    const waited = await Promise.all(
+      Array.from({ length: 3 }, async () => client.submitAndWait(newJob(), image, 10_000)),
+    )
+    expect(waited.map(({ job }) => job.status)).toEqual(['succeeded', 'succeeded', 'succeeded'])
+  })
+
+  test('who submits and waits in vain gets the accepted job, and where it is refused the refusal', async () => {
+    for (let place = 0; place < limits.maxJobs; place += 1) {
+      expect(await client.submitAndWait(newJob(), image, 20)).toMatchObject({
+        queuePosition: place,
+        job: { status: 'queued' },
+      })
+    }
+    await expect(client.submitAndWait(newJob(), image, 10_000)).rejects.toMatchObject({ code: 'queue_full' })
+  })
+
   test('a wait ends with the job as it is when time is up, and at once for an unknown job', async () => {
     const job = newJob()
     await client.submit(job, image)
@@ -268,6 +290,7 @@ describe('Redis away', () => {
       await Promise.all(
         [
           away.submit(newJob(), image),
+          away.submitAndWait(newJob(), image, 60_000),
           away.read(nobody),
           away.waitFor(nobody, 60_000),
           away.depth('m'),

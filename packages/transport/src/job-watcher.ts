@@ -19,7 +19,12 @@ export interface JobWatcher {
    * `onText` gets the answer's text so far, each time it has grown; texts may be left out.
    */
   watch(id: string, listener: (job: Job) => void, onText?: (text: string) => void): Promise<JobWatch | null>
-  waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
+  /**
+   * The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null when no such job is
+   * known. `look` tells what it is now, once its channel is subscribed to: by default it is read; who submits
+   * it there knows without reading. Rejects with what `look` rejects with.
+   */
+  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, look?: () => Promise<Job | null>): Promise<Job | null>
   /** Ends every watch and every wait; a wait resolves with the job as it was last seen. */
   close(): void
 }
@@ -136,7 +141,12 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
     subscriber.unsubscribe(channel).catch(() => {})
   }
 
-  const watch: JobWatcher['watch'] = async (id, listener, onText) => {
+  const watch = async (
+    id: string,
+    listener: (job: Job) => void,
+    onText?: (text: string) => void,
+    look = async (): Promise<Job | null> => read(id),
+  ): Promise<JobWatch | null> => {
     const entry = enter(id)
     // Deaf until the snapshot has been given, so that it comes first.
     let ready = false
@@ -150,7 +160,7 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
     entry.listeners.add(hearJob)
     try {
       await entry.subscribed
-      const job = await read(id)
+      const job = await look()
       if (job === null) {
         end()
         return null
@@ -171,8 +181,8 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
   }
 
   return {
-    watch,
-    async waitFor(id, timeoutMs, signal) {
+    watch: async (id, listener, onText) => watch(id, listener, onText),
+    async waitFor(id, timeoutMs, signal, look) {
       let latest: Job | null = null
       let end = (): void => {}
       const ended = new Promise<void>((resolve) => {
@@ -183,10 +193,11 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
       signal?.addEventListener('abort', end, { once: true })
       if (signal?.aborted === true || closed) end()
       try {
-        const job = await watch(id, (seen) => {
+        const note = (seen: Job): void => {
           latest = seen
           if (isFinal(seen.status)) end()
-        })
+        }
+        const job = await watch(id, note, undefined, look)
         if (job === null) return null
         await ended
         job.close()

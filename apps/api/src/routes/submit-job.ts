@@ -1,5 +1,5 @@
 import { isFinal, type Job, type QueuedJob, toVisionQueueError, unfinishedJob } from '@vision-queue/jobs'
-import type { JobClient, ModelDirectory } from '@vision-queue/transport'
+import type { Accepted, JobClient, ModelDirectory } from '@vision-queue/transport'
 import type { Context } from 'hono'
 import { nanoid } from 'nanoid'
 
@@ -33,7 +33,7 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
     maxInputBytes: settings.MAX_INPUT_BYTES,
   }
 
-  const accept = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; queuePosition: number }> => {
+  const parse = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; image: Uint8Array }> => {
     const submission = await readSubmission(c, limits)
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
@@ -55,32 +55,31 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
       createdAt,
       deadlineAt: submission.deadlineMs === null ? null : createdAt + submission.deadlineMs,
     }
-    return { job, ...(await jobs.submit(job, submission.image)) }
+    return { job, image: submission.image }
   }
 
-  /** What became of an accepted job; one that can't be asked for is still accepted, so this never fails. */
-  const waitFor = async (accepted: Job, seconds: number, client: AbortSignal): Promise<Job> => {
-    const wait = openWaitSignal(client, closing)
+  /** The accepted job, as it is or, where the client waits, once it is final or the time is over. */
+  const accept = async (c: Context<ApiEnv>, waitSeconds: number | null): Promise<Accepted & { job: Job }> => {
+    const { job, image } = await parse(c)
+    if (waitSeconds === null) {
+      return { ...(await jobs.submit(job, image)), job: unfinishedJob(job, null, 0) }
+    }
+    const wait = openWaitSignal(c.req.raw.signal, closing)
     try {
-      return (await jobs.waitFor(accepted.id, seconds * 1000, wait.signal)) ?? accepted
-    } catch {
-      return accepted
+      return await jobs.submitAndWait(job, image, waitSeconds * 1000, wait.signal)
     } finally {
       wait.release()
     }
   }
 
   return async (c) => {
-    const accepting = accept(c)
-    const { job: queued, queuePosition } = await accepting.catch((error: unknown) => {
+    const waitSeconds = preferredWaitSeconds(c.req.header('prefer'))
+    const { job, queuePosition } = await accept(c, waitSeconds).catch((error: unknown) => {
       const { code } = toVisionQueueError(error)
       metrics.refused.inc({ code })
       throw error
     })
-    metrics.submitted.inc({ model: queued.model })
-    const accepted = unfinishedJob(queued, null, 0)
-    const waitSeconds = preferredWaitSeconds(c.req.header('prefer'))
-    const job = waitSeconds === null ? accepted : await waitFor(accepted, waitSeconds, c.req.raw.signal)
+    metrics.submitted.inc({ model: job.model })
     const headers = {
       'Cache-Control': 'no-store',
       ...(waitSeconds === null ? {} : { 'Preference-Applied': `wait=${waitSeconds}` }),

@@ -56,6 +56,11 @@ export function openMemoryJobs(): MemoryJobs {
       jobs.set(job.id, unfinishedJob(job, null, 0))
       return { queuePosition: jobs.size - 1 }
     },
+    async submitAndWait(job, image, timeoutMs, signal) {
+      const accepted = await memory.submit(job, image)
+      const waited = await memory.waitFor(job.id, timeoutMs, signal).catch(() => null)
+      return { ...accepted, job: waited ?? unfinishedJob(job, null, 0) }
+    },
     async read(id) {
       up()
       return jobs.get(id) ?? null
