@@ -4,39 +4,17 @@ import { VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 
 import { createDeferred } from './deferred.ts'
 import type { EngineAnswer } from './engine-protocol.ts'
-import { executionOptionsSchema, type ExecutionOptions } from './execution-options.ts'
-import { HandedBackError, type EnginePool, type InferenceRequest, type InferenceResult } from './inference.ts'
+import { executionOptionsSchema } from './execution-options.ts'
+import {
+  HandedBackError,
+  type EnginePool,
+  type EnginePoolOptions,
+  type InferenceRequest,
+  type InferenceResult,
+} from './inference.ts'
 import { createJobBoard, type BoardJob, type Seat } from './job-board.ts'
 import { createPoolStats } from './pool-stats.ts'
-import type { RuntimeLog } from './runtime-log.ts'
 import { superviseEngine, type SupervisedEngine } from './supervised-engine.ts'
-
-/** How many processes run which model, and how. */
-export interface EnginePoolOptions {
-  /** `<repository>/<name>/<version>`, from findModel. */
-  modelFolder: string
-  name: string
-  version: string
-  /** Processes. On a CPU one per core, with one thread each, is the fastest; per GPU one. */
-  engines: number
-  /** Threads that share one session run. */
-  intraOpThreads: number
-  /** An engine that has work and says nothing for so long is killed, as if it had crashed. */
-  runTimeoutMs: number
-  /** Images of more pixels are refused by the decoder. Default: 50 million. */
-  maxImagePixels?: number
-  /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
-  shrinkAbovePixels?: number
-  /** Execution providers, variant, device. Default: the CPU, and the faster of fp32 and int8. */
-  execution?: Partial<ExecutionOptions>
-  /** Environment of the engines; nothing else of this process's is passed on. Default: empty. */
-  env?: Record<string, string>
-  /** Program of the engines, for tests. */
-  engineEntry?: string
-  log: RuntimeLog
-  /** Told the ids of each batch when it starts. */
-  onLaunch?: (ids: readonly string[]) => void
-}
 
 interface PoolJob extends BoardJob {
   /** The caller's id. Inside the pool a job has a number: the same id may be asked for twice at a time. */

@@ -1,7 +1,13 @@
 /** For processes that take jobs: nothing here loads ONNX Runtime or the image library. */
-export { createEnginePool, type EnginePoolOptions } from './engine-pool.ts'
+export { createEnginePool } from './engine-pool.ts'
 export { executionOptionsSchema, type ExecutionOptions } from './execution-options.ts'
-export { HandedBackError, type EnginePool, type InferenceRequest, type InferenceResult } from './inference.ts'
+export {
+  HandedBackError,
+  type EnginePool,
+  type EnginePoolOptions,
+  type InferenceRequest,
+  type InferenceResult,
+} from './inference.ts'
 export type { TextPiece } from './generation/text-stream.ts'
 export { findModel, listModels, readModelFolder, type ModelFolder, type ModelLocation } from './model-folder.ts'
 export { probeProvider } from './provider-probe.ts'

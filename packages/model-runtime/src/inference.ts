@@ -1,7 +1,9 @@
 import type { ModelManifest, ModelStats } from '@vision-queue/jobs'
 
 import type { EngineJob } from './engine-protocol.ts'
+import type { ExecutionOptions } from './execution-options.ts'
 import type { TextPiece } from './generation/text-stream.ts'
+import type { RuntimeLog } from './runtime-log.ts'
 import type { TaskOutput } from './task-output.ts'
 
 /** A job for a model. */
@@ -64,4 +66,31 @@ export interface EnginePool {
    * then, kills the engines and waits for their end. Called again, the earlier deadline holds.
    */
   close(options: { deadlineMs: number }): Promise<void>
+}
+
+/** How many processes run which model, and how. */
+export interface EnginePoolOptions {
+  /** `<repository>/<name>/<version>`, from findModel. */
+  modelFolder: string
+  name: string
+  version: string
+  /** Processes. On a CPU one per core, with one thread each, is the fastest; per GPU one. */
+  engines: number
+  /** Threads that share one session run. */
+  intraOpThreads: number
+  /** An engine that has work and says nothing for so long is killed, as if it had crashed. */
+  runTimeoutMs: number
+  /** Images of more pixels are refused by the decoder. Default: 50 million. */
+  maxImagePixels?: number
+  /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
+  shrinkAbovePixels?: number
+  /** Execution providers, variant, device. Default: the CPU, and the faster of fp32 and int8. */
+  execution?: Partial<ExecutionOptions>
+  /** Environment of the engines; nothing else of this process's is passed on. Default: empty. */
+  env?: Record<string, string>
+  /** Program of the engines, for tests. */
+  engineEntry?: string
+  log: RuntimeLog
+  /** Told the ids of each batch when it starts. */
+  onLaunch?: (ids: readonly string[]) => void
 }

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 
-import { createEnginePool, type EnginePoolOptions } from '../src/engine-pool.ts'
-import type { EnginePool, InferenceRequest } from '../src/inference.ts'
+import { createEnginePool } from '../src/engine-pool.ts'
+import type { EnginePool, EnginePoolOptions, InferenceRequest } from '../src/inference.ts'
 
 export const quiet = { info() {}, warn() {}, error() {} }
 
