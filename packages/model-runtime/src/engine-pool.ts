@@ -26,7 +26,7 @@ interface PoolJob extends BoardJob {
 
 interface EngineSeat extends Seat<PoolJob> {
   engine: SupervisedEngine
-  /** Which graph this engine runs: each measures for itself which is faster. */
+  /** Which graph this engine runs. */
   variant: string
   /** The most jobs of its batches, as it said last; null before it has said it. */
   batchLimit: number | null
@@ -52,7 +52,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
     env = {},
   } = options
   const entry = options.engineEntry ?? fileURLToPath(new URL('engine-process.ts', import.meta.url))
-  const execution = executionOptionsSchema.parse(options.execution ?? {})
+  let execution = executionOptionsSchema.parse(options.execution ?? {})
   const board = createJobBoard<PoolJob>()
   const stats = createPoolStats()
   const unanswered = new Set<PoolJob>()
@@ -66,7 +66,8 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
   const ready = createDeferred<ModelManifest>()
   // A caller who only ever calls run() learns of it there.
   ready.promise.catch(() => {})
-  const seats = Array.from({ length: engines }, createSeat)
+  // The first engine chooses the variant, see onReady; the others come after it.
+  const seats = [createSeat()]
 
   function createSeat(): EngineSeat {
     const seat: EngineSeat = {
@@ -80,7 +81,10 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
       engine: superviseEngine({
         fork: {
           entry,
-          options: { name, version, folder: modelFolder, intraOpThreads, maxImagePixels, shrinkAbovePixels, execution },
+          // Looked at anew for each process, for the variant may have been chosen by then.
+          get options() {
+            return { name, version, folder: modelFolder, intraOpThreads, maxImagePixels, shrinkAbovePixels, execution }
+          },
           engines,
           env,
         },
@@ -95,10 +99,13 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
               for (const refusal of refusedProviders) {
                 log.warn({ model: name, version, ...refusal }, 'an execution provider can not be used')
               }
+              // Were each to measure for itself, the same picture might get another answer from another engine.
+              if (variant !== 'fp16') execution = executionOptionsSchema.parse({ ...execution, variant })
             }
             seat.variant = variant
             seat.batchLimit = null
             manifest ??= message.manifest
+            if (closedBy === null) while (seats.length < engines) seats.push(createSeat())
             ready.resolve(manifest)
             dispatch()
           },
