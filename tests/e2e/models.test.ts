@@ -165,7 +165,7 @@ test('the waiting jobs of an unloaded model stay queued and run when it is loade
   await expect.poll(async () => (await shown('tiny'))?.status, eventually).toBe('unloaded')
   expect((await problem(await post('tiny'))).code).toBe('model_unavailable')
   await until(async () => {
-    const jobs = await Promise.all(ids.map(async (id) => read(system.url, id)))
+    const jobs = await Promise.all([...ids, pinned].map(async (id) => read(system.url, id)))
     return jobs.every(({ status }) => status !== 'running')
   }, 'what ran is done')
   const jobs = await Promise.all([...ids, pinned].map(async (id) => read(system.url, id)))
