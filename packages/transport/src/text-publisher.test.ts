@@ -1,14 +1,12 @@
-import { finalJob, jobChannel, type QueuedJob } from '@vision-queue/jobs'
+import { finalJob, jobChannel } from '@vision-queue/jobs'
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { type JobClient, openJobClient } from './job-client.ts'
 import { createResultStore } from './result-store.ts'
+import { image, newJob, quiet } from './test-support/test-queue.ts'
 import { openTextPublisher } from './text-publisher.ts'
-
-const quiet = { info() {}, warn() {}, error() {} }
-const image = Buffer.alloc(100, 7)
 
 let server: TestRedis
 let redis: Redis
@@ -32,24 +30,6 @@ async function connect(): Promise<JobClient> {
   clients.push(opened)
   await vi.waitFor(async () => opened.ping())
   return opened
-}
-
-let made = 0
-function newJob(): QueuedJob {
-  made += 1
-  return {
-    version: 1,
-    id: `job_${String(made).padStart(21, '0')}`,
-    model: 'm',
-    modelVersion: '1',
-    versionPinned: false,
-    image: { hash: 'a'.repeat(64), bytes: image.length, type: 'image/png' },
-    input: {},
-    parameters: {},
-    metadata: null,
-    createdAt: Date.now(),
-    deadlineAt: null,
-  }
 }
 
 describe('an answer on its way', () => {

@@ -1,0 +1,72 @@
+import { payloadKey } from '@vision-queue/jobs'
+import { describe, expect, test } from 'vitest'
+
+import { image, limits, newJob, succeeded, useTestQueue } from './test-support/test-queue.ts'
+
+const queue = useTestQueue()
+
+describe('admission', () => {
+  test('a burst is bounded exactly, and the place of a finished job is free again', async () => {
+    const jobs = Array.from({ length: 20 }, () => newJob())
+    const outcomes = await Promise.allSettled(jobs.map((job) => queue.client.submit(job, image)))
+    const accepted = jobs.filter((_, index) => outcomes[index]?.status === 'fulfilled')
+    expect(accepted).toHaveLength(limits.maxJobs)
+    const codes = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason.code] : []))
+    expect(new Set(codes)).toEqual(new Set(['queue_full']))
+    const [first] = accepted
+    if (first === undefined) throw new Error('none accepted')
+    await queue.resultStore().finish(first, succeeded(first, 'a'))
+    await expect(queue.client.submit(newJob(), image)).resolves.toEqual({ queuePosition: limits.maxJobs - 1 })
+  })
+
+  test('the bytes of waiting images are bounded', async () => {
+    const roomy = await queue.connect({ maxBytes: 250, maxJobs: 100 })
+    await roomy.submit(newJob(), image)
+    await roomy.submit(newJob(), image)
+    await expect(roomy.submit(newJob(), image)).rejects.toMatchObject({ code: 'queue_full' })
+    expect(await roomy.depth('m')).toEqual({ jobs: 2, bytes: 200 })
+  })
+
+  test('a job submitted again under its id keeps its place and is queued once', async () => {
+    const job = newJob()
+    await queue.client.submit(job, image)
+    await queue.client.submit(job, image)
+    expect(await queue.client.depth('m')).toEqual({ jobs: 1, bytes: 100 })
+    const taken: string[] = []
+    queue.consume(async ({ id, job: delivered }) => {
+      taken.push(id)
+      if (delivered !== null) await queue.resultStore().finish(delivered, succeeded(delivered, 'a'))
+      return { kind: 'done' }
+    })
+    await queue.client.waitFor(job.id, 10_000)
+    expect(taken).toEqual([job.id])
+  })
+
+  test('an admission whose job vanished lapses by itself', async () => {
+    const hasty = await queue.connect({ payloadTtlMs: 200, maxJobs: 1 })
+    await hasty.submit(newJob(), image)
+    await expect(hasty.submit(newJob(), image)).rejects.toMatchObject({ code: 'queue_full' })
+    await expect
+      .poll(() =>
+        hasty.submit(newJob(), image).then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true)
+    expect(await hasty.depth('m')).toMatchObject({ bytes: 100 })
+  })
+})
+
+describe('payloads', () => {
+  test('one image of two jobs is stored once, and goes with the last of them', async () => {
+    const [one, two] = [newJob(), newJob()]
+    await queue.client.submit(one, image)
+    await queue.client.submit(two, image)
+    const key = payloadKey('m', one.image.hash)
+    await queue.resultStore().finish(one, succeeded(one, 'a'))
+    expect(await queue.redis.getBuffer(key)).toEqual(image)
+    await queue.resultStore().finish(two, succeeded(two, 'b'))
+    expect(await queue.redis.exists(key)).toBe(0)
+  })
+})
