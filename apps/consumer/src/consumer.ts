@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os'
 
-import { finalJob, VisionQueueError } from '@vision-queue/jobs'
+import { VisionQueueError } from '@vision-queue/jobs'
 import { createEnginePool, type EnginePool, type ModelLocation, probeProvider } from '@vision-queue/model-runtime'
 import {
   assertNoEviction,
   createModelForgetting,
   createResultStore,
+  failedJob,
   type JobSource,
   openDurableConnection,
   openJobSource,
@@ -97,9 +98,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         log,
       }),
       giveUp: async (job, attempts) => {
-        const error = new VisionQueueError('inference_failed', `The job could not be finished in ${attempts} attempts.`)
-        const ending = { status: 'failed', error: error.toJobError(), attempts } as const
-        await results.finish(job, finalJob(job, ending, settings.RESULT_TTL_MS))
+        await results.finish(job, failedJob(job, attempts, settings.RESULT_TTL_MS))
       },
       log,
     })

@@ -86,7 +86,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (place.state !== 'failed') {
       return unfinishedJob(job, place.state === 'active' ? place.startedAt : null, place.attempts)
     }
-    await results.finish(job, failedJob(job, place.attempts))
+    await results.finish(job, failedJob(job, place.attempts, defaultResultTtlMs))
     return results.read(id)
   }
   const watcher = createJobWatcher({ subscriber, read, log: options.log })
@@ -130,7 +130,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
 }
 
 /** The final state of a job that no consumer could finish in any of its attempts. */
-export function failedJob(job: QueuedJob, attempts: number): FinalJob {
+export function failedJob(job: QueuedJob, attempts: number, resultTtlMs: number): FinalJob {
   const error = new VisionQueueError('inference_failed', `The job could not be finished in ${attempts} attempts.`)
-  return finalJob(job, { status: 'failed', error: error.toJobError(), attempts }, defaultResultTtlMs)
+  return finalJob(job, { status: 'failed', error: error.toJobError(), attempts }, resultTtlMs)
 }
