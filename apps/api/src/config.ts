@@ -40,6 +40,13 @@ export const apiSettings = z.object({
       'The most that text inputs, parameters and metadata of a job may take together as JSON, in bytes. ' +
         'They travel inside the queue, so raise it only for models with long prompts or label lists.',
     ),
+  ANSWER_MEMORY_BYTES: integerSetting(0, 1024 ** 4)
+    .default(32 * mebibyte)
+    .describe(
+      'How much of its own memory each API process may use for answers that it has met lately, in bytes: a ' +
+        'repeated question that is among them is not even asked in Redis. 0: none. How long answers are kept ' +
+        'is the consumers’ ANSWER_TTL_MS.',
+    ),
   QUEUE_MAX_JOBS: integerSetting(1, 10_000_000)
     .default(1000)
     .describe(

@@ -1,10 +1,19 @@
 import { type Job, jobIdSchema, type JobResponse, VisionQueueError } from '@vision-queue/jobs'
 
-/** The job as it is answered: with its addresses, and where it is fresh, how many jobs were accepted before it. */
-export function jobResponse(job: Job, queuePosition?: number): JobResponse {
+/** What is known of a fresh job's turn. */
+export interface Turn {
+  /** Jobs accepted before it. */
+  queuePosition: number
+  /** In how many milliseconds it will be done; null where nobody knows yet. */
+  etaMs: number | null
+}
+
+/** The job as it is answered: with its addresses, and where it is fresh, with its turn. */
+export function jobResponse(job: Job, turn?: Turn): JobResponse {
   return {
     ...job,
-    ...(queuePosition === undefined ? {} : { queue_position: queuePosition }),
+    ...(turn === undefined ? {} : { queue_position: turn.queuePosition }),
+    ...(turn === undefined || turn.etaMs === null ? {} : { eta_ms: turn.etaMs }),
     urls: { self: `/jobs/${job.id}`, events: `/jobs/${job.id}/events` },
   }
 }

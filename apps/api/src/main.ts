@@ -22,6 +22,7 @@ async function main(settings: ApiSettings): Promise<void> {
     maxJobs: settings.QUEUE_MAX_JOBS,
     maxBytes: settings.QUEUE_MAX_BYTES,
     payloadTtlMs: settings.PAYLOAD_TTL_MS,
+    answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
   const app = createApp({ jobs, models, settings, log, metrics: createMetrics(), closing: closing.signal })

@@ -7,6 +7,8 @@ export interface Metrics {
   requestSeconds: Histogram<'route' | 'method'>
   submitted: Counter<'model'>
   refused: Counter<'code'>
+  /** By where the answer came from: `memory`, `redis`, or `none` where it had to be computed. */
+  answers: Counter<'model' | 'from'>
   redisUp: Gauge
 }
 
@@ -42,6 +44,12 @@ export function createMetrics(): Metrics {
       name: `${prefix}jobs_refused_total`,
       help: 'Submissions refused by this process, by error code',
       labelNames: ['code'],
+      registers,
+    }),
+    answers: new Counter({
+      name: `${prefix}answers_total`,
+      help: 'Submissions that an earlier answer could serve, by where one was found: memory, redis, none',
+      labelNames: ['model', 'from'],
       registers,
     }),
     redisUp: new Gauge({

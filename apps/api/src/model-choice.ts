@@ -17,8 +17,17 @@ export interface ModelVersions {
 /** How close a version is to running a job. */
 const closeness = { ready: 4, loading: 3, no_consumers: 2, failed: 1, unloaded: 0 } as const
 
+/** By the list that was grouped: one list serves all requests of a second. */
+const grouped = new WeakMap<readonly ServedModel[], ModelVersions[]>()
+
 /** The directory's entries by model name, in the order of the names. */
 export function groupByName(models: readonly ServedModel[]): ModelVersions[] {
+  const known = grouped.get(models) ?? sortIntoGroups(models)
+  grouped.set(models, known)
+  return known
+}
+
+function sortIntoGroups(models: readonly ServedModel[]): ModelVersions[] {
   const groups = new Map<string, ServedModel[]>()
   for (const model of models) groups.set(model.name, [...(groups.get(model.name) ?? []), model])
   return [...groups]

@@ -13,6 +13,8 @@ export function requestIdFrom(header: string | undefined): string {
 export const nameRequest: ApiMiddleware = async (c, next) => {
   const requestId = requestIdFrom(c.req.header('x-request-id'))
   c.set('requestId', requestId)
-  await next()
+  // Before the answer is made: a header added to a made one costs a copy of it.
   c.header('X-Request-Id', requestId)
+  await next()
+  if (!c.res.headers.has('X-Request-Id')) c.header('X-Request-Id', requestId)
 }

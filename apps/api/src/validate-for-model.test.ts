@@ -15,6 +15,7 @@ const submission: ParsedSubmission = {
   parameters: {},
   metadata: null,
   deadlineMs: null,
+  cache: true,
 }
 
 function fieldsOf(changes: Partial<ParsedSubmission>): VisionQueueError['fields'] {

@@ -81,6 +81,11 @@ export const consumerSettings = z.object({
   RESULT_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
     .default(3_600_000)
     .describe('How long a result can be fetched, in milliseconds. Longer costs Redis memory, about 1 KB a job.'),
+  ANSWER_TTL_MS: integerSetting(0, 30 * 24 * 3_600_000)
+    .default(3_600_000)
+    .describe(
+      'How long an answer serves other jobs that ask the same of the same model and files, in milliseconds; 0: never. Costs Redis about half a KB an answer. Submissions opt out with `cache: false`, models with `"cache": false` in model.json.',
+    ),
   LOCK_MS: integerSetting(1000, 600_000)
     .default(10_000)
     .describe(

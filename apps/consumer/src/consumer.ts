@@ -21,7 +21,8 @@ import { toExecutionOptions, type ConsumerSettings } from './config.ts'
 import { type JobHandling, type ModelManager, startModelManager } from './model-manager.ts'
 import { parseModelPolicy } from './model-policy.ts'
 import { createProcessGauge } from './process-gauge.ts'
-import { createJobProcessor } from './process-job.ts'
+import { type Answer, createJobProcessor } from './process-job.ts'
+import { createSharedAnswers } from './shared-answers.ts'
 import { createSuspectGate, type SuspectGate } from './suspect-gate.ts'
 
 export interface Consumer {
@@ -57,7 +58,13 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const startedAt = Date.now()
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
-  const results = createResultStore({ redis, resultTtlMs: settings.RESULT_TTL_MS, keepPayloadMs: 0 })
+  const results = createResultStore({
+    redis,
+    resultTtlMs: settings.RESULT_TTL_MS,
+    keepPayloadMs: 0,
+    answerTtlMs: settings.ANSWER_TTL_MS,
+  })
+  const shared = createSharedAnswers<Answer>()
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
   const gates = new Map<string, SuspectGate>()
@@ -93,6 +100,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         results,
         openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
         suspects,
+        shared: settings.ANSWER_TTL_MS === 0 ? null : shared,
         resultTtlMs: settings.RESULT_TTL_MS,
         maxStalls: settings.MAX_STALLS,
         log,

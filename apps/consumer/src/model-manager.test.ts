@@ -107,10 +107,12 @@ async function run(version: string | null): Promise<{ version: string; result: I
     metadata: null,
     createdAt: 0,
     deadlineAt: null,
+    cache: false,
+    replyTo: null,
   })
   if (chosen === null || chosen === undefined) return null
   const request = { id: 'x', image, input: { question: 'large' }, parameters: {}, deadlineAt: null }
-  return { version: chosen.version, result: await chosen.run(request) }
+  return { version: chosen.manifest.version, result: await chosen.run(request) }
 }
 
 const eventually = { timeout: 20_000, interval: 20 }

@@ -55,6 +55,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
   const { repository, policy, pollMs, log } = options
   const models = new Map<string, ServedModel>()
   const finished = new Map<string, Record<string, number>>()
+  const reused = new Map<string, number>()
   const gone = new Map<string, { name: string; version: string }>()
   const watch = createRepositoryWatch()
   let seen = new Map<string, WatchedModel>()
@@ -81,10 +82,11 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
     const waiting = await Promise.all(versions.map(async (version) => options.countPinned(name, version)))
     const handling: JobHandling = {
       choosePool: (job) => model.choose(job),
-      onFinished({ version, status }) {
+      onFinished({ version, status, cached }) {
         if (version === null) return
         const counts = countsOf(name, version)
         counts[status] = (counts[status] ?? 0) + 1
+        if (cached) reused.set(`${name}@${version}`, (reused.get(`${name}@${version}`) ?? 0) + 1)
       },
     }
     const model = createServedModel({
@@ -164,7 +166,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
   const withStats = (version: Omit<AnnouncedModel, 'stats'>): AnnouncedModel => {
     const stats = models.get(version.name)?.slot(version.version)?.stats() ?? noStats
     const jobs = { ...finished.get(`${version.name}@${version.version}`) }
-    return { ...version, stats: { ...stats, jobs } }
+    return { ...version, stats: { ...stats, jobs, reused: reused.get(`${version.name}@${version.version}`) ?? 0 } }
   }
   const pools = (): EnginePool[] => [...models.values()].flatMap(({ slots }) => slots.flatMap((slot) => slot.pools))
   const stop = (): void => {

@@ -181,8 +181,10 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
     reconcile,
     choose({ versionPinned, modelVersion }) {
       const version = versionPinned ? modelVersion : serving()
-      const run = version === null ? null : (slots.get(version)?.run ?? null)
-      return version === null || run === null ? null : { version, run }
+      const slot = version === null ? undefined : slots.get(version)
+      const run = slot?.run ?? null
+      const manifest = slot?.manifest ?? null
+      return run === null || manifest === null ? null : { manifest, run }
     },
     describe() {
       const itServes = serving()

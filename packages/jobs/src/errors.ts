@@ -20,6 +20,7 @@ export const errorTable = {
   image_too_large: { status: 422, title: 'The image has too many pixels', retryable: false },
   image_undecodable: { status: 422, title: 'The image is broken', retryable: false },
   queue_full: { status: 429, title: 'Queue is full', retryable: true },
+  deadline_unmeetable: { status: 429, title: 'The deadline would pass before the job had its turn', retryable: true },
   internal_error: { status: 500, title: 'Something went wrong here', retryable: true },
   engine_crashed: { status: 500, title: 'The engine died while it ran this job alone', retryable: false },
   inference_failed: { status: 500, title: 'The model failed on this input', retryable: false },

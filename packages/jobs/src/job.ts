@@ -48,6 +48,8 @@ export const jobUrlsSchema = z.object({ self: z.string(), events: z.string() })
 /** A job as the API answers it. `queue_position` counts the jobs of the model ahead of a fresh one. */
 export const jobResponseSchema = jobSchema.extend({
   queue_position: z.int().optional(),
+  /** In how many milliseconds a fresh job will be done, by what its consumers announce of their pace. */
+  eta_ms: z.int().optional(),
   urls: jobUrlsSchema,
 })
 export type JobResponse = z.infer<typeof jobResponseSchema>
@@ -82,6 +84,8 @@ export interface JobEnding {
   variant?: string | null
   attempts: number
   metrics?: JobMetrics | null
+  /** Whether the answer is an earlier job's. */
+  cached?: boolean
   /** When a consumer took it, in milliseconds since 1970. */
   startedAt?: number | null
 }
@@ -97,6 +101,7 @@ export function finalJob(job: QueuedJob, ending: JobEnding, resultTtlMs: number)
     output: ending.output ?? null,
     error: ending.error ?? null,
     metrics: ending.metrics ?? null,
+    cached: ending.cached ?? false,
     completed_at: new Date(now).toISOString(),
     expires_at: new Date(now + resultTtlMs).toISOString(),
   }

@@ -22,12 +22,17 @@ export const payloadKey = (model: string, hash: string): string => `${root}:{${m
 /** ZSET: the jobs that still need the payload, by the time at which their need lapses. */
 export const payloadHoldersKey = (model: string, hash: string): string => `${root}:{${model}}:holders:${hash}`
 
+/** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
+export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
+
 /** STRING: the accepted job (queuedJobSchema). */
 export const jobKey = (id: string): string => `${root}:job:${id}`
 /** STRING: the final job (finalJobSchema), written once. */
 export const resultKey = (id: string): string => `${root}:result:${id}`
 /** Channel on which a job's changes (jobChangeSchema) are published. */
 export const jobChannel = (id: string): string => `${root}:changes:${id}`
+/** Channel of one API process: the final states of the jobs that name it in `replyTo`. */
+export const replyChannel = (process: string): string => `${root}:replies:${process}`
 
 /** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
 export const modelsKey = `${root}:models`

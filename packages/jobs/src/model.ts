@@ -41,6 +41,10 @@ export const modelManifestSchema = z.object({
   inputSchema: jsonSchemaSchema,
   parametersSchema: jsonSchemaSchema,
   outputSchema: jsonSchemaSchema,
+  /** SHA-256 over its files: an answer of other files of the same version is another answer. */
+  fingerprint: z.string().optional(),
+  /** Whether its answers may serve later jobs that ask the same. */
+  cacheable: z.boolean().optional(),
   /** What the model can answer, where that is a fixed list. */
   labels: z.array(z.string()).nullable(),
 })
@@ -56,6 +60,10 @@ export const modelStatsSchema = z.object({
   inferenceMs: z.number(),
   preprocessMs: z.number(),
   engineRestarts: z.int(),
+  /** Jobs per second that this consumer gets through when it always has work; null before it can tell. */
+  capacity: z.number().nullable().optional(),
+  /** Jobs that took the answer of another job which asked the same. */
+  reused: z.int().optional(),
 })
 export type ModelStats = z.infer<typeof modelStatsSchema>
 

@@ -37,5 +37,9 @@ export const queuedJobSchema = z.object({
   createdAt: z.int(),
   /** Milliseconds since 1970 after which the job ends as `expired` instead of running; null: never. */
   deadlineAt: z.int().nullable(),
+  /** Whether an earlier answer to the same question may serve, and this one's be kept for later ones. */
+  cache: z.boolean().default(false),
+  /** The API process that waits for the result; null: nobody does, or whoever does subscribes to the job. */
+  replyTo: z.string().nullable().default(null),
 })
 export type QueuedJob = z.infer<typeof queuedJobSchema>

@@ -19,6 +19,10 @@ export const submissionSchema = z.strictObject({
     })
     .describe('the image, as base64 or a data: URI, and the other inputs of the task, such as "question"'),
   parameters: z.record(z.string(), z.json()).optional().describe('see the parameters schema of the model'),
+  cache: z
+    .boolean()
+    .optional()
+    .describe('false: compute it, whatever was answered before, and keep the answer for nobody else; default true'),
   metadata: metadataSchema.optional().describe('up to 16 strings that come back with the job'),
   deadline_ms: z
     .int()

@@ -49,6 +49,10 @@ export const modelJsonSchema = z.strictObject({
     .describe('of an output of one vector a token: the first, or the mean'),
   normalize: z.boolean().default(false).describe('whether embeddings are given the length 1'),
   logit_scale: z.number().gt(0).optional().describe('what cosine similarities of image and text are multiplied by'),
+  cache: z
+    .boolean()
+    .default(true)
+    .describe('whether an answer may serve later jobs that ask the same; false where the graph draws lots'),
   sha256: z
     .record(
       z.string().regex(plainFile, 'a file in the folder'),

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { answerBy, type Answering } from './answering.ts'
 import { executionOptionsSchema, type ExecutionOptions, type Variant } from './execution-options.ts'
 import { fixedBatchSize } from './fixed-batch.ts'
+import { fingerprintFolder } from './fingerprint.ts'
 import { checkDigest } from './folder-files.ts'
 import { blankImage, defaultShrinkAbovePixels } from './image-preprocessing.ts'
 import { readModelFolder, type ModelLocation } from './model-folder.ts'
@@ -83,6 +84,8 @@ export async function loadModel({
     inputSchema: z.toJSONSchema(task.input, { io: 'input' }),
     parametersSchema: z.toJSONSchema(task.parameters, { io: 'input' }),
     outputSchema: z.toJSONSchema(task.output),
+    fingerprint: await fingerprintFolder(location.folder),
+    cacheable: folder.settings.cache,
     labels: folder.labels,
   })
   return { ...answering, manifest, close: graphs.close }

@@ -16,7 +16,7 @@ describe('admission', () => {
     const [first] = accepted
     if (first === undefined) throw new Error('none accepted')
     await queue.resultStore().finish(first, succeeded(first, 'a'))
-    await expect(queue.client.submit(newJob(), image)).resolves.toEqual({ queuePosition: limits.maxJobs - 1 })
+    await expect(queue.client.submit(newJob(), image)).resolves.toMatchObject({ queuePosition: limits.maxJobs - 1 })
   })
 
   test('the bytes of waiting images are bounded', async () => {
@@ -40,6 +40,31 @@ describe('admission', () => {
     })
     await queue.client.waitFor(job.id, 10_000)
     expect(taken).toEqual([job.id])
+  })
+
+  test('a job whose deadline would pass before its turn is refused, and told when there will be room', async () => {
+    const roomy = await queue.connect({ maxJobs: 100, maxBytes: 100_000 })
+    const pace = { jobsPerSecond: 2, jobMs: 10 }
+    for (let index = 0; index < 4; index += 1) await roomy.submit(newJob(), image, { pace })
+    const due = (ms: number) => ({ ...newJob(), deadlineAt: Date.now() + ms })
+    await expect(roomy.submit(due(1400), image, { pace })).rejects.toMatchObject({
+      code: 'deadline_unmeetable',
+      // Four jobs are ahead and two would do, at half a second each.
+      retryAfterMs: 1000,
+    })
+    expect(await roomy.depth('m')).toMatchObject({ jobs: 4 })
+    await expect(roomy.submit(due(2600), image, { pace })).resolves.toMatchObject({ queuePosition: 4 })
+    // Nobody has said how fast they are: it is not held against a job.
+    await expect(roomy.submit(due(1), image)).resolves.toMatchObject({ queuePosition: 5 })
+  })
+
+  test('a full queue says when what waits now will be worked off', async () => {
+    for (let index = 0; index < limits.maxJobs; index += 1) await queue.client.submit(newJob(), image)
+    const pace = { jobsPerSecond: 10, jobMs: 5 }
+    await expect(queue.client.submit(newJob(), image, { pace })).rejects.toMatchObject({
+      code: 'queue_full',
+      retryAfterMs: (limits.maxJobs / 10) * 1000,
+    })
   })
 
   test('an admission whose job vanished lapses by itself', async () => {

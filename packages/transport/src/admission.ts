@@ -1,6 +1,9 @@
 import {
   admittedBytesKey,
   admittedKey,
+  answerKey,
+  type CachedAnswer,
+  cachedAnswerSchema,
   payloadHoldersKey,
   payloadKey,
   type QueuedJob,
@@ -12,12 +15,14 @@ import { z } from 'zod'
 /**
  * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
  * and admits together with storing the payload, so no burst slips past it (a read-then-add gate
- * let 1,130 jobs in at a limit of 1,000).
+ * let 1,130 jobs in at a limit of 1,000). Where the answer is known already, nothing is admitted.
  *
- * Keys: admitted ids by lapse time, payload bytes by id (sum under ''), the payload, its holders.
- * A payload lives while a job holds it; a resubmitted id keeps its place.
+ * Keys: admitted ids by lapse time, payload bytes by id (sum under ''), the payload, its holders, the
+ * answer that would do. A payload lives while a job holds it; a resubmitted id keeps its place.
  */
 const admitScript = `
+local answer = ARGV[9] == '1' and redis.call('GET', KEYS[5])
+if answer then return {2, answer, 0} end
 local now, lapse, id, bytes = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
   redis.call('HINCRBY', KEYS[2], '', -tonumber(redis.call('HGET', KEYS[2], lapsed) or 0))
@@ -28,11 +33,14 @@ local jobs = redis.call('ZCARD', KEYS[1])
 local held = tonumber(redis.call('HGET', KEYS[2], '') or 0)
 if not redis.call('ZSCORE', KEYS[1], id) then
   if jobs >= tonumber(ARGV[5]) or held + bytes > tonumber(ARGV[6]) then return {0, jobs, held} end
+  if jobs > tonumber(ARGV[8]) then return {3, jobs, held} end
   redis.call('ZADD', KEYS[1], lapse, id)
   redis.call('HSET', KEYS[2], id, bytes)
   redis.call('HINCRBY', KEYS[2], '', bytes)
 end
-if redis.call('PEXPIREAT', KEYS[3], lapse) == 0 then redis.call('SET', KEYS[3], ARGV[7], 'PXAT', lapse) end
+if ARGV[7] ~= '' and redis.call('PEXPIREAT', KEYS[3], lapse) == 0 then
+  redis.call('SET', KEYS[3], ARGV[7], 'PXAT', lapse)
+end
 redis.call('ZADD', KEYS[4], lapse, id)
 redis.call('PEXPIREAT', KEYS[4], lapse)
 return {1, jobs, held}`
@@ -61,14 +69,42 @@ export interface AdmissionLimits {
   payloadTtlMs: number
 }
 
+/** How fast the model's jobs are worked off, as its consumers announce it. */
+export interface Pace {
+  /** All consumers together, when there is always work. */
+  jobsPerSecond: number
+  /** What one job takes once it is its turn, in milliseconds. */
+  jobMs: number
+}
+
+export interface AdmitOptions {
+  /** Of what the job asks (answerDigest): where the answer is kept, it is given. Null, the default: compute it. */
+  digest: string | null
+  /** Null, the default, while unknown: then no deadline is held against it. */
+  pace: Pace | null
+}
+
+export type Admittance = { kind: 'admitted'; jobsAhead: number } | { kind: 'answered'; answer: CachedAnswer }
+
 export interface Admission {
-  /** Resolves to the number of unfinished jobs of the model before this one; rejects with `queue_full`. */
-  admit(job: QueuedJob, image: Uint8Array, limits: AdmissionLimits): Promise<number>
+  /**
+   * Rejects with `queue_full` and, where the jobs ahead would take longer than the job's deadline allows, with
+   * `deadline_unmeetable`. `image` is null where the payload is in Redis already and kept by somebody else.
+   */
+  admit(
+    job: QueuedJob,
+    image: Uint8Array | null,
+    limits: AdmissionLimits,
+    options?: Partial<AdmitOptions>,
+  ): Promise<Admittance>
   release(job: Pick<QueuedJob, 'id' | 'model' | 'image'>, keepPayloadMs: number): Promise<void>
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
-const replySchema = z.tuple([z.number(), z.number(), z.number()])
+const admitReplySchema = z.union([
+  z.tuple([z.literal(2), z.string(), z.number()]),
+  z.tuple([z.literal([0, 1, 3]), z.number(), z.number()]),
+])
 
 export function createAdmission(redis: Redis): Admission {
   const keys = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string[] => [
@@ -77,30 +113,49 @@ export function createAdmission(redis: Redis): Admission {
     payloadKey(model, image.hash),
     payloadHoldersKey(model, image.hash),
   ]
-  const admit = defineScript(redis, 'vqAdmit', 4, admitScript)
+  const admit = defineScript(redis, 'vqAdmit', 5, admitScript)
   const release = defineScript(redis, 'vqRelease', 4, releaseScript)
 
   return {
-    async admit(job, image, limits) {
+    async admit(job, image, limits, { digest = null, pace = null } = {}) {
       const now = Date.now()
       const reply = await admit([
         ...keys(job),
+        answerKey(job.model, digest ?? ''),
         now,
         now + limits.payloadTtlMs,
         job.id,
-        image.byteLength,
+        job.image.bytes,
         limits.maxJobs,
         limits.maxBytes,
         // A view, not a copy.
-        Buffer.from(image.buffer, image.byteOffset, image.byteLength),
+        image === null ? '' : Buffer.from(image.buffer, image.byteOffset, image.byteLength),
+        mostAhead(job, pace, now),
+        digest === null ? 0 : 1,
       ])
-      const [admitted, jobs, bytes] = replySchema.parse(reply)
-      if (admitted === 1) return jobs
-      const limit =
-        jobs >= limits.maxJobs
-          ? `${jobs} jobs wait for ${job.model}, the limit.`
-          : `The images waiting for ${job.model} hold ${bytes} bytes; this one would pass the limit of ${limits.maxBytes}.`
-      throw new VisionQueueError('queue_full', limit, { retryAfterMs: 1000 })
+      const [kind, ahead, bytes] = admitReplySchema.parse(reply)
+      switch (kind) {
+        case 1:
+          return { kind: 'admitted', jobsAhead: ahead }
+        case 2:
+          return { kind: 'answered', answer: cachedAnswerSchema.parse(JSON.parse(ahead)) }
+        case 0: {
+          const limit =
+            ahead >= limits.maxJobs
+              ? `${ahead} jobs wait for ${job.model}, the limit.`
+              : `The images waiting for ${job.model} hold ${bytes} bytes; this one would pass the limit of ${limits.maxBytes}.`
+          throw new VisionQueueError('queue_full', limit, { retryAfterMs: workOffMs(ahead, pace) ?? 1000 })
+        }
+        case 3: {
+          const most = mostAhead(job, pace, now)
+          const detail = `${ahead} jobs wait for ${job.model}; this one's deadline would pass before its turn.`
+          throw new VisionQueueError('deadline_unmeetable', detail, {
+            retryAfterMs: workOffMs(ahead - most, pace) ?? 1000,
+          })
+        }
+        default:
+          return kind satisfies never
+      }
     },
     async release(job, keepPayloadMs) {
       await release([...keys(job), job.id, Date.now(), keepPayloadMs])
@@ -113,6 +168,17 @@ export function createAdmission(redis: Redis): Admission {
       return { jobs, bytes: Number(bytes ?? 0) }
     },
   }
+}
+
+/** In how many milliseconds so many jobs are worked off; null where nobody knows. */
+export function workOffMs(jobs: number, pace: Pace | null): number | null {
+  return pace === null ? null : Math.ceil((Math.max(0, jobs) / pace.jobsPerSecond) * 1000)
+}
+
+/** The most jobs ahead with which the deadline can still be met: a job has to start by then, not to end. */
+function mostAhead({ deadlineAt }: QueuedJob, pace: Pace | null, now: number): number {
+  if (deadlineAt === null || pace === null) return Number.MAX_SAFE_INTEGER
+  return Math.floor(((deadlineAt - now) / 1000) * pace.jobsPerSecond)
 }
 
 type ScriptArgument = string | number | Buffer

@@ -1,3 +1,4 @@
+export { type AdmitOptions, type Pace, workOffMs } from './admission.ts'
 export { type Announcer, type AnnouncerOptions, startAnnouncer } from './announcer.ts'
 export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
 export { type Accepted, type JobClient, type JobClientOptions, failedJob, openJobClient } from './job-client.ts'

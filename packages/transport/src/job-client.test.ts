@@ -54,7 +54,7 @@ describe('Redis away', () => {
       await Promise.all(
         [
           away.submit(newJob(), image),
-          away.submitAndWait(newJob(), image, 60_000),
+          away.submitAndWait(newJob(), image, { timeoutMs: 60_000 }),
           away.read(nobody),
           away.waitFor(nobody, 60_000),
           away.depth('m'),

@@ -1,44 +1,56 @@
 import {
+  type CachedAnswer,
   type FinalJob,
   finalJob,
+  isFinal,
   type Job,
   jobKey,
   queuedJobSchema,
   type QueuedJob,
+  replyChannel,
+  reusedAnswer,
   unfinishedJob,
   VisionQueueError,
 } from '@vision-queue/jobs'
+import { nanoid } from 'nanoid'
 
-import { type AdmissionLimits, createAdmission } from './admission.ts'
+import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createJobQueues } from './job-queues.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
+import { createKnownAnswers } from './known-answers.ts'
 import { guarded, openFailFastConnection, openSubscriber, type TransportLog } from './redis-connection.ts'
 import { createResultStore } from './result-store.ts'
 
-/** A job that was accepted: how many unfinished jobs of the same model were accepted before it. */
+/** A job that was accepted. */
 export interface Accepted {
-  queuePosition: number
+  /** As it is: `queued` or, where an earlier answer serves, final. */
+  job: Job
+  /** How many unfinished jobs of the same model were accepted before it; null: it needs no turn. */
+  queuePosition: number | null
+  /** Where its answer came from without being computed. */
+  answeredFrom: 'memory' | 'redis' | null
 }
 
 /** What the API needs of the queue. Every call rejects with `queue_unavailable` while Redis can't be reached. */
 export interface JobClient {
   /**
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
-   * when this resolves the job is in Redis and will reach a final state. Rejects with `queue_full`
-   * (with `retryAfterMs`) over `maxJobs` or `maxBytes`.
+   * when this resolves the job is in Redis and will reach a final state. Where the answer is known already
+   * (`digest`), the job is final at once and takes no place. `image` is null where the payload is stored
+   * already and kept by somebody else. Rejects with `queue_full` over `maxJobs` or `maxBytes` and with
+   * `deadline_unmeetable`, both with `retryAfterMs`.
    */
-  submit(job: QueuedJob, image: Uint8Array): Promise<Accepted>
+  submit(job: QueuedJob, image: Uint8Array | null, options?: Partial<AdmitOptions>): Promise<Accepted>
   /**
    * Submits and waits until the job is final, `timeoutMs` have passed or `signal` fires. Rejects only where
    * `submit` would: once the job is accepted, it is given as it was last known. Cheaper than `submit` and
-   * `waitFor`: what has just been submitted need not be read.
+   * `waitFor`: the consumer answers this process directly, and nothing is read or subscribed to for the job.
    */
   submitAndWait(
     job: QueuedJob,
-    image: Uint8Array,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<Accepted & { job: Job }>
+    image: Uint8Array | null,
+    options: Partial<AdmitOptions> & { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<Accepted>
   /** The job as it is now, or null when no such job is known (or its result has expired). */
   read(id: string): Promise<Job | null>
   /**
@@ -62,6 +74,8 @@ const defaultResultTtlMs = 3_600_000
 
 export interface JobClientOptions extends AdmissionLimits {
   redisUrl: string
+  /** Memory for answers that this process has met; 0: none. */
+  answerMemoryBytes: number
   /** How long Redis may take to answer one command before the caller gets `queue_unavailable`. */
   commandTimeoutMs: number
   log: TransportLog
@@ -72,8 +86,11 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const admission = createAdmission(redis)
   const queues = createJobQueues(redis)
-  // The API writes a result only for a job that BullMQ has given up on, with the consumers' defaults.
-  const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0 })
+  // The API writes a result for a job that BullMQ has given up on or that an earlier answer serves, with the consumers' defaults.
+  const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
+  const known = createKnownAnswers(options.answerMemoryBytes)
+  /** What consumers call this process by. */
+  const process = nanoid()
 
   const read = async (id: string): Promise<Job | null> => {
     // The record goes when the result comes, so it is asked for first: one of the two is there.
@@ -89,29 +106,48 @@ export function openJobClient(options: JobClientOptions): JobClient {
     await results.finish(job, failedJob(job, place.attempts, defaultResultTtlMs))
     return results.read(id)
   }
-  const watcher = createJobWatcher({ subscriber, read, log: options.log })
+  const watcher = createJobWatcher({ subscriber, replies: replyChannel(process), read, log: options.log })
 
-  const submit = async (job: QueuedJob, image: Uint8Array): Promise<Accepted> => {
-    const queuePosition = await admission.admit(job, image, options)
+  const answered = async (job: QueuedJob, answer: CachedAnswer): Promise<FinalJob> => {
+    const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: defaultResultTtlMs })
+    await results.keep(final)
+    return final
+  }
+
+  const submit: JobClient['submit'] = async (job, image, admit = {}) => {
+    const { digest = null } = admit
+    const remembered = digest === null ? null : known.get(digest)
+    if (remembered !== null) {
+      return { job: await answered(job, remembered), queuePosition: null, answeredFrom: 'memory' }
+    }
+    const admittance = await admission.admit(job, image, options, admit)
+    if (admittance.kind === 'answered') {
+      if (digest !== null) known.add(digest, admittance.answer)
+      return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
+    }
     // Sent in this order: when a consumer has the job, its record is there.
     await Promise.all([redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs), queues.add(job)])
-    return { queuePosition }
+    return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
 
   return {
-    submit: (job, image) => guarded(submit(job, image)),
-    async submitAndWait(job, image, timeoutMs, signal) {
-      const fresh = unfinishedJob(job, null, 0)
-      const places: Accepted[] = []
+    submit: (job, image, admit) => guarded(submit(job, image, admit)),
+    async submitAndWait(job, image, { timeoutMs, signal, ...admit }) {
+      const accepted: Accepted[] = []
       const look = async (): Promise<Job> => {
-        places.push(await submit(job, image))
-        return fresh
+        const its = await submit({ ...job, replyTo: process }, image, admit)
+        accepted.push(its)
+        return its.job
       }
-      const waited = await guarded(watcher.waitFor(job.id, timeoutMs, signal, look)).catch((error: unknown) => {
-        if (places.length === 0) throw error
+      const waited = await guarded(watcher.waitForReply(job.id, look, timeoutMs, signal)).catch((error: unknown) => {
+        if (accepted.length === 0) throw error
         return null
       })
-      return { queuePosition: places[0]?.queuePosition ?? 0, job: waited ?? fresh }
+      const [its] = accepted
+      if (its === undefined) throw new Error('waited for a job that was not submitted')
+      // A reply tells of the end only; whoever gave up waiting before it is told whether the job runs.
+      const last = waited !== null && isFinal(waited.status) ? waited : await read(job.id).catch(() => null)
+      return { ...its, job: last ?? its.job }
     },
     read: (id) => guarded(read(id)),
     watch: (id, listener, onText) => guarded(watcher.watch(id, listener, onText)),

@@ -28,19 +28,21 @@ describe('waiting', () => {
       return { kind: 'done' }
     })
     const waited = await Promise.all(
-      Array.from({ length: 3 }, async () => queue.client.submitAndWait(newJob(), image, 10_000)),
+      Array.from({ length: 3 }, async () => queue.client.submitAndWait(newJob(), image, { timeoutMs: 10_000 })),
     )
     expect(waited.map(({ job }) => job.status)).toEqual(['succeeded', 'succeeded', 'succeeded'])
   })
 
   test('who submits and waits in vain gets the accepted job, and where it is refused the refusal', async () => {
     for (let place = 0; place < limits.maxJobs; place += 1) {
-      expect(await queue.client.submitAndWait(newJob(), image, 20)).toMatchObject({
+      expect(await queue.client.submitAndWait(newJob(), image, { timeoutMs: 20 })).toMatchObject({
         queuePosition: place,
         job: { status: 'queued' },
       })
     }
-    await expect(queue.client.submitAndWait(newJob(), image, 10_000)).rejects.toMatchObject({ code: 'queue_full' })
+    await expect(queue.client.submitAndWait(newJob(), image, { timeoutMs: 10_000 })).rejects.toMatchObject({
+      code: 'queue_full',
+    })
   })
 
   test('a wait ends with the job as it is when time is up, and at once for an unknown job', async () => {

@@ -3,14 +3,16 @@ import type { Redis } from 'ioredis'
 
 import { parseJson } from './parse-json.ts'
 import type { TransportLog } from './redis-connection.ts'
+import { createWaits } from './until-final.ts'
 
 export interface JobWatch {
   close(): void
 }
 
 /**
- * Delivery by pub/sub: one channel per job, subscribed while somebody waits for it, so any API
- * process can serve any job. Subscribes first and reads then, so that no change falls between;
+ * Delivery by pub/sub: one channel per job, subscribed while somebody watches it, so any API
+ * process can serve any job, and one per process, for the jobs that name it as the one that waits: most
+ * jobs end there, without a subscription of their own. Subscribes first and reads then, so that no change falls between;
  * after a reconnect every watched job is read again, for what was published meanwhile is gone.
  */
 export interface JobWatcher {
@@ -21,10 +23,14 @@ export interface JobWatcher {
   watch(id: string, listener: (job: Job) => void, onText?: (text: string) => void): Promise<JobWatch | null>
   /**
    * The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null when no such job is
-   * known. `look` tells what it is now, once its channel is subscribed to: by default it is read; who submits
-   * it there knows without reading. Rejects with what `look` rejects with.
+   * known.
    */
-  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, look?: () => Promise<Job | null>): Promise<Job | null>
+  waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
+  /**
+   * The same for a job that replies to this process: `submit` queues it once replies can be heard, and tells
+   * what it is then. Rejects with what `submit` rejects with.
+   */
+  waitForReply(id: string, submit: () => Promise<Job>, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
   /** Ends every watch and every wait; a wait resolves with the job as it was last seen. */
   close(): void
 }
@@ -34,7 +40,8 @@ interface Watched {
   textListeners: Set<(text: string) => void>
   /** The answer so far, of a job that generates one. */
   text: string
-  subscribed: Promise<unknown>
+  /** To the job's own channel; null while only its reply is waited for. */
+  subscribed: Promise<void> | null
   last: Job | null
   /** A `running` that overtook the first read of the job. */
   early: { startedAt: number; attempts: number } | null
@@ -42,15 +49,17 @@ interface Watched {
 
 interface Options {
   subscriber: Redis
+  /** The channel of this process. */
+  replies: string
   read: (id: string) => Promise<Job | null>
   log: TransportLog
 }
 
-export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher {
+export function createJobWatcher({ subscriber, replies, read, log }: Options): JobWatcher {
   const watched = new Map<string, Watched>()
   const idByChannel = new Map<string, string>()
-  const waits = new Set<() => void>()
-  let closed = false
+  const waits = createWaits()
+  let repliesSubscribed: Promise<void> | null = null
 
   const update = (entry: Watched, job: Job): void => {
     const { last } = entry
@@ -69,15 +78,16 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
   })
 
   subscriber.on('message', (channel: string, message: string) => {
-    const id = idByChannel.get(channel)
-    const entry = id === undefined ? undefined : watched.get(id)
-    if (entry === undefined) return
+    const watchedId = idByChannel.get(channel)
+    if (watchedId === undefined && channel !== replies) return
     const change = jobChangeSchema.safeParse(parseJson(message))
     if (!change.success) {
       log.warn({ channel }, 'Unreadable change of a job ignored')
       return
     }
-    hear(entry, change.data)
+    const id = watchedId ?? (change.data.kind === 'final' ? change.data.job.id : undefined)
+    const entry = id === undefined ? undefined : watched.get(id)
+    if (entry !== undefined) hear(entry, change.data)
   })
 
   const hear = (entry: Watched, change: JobChange): void => {
@@ -112,13 +122,11 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
   const enter = (id: string): Watched => {
     const known = watched.get(id)
     if (known !== undefined) return known
-    const channel = jobChannel(id)
-    idByChannel.set(channel, id)
     const entry: Watched = {
       listeners: new Set(),
       textListeners: new Set(),
       text: '',
-      subscribed: subscribe(channel),
+      subscribed: null,
       last: null,
       early: null,
     }
@@ -131,12 +139,30 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
     await subscriber.subscribe(channel)
   }
 
+  const subscribeToJob = async (id: string, entry: Watched): Promise<void> => {
+    const channel = jobChannel(id)
+    idByChannel.set(channel, id)
+    entry.subscribed ??= subscribe(channel)
+    await entry.subscribed
+  }
+
+  /** Once; ioredis subscribes again by itself after each reconnect, and the jobs are read again then. */
+  const subscribeToReplies = async (): Promise<void> => {
+    if (subscriber.status !== 'ready') throw new Error(`Redis subscriber is ${subscriber.status}`)
+    repliesSubscribed ??= subscribe(replies).catch((error: unknown) => {
+      repliesSubscribed = null
+      throw error
+    })
+    await repliesSubscribed
+  }
+
   const leave = (id: string, entry: Watched, listener: (job: Job) => void): void => {
     entry.listeners.delete(listener)
     if (entry.listeners.size > 0 || watched.get(id) !== entry) return
     const channel = jobChannel(id)
     watched.delete(id)
     idByChannel.delete(channel)
+    if (entry.subscribed === null) return
     // Without a connection there is no subscription to end.
     subscriber.unsubscribe(channel).catch(() => {})
   }
@@ -145,7 +171,7 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
     id: string,
     listener: (job: Job) => void,
     onText?: (text: string) => void,
-    look = async (): Promise<Job | null> => read(id),
+    submit?: () => Promise<Job>,
   ): Promise<JobWatch | null> => {
     const entry = enter(id)
     // Deaf until the snapshot has been given, so that it comes first.
@@ -159,8 +185,8 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
     }
     entry.listeners.add(hearJob)
     try {
-      await entry.subscribed
-      const job = await look()
+      await (submit === undefined ? subscribeToJob(id, entry) : subscribeToReplies())
+      const job = await (submit ?? (async () => read(id)))()
       if (job === null) {
         end()
         return null
@@ -182,35 +208,12 @@ export function createJobWatcher({ subscriber, read, log }: Options): JobWatcher
 
   return {
     watch: async (id, listener, onText) => watch(id, listener, onText),
-    async waitFor(id, timeoutMs, signal, look) {
-      let latest: Job | null = null
-      let end = (): void => {}
-      const ended = new Promise<void>((resolve) => {
-        end = resolve
-      })
-      waits.add(end)
-      const timer = setTimeout(end, timeoutMs)
-      signal?.addEventListener('abort', end, { once: true })
-      if (signal?.aborted === true || closed) end()
-      try {
-        const note = (seen: Job): void => {
-          latest = seen
-          if (isFinal(seen.status)) end()
-        }
-        const job = await watch(id, note, undefined, look)
-        if (job === null) return null
-        await ended
-        job.close()
-        return latest
-      } finally {
-        waits.delete(end)
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', end)
-      }
-    },
+    waitFor: async (id, timeoutMs, signal) =>
+      waits.untilFinal(async (listener) => watch(id, listener), timeoutMs, signal),
+    waitForReply: async (id, submit, timeoutMs, signal) =>
+      waits.untilFinal(async (listener) => watch(id, listener, undefined, submit), timeoutMs, signal),
     close() {
-      closed = true
-      for (const end of waits) end()
+      waits.close()
       watched.clear()
       idByChannel.clear()
     },

@@ -1,6 +1,8 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 import { Redis, type RedisOptions } from 'ioredis'
 
+import { coalesceWrites } from './coalesced-writes.ts'
+
 /** What the transport tells of itself; pino's loggers fit. */
 export interface TransportLog {
   info(fields: object, message: string): void
@@ -49,6 +51,7 @@ function open({ redisUrl, log, name }: ConnectionOptions, options: Omit<RedisOpt
     retryStrategy: (attempt) => Math.min(50 * attempt, 1000),
     ...options,
   })
+  coalesceWrites(redis)
   let reported = ''
   redis.on('error', (error: Error) => {
     // Reconnecting once a second would otherwise fill the log with one sentence.

@@ -1,10 +1,14 @@
 import {
+  answerKey,
+  type CachedAnswer,
+  cachedAnswerSchema,
   type FinalJob,
   finalJobSchema,
   type JobChange,
   jobChannel,
   jobKey,
   type QueuedJob,
+  replyChannel,
   resultKey,
 } from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
@@ -18,10 +22,15 @@ import { createAdmission, defineScript } from './admission.ts'
 export interface ResultStore {
   read(id: string): Promise<FinalJob | null>
   /**
-   * Stores and publishes the final state, then gives back the admission and the payload.
-   * Resolves to false when the job had a final state already. Safe to repeat.
+   * Stores and publishes the final state, then gives back the admission and the payload; keeps the answer
+   * for others under `digest`, unless that is null. Resolves to false when the job had a final state already.
+   * Safe to repeat.
    */
-  finish(job: QueuedJob, final: FinalJob): Promise<boolean>
+  finish(job: QueuedJob, final: FinalJob, digest?: string | null): Promise<boolean>
+  /** Stores the final state of a job that was never queued. */
+  keep(final: FinalJob): Promise<void>
+  /** An answer that is kept for whoever asks the same; null where there is none. */
+  readAnswer(model: string, digest: string): Promise<CachedAnswer | null>
   /** Tells watchers that a job runs; a hint that may be lost, the truth is BullMQ's. */
   announceRunning(id: string, startedAt: number, attempts: number): Promise<void>
 }
@@ -29,6 +38,7 @@ export interface ResultStore {
 const finishScript = `
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
+if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
 return 1`
 
 export interface ResultStoreOptions {
@@ -37,19 +47,27 @@ export interface ResultStoreOptions {
   resultTtlMs: number
   /** How long an image stays after the last job that needs it. */
   keepPayloadMs: number
+  /** How long an answer serves others who ask the same. 0: never. */
+  answerTtlMs: number
 }
 
-export function createResultStore({ redis, resultTtlMs, keepPayloadMs }: ResultStoreOptions): ResultStore {
+export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtlMs }: ResultStoreOptions): ResultStore {
   const finish = defineScript(redis, 'vqFinish', 1, finishScript)
   const admission = createAdmission(redis)
   const encode = (change: JobChange): string => JSON.stringify(change)
+
+  const keepAnswer = async ({ model, output, version, variant }: FinalJob, digest: string): Promise<void> => {
+    if (answerTtlMs === 0 || output === null || version === null || variant === null) return
+    const answer: CachedAnswer = { output, version, variant, expiresAt: Date.now() + answerTtlMs }
+    await redis.set(answerKey(model, digest), JSON.stringify(answer), 'PX', answerTtlMs)
+  }
 
   return {
     async read(id) {
       const stored = await redis.get(resultKey(id))
       return stored === null ? null : finalJobSchema.parse(JSON.parse(stored))
     },
-    async finish(job, final) {
+    async finish(job, final, digest = null) {
       // Sent together: Redis runs them in this order, so the slot is never free before the result is there.
       const [written] = await Promise.all([
         finish([
@@ -58,11 +76,20 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs }: ResultS
           resultTtlMs,
           jobChannel(job.id),
           encode({ kind: 'final', job: final }),
+          job.replyTo === null ? '' : replyChannel(job.replyTo),
         ]),
         admission.release(job, keepPayloadMs),
         redis.unlink(jobKey(job.id)),
+        digest === null ? null : keepAnswer(final, digest),
       ])
       return written === 1
+    },
+    async keep(final) {
+      await redis.set(resultKey(final.id), JSON.stringify(final), 'PX', resultTtlMs)
+    },
+    async readAnswer(model, digest) {
+      const kept = await redis.get(answerKey(model, digest))
+      return kept === null ? null : cachedAnswerSchema.parse(JSON.parse(kept))
     },
     async announceRunning(id, startedAt, attempts) {
       await redis.publish(jobChannel(id), encode({ kind: 'running', startedAt, attempts }))

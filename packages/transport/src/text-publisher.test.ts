@@ -25,7 +25,7 @@ afterAll(async () => {
 })
 
 async function connect(): Promise<JobClient> {
-  const limits = { maxJobs: 10, maxBytes: 10_000, payloadTtlMs: 60_000 }
+  const limits = { maxJobs: 10, maxBytes: 10_000, payloadTtlMs: 60_000, answerMemoryBytes: 0 }
   const opened = openJobClient({ redisUrl: server.url, commandTimeoutMs: 500, log: quiet, ...limits })
   clients.push(opened)
   await vi.waitFor(async () => opened.ping())
@@ -58,7 +58,7 @@ describe('an answer on its way', () => {
     text.add({ text: ' star', index: 6 })
     text.end()
     text.add({ text: ' too late', index: 11 })
-    const results = createResultStore({ redis, resultTtlMs: 60_000, keepPayloadMs: 0 })
+    const results = createResultStore({ redis, resultTtlMs: 60_000, keepPayloadMs: 0, answerTtlMs: 0 })
     await results.finish(job, finalJob(job, { status: 'succeeded', attempts: 1 }, 60_000))
     await expect.poll(() => seen.slice(-2)).toEqual(['a blue star', 'succeeded'])
     await redis.publish(jobChannel(job.id), JSON.stringify({ kind: 'tokens', text: 'after the end' }))

@@ -1,5 +1,5 @@
-import { isFinal, type Job, type QueuedJob, toVisionQueueError, unfinishedJob } from '@vision-queue/jobs'
-import type { Accepted, JobClient, ModelDirectory } from '@vision-queue/transport'
+import { answerDigest, isFinal, type QueuedJob, toVisionQueueError } from '@vision-queue/jobs'
+import type { Accepted, AdmitOptions, JobClient, ModelDirectory, Pace } from '@vision-queue/transport'
 import type { Context } from 'hono'
 import { nanoid } from 'nanoid'
 
@@ -8,6 +8,7 @@ import type { ApiSettings } from '../config.ts'
 import { jobResponse } from '../job-response.ts'
 import type { Metrics } from '../metrics.ts'
 import { chooseModel } from '../model-choice.ts'
+import { etaMs, paceOf } from '../pace.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
 import { inspectImage } from '../submission/image.ts'
 import { readSubmission } from '../submission/read-submission.ts'
@@ -33,7 +34,7 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
     maxInputBytes: settings.MAX_INPUT_BYTES,
   }
 
-  const parse = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; image: Uint8Array }> => {
+  const parse = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; image: Uint8Array; admit: AdmitOptions }> => {
     const submission = await readSubmission(c, limits)
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
@@ -54,19 +55,23 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
       metadata: submission.metadata,
       createdAt,
       deadlineAt: submission.deadlineMs === null ? null : createdAt + submission.deadlineMs,
+      cache: submission.cache && manifest.cacheable === true,
+      replyTo: null,
     }
-    return { job, image: submission.image }
+    const digest = job.cache ? answerDigest(manifest, job) : null
+    return { job, image: submission.image, admit: { digest, pace: paceOf(model.consumers) } }
   }
 
   /** The accepted job, as it is or, where the client waits, once it is final or the time is over. */
-  const accept = async (c: Context<ApiEnv>, waitSeconds: number | null): Promise<Accepted & { job: Job }> => {
-    const { job, image } = await parse(c)
-    if (waitSeconds === null) {
-      return { ...(await jobs.submit(job, image)), job: unfinishedJob(job, null, 0) }
-    }
+  const accept = async (c: Context<ApiEnv>, waitSeconds: number | null): Promise<Accepted & { pace: Pace | null }> => {
+    const { job, image, admit } = await parse(c)
+    const { pace } = admit
+    if (waitSeconds === null) return { ...(await jobs.submit(job, image, admit)), pace }
     const wait = openWaitSignal(c.req.raw.signal, closing)
     try {
-      return await jobs.submitAndWait(job, image, waitSeconds * 1000, wait.signal)
+      const { signal } = wait
+      const accepted = await jobs.submitAndWait(job, image, { ...admit, timeoutMs: waitSeconds * 1000, signal })
+      return { ...accepted, pace }
     } finally {
       wait.release()
     }
@@ -74,17 +79,20 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
 
   return async (c) => {
     const waitSeconds = preferredWaitSeconds(c.req.header('prefer'))
-    const { job, queuePosition } = await accept(c, waitSeconds).catch((error: unknown) => {
+    const { job, queuePosition, answeredFrom, pace } = await accept(c, waitSeconds).catch((error: unknown) => {
       const { code } = toVisionQueueError(error)
       metrics.refused.inc({ code })
       throw error
     })
     metrics.submitted.inc({ model: job.model })
+    metrics.answers.inc({ model: job.model, from: answeredFrom ?? 'none' })
     const headers = {
       'Cache-Control': 'no-store',
       ...(waitSeconds === null ? {} : { 'Preference-Applied': `wait=${waitSeconds}` }),
     }
-    if (isFinal(job.status)) return c.json(jobResponse(job), 200, headers)
-    return c.json(jobResponse(job, queuePosition), 202, { ...headers, Location: `/jobs/${job.id}` })
+    // Who did not ask to wait is told where the job is, be it final already.
+    if (isFinal(job.status) && waitSeconds !== null) return c.json(jobResponse(job), 200, headers)
+    const turn = queuePosition === null ? undefined : { queuePosition, etaMs: etaMs(queuePosition, pace) }
+    return c.json(jobResponse(job, turn), 202, { ...headers, Location: `/jobs/${job.id}` })
   }
 }

@@ -22,5 +22,6 @@ export function parseJsonSubmission(body: Uint8Array, limits: SubmissionLimits):
     parameters,
     metadata,
     deadlineMs: submission.deadline_ms ?? null,
+    cache: submission.cache ?? true,
   }
 }

@@ -15,6 +15,8 @@ export interface ParsedSubmission {
   parameters: Record<string, JsonValue>
   metadata: Record<string, string> | null
   deadlineMs: number | null
+  /** Whether an earlier answer will do. */
+  cache: boolean
 }
 
 /** How large the parts of a submission may be, in bytes. */

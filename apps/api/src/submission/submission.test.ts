@@ -35,12 +35,13 @@ const submission = {
   parameters: { top_k: 3 },
   metadata: { order: '42' },
   deadlineMs: 60_000,
+  cache: false,
   image: png,
 }
 
 test('every content type gives the same submission', async () => {
   const { input, parameters, metadata, model } = submission
-  const fromJson = json({ model, input: { ...input, image }, parameters, metadata, deadline_ms: 60_000 })
+  const fromJson = json({ model, input: { ...input, image }, parameters, metadata, deadline_ms: 60_000, cache: false })
   const form = new FormData()
   form.set('image', new Blob([png], { type: 'image/png' }), 'cat.png')
   form.set('model', model)
@@ -48,6 +49,7 @@ test('every content type gives the same submission', async () => {
   form.set('parameters', JSON.stringify(parameters))
   form.set('metadata', JSON.stringify(metadata))
   form.set('deadline_ms', '60000')
+  form.set('cache', 'false')
   const fromForm = await multipart(form)
   const query = {
     model: [model],
@@ -55,6 +57,7 @@ test('every content type gives the same submission', async () => {
     parameters: [JSON.stringify(parameters)],
     metadata: [JSON.stringify(metadata)],
     deadline_ms: ['60000'],
+    cache: ['false'],
   }
   const fromRaw = parseRawSubmission(png, query, limits)
   for (const { inputIsText: _, image: bytes, ...parsed } of [fromJson, fromForm, fromRaw]) {
@@ -67,7 +70,14 @@ test('what is left out is null or empty, in every content type', async () => {
   form.set('image', new Blob([png]), 'cat.png')
   const all = [json({ input: { image } }), await multipart(form), parseRawSubmission(png, {}, limits)]
   for (const parsed of all) {
-    expect(parsed).toMatchObject({ model: null, input: {}, parameters: {}, metadata: null, deadlineMs: null })
+    expect(parsed).toMatchObject({
+      model: null,
+      input: {},
+      parameters: {},
+      metadata: null,
+      deadlineMs: null,
+      cache: true,
+    })
   }
 })
 

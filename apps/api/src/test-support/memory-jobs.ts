@@ -10,7 +10,7 @@ import type { JobClient } from '@vision-queue/transport'
 
 /** A queue in this process' memory, whose consumer is the test. */
 export interface MemoryJobs extends JobClient {
-  submitted: { job: QueuedJob; image: Uint8Array }[]
+  submitted: { job: QueuedJob; image: Uint8Array | null }[]
   run: (id: string) => void
   /** The answer's text so far, as a consumer tells it. */
   say: (id: string, text: string) => void
@@ -54,9 +54,9 @@ export function openMemoryJobs(): MemoryJobs {
       if (memory.refusal !== null) throw memory.refusal
       memory.submitted.push({ job, image })
       jobs.set(job.id, unfinishedJob(job, null, 0))
-      return { queuePosition: jobs.size - 1 }
+      return { queuePosition: jobs.size - 1, job: unfinishedJob(job, null, 0), answeredFrom: null }
     },
-    async submitAndWait(job, image, timeoutMs, signal) {
+    async submitAndWait(job, image, { timeoutMs, signal }) {
       const accepted = await memory.submit(job, image)
       const waited = await memory.waitFor(job.id, timeoutMs, signal).catch(() => null)
       return { ...accepted, job: waited ?? unfinishedJob(job, null, 0) }

@@ -10,7 +10,7 @@ import { type JobSourceOptions, openJobSource } from '../job-source.ts'
 import { createResultStore, type ResultStore } from '../result-store.ts'
 
 export const quiet = { info() {}, warn() {}, error() {} }
-export const limits = { maxJobs: 3, maxBytes: 1000, payloadTtlMs: 60_000 }
+export const limits = { maxJobs: 3, maxBytes: 1000, payloadTtlMs: 60_000, answerMemoryBytes: 100_000 }
 /** The id of no job. */
 export const nobody = 'job_000000000000000000nil'
 export const image = Buffer.alloc(100, 7)
@@ -80,7 +80,7 @@ export function useTestQueue(): TestQueue {
       closing.push(() => source.close())
     },
     atEnd: (close) => void closing.push(close),
-    resultStore: () => createResultStore({ redis, resultTtlMs: 60_000, keepPayloadMs: 0 }),
+    resultStore: () => createResultStore({ redis, resultTtlMs: 60_000, keepPayloadMs: 0, answerTtlMs: 60_000 }),
   }
 }
 
@@ -99,6 +99,8 @@ export function newJob(bytes: Buffer = image): QueuedJob {
     metadata: { order: '42' },
     createdAt: Date.now(),
     deadlineAt: null,
+    cache: false,
+    replyTo: null,
   }
 }
 
