@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { type Job, jobResponseSchema } from '@vision-queue/jobs'
+import { availableCores } from '@vision-queue/model-runtime'
 import { answerOf, final, read, readMetric, submit } from '@vision-queue/test-support/client'
 import { readExamples } from '@vision-queue/test-support/examples'
 import { startSystem, type System, type SystemOptions, until } from '@vision-queue/test-support/system'
@@ -64,7 +65,8 @@ describe('an engine', () => {
     const [consumer] = system.consumers
     await until(async () => (await read(system.url, ids[0] ?? '')).status !== 'queued', 'a batch runs')
     const engines = enginesOf(consumer?.pid ?? 0)
-    expect(engines).toHaveLength(2)
+    // As many as asked for, or as there are cores.
+    expect(engines).toHaveLength(Math.min(2, availableCores()))
     for (const pid of engines) process.kill(pid, 'SIGKILL')
     const jobs = await finals(ids)
     expect(jobs.map(({ status }) => status)).toEqual(ids.map(() => 'succeeded'))
@@ -72,7 +74,7 @@ describe('an engine', () => {
       .poll(async () => (await readMetric(system.url, 'vision_queue_engine_restarts_total'))[0]?.value, {
         timeout: 10_000,
       })
-      .toBeGreaterThanOrEqual(2)
+      .toBeGreaterThanOrEqual(engines.length)
   })
 
   test('that a job kills each time fails that job alone', async () => {

@@ -31,11 +31,13 @@ export const consumerSettings = z.object({
   ENGINES: integerSetting(0, 256)
     .default(0)
     .describe(
-      'Engine processes per loaded version. 0: the CPU cores, shared out among the models there are, at least one each. Each needs about 85 MB and the model; more than one per core only slows them all.',
+      'Engine processes per loaded version. 0: the CPU cores that this process has (by its CPU quota, too), shared out among the models there are, at least one each. Each needs about 85 MB and the model; more than there are cores is lowered to them, with a warning.',
     ),
   INTRA_OP_THREADS: integerSetting(1, 256)
     .default(1)
-    .describe('Threads of one engine inside a session run. Engines times threads should not exceed the cores.'),
+    .describe(
+      'Threads of one engine inside a session run. More engines of one thread answer more jobs, more threads answer one job sooner. Lowered, with a warning, where engines times threads is more than the cores.',
+    ),
   CONCURRENCY: integerSetting(1, 4096)
     .default(64)
     .describe(
@@ -52,7 +54,7 @@ export const consumerSettings = z.object({
   SHRINK_ABOVE_PIXELS: integerSetting(0, 1_000_000_000)
     .default(1_000_000)
     .describe(
-      'JPEGs and WebPs of more pixels are shrunk while they are read: about twice as fast, a few levels of 255 off what the model was trained on. 0: always; MAX_IMAGE_PIXELS: never.',
+      'JPEGs and WebPs of more pixels are shrunk while they are read: in a third to two thirds of the time, a few levels of 255 off what the model was trained on. 0: always; MAX_IMAGE_PIXELS: never.',
     ),
   EXECUTION_PROVIDERS: z
     .string()

@@ -1,7 +1,11 @@
-import { availableParallelism } from 'node:os'
-
 import { VisionQueueError } from '@vision-queue/jobs'
-import { createEnginePool, type EnginePool, type ModelLocation, probeProvider } from '@vision-queue/model-runtime'
+import {
+  availableCores,
+  createEnginePool,
+  type EnginePool,
+  type ModelLocation,
+  probeProvider,
+} from '@vision-queue/model-runtime'
 import {
   assertNoEviction,
   createModelForgetting,
@@ -18,6 +22,7 @@ import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
 import { toExecutionOptions, type ConsumerSettings } from './config.ts'
+import { shareCores } from './core-share.ts'
 import { type JobHandling, type ModelManager, startModelManager } from './model-manager.ts'
 import { parseModelPolicy } from './model-policy.ts'
 import { createProcessGauge } from './process-gauge.ts'
@@ -68,14 +73,19 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
   const gates = new Map<string, SuspectGate>()
+  const cores = availableCores()
+  const wanted = { engines: settings.ENGINES, intraOpThreads: settings.INTRA_OP_THREADS }
+  if (Math.max(1, wanted.engines) * wanted.intraOpThreads > cores) {
+    const used = shareCores(wanted, { cores, sharedBy: 1 })
+    log.warn({ wanted, used, cores }, 'ENGINES x INTRA_OP_THREADS is more than the cores of this process: lowered')
+  }
 
   const openPool = ({ folder, name, version }: ModelLocation, sharedBy: number): EnginePool =>
     createEnginePool({
       modelFolder: folder,
       name,
       version,
-      engines: settings.ENGINES === 0 ? Math.ceil(availableParallelism() / sharedBy) : settings.ENGINES,
-      intraOpThreads: settings.INTRA_OP_THREADS,
+      ...shareCores(wanted, { cores, sharedBy }),
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
       maxImagePixels: settings.MAX_IMAGE_PIXELS,
       shrinkAbovePixels: settings.SHRINK_ABOVE_PIXELS,

@@ -1,11 +1,11 @@
 import { readFile, stat } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/jobs'
 import { z } from 'zod'
 
+import { availableCores } from './cores.ts'
 import { executionOptionsSchema, type ExecutionOptions } from './execution-options.ts'
 import { blankImage, limitImageLibrary } from './image-preprocessing.ts'
 import { readModelFolder, type ModelFolder } from './model-folder.ts'
@@ -109,7 +109,7 @@ async function runSample(model: LoadedModel, task: string, blank: { width: numbe
     `sample ${JSON.stringify(input)} on ${values.image === undefined ? 'a white picture' : basename(values.image)}:`,
   )
   print(`  ${JSON.stringify(output).slice(0, 500)}`)
-  print(`batch   ms a run   images/s   (${values.threads} of ${availableParallelism()} cores)`)
+  print(`batch   ms a run   images/s   (${values.threads} of ${availableCores()} cores)`)
   for (let size = 1; size <= model.manifest.maxBatchSize; size *= 2) {
     const batch = Array.from({ length: size }, () => item)
     const times: number[] = []

@@ -2,7 +2,7 @@ import { blankFeed, type Feed, type PixelArray, type PixelType, type TensorShape
 
 /**
  * One item's part of one input of the graph.
- * Pixels (`float32`, `float16`, `uint8`): always the same shape; they write themselves into their place of
+ * Pixels (`float32`, `float16`, `uint8`): always the same shape; they write all of their place of
  * the batch, so that nothing is copied twice. `int64`: as long as it is, filled up with `padValue` to the longest of the batch.
  */
 export type Row =
@@ -11,11 +11,13 @@ export type Row =
 
 /**
  * Stacks the rows of a batch into the tensors of one session run, `[N, ...]`, by input name. All
- * items must have the same names. A length that the graph fixes is padded to.
+ * items must have the same names. A length that the graph fixes is padded to. `blank` gives the memory
+ * for the pixels.
  */
 export function collate(
   items: readonly Record<string, Row>[],
   inputs: ReadonlyMap<string, TensorShape>,
+  blank = blankFeed,
 ): Record<string, Feed> {
   const names = Object.keys(items[0] ?? {})
   return Object.fromEntries(
@@ -25,15 +27,15 @@ export function collate(
         if (row === undefined) throw new Error(`an item of the batch has no ${name}`)
         return row
       })
-      return [name, stack(name, rows, inputs.get(name)?.dims[1] ?? null)]
+      return [name, stack(name, rows, inputs.get(name)?.dims[1] ?? null, blank)]
     }),
   )
 }
 
-function stack(name: string, rows: readonly Row[], fixedLength: number | null): Feed {
+function stack(name: string, rows: readonly Row[], fixedLength: number | null, blank: typeof blankFeed): Feed {
   const first = rows[0]
   if (first !== undefined && first.type !== 'int64') {
-    const feed = blankFeed(first.type, [rows.length, ...first.dims])
+    const feed = blank(first.type, [rows.length, ...first.dims])
     const size = feed.data.length / rows.length
     for (const [index, row] of rows.entries()) {
       if (row.type !== first.type) throw new Error(`the batch mixes types in ${name}`)

@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { availableParallelism } from 'node:os'
 import { pathToFileURL } from 'node:url'
 
+import { availableCores } from './cores.ts'
 import type { EngineOptions, ToEngine } from './engine-protocol.ts'
 
 /** A running engine process. */
@@ -77,7 +77,7 @@ export function forkEngine(
  * thread leaves waiting is used.
  */
 function decodingThreads(engines: number): number {
-  return Math.max(2, Math.ceil(availableParallelism() / engines) + 1)
+  return Math.max(2, Math.ceil(availableCores() / engines) + 1)
 }
 
 /** Engines are TypeScript files, which Node 20 runs by way of tsx; found from here, not from the working folder. */

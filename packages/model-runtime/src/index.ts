@@ -1,4 +1,5 @@
 /** For processes that take jobs: nothing here loads ONNX Runtime or the image library. */
+export { availableCores } from './cores.ts'
 export { createEnginePool } from './engine-pool.ts'
 export { executionOptionsSchema, type ExecutionOptions } from './execution-options.ts'
 export {

@@ -21,30 +21,22 @@ export function pixelDims({ layout, channels }: PixelLayout, { height, width }: 
 
 /**
  * A function that writes an image into its place of a batch tensor, scaled, and cropped from the centre
- * where the decoded image is larger. A byte has 256 values, so the arithmetic (and the half floats)
- * is looked up in a table made here once. The image must have passed `checkSize`.
+ * where the decoded image is larger; it leaves no element of the place as it was. A byte has 256 values,
+ * so the arithmetic (and the half floats) is looked up in a table made here once, and the image is walked
+ * once for all channels: it happens on the thread that runs the model. The image must have passed `checkSize`.
  */
 export function createPixelWriter(
   preprocessing: Preprocessing,
   layout: PixelLayout,
 ): (target: PixelArray, offset: number, image: DecodedImage) => void {
   const { height, width } = preprocessing
-  const channels = channelTables(preprocessing, layout)
-  const [planeStep, pixelStep] = layout.layout === 'NCHW' ? [height * width, 1] : [1, channels.length]
+  const writeRow = layout.channels === 'L' ? greyRow(preprocessing, layout) : colourRow(preprocessing, layout)
+  const step = width * (layout.layout === 'NCHW' ? 1 : layout.channels.length)
   return (target, offset, { bytes, ...image }) => {
     const top = Math.floor((image.height - height) / 2)
     const left = Math.floor((image.width - width) / 2)
-    for (const [index, { table, source }] of channels.entries()) {
-      let to = offset + index * planeStep
-      for (let row = 0; row < height; row += 1) {
-        const from = ((top + row) * image.width + left) * 3
-        const end = from + width * 3
-        for (let pixel = from; pixel < end; pixel += 3) {
-          const byte = source === null ? grey(bytes, pixel) : (bytes[pixel + source] ?? 0)
-          target[to] = table[byte] ?? 0
-          to += pixelStep
-        }
-      }
+    for (let row = 0; row < height; row += 1) {
+      writeRow(target, offset + row * step, bytes, ((top + row) * image.width + left) * 3)
     }
   }
 }
@@ -57,18 +49,42 @@ export function checkSize({ height, width, crop }: Preprocessing, image: Decoded
   throw new VisionQueueError('invalid_input', `This model takes images of ${crop ? 'at least ' : ''}${size} only.`)
 }
 
-/** The value of each byte in each channel of the tensor, and which byte of an RGB pixel it is of; null: of its grey. */
-function channelTables({ scale, shift }: Preprocessing, { channels, type }: PixelLayout) {
-  const sources = { RGB: [0, 1, 2], BGR: [2, 1, 0], L: [null] }[channels]
-  return sources.map((source, index) => {
-    const factor = scale[index] ?? scale[0] ?? 1
-    const offset = shift[index] ?? shift[0] ?? 0
-    const values = Float64Array.from({ length: 256 }, (_, byte) => byte * factor + offset)
-    return { source, table: toTable(values, type) }
-  })
+/** Writes the pixels of one row, from `from` in the bytes on, to `to` in the tensor and on. */
+type RowWriter = (target: PixelArray, to: number, bytes: Uint8Array, from: number) => void
+
+function colourRow(preprocessing: Preprocessing, { layout, channels, type }: PixelLayout): RowWriter {
+  const { height, width } = preprocessing
+  const [planeStep, pixelStep] = layout === 'NCHW' ? [height * width, 1] : [1, 3]
+  // Where red and blue stand among the channels; green is always the middle one.
+  const [first, last] = channels === 'BGR' ? [2, 0] : [0, 2]
+  const [red, green, blue] = [first, 1, last].map((channel) => toTable(preprocessing, channel, type))
+  if (red === undefined || green === undefined || blue === undefined) throw new Error('a colour has no table')
+  const [redAt, greenAt, blueAt] = [first * planeStep, planeStep, last * planeStep]
+  return (target, start, bytes, from) => {
+    let to = start
+    for (let pixel = from; pixel < from + width * 3; pixel += 3) {
+      target[to + redAt] = red[bytes[pixel] ?? 0] ?? 0
+      target[to + greenAt] = green[bytes[pixel + 1] ?? 0] ?? 0
+      target[to + blueAt] = blue[bytes[pixel + 2] ?? 0] ?? 0
+      to += pixelStep
+    }
+  }
 }
 
-function toTable(values: Float64Array, type: PixelType): PixelArray {
+function greyRow(preprocessing: Preprocessing, { type }: PixelLayout): RowWriter {
+  const table = toTable(preprocessing, 0, type)
+  return (target, start, bytes, from) => {
+    for (let index = 0; index < preprocessing.width; index += 1) {
+      target[start + index] = table[grey(bytes, from + index * 3)] ?? 0
+    }
+  }
+}
+
+/** The value of each byte in a channel of the tensor. */
+function toTable({ scale, shift }: Preprocessing, channel: number, type: PixelType): PixelArray {
+  const factor = scale[channel] ?? scale[0] ?? 1
+  const offset = shift[channel] ?? shift[0] ?? 0
+  const values = Float64Array.from({ length: 256 }, (_, byte) => byte * factor + offset)
   switch (type) {
     case 'float32':
       return Float32Array.from(values)

@@ -1,9 +1,9 @@
-import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 
 import { VisionQueueError } from '@vision-queue/jobs'
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
 
+import { availableCores } from './cores.ts'
 import { executionOptionsSchema, type ExecutionOptions, type ProviderRefusal } from './execution-options.ts'
 import { fromHalves } from './half-float.ts'
 import type { Feed, OutputTensor, TensorShape } from './tensor.ts'
@@ -73,7 +73,7 @@ async function createSession(
   const takesDevice = provider === 'cuda' || provider === 'tensorrt' || provider === 'dml'
   return InferenceSession.create(graphPath, {
     executionProviders: [{ name: provider, ...(takesDevice ? { deviceId } : {}), ...providerOptions[provider] }],
-    intraOpNumThreads: Math.min(intraOpThreads, availableParallelism()),
+    intraOpNumThreads: Math.min(intraOpThreads, availableCores()),
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
     extra: { session: { intra_op: { allow_spinning: '0' } } },

@@ -41,11 +41,12 @@ export function blankFeed(type: PixelType, dims: number[]): Extract<Feed, { type
   }
 }
 
-/** The rows from `start` to `end` of an input, the last one repeated where there are fewer than `rows`. */
+/** So many rows of an input from `start` on: a view of them, or, where there are fewer, a copy with the last one repeated. */
 export function sliceRows(feed: Feed, start: number, rows: number): Feed {
   const [total = 1, ...dims] = feed.dims
   const size = feed.data.length / total
   const end = Math.min(start + rows, total)
+  if (end === start + rows) return partOf(feed, start * size, end * size, [rows, ...dims])
   switch (feed.type) {
     case 'float32':
       return {
@@ -67,6 +68,11 @@ export function sliceRows(feed: Feed, start: number, rows: number): Feed {
     default:
       return feed satisfies never
   }
+}
+
+/** A view of the values from `start` to `end`, as an input of these dimensions. */
+export function partOf<Part extends Feed>(feed: Part, start: number, end: number, dims: number[]): Part {
+  return { ...feed, data: feed.data.subarray(start, end), dims }
 }
 
 interface Values<T> {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import { openImageInput } from './model-inputs.ts'
 import { openScores } from './model-outputs.ts'
-import { runOnce } from './single-run.ts'
+import { openSingleRun } from './single-run.ts'
 import { parseInput, type Task } from './task.ts'
 
 const inputSchema = z.strictObject({})
@@ -32,7 +32,7 @@ export const imageClassification: Task = {
           decode: (outputs) => ({ labels: head.top(outputs, parameters.top_k) }),
         }
       },
-      run: async (items) => runOnce(model.session, items, [head.output]),
+      run: openSingleRun(model.session, [head.output]),
     }
   },
 }

@@ -4,7 +4,7 @@ import type { OutputTensor } from '../session.ts'
 import { normalized } from './embedding.ts'
 import { openImageInput } from './model-inputs.ts'
 import { chooseOutput } from './model-outputs.ts'
-import { runOnce } from './single-run.ts'
+import { openSingleRun } from './single-run.ts'
 import { parseInput, type Task } from './task.ts'
 
 const inputSchema = z.strictObject({})
@@ -47,7 +47,7 @@ export const imageFeatureExtraction: Task = {
           },
         }
       },
-      run: async (items) => runOnce(model.session, items, [output]),
+      run: openSingleRun(model.session, [output]),
     }
   },
 }

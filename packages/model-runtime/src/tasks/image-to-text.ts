@@ -11,7 +11,7 @@ import { toBlock } from '../generation/row-block.ts'
 import { beginSequence } from '../generation/running-sequence.ts'
 import { createTokenizer } from '../tokenizer.ts'
 import { openImageInput } from './model-inputs.ts'
-import { runOnce } from './single-run.ts'
+import { openSingleRun } from './single-run.ts'
 import { parseInput, type PreparedSequence, type Task } from './task.ts'
 
 const prompt = 'a text of at most 512 characters'
@@ -81,7 +81,7 @@ export const imageToText: Task = {
 
     return {
       stepper: createGenerationStepper({
-        encode: async (items) => runOnce(session, items, ['last_hidden_state']),
+        encode: openSingleRun(session, ['last_hidden_state']),
         decoder,
         maxRows: folder.maxBatchSize,
       }),

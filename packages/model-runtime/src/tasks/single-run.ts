@@ -1,33 +1,32 @@
 import { toVisionQueueError } from '@vision-queue/jobs'
 
+import { createBatchMemory } from '../batch-memory.ts'
 import { collate } from '../collate.ts'
 import type { OutputTensor, Session } from '../session.ts'
+import type { blankFeed } from '../tensor.ts'
 import type { PreparedItem } from './task.ts'
 
 /**
  * The run of every task whose model answers in one pass: stack the items, run, give each its slice of
- * the named outputs.
+ * the named outputs. The pixels of one batch are written over those of the batch before.
  */
-export async function runOnce<Decoded>(
-  session: Session,
-  items: readonly PreparedItem<Decoded>[],
-  outputNames: readonly string[],
-): Promise<(Decoded | Error)[]> {
-  const feeds = collate(
-    items.map((item) => item.rows),
-    session.inputs,
-  )
-  const outputs = Object.entries(await session.run(feeds, outputNames))
-  for (const [name, { dims }] of outputs) {
-    if (dims[0] !== items.length) throw new Error(`${name} has ${String(dims[0])} rows for ${items.length} items`)
-  }
-  return items.map((item, index) => {
-    try {
-      return item.decode(Object.fromEntries(outputs.map(([name, output]) => [name, sliceOutput(output, index)])))
-    } catch (error) {
-      return toVisionQueueError(error, 'inference_failed')
+export function openSingleRun(session: Session, outputNames: readonly string[]) {
+  const withMemory = createBatchMemory()
+  return async <Decoded>(items: readonly PreparedItem<Decoded>[]): Promise<(Decoded | Error)[]> => {
+    const rows = items.map((item) => item.rows)
+    const run = async (blank: typeof blankFeed) => session.run(collate(rows, session.inputs, blank), outputNames)
+    const outputs = Object.entries(await withMemory(run))
+    for (const [name, { dims }] of outputs) {
+      if (dims[0] !== items.length) throw new Error(`${name} has ${String(dims[0])} rows for ${items.length} items`)
     }
-  })
+    return items.map((item, index) => {
+      try {
+        return item.decode(Object.fromEntries(outputs.map(([name, output]) => [name, sliceOutput(output, index)])))
+      } catch (error) {
+        return toVisionQueueError(error, 'inference_failed')
+      }
+    })
+  }
 }
 
 /** One row of an output, without the batch dimension. */

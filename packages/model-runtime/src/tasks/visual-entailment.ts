@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { lacking } from './lacking.ts'
 import { openImageInput, openTextInput } from './model-inputs.ts'
 import { openScores } from './model-outputs.ts'
-import { runOnce } from './single-run.ts'
+import { openSingleRun } from './single-run.ts'
 import { parseInput, type Task } from './task.ts'
 
 const text = 'a statement of 1 to 512 characters'
@@ -67,7 +67,7 @@ export const visualEntailment: Task = {
           },
         }
       },
-      run: async (items) => runOnce(model.session, items, [head.output]),
+      run: openSingleRun(model.session, [head.output]),
     }
   },
 }

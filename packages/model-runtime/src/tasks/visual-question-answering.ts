@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import { openImageInput, openTextInput } from './model-inputs.ts'
 import { openScores } from './model-outputs.ts'
-import { runOnce } from './single-run.ts'
+import { openSingleRun } from './single-run.ts'
 import { parseInput, type Task } from './task.ts'
 
 const question = 'a question of 1 to 512 characters'
@@ -43,7 +43,7 @@ export const visualQuestionAnswering: Task = {
           },
         }
       },
-      run: async (items) => runOnce(model.session, items, [head.output]),
+      run: openSingleRun(model.session, [head.output]),
     }
   },
 }
