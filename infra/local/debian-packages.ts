@@ -44,15 +44,14 @@ export async function unpackPackages<Program>(options: Options<Program>): Promis
  * `usr/lib/x86_64-linux-gnu`.
  */
 export async function libraryPath(tree: string): Promise<string> {
-  const found = await Promise.all(
-    ['lib', 'usr/lib'].map(async (name) => {
-      const entries = await readdir(join(tree, name), { withFileTypes: true }).catch(() => null)
-      if (entries === null) return []
-      const inside = entries.filter((entry) => entry.isDirectory()).map((entry) => join(tree, name, entry.name))
-      return [join(tree, name), ...inside]
-    }),
-  )
-  return found.flat().join(delimiter)
+  const tops = ['lib', 'usr/lib'].map((name) => join(tree, name))
+  const found = await Promise.all(tops.map(foldersIn))
+  return [...tops, ...found.flat()].join(delimiter)
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name))
 }
 
 /** One rename, so that nobody ever sees half a tree. */

@@ -8,7 +8,7 @@ import { Pool } from 'undici'
 
 import { z } from 'zod'
 
-import { type LoopReport, loopOptionsSchema } from './closed-loop-report.ts'
+import { type LoopReport, loopOptionsSchema } from './closed-loop-process.ts'
 import { testImage } from './test-image.ts'
 
 const answerSchema = z.object({
@@ -16,7 +16,7 @@ const answerSchema = z.object({
   output: z.object({ answers: z.tuple([z.object({ answer: z.string() })]) }),
 })
 
-const { url, clients, seconds } = loopOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
+const { url, clients, seconds, maxJobs = Infinity } = loopOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 const { origin, pathname, searchParams } = new URL(url)
 const image = await testImage()
 const pool = new Pool(origin, { connections: clients })
@@ -35,7 +35,7 @@ const serialBytes = 8
 async function client(): Promise<void> {
   const body = Buffer.concat([image, Buffer.alloc(serialBytes)])
   const expected = `${body.byteLength} bytes`
-  while (performance.now() < end) {
+  while (performance.now() < end && latenciesMs.length < maxJobs) {
     sent += 1
     body.writeUInt32LE(process.pid, image.byteLength)
     body.writeUInt32LE(sent, image.byteLength + 4)

@@ -9,7 +9,7 @@ import { libraryPath, unpackPackages } from '@vision-queue/local/debian-packages
 import { z } from 'zod'
 
 /** Debian's Python: its packages are compiled for this one. */
-export const python = '/usr/bin/python3'
+const debiansPython = '/usr/bin/python3'
 
 /** Where the programs that run on it lie. */
 export const pythonFolder = fileURLToPath(new URL('python/', import.meta.url))
@@ -33,41 +33,54 @@ const versionsSchema = z.record(z.string(), z.string())
 
 /** The contenders' libraries, found and tried. */
 export interface PythonPackages {
-  /** Variables with which `python` finds them. */
+  /** The interpreter to run them with. */
+  python: string
+  /** Variables with which it finds them. */
   env: Record<string, string>
   /** By library. */
   versions: Record<string, string>
+}
+
+interface Options {
+  folder: string
+  env: Record<string, string | undefined>
+  python?: string
 }
 
 /**
  * Celery, RQ and FastAPI from the distribution's packages, unpacked once into `folder` and not installed:
  * no root, nothing changed on the system. Resolves to the reason where that can't be done.
  */
-export async function openPythonPackages(folder: string): Promise<PythonPackages | { reason: string }> {
+export async function openPythonPackages({
+  folder,
+  env,
+  python = debiansPython,
+}: Options): Promise<PythonPackages | { reason: string }> {
+  const openTree = async (tree: string): Promise<PythonPackages | null> => openPackageTree(tree, python, env)
   if (!(await canRun(python))) return { reason: `there is no ${python}` }
   const found = await openTree(folder)
   if (found !== null) return found
   console.log('Unpacking Celery, RQ and FastAPI from the distribution’s packages, once, without installing them.')
   try {
     const signal = AbortSignal.timeout(180_000)
-    return await unpackPackages({ packages, folder, open: openTree, env: process.env, signal })
+    return await unpackPackages({ packages, folder, open: openTree, env, signal })
   } catch (error) {
     const message = error instanceof Error ? error.message.trim() : String(error)
     return { reason: `the distribution’s Python packages can’t be had: ${message}` }
   }
 }
 
-async function openTree(tree: string): Promise<PythonPackages | null> {
-  const env = {
-    PATH: process.env['PATH'] ?? '',
+async function openPackageTree(tree: string, python: string, env: Options['env']): Promise<PythonPackages | null> {
+  const pythonEnv = {
+    PATH: env['PATH'] ?? '',
     PYTHONPATH: join(tree, 'usr/lib/python3/dist-packages'),
     LD_LIBRARY_PATH: await libraryPath(tree),
-    // No __pycache__ beside the sources; the modules are compiled once per start, before anything is measured.
-    PYTHONDONTWRITEBYTECODE: '1',
+    // Compiled modules lie with the packages, not beside our sources.
+    PYTHONPYCACHEPREFIX: join(tree, 'pycache'),
   }
   try {
-    const { stdout } = await promisify(execFile)(python, [join(pythonFolder, 'versions.py')], { env })
-    return { env, versions: versionsSchema.parse(JSON.parse(stdout)) }
+    const { stdout } = await promisify(execFile)(python, [join(pythonFolder, 'versions.py')], { env: pythonEnv })
+    return { python, env: pythonEnv, versions: versionsSchema.parse(JSON.parse(stdout)) }
   } catch {
     return null
   }
