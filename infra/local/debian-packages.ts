@@ -44,14 +44,15 @@ export async function unpackPackages<Program>(options: Options<Program>): Promis
  * `usr/lib/x86_64-linux-gnu`.
  */
 export async function libraryPath(tree: string): Promise<string> {
-  const tops = ['lib', 'usr/lib'].map((name) => join(tree, name))
-  const found = await Promise.all(tops.map(foldersIn))
-  return [...tops, ...found.flat()].join(delimiter)
+  const found = await Promise.all(['lib', 'usr/lib'].map(async (name) => withFoldersInside(join(tree, name))))
+  return found.flat().join(delimiter)
 }
 
-async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name))
+/** Nothing where the folder isn't there. */
+async function withFoldersInside(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => null)
+  if (entries === null) return []
+  return [folder].concat(entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name)))
 }
 
 /** One rename, so that nobody ever sees half a tree. */
