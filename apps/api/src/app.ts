@@ -31,10 +31,7 @@ export interface AppOptions {
 /** The HTTP API: every route in one place. Opens nothing, so there is nothing to close. */
 export function createApp({ jobs, models, settings, log, metrics, closing }: AppOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>()
-  app.use(nameRequest, observeRequests({ log, metrics }), async (c, next) => {
-    await next()
-    c.header('X-Content-Type-Options', 'nosniff')
-  })
+  app.use(nameRequest, observeRequests({ log, metrics }))
 
   app.post('/jobs', submitJob({ jobs, models, settings, metrics, closing }))
   app.get('/jobs/:id', getJob({ jobs, closing }))

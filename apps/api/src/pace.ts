@@ -1,7 +1,16 @@
 import { type Pace, type ServingConsumer, workOffMs } from '@vision-queue/transport'
 
+/** By the list it was made of: one list serves all requests of a second. */
+const paces = new WeakMap<readonly ServingConsumer[], { pace: Pace | null }>()
+
 /** How fast a version's consumers work off its jobs together; null before any of them has a figure. */
 export function paceOf(consumers: readonly ServingConsumer[]): Pace | null {
+  const known = paces.get(consumers) ?? { pace: sumUp(consumers) }
+  paces.set(consumers, known)
+  return known.pace
+}
+
+function sumUp(consumers: readonly ServingConsumer[]): Pace | null {
   let jobsPerSecond = 0
   let jobs = 0
   let runs = 0

@@ -1,6 +1,8 @@
 import { errorTable, toProblem, toVisionQueueError } from '@vision-queue/jobs'
 import type { Logger } from 'pino'
 
+import { commonHeaders } from './request-id.ts'
+
 /**
  * Any thrown value as an RFC 9457 problem document. What is not a VisionQueueError answers 500 with
  * a fixed sentence: its own message and stack go to the log, never to the caller.
@@ -12,6 +14,7 @@ export function problemResponse(error: unknown, { requestId, log }: { requestId:
   return new Response(JSON.stringify(problem), {
     status: errorTable[known.code].status,
     headers: {
+      ...commonHeaders(requestId),
       'Content-Type': 'application/problem+json',
       'Cache-Control': 'no-store',
       ...(known.retryAfterMs === undefined

@@ -9,12 +9,18 @@ export function requestIdFrom(header: string | undefined): string {
   return header !== undefined && saneId.test(header) ? header : `req_${nanoid()}`
 }
 
-/** Names every request and says the name in every answer, so that a caller's report finds its log line. */
+/** What every answer carries. */
+export function commonHeaders(requestId: string): Record<string, string> {
+  return { 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' }
+}
+
+/**
+ * Names every request and says the name in every answer, so that a caller's report finds its log line. Before
+ * the answer is made, for a header added to a made one costs a copy of it; problem documents bring theirs.
+ */
 export const nameRequest: ApiMiddleware = async (c, next) => {
   const requestId = requestIdFrom(c.req.header('x-request-id'))
   c.set('requestId', requestId)
-  // Before the answer is made: a header added to a made one costs a copy of it.
-  c.header('X-Request-Id', requestId)
+  for (const [name, value] of Object.entries(commonHeaders(requestId))) c.header(name, value)
   await next()
-  if (!c.res.headers.has('X-Request-Id')) c.header('X-Request-Id', requestId)
 }

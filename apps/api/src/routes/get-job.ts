@@ -24,7 +24,7 @@ export function getJob({ jobs, closing }: { jobs: JobClient; closing: AbortSigna
   return async (c) => {
     const id = jobIdFromPath(c.req.param('id'))
     const { wait = 0 } = parseRequest(getJobQuerySchema, c.req.query())
-    const waiting = openWaitSignal(c.req.raw.signal, closing)
+    const waiting = openWaitSignal(c.env, closing)
     try {
       const job = wait === 0 ? await jobs.read(id) : await jobs.waitFor(id, wait * 1000, waiting.signal)
       if (job === null) throw jobNotFound()

@@ -67,7 +67,7 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
     const { job, image, admit } = await parse(c)
     const { pace } = admit
     if (waitSeconds === null) return { ...(await jobs.submit(job, image, admit)), pace }
-    const wait = openWaitSignal(c.req.raw.signal, closing)
+    const wait = openWaitSignal(c.env, closing)
     try {
       const { signal } = wait
       const accepted = await jobs.submitAndWait(job, image, { ...admit, timeoutMs: waitSeconds * 1000, signal })
@@ -78,6 +78,7 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
   }
 
   return async (c) => {
+    const startedAt = performance.now()
     const waitSeconds = preferredWaitSeconds(c.req.header('prefer'))
     const { job, queuePosition, answeredFrom, pace } = await accept(c, waitSeconds).catch((error: unknown) => {
       const { code } = toVisionQueueError(error)
@@ -88,6 +89,7 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
     metrics.answers.inc({ model: job.model, from: answeredFrom ?? 'none' })
     const headers = {
       'Cache-Control': 'no-store',
+      'Server-Timing': `total;dur=${(performance.now() - startedAt).toFixed(1)}`,
       ...(waitSeconds === null ? {} : { 'Preference-Applied': `wait=${waitSeconds}` }),
     }
     // Who did not ask to wait is told where the job is, be it final already.
