@@ -32,7 +32,9 @@ if not redis.call('ZSCORE', KEYS[1], id) then
   redis.call('HSET', KEYS[2], id, bytes)
   redis.call('HINCRBY', KEYS[2], '', bytes)
 end
-if redis.call('PEXPIREAT', KEYS[3], lapse) == 0 then redis.call('SET', KEYS[3], ARGV[7], 'PXAT', lapse) end
+if ARGV[7] ~= '' and redis.call('PEXPIREAT', KEYS[3], lapse) == 0 then
+  redis.call('SET', KEYS[3], ARGV[7], 'PXAT', lapse)
+end
 redis.call('ZADD', KEYS[4], lapse, id)
 redis.call('PEXPIREAT', KEYS[4], lapse)
 return {1, jobs, held}`
@@ -62,8 +64,11 @@ export interface AdmissionLimits {
 }
 
 export interface Admission {
-  /** Resolves to the number of unfinished jobs of the model before this one; rejects with `queue_full`. */
-  admit(job: QueuedJob, image: Uint8Array, limits: AdmissionLimits): Promise<number>
+  /**
+   * Resolves to the number of unfinished jobs of the model before this one; rejects with `queue_full`. `image` is
+   * null where it is stored already and kept by somebody else; its bytes count nevertheless.
+   */
+  admit(job: QueuedJob, image: Uint8Array | null, limits: AdmissionLimits): Promise<number>
   release(job: Pick<QueuedJob, 'id' | 'model' | 'image'>, keepPayloadMs: number): Promise<void>
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
@@ -88,11 +93,11 @@ export function createAdmission(redis: Redis): Admission {
         now,
         now + limits.payloadTtlMs,
         job.id,
-        image.byteLength,
+        job.image.bytes,
         limits.maxJobs,
         limits.maxBytes,
         // A view, not a copy.
-        Buffer.from(image.buffer, image.byteOffset, image.byteLength),
+        image === null ? '' : Buffer.from(image.buffer, image.byteOffset, image.byteLength),
       ])
       const [admitted, jobs, bytes] = replySchema.parse(reply)
       if (admitted === 1) return jobs

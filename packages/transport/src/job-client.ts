@@ -25,9 +25,10 @@ export interface JobClient {
   /**
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
    * when this resolves the job is in Redis and will reach a final state. Rejects with `queue_full`
-   * (with `retryAfterMs`) over `maxJobs` or `maxBytes`.
+   * (with `retryAfterMs`) over `maxJobs` or `maxBytes`. `image` is null where it is stored already and kept by
+   * somebody else, as uploaded ones are.
    */
-  submit(job: QueuedJob, image: Uint8Array): Promise<Accepted>
+  submit(job: QueuedJob, image: Uint8Array | null): Promise<Accepted>
   /**
    * Submits and waits until the job is final, `timeoutMs` have passed or `signal` fires. Rejects only where
    * `submit` would: once the job is accepted, it is given as it was last known. Cheaper than `submit` and
@@ -35,7 +36,7 @@ export interface JobClient {
    */
   submitAndWait(
     job: QueuedJob,
-    image: Uint8Array,
+    image: Uint8Array | null,
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<Accepted & { job: Job }>
@@ -91,7 +92,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   }
   const watcher = createJobWatcher({ subscriber, read, log: options.log })
 
-  const submit = async (job: QueuedJob, image: Uint8Array): Promise<Accepted> => {
+  const submit = async (job: QueuedJob, image: Uint8Array | null): Promise<Accepted> => {
     const queuePosition = await admission.admit(job, image, options)
     // Sent in this order: when a consumer has the job, its record is there.
     await Promise.all([redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs), queues.add(job)])

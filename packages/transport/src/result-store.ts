@@ -10,6 +10,7 @@ import {
 import type { Redis } from 'ioredis'
 
 import { createAdmission, defineScript } from './admission.ts'
+import { createUploadRelease } from './image-store.ts'
 
 /**
  * Results, written once: the first final state of a job stays, whoever runs it again. It is
@@ -42,6 +43,7 @@ export interface ResultStoreOptions {
 export function createResultStore({ redis, resultTtlMs, keepPayloadMs }: ResultStoreOptions): ResultStore {
   const finish = defineScript(redis, 'vqFinish', 1, finishScript)
   const admission = createAdmission(redis)
+  const releaseUpload = createUploadRelease(redis)
   const encode = (change: JobChange): string => JSON.stringify(change)
 
   return {
@@ -60,6 +62,7 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs }: ResultS
           encode({ kind: 'final', job: final }),
         ]),
         admission.release(job, keepPayloadMs),
+        job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
         redis.unlink(jobKey(job.id)),
       ])
       return written === 1
