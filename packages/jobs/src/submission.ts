@@ -17,7 +17,9 @@ export const submissionSchema = z.strictObject({
         .string('the image as base64, as a data:image/... URI or as the id of an uploaded image')
         .min(1, 'the image as base64, as a data:image/... URI or as the id of an uploaded image'),
     })
-    .describe('the image, as base64, a data: URI or the id that POST /images gave it, and the other inputs of the task, such as "question"'),
+    .describe(
+      'the image, as base64, a data: URI or the id that POST /images gave it, and the other inputs of the task, such as "question"',
+    ),
   parameters: z.record(z.string(), z.json()).optional().describe('see the parameters schema of the model'),
   metadata: metadataSchema.optional().describe('up to 16 strings that come back with the job'),
   deadline_ms: z

@@ -1,5 +1,5 @@
 import { isFinal, type Job, type QueuedJob, toVisionQueueError, unfinishedJob } from '@vision-queue/jobs'
-import type { Accepted, JobClient, ModelDirectory } from '@vision-queue/transport'
+import type { Accepted, ImageStore, JobClient, ModelDirectory } from '@vision-queue/transport'
 import type { Context } from 'hono'
 import { nanoid } from 'nanoid'
 
@@ -9,13 +9,14 @@ import { jobResponse } from '../job-response.ts'
 import type { Metrics } from '../metrics.ts'
 import { chooseModel } from '../model-choice.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
-import { inspectImage } from '../submission/image.ts'
+import { createJobImages } from '../submission/job-image.ts'
 import { readSubmission } from '../submission/read-submission.ts'
 import { createModelValidator } from '../validate-for-model.ts'
 import { openWaitSignal } from '../wait-signal.ts'
 
 interface Options {
   jobs: JobClient
+  images: ImageStore
   models: ModelDirectory
   settings: ApiSettings
   metrics: Metrics
@@ -23,7 +24,7 @@ interface Options {
 }
 
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
-export function submitJob({ jobs, models, settings, metrics, closing }: Options): ApiHandler {
+export function submitJob({ jobs, images, models, settings, metrics, closing }: Options): ApiHandler {
   const validateForModel = createModelValidator()
   const limits = {
     maxBodyBytes: settings.MAX_BODY_BYTES,
@@ -32,8 +33,9 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
     maxInputBytes: settings.MAX_INPUT_BYTES,
   }
+  const jobImages = createJobImages({ images, ...limits, payloadTtlMs: settings.PAYLOAD_TTL_MS })
 
-  const parse = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; image: Uint8Array }> => {
+  const parse = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; bytes: Uint8Array | null }> => {
     const submission = await readSubmission(c, limits)
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
@@ -41,32 +43,41 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
       settings.DEFAULT_MODEL,
     )
     const { input, parameters } = validateForModel(manifest, submission)
+    const id = `job_${nanoid(21)}`
+    const { image, bytes } = await jobImages.take(submission.image, id)
     const createdAt = Date.now()
     const job: QueuedJob = {
       version: 1,
-      id: `job_${nanoid(21)}`,
+      id,
       model: model.name,
       modelVersion: model.version,
       versionPinned: pinnedVersion !== null,
-      image: inspectImage(submission.image, limits),
+      image,
       input,
       parameters,
       metadata: submission.metadata,
       createdAt,
       deadlineAt: submission.deadlineMs === null ? null : createdAt + submission.deadlineMs,
     }
-    return { job, image: submission.image }
+    return { job, bytes }
   }
+
+  /** A job that was refused needs its uploaded image no more. */
+  const keepingHolds = async <T>(job: QueuedJob, submission: Promise<T>): Promise<T> =>
+    submission.catch(async (error: unknown) => {
+      await jobImages.giveBackRefused(job, error)
+      throw error
+    })
 
   /** The accepted job, as it is or, where the client waits, once it is final or the time is over. */
   const accept = async (c: Context<ApiEnv>, waitSeconds: number | null): Promise<Accepted & { job: Job }> => {
-    const { job, image } = await parse(c)
+    const { job, bytes } = await parse(c)
     if (waitSeconds === null) {
-      return { ...(await jobs.submit(job, image)), job: unfinishedJob(job, null, 0) }
+      return { ...(await keepingHolds(job, jobs.submit(job, bytes))), job: unfinishedJob(job, null, 0) }
     }
     const wait = openWaitSignal(c.req.raw.signal, closing)
     try {
-      return await jobs.submitAndWait(job, image, waitSeconds * 1000, wait.signal)
+      return await keepingHolds(job, jobs.submitAndWait(job, bytes, waitSeconds * 1000, wait.signal))
     } finally {
       wait.release()
     }

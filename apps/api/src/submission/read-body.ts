@@ -29,7 +29,10 @@ export async function readBody(
       bytes += chunk.length
       if (bytes > maxBytes) settle(() => reject(tooLarge()))
     }
-    const finish = (): void => settle(() => resolve(Buffer.concat(chunks, bytes)))
+    // Filling one buffer of Content-Length as the body arrives instead gained nothing, and would promise
+    // memory to whoever announces much and sends little.
+    const finish = (): void =>
+      settle(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes)))
     const breakOff = (): void =>
       settle(() =>
         reject(new VisionQueueError('invalid_request', 'The connection closed before the body was complete.')),

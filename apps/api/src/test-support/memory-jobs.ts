@@ -10,7 +10,7 @@ import type { JobClient } from '@vision-queue/transport'
 
 /** A queue in this process' memory, whose consumer is the test. */
 export interface MemoryJobs extends JobClient {
-  submitted: { job: QueuedJob; image: Uint8Array }[]
+  submitted: { job: QueuedJob; image: Uint8Array | null }[]
   run: (id: string) => void
   /** The answer's text so far, as a consumer tells it. */
   say: (id: string, text: string) => void
