@@ -30,7 +30,7 @@ export async function readBody(
       if (bytes > maxBytes) settle(() => reject(tooLarge()))
     }
     // Filling one buffer of Content-Length instead would promise memory to whoever announces much and sends
-    // little, and gained nothing at 50 KB.
+    // little, and gained nothing over HTTP.
     const whole = (): Buffer =>
       chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes)
     const finish = (): void => settle(() => resolve(whole()))
