@@ -1,5 +1,5 @@
 import { VisionQueueError } from '@vision-queue/jobs'
-import type { JobClient, ModelDirectory } from '@vision-queue/transport'
+import type { ImageStore, JobClient, ModelDirectory } from '@vision-queue/transport'
 import { Hono } from 'hono'
 import type { Logger } from 'pino'
 
@@ -17,9 +17,11 @@ import { showMetrics } from './routes/metrics.ts'
 import { getModel, listModels } from './routes/models.ts'
 import { orderModel } from './routes/order-model.ts'
 import { submitJob } from './routes/submit-job.ts'
+import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
 
 export interface AppOptions {
   jobs: JobClient
+  images: ImageStore
   models: ModelDirectory
   settings: ApiSettings
   log: Logger
@@ -29,13 +31,16 @@ export interface AppOptions {
 }
 
 /** The HTTP API: every route in one place. Opens nothing, so there is nothing to close. */
-export function createApp({ jobs, models, settings, log, metrics, closing }: AppOptions): Hono<ApiEnv> {
+export function createApp({ jobs, images, models, settings, log, metrics, closing }: AppOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>()
   app.use(nameRequest, observeRequests({ log, metrics }))
 
-  app.post('/jobs', submitJob({ jobs, models, settings, metrics, closing }))
+  app.post('/jobs', submitJob({ jobs, images, models, settings, metrics, closing }))
   app.get('/jobs/:id', getJob({ jobs, closing }))
   app.get('/jobs/:id/events', jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
+  app.post('/images', uploadImage({ images, settings }))
+  app.get('/images/:id', getImage(images))
+  app.delete('/images/:id', removeImage(images))
   app.get('/models', listModels(models))
   app.get('/models/:name', getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {

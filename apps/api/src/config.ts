@@ -65,6 +65,18 @@ export const apiSettings = z.object({
       'How long an accepted job and its image are kept while no consumer has finished it, in milliseconds. ' +
         'Longer than any outage of the consumers that jobs are to survive.',
     ),
+  IMAGE_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
+    .default(3_600_000)
+    .describe(
+      'How long an uploaded image (POST /images) can be used after it was last uploaded or used, in milliseconds. ' +
+        'Jobs that use it keep it for themselves until they are final.',
+    ),
+  MAX_UPLOADED_BYTES: integerSetting(1024, 1024 ** 4)
+    .default(512 * mebibyte)
+    .describe(
+      'How many bytes all uploaded images together may hold before POST /images is answered 429. They come on top of ' +
+        "QUEUE_MAX_BYTES; keep all of it well below Redis' maxmemory.",
+    ),
   REDIS_COMMAND_TIMEOUT_MS: integerSetting(10, 60_000)
     .default(1000)
     .describe(

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 
 import { parseSettings, SettingsError } from '@vision-queue/jobs'
-import { openJobClient, openModelDirectory } from '@vision-queue/transport'
+import { openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
 import { pino } from 'pino'
 
 import { createApp } from './app.ts'
@@ -24,8 +24,9 @@ async function main(settings: ApiSettings): Promise<void> {
     payloadTtlMs: settings.PAYLOAD_TTL_MS,
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
+  const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
-  const app = createApp({ jobs, models, settings, log, metrics: createMetrics(), closing: closing.signal })
+  const app = createApp({ jobs, images, models, settings, log, metrics: createMetrics(), closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: settings.HOST,
@@ -47,6 +48,7 @@ async function main(settings: ApiSettings): Promise<void> {
     closing.abort()
     await server.close(settings.SHUTDOWN_TIMEOUT_MS)
     await models.close()
+    await images.close()
     await jobs.close()
     log.info({}, 'Closed')
     // ioredis would hold the process for two more seconds with a timer of its own.

@@ -1,49 +1,12 @@
-import { type ErrorCode, errorTable, imageTypes } from '@vision-queue/jobs'
-
 import { maxWaitSeconds } from './config.ts'
-
-const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` })
-
-const answer = (description: string, schema: string, more: object = {}): object => ({
-  description,
-  content: { 'application/json': { schema: ref(schema) } },
-  ...more,
-})
-
-/** Problem documents by status, each naming the codes it may carry; any route may also answer 500. */
-function problems(...codes: ErrorCode[]): Record<string, object> {
-  const byStatus = new Map<number, ErrorCode[]>()
-  for (const code of [...codes, 'internal_error' as const]) {
-    const { status } = errorTable[code]
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code])
-  }
-  return Object.fromEntries(
-    [...byStatus].map(([status, together]) => [
-      String(status),
-      {
-        description: together.map((code) => `\`${code}\`: ${errorTable[code].title}`).join('; '),
-        content: { 'application/problem+json': { schema: ref('Problem') } },
-      },
-    ]),
-  )
-}
-
-const parameter = (where: 'path' | 'query' | 'header', name: string, description: string, schema: object): object => ({
-  in: where,
-  name,
-  description,
-  schema,
-  required: where === 'path',
-})
+import { imagePaths } from './openapi-images.ts'
+import { answer, parameter, problems, rawImages, ref, requestId, text } from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
-const requestId = parameter('header', 'X-Request-Id', 'Comes back in the answer and is in the logs', { type: 'string' })
-const text = { type: 'string' }
 const seconds = { type: 'integer', minimum: 0, maximum: maxWaitSeconds }
 
 /** Every route, by OpenAPI path and method. A test holds it against the routes that there are. */
 export function openApiPaths(submissionExamples: Record<string, object>): Record<string, object> {
-  const rawImage = { schema: { type: 'string', contentMediaType: 'application/octet-stream' } }
   const queryNote = 'with an image body only'
   return {
     '/jobs': {
@@ -74,7 +37,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
           content: {
             'application/json': { schema: ref('Submission'), examples: submissionExamples },
             'multipart/form-data': { schema: formSchema },
-            ...Object.fromEntries(imageTypes.map((type) => [type, rawImage])),
+            ...rawImages,
           },
         },
         responses: {
@@ -85,6 +48,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
           ...problems(
             'invalid_request',
             'model_not_found',
+            'image_not_found',
             'request_timeout',
             'payload_too_large',
             'unsupported_media_type',
@@ -133,6 +97,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         },
       },
     },
+    ...imagePaths,
     '/models': {
       get: {
         operationId: 'listModels',
@@ -192,7 +157,11 @@ const formSchema = {
   type: 'object',
   description: 'Every other field is an input of the model; a repeated one is a list.',
   properties: {
-    image: { type: 'string', contentMediaType: 'application/octet-stream' },
+    image: {
+      type: 'string',
+      contentMediaType: 'application/octet-stream',
+      description: 'a file, or as text the id of an uploaded image',
+    },
     model: text,
     parameters: { type: 'string', contentMediaType: 'application/json' },
     metadata: { type: 'string', contentMediaType: 'application/json' },

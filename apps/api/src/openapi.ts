@@ -1,4 +1,10 @@
-import { jobResponseSchema, problemSchema, submissionSchema } from '@vision-queue/jobs'
+import {
+  imageResponseSchema,
+  jobResponseSchema,
+  problemSchema,
+  submissionSchema,
+  uploadSchema,
+} from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import type { ModelVersions } from './model-choice.ts'
@@ -11,6 +17,8 @@ import type { JsonValue } from './submission/parsed-submission.ts'
 const components = {
   Submission: submissionSchema,
   Job: jobResponseSchema,
+  Upload: uploadSchema,
+  Image: imageResponseSchema,
   Model: modelResponseSchema,
   ModelDetail: modelDetailSchema,
   ModelList: z.object({ models: z.array(modelResponseSchema) }),

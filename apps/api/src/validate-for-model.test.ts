@@ -11,7 +11,7 @@ const submission: ParsedSubmission = {
   model: null,
   input: { question: 'What colour?' },
   inputIsText: false,
-  image: png,
+  image: { kind: 'bytes', bytes: png },
   parameters: {},
   metadata: null,
   deadlineMs: null,

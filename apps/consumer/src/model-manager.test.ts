@@ -101,7 +101,7 @@ async function run(version: string | null): Promise<{ version: string; result: I
     model: 'a',
     modelVersion: version ?? '1',
     versionPinned: version !== null,
-    image: { hash: '', bytes: 0, type: 'image/png' },
+    image: { hash: '', bytes: 0, type: 'image/png', uploaded: false },
     input: {},
     parameters: {},
     metadata: null,

@@ -1,3 +1,5 @@
+import type { QueuedJob } from './queued-job.ts'
+
 /**
  * The names of everything in Redis. A model's keys share one hash tag, `{model}`, so that on Redis
  * Cluster its queue, its bound and its payloads lie in one slot and one script may touch them.
@@ -24,6 +26,23 @@ export const payloadHoldersKey = (model: string, hash: string): string => `${roo
 
 /** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
 export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
+/**
+ * Uploaded images belong to no model. They share a hash tag of their own, as one script minds the bound on
+ * all of them: on Redis Cluster they lie on one node.
+ */
+const uploadsTag = `${root}:{uploads}`
+/** ZSET: hashes of the uploaded images by the time at which nobody needs them any more. */
+export const uploadLapsesKey = `${uploadsTag}:lapses`
+/** HASH: what is known of an uploaded image (imageFactsSchema) by its hash, and the sum of their bytes under the empty field. */
+export const uploadFactsKey = `${uploadsTag}:facts`
+/** STRING: an uploaded image's bytes. */
+export const uploadKey = (hash: string): string => `${uploadsTag}:image:${hash}`
+/** ZSET: the jobs that need the upload, and the upload itself as `upload`, by the time at which the need lapses. */
+export const uploadHoldersKey = (hash: string): string => `${uploadsTag}:holders:${hash}`
+
+/** Where the bytes of a job's image are. */
+export const imageKeyOf = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string =>
+  image.uploaded ? uploadKey(image.hash) : payloadKey(model, image.hash)
 
 /** STRING: the accepted job (queuedJobSchema). */
 export const jobKey = (id: string): string => `${root}:job:${id}`

@@ -28,7 +28,13 @@ export const queuedJobSchema = z.object({
   modelVersion: z.string(),
   /** Whether only that version will do. */
   versionPinned: z.boolean(),
-  image: z.object({ hash: payloadHashSchema, bytes: z.int(), type: imageTypeSchema }),
+  image: z.object({
+    hash: payloadHashSchema,
+    bytes: z.int(),
+    type: imageTypeSchema,
+    /** Whether its bytes lie with the uploaded images, and not with the model's payloads. */
+    uploaded: z.boolean().default(false),
+  }),
   /** The task's other inputs, such as `question`. */
   input: z.record(z.string(), z.json()),
   parameters: z.record(z.string(), z.json()),

@@ -14,10 +14,12 @@ export const submissionSchema = z.strictObject({
   input: z
     .looseObject({
       image: z
-        .string('the image as base64 or as a data:image/... URI')
-        .min(1, 'the image as base64 or as a data:image/... URI'),
+        .string('the image as base64, as a data:image/... URI or as the id of an uploaded image')
+        .min(1, 'the image as base64, as a data:image/... URI or as the id of an uploaded image'),
     })
-    .describe('the image, as base64 or a data: URI, and the other inputs of the task, such as "question"'),
+    .describe(
+      'the image, as base64, a data: URI or the id that POST /images gave it, and the other inputs of the task, such as "question"',
+    ),
   parameters: z.record(z.string(), z.json()).optional().describe('see the parameters schema of the model'),
   cache: z
     .boolean()

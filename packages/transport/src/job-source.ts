@@ -1,5 +1,5 @@
 import {
-  payloadKey,
+  imageKeyOf,
   pinnedQueueName,
   type QueuedJob,
   queuedJobSchema,
@@ -79,7 +79,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       attempts: bullJob.attemptsStarted,
       startedAt: bullJob.processedOn ?? Date.now(),
       stalls: bullJob.stalledCounter,
-      readPayload: async (job) => redis.getBuffer(payloadKey(job.model, job.image.hash)),
+      readPayload: async (job) => redis.getBuffer(imageKeyOf(job)),
     })
     switch (disposition.kind) {
       case 'done':

@@ -14,6 +14,7 @@ import {
 import type { Redis } from 'ioredis'
 
 import { createAdmission, defineScript } from './admission.ts'
+import { createUploadRelease } from './image-store.ts'
 
 /**
  * Results, written once: the first final state of a job stays, whoever runs it again. It is
@@ -54,6 +55,7 @@ export interface ResultStoreOptions {
 export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtlMs }: ResultStoreOptions): ResultStore {
   const finish = defineScript(redis, 'vqFinish', 1, finishScript)
   const admission = createAdmission(redis)
+  const releaseUpload = createUploadRelease(redis)
   const encode = (change: JobChange): string => JSON.stringify(change)
 
   const keepAnswer = async ({ model, output, version, variant }: FinalJob, digest: string): Promise<void> => {
@@ -79,6 +81,7 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtl
           job.replyTo === null ? '' : replyChannel(job.replyTo),
         ]),
         admission.release(job, keepPayloadMs),
+        job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
         redis.unlink(jobKey(job.id)),
         digest === null ? null : keepAnswer(final, digest),
       ])

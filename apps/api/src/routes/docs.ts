@@ -67,6 +67,7 @@ export const whatIsWhere: ApiHandler = (c) =>
     submit: 'POST /jobs',
     job: 'GET /jobs/{id}',
     events: 'GET /jobs/{id}/events',
+    upload: 'POST /images',
     models: 'GET /models',
     health: 'GET /health',
     metrics: 'GET /metrics',

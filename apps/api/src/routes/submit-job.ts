@@ -1,5 +1,5 @@
 import { answerDigest, isFinal, type QueuedJob, toVisionQueueError } from '@vision-queue/jobs'
-import type { Accepted, AdmitOptions, JobClient, ModelDirectory, Pace } from '@vision-queue/transport'
+import type { Accepted, AdmitOptions, ImageStore, JobClient, ModelDirectory, Pace } from '@vision-queue/transport'
 import type { Context } from 'hono'
 import { nanoid } from 'nanoid'
 
@@ -10,13 +10,14 @@ import type { Metrics } from '../metrics.ts'
 import { chooseModel } from '../model-choice.ts'
 import { etaMs, paceOf } from '../pace.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
-import { inspectImage } from '../submission/image.ts'
+import { createJobImages } from '../submission/job-image.ts'
 import { readSubmission } from '../submission/read-submission.ts'
 import { createModelValidator } from '../validate-for-model.ts'
 import { openWaitSignal } from '../wait-signal.ts'
 
 interface Options {
   jobs: JobClient
+  images: ImageStore
   models: ModelDirectory
   settings: ApiSettings
   metrics: Metrics
@@ -24,7 +25,7 @@ interface Options {
 }
 
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
-export function submitJob({ jobs, models, settings, metrics, closing }: Options): ApiHandler {
+export function submitJob({ jobs, images, models, settings, metrics, closing }: Options): ApiHandler {
   const validateForModel = createModelValidator()
   const limits = {
     maxBodyBytes: settings.MAX_BODY_BYTES,
@@ -33,8 +34,11 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
     maxInputBytes: settings.MAX_INPUT_BYTES,
   }
+  const jobImages = createJobImages({ images, ...limits, payloadTtlMs: settings.PAYLOAD_TTL_MS })
 
-  const parse = async (c: Context<ApiEnv>): Promise<{ job: QueuedJob; image: Uint8Array; admit: AdmitOptions }> => {
+  const parse = async (
+    c: Context<ApiEnv>,
+  ): Promise<{ job: QueuedJob; bytes: Uint8Array | null; admit: AdmitOptions }> => {
     const submission = await readSubmission(c, limits)
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
@@ -42,14 +46,16 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
       settings.DEFAULT_MODEL,
     )
     const { input, parameters } = validateForModel(manifest, submission)
+    const id = `job_${nanoid(21)}`
+    const { image, bytes } = await jobImages.take(submission.image, id)
     const createdAt = Date.now()
     const job: QueuedJob = {
       version: 1,
-      id: `job_${nanoid(21)}`,
+      id,
       model: model.name,
       modelVersion: model.version,
       versionPinned: pinnedVersion !== null,
-      image: inspectImage(submission.image, limits),
+      image,
       input,
       parameters,
       metadata: submission.metadata,
@@ -59,19 +65,30 @@ export function submitJob({ jobs, models, settings, metrics, closing }: Options)
       replyTo: null,
     }
     const digest = job.cache ? answerDigest(manifest, job) : null
-    return { job, image: submission.image, admit: { digest, pace: paceOf(model.consumers) } }
+    return { job, bytes, admit: { digest, pace: paceOf(model.consumers) } }
+  }
+
+  /** A job that was refused, or that has its answer already, needs its uploaded image no more. */
+  const keepingHolds = async (job: QueuedJob, submission: Promise<Accepted>): Promise<Accepted> => {
+    try {
+      const accepted = await submission
+      if (accepted.answeredFrom !== null) await jobImages.giveBack(job)
+      return accepted
+    } catch (error) {
+      await jobImages.giveBackRefused(job, error)
+      throw error
+    }
   }
 
   /** The accepted job, as it is or, where the client waits, once it is final or the time is over. */
   const accept = async (c: Context<ApiEnv>, waitSeconds: number | null): Promise<Accepted & { pace: Pace | null }> => {
-    const { job, image, admit } = await parse(c)
+    const { job, bytes, admit } = await parse(c)
     const { pace } = admit
-    if (waitSeconds === null) return { ...(await jobs.submit(job, image, admit)), pace }
+    if (waitSeconds === null) return { ...(await keepingHolds(job, jobs.submit(job, bytes, admit))), pace }
     const wait = openWaitSignal(c.env, closing)
     try {
-      const { signal } = wait
-      const accepted = await jobs.submitAndWait(job, image, { ...admit, timeoutMs: waitSeconds * 1000, signal })
-      return { ...accepted, pace }
+      const options = { ...admit, timeoutMs: waitSeconds * 1000, signal: wait.signal }
+      return { ...(await keepingHolds(job, jobs.submitAndWait(job, bytes, options))), pace }
     } finally {
       wait.release()
     }

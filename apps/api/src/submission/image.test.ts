@@ -66,8 +66,10 @@ describe('the type and size of an image are read from its own bytes', () => {
 describe('base64 is strict', () => {
   test('plain and as a data URI gives the same bytes', () => {
     const base64 = png.toString('base64')
-    expect(decodeImageText(base64, 1000)).toEqual(png)
-    expect(decodeImageText(`data:image/png;base64,${base64}`, 1000)).toEqual(png)
+    expect(decodeImageText(base64, { field: 'input.image', maxImageBytes: 1000 })).toEqual(png)
+    expect(decodeImageText(`data:image/png;base64,${base64}`, { field: 'input.image', maxImageBytes: 1000 })).toEqual(
+      png,
+    )
   })
 
   test.each([
@@ -85,11 +87,55 @@ describe('base64 is strict', () => {
     ['a data URI that is not base64', 'data:image/svg+xml,%3Csvg/%3E'],
     ['an address', 'https://example.com/cat.jpg'],
   ])('%s is refused', (_, text) => {
-    expect(codeOf(() => decodeImageText(text, 1000))).toBe('invalid_request')
+    expect(codeOf(() => decodeImageText(text, { field: 'input.image', maxImageBytes: 1000 }))).toBe('invalid_request')
   })
 
   test('too much is refused undecoded', () => {
-    expect(codeOf(() => decodeImageText('A'.repeat(1336), 1000))).toBe('accepted')
-    expect(codeOf(() => decodeImageText('A'.repeat(1340), 1000))).toBe('payload_too_large')
+    expect(codeOf(() => decodeImageText('A'.repeat(1336), { field: 'input.image', maxImageBytes: 1000 }))).toBe(
+      'accepted',
+    )
+    expect(codeOf(() => decodeImageText('A'.repeat(1340), { field: 'input.image', maxImageBytes: 1000 }))).toBe(
+      'payload_too_large',
+    )
+  })
+
+  test('exactly where the alphabet, the length and the padding are, whatever is mistyped', () => {
+    const strict = /^[A-Za-z0-9+/]*={0,2}$/
+    let seed = 1
+    const random = (below: number): number => {
+      seed = (seed * 48_271) % 2_147_483_647
+      return seed % below
+    }
+    const odd = [
+      '-',
+      '_',
+      '=',
+      '==',
+      ' ',
+      '\n',
+      '\r\n',
+      '\0',
+      '\u0080',
+      '\u00ff',
+      '\u0141',
+      '\ud800',
+      '*',
+      'A',
+      'AB',
+      '/',
+    ]
+    const seen = { accepted: 0, invalid_request: 0 }
+    for (let round = 0; round < 4000; round += 1) {
+      const base64 = Buffer.from(Array.from({ length: 1 + random(60) }, () => random(256))).toString('base64')
+      const at = random(base64.length + 1)
+      const cut = random(5)
+      const text =
+        random(8) === 0 ? base64 : base64.slice(0, at) + (odd[random(odd.length)] ?? '') + base64.slice(at + cut)
+      const expected = text.length % 4 === 0 && strict.test(text) ? 'accepted' : 'invalid_request'
+      const code = codeOf(() => decodeImageText(text, { field: 'image', maxImageBytes: 1000 }))
+      if (code !== expected) throw new Error(`${JSON.stringify(text)} is ${code}, not ${expected}`)
+      seen[expected] += 1
+    }
+    expect(Math.min(seen.accepted, seen.invalid_request)).toBeGreaterThan(500)
   })
 })

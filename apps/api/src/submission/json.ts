@@ -2,13 +2,13 @@ import { submissionSchema } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import { parseRequest } from '../expectation.ts'
-import { decodeImageText } from './image.ts'
+import { asUpload, decodeImageText } from './image.ts'
 import type { ParsedSubmission, SubmissionLimits } from './parsed-submission.ts'
 import { assertInputFits, parseJsonBody } from './plain-json.ts'
 
 const jsonObjectSchema = z.record(z.string(), z.json())
 
-/** `application/json`: the image is base64 or a data URI inside. */
+/** `application/json`: the image is base64 or a data URI inside, or the id of an upload. */
 export function parseJsonSubmission(body: Uint8Array, limits: SubmissionLimits): ParsedSubmission {
   const submission = parseRequest(submissionSchema, parseJsonBody(body))
   const { image, ...rest } = submission.input
@@ -18,7 +18,7 @@ export function parseJsonSubmission(body: Uint8Array, limits: SubmissionLimits):
     model: submission.model ?? null,
     input: parseRequest(jsonObjectSchema, rest, { under: 'input' }),
     inputIsText: false,
-    image: decodeImageText(image, limits.maxImageBytes),
+    image: asUpload(image) ?? { kind: 'bytes', bytes: decodeImageText(image, { field: 'input.image', ...limits }) },
     parameters,
     metadata,
     deadlineMs: submission.deadline_ms ?? null,

@@ -2,6 +2,13 @@ import type { z } from 'zod'
 
 export type JsonValue = z.infer<z.ZodJSONSchema>
 
+/** What a submission brings as its image. */
+export type SubmittedImage =
+  /** The file, not empty; nothing else is known of it. */
+  | { kind: 'bytes'; bytes: Uint8Array }
+  /** One that was uploaded before, or is said to have been. */
+  | { kind: 'upload'; hash: string }
+
 /** A submission as every content type gives it, its envelope valid; what the model takes is not checked yet. */
 export interface ParsedSubmission {
   /** `name` or `name@version`; null where it was left out. */
@@ -10,8 +17,7 @@ export interface ParsedSubmission {
   input: Record<string, JsonValue>
   /** Whether the inputs came as text (form fields, a query) and still need the types the model's schema asks for. */
   inputIsText: boolean
-  /** The image file, not empty; nothing else is known of it. */
-  image: Uint8Array
+  image: SubmittedImage
   parameters: Record<string, JsonValue>
   metadata: Record<string, string> | null
   deadlineMs: number | null

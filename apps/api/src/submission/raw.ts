@@ -12,5 +12,5 @@ export function parseRawSubmission(
   if (Object.hasOwn(query, 'image')) {
     throw refusal('invalid_request', [{ field: 'image', expected: 'not in the query: the body is the image' }])
   }
-  return { ...parseTextFields(new Map(Object.entries(query)), limits), image: body }
+  return { ...parseTextFields(new Map(Object.entries(query)), limits), image: { kind: 'bytes', bytes: body } }
 }

@@ -8,6 +8,7 @@ import { createApp } from '../app.ts'
 import { apiSettings } from '../config.ts'
 import { openHttpServer } from '../http-server.ts'
 import { createMetrics } from '../metrics.ts'
+import { type MemoryImages, openMemoryImages } from './memory-images.ts'
 import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
 import { type MemoryModels, openMemoryModels } from './served-models.ts'
 
@@ -15,6 +16,7 @@ export interface TestApi {
   url: string
   port: number
   jobs: MemoryJobs
+  images: MemoryImages
   models: MemoryModels
   app: ReturnType<typeof createApp>
   /** What was logged so far, one parsed line each. */
@@ -33,8 +35,9 @@ export async function startApi(env: Record<string, string> = {}): Promise<TestAp
   const closing = new AbortController()
   setMaxListeners(0, closing.signal)
   const jobs = openMemoryJobs()
+  const images = openMemoryImages()
   const models = openMemoryModels()
-  const app = createApp({ jobs, models, settings, log, metrics: createMetrics(), closing: closing.signal })
+  const app = createApp({ jobs, images, models, settings, log, metrics: createMetrics(), closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: '127.0.0.1',
@@ -50,7 +53,7 @@ export async function startApi(env: Record<string, string> = {}): Promise<TestAp
   }
   onTestFinished(() => stop())
   const url = `http://127.0.0.1:${server.port}`
-  return { url, port: server.port, jobs, models, app, logged, stop, startClosing: () => closing.abort() }
+  return { url, port: server.port, jobs, images, models, app, logged, stop, startClosing: () => closing.abort() }
 }
 
 /** The problem document of an answer, checked for its content type and its echo of the request id. */

@@ -93,7 +93,12 @@ export function newJob(bytes: Buffer = image): QueuedJob {
     model: 'm',
     modelVersion: '1',
     versionPinned: false,
-    image: { hash: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length, type: 'image/png' },
+    image: {
+      hash: createHash('sha256').update(bytes).digest('hex'),
+      bytes: bytes.length,
+      type: 'image/png',
+      uploaded: false,
+    },
     input: { question: 'q' },
     parameters: {},
     metadata: { order: '42' },

@@ -1,0 +1,54 @@
+import { type ErrorCode, errorTable, imageTypes } from '@vision-queue/jobs'
+
+/** One of the document's components. */
+export const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` })
+
+/** A JSON answer whose body is that component. */
+export const answer = (description: string, schema: string, more: object = {}): object => ({
+  description,
+  content: { 'application/json': { schema: ref(schema) } },
+  ...more,
+})
+
+/** Problem documents by status, each naming the codes it may carry; any route may also answer 500. */
+export function problems(...codes: ErrorCode[]): Record<string, object> {
+  const byStatus = new Map<number, ErrorCode[]>()
+  for (const code of [...codes, 'internal_error' as const]) {
+    const { status } = errorTable[code]
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code])
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, together]) => [
+      String(status),
+      {
+        description: together.map((code) => `\`${code}\`: ${errorTable[code].title}`).join('; '),
+        content: { 'application/problem+json': { schema: ref('Problem') } },
+      },
+    ]),
+  )
+}
+
+/** A parameter; in a path it is required. */
+export const parameter = (
+  where: 'path' | 'query' | 'header',
+  name: string,
+  description: string,
+  schema: object,
+): object => ({
+  in: where,
+  name,
+  description,
+  schema,
+  required: where === 'path',
+})
+
+/** X-Request-Id, which every route takes. */
+export const requestId = parameter('header', 'X-Request-Id', 'Comes back in the answer and is in the logs', {
+  type: 'string',
+})
+
+export const text = { type: 'string' }
+const rawImage = { schema: { type: 'string', contentMediaType: 'application/octet-stream' } }
+
+/** The bodies that are an image and nothing else. */
+export const rawImages = Object.fromEntries(imageTypes.map((type) => [type, rawImage]))

@@ -1,0 +1,60 @@
+import { type QueuedJob, VisionQueueError } from '@vision-queue/jobs'
+import type { ImageStore } from '@vision-queue/transport'
+
+import { imageNotFound } from '../image-response.ts'
+import { inspectImage } from './image.ts'
+import type { SubmittedImage } from './parsed-submission.ts'
+
+/** The image of a job that is about to be submitted. */
+export interface JobImage {
+  image: QueuedJob['image']
+  /** To be stored with the job; null where they are in Redis already. */
+  bytes: Uint8Array | null
+}
+
+export interface JobImages {
+  /**
+   * Inspects the image that came with a submission, or holds the uploaded one for the job: from then on it outlives
+   * the job. Rejects as `inspectImage` and with `image_not_found`. Last before the submission, which else would
+   * leave a hold behind when it is refused.
+   */
+  take(submitted: SubmittedImage, jobId: string): Promise<JobImage>
+  /** Lets go of the upload of a job that needs it no more; never rejects, as a hold lapses by itself. */
+  giveBack(job: Pick<QueuedJob, 'id' | 'image'>): Promise<void>
+  /** `giveBack` for a job whose submission rejected with `error`; a job that may be in the queue keeps its image. */
+  giveBackRefused(job: Pick<QueuedJob, 'id' | 'image'>, error: unknown): Promise<void>
+}
+
+interface Options {
+  images: ImageStore
+  maxImageBytes: number
+  maxImagePixels: number
+  /** How long an accepted job may stay unfinished. */
+  payloadTtlMs: number
+}
+
+/** Beyond the time of the job itself, which begins a little later. */
+const slackMs = 60_000
+
+export function createJobImages({ images, payloadTtlMs, ...limits }: Options): JobImages {
+  const giveBack = async ({ id, image }: Pick<QueuedJob, 'id' | 'image'>): Promise<void> => {
+    if (image.uploaded) await images.release(image.hash, id).catch(() => {})
+  }
+  return {
+    async take(submitted, jobId) {
+      if (submitted.kind === 'bytes') {
+        const { hash, bytes, type } = inspectImage(submitted.bytes, limits)
+        return { image: { hash, bytes, type, uploaded: false }, bytes: submitted.bytes }
+      }
+      const held = await images.hold(submitted.hash, jobId, payloadTtlMs + slackMs)
+      if (held === null) throw imageNotFound()
+      const { hash, bytes, type } = held
+      return { image: { hash, bytes, type, uploaded: true }, bytes: null }
+    },
+    giveBack,
+    async giveBackRefused(job, error) {
+      const refused = error instanceof VisionQueueError && error.code !== 'queue_unavailable'
+      if (refused) await giveBack(job)
+    },
+  }
+}
