@@ -20,6 +20,7 @@ import type { Logger } from 'pino'
 import { toExecutionOptions, type ConsumerSettings } from './config.ts'
 import { type JobHandling, type ModelManager, startModelManager } from './model-manager.ts'
 import { parseModelPolicy } from './model-policy.ts'
+import { memoryShare } from './memory-share.ts'
 import { createProcessGauge } from './process-gauge.ts'
 import { createJobProcessor } from './process-job.ts'
 import { createSuspectGate, type SuspectGate } from './suspect-gate.ts'
@@ -43,6 +44,7 @@ export interface ConsumerOptions {
 
 /** Longer than it takes an API to hear that a version is on its way out, see its MODELS_REFRESH_MS. */
 const lingerMs = 5000
+const mb = 1024 * 1024
 
 /**
  * Starts a consumer; resolves once it is announced. Its models load after that, each as it can; where
@@ -62,12 +64,16 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const gauge = createProcessGauge()
   const gates = new Map<string, SuspectGate>()
 
-  const openPool = ({ folder, name, version }: ModelLocation, sharedBy: number): EnginePool =>
-    createEnginePool({
+  const openPool = ({ folder, name, version }: ModelLocation, sharedBy: number): EnginePool => {
+    const engines = settings.ENGINES === 0 ? Math.ceil(availableParallelism() / sharedBy) : settings.ENGINES
+    return createEnginePool({
       modelFolder: folder,
       name,
       version,
-      engines: settings.ENGINES === 0 ? Math.ceil(availableParallelism() / sharedBy) : settings.ENGINES,
+      engines,
+      latencyObjectiveMs: settings.LATENCY_OBJECTIVE_MS,
+      memoryLimitBytes:
+        settings.ENGINE_MEMORY_LIMIT_MB === 0 ? memoryShare(engines * sharedBy) : settings.ENGINE_MEMORY_LIMIT_MB * mb,
       intraOpThreads: settings.INTRA_OP_THREADS,
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
       maxImagePixels: settings.MAX_IMAGE_PIXELS,
@@ -76,6 +82,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })
+  }
 
   const openSource = (model: string, pinnedTo: string | null, handling: JobHandling): JobSource => {
     // One suspect at a time of the model, whichever of its queues it comes from.

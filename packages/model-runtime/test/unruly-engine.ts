@@ -14,9 +14,11 @@ import {
  * A model named `stepping` answers in steps of 10 ms, as many as the question says (`5 steps`), and
  * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded, `stillborn` dies while it loads.
  */
-const { name } = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
+const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 
-const openSteps: NonNullable<EngineModel<string>['openSteps']> = (options) =>
+const { name } = options
+
+const openSteps: NonNullable<EngineModel<string>['openSteps']> = (events) =>
   createStepBatcher(
     {
       maxRows: 4,
@@ -34,11 +36,12 @@ const openSteps: NonNullable<EngineModel<string>['openSteps']> = (options) =>
         })
       },
     },
-    options,
+    events,
   )
 
 await startEngine({
   channel: parentChannel(),
+  options,
   exit: (code) => process.exit(code),
   async loadModel() {
     if (name === 'unloadable') throw new TypeError('secret path of the model')
