@@ -18,8 +18,9 @@ export interface CostModel {
 
 /** Each observation weighs so much less with each that follows: about the last 50 count, as in BentoML. */
 const forgetting = 0.98
-/** What the line known before weighs against the observations, in observations. */
+/** What the line known before weighs against the observations, in observations; next to nothing before there is one. */
 const anchorWeight = 0.5
+const noAnchorWeight = 1e-3
 const anchorRate = 0.05
 /** A run that is off by more than so many mean deviations counts as if it were off by just that. */
 const clipAt = 4
@@ -56,7 +57,7 @@ export function createCostModel(seed: readonly { size: number; runMs: number }[]
     return Math.sqrt(Math.max(0, sums.nn / sums.w - mean ** 2)) / mean
   }
 
-  function learn(size: number, ms: number): void {
+  function learn(size: number, ms: number, weight = anchorWeight): void {
     for (const key of ['w', 'n', 'nn', 'y', 'ny'] as const) sums[key] *= forgetting
     sums.w += 1
     sums.n += size
@@ -67,8 +68,8 @@ export function createCostModel(seed: readonly { size: number; runMs: number }[]
     const near = { a: speed * anchor.a, b: speed * anchor.b }
     // b is asked to stay as close as a is, in milliseconds at the mean size.
     const scale = (sums.n / sums.w) ** 2
-    const [s11, s12, s22] = [sums.w + anchorWeight, sums.n, sums.nn + anchorWeight * scale]
-    const [t1, t2] = [sums.y + anchorWeight * near.a, sums.ny + anchorWeight * scale * near.b]
+    const [s11, s12, s22] = [sums.w + weight, sums.n, sums.nn + weight * scale]
+    const [t1, t2] = [sums.y + weight * near.a, sums.ny + weight * scale * near.b]
     const determinant = s11 * s22 - s12 ** 2
     let a = (t1 * s22 - t2 * s12) / determinant
     let b = (t2 * s11 - t1 * s12) / determinant
@@ -80,8 +81,9 @@ export function createCostModel(seed: readonly { size: number; runMs: number }[]
 
   for (const { size, runMs } of seed) {
     seen.add(size)
-    learn(size, runMs)
+    learn(size, runMs, noAnchorWeight)
   }
+  if (line !== null) anchor = line
 
   return {
     observe(size, ms) {

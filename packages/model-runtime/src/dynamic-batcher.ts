@@ -71,8 +71,8 @@ interface Bucket<Item> {
 /** Items are served in the order of their deadlines, but none later than so long after it came, where there is no objective. */
 const patienceWithoutObjectiveMs = 1000
 const waitingShareOfObjective = 0.05
-/** Beyond what is predicted and the residuals' 99th percentile, a launch may take this share more. */
-const allowance = 1.5
+/** A launch that took so many times what is predicted for the slowest hundredth was predicted wrongly. */
+const allowance = 3
 
 export function createDynamicBatcher<Item extends BatchItem, Value>(
   options: DynamicBatcherOptions<Item, Value>,
@@ -172,7 +172,8 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
     const runs: BatchRun[] = []
     const size = items.length
     const predictedMs = cost.predict(size)
-    const allowedMs = ((predictedMs ?? Infinity) + (cost.figures?.p99OverMs ?? 0)) * allowance
+    const expectedMs = (predictedMs ?? Infinity) + (cost.figures?.p99OverMs ?? 0)
+    const allowedMs = Math.max(allowance * expectedMs, objectiveMs / 2)
     const started = performance.now()
     let outcomes: BatchOutcome<Item, Value>[]
     try {
