@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { seededRandom } from '../test/seeded-random.ts'
 import { createCostModel, type CostModel } from './batch-cost.ts'
+import { bestBatchSize } from './batch-size.ts'
 
 const seeds = [1, 2, 3, 4, 5]
 
@@ -82,6 +83,20 @@ describe.each(seeds)('the cost of launches (seed %i)', (seed) => {
     expect(off(model.predict(1) ?? 0, 9)).toBeLessThan(0.5)
     expect(off(model.predict(32) ?? 0, 40)).toBeLessThan(0.25)
   })
+})
+
+it('a warm-up that was disturbed does not keep batches small for ever', () => {
+  const random = seededRandom(5)
+  // The larger run was disturbed, so that nothing seems to be fixed.
+  const model = createCostModel([
+    { size: 1, runMs: 0.5 },
+    { size: 32, runMs: 60 },
+  ])
+  for (let round = 0; round < 30; round += 1) {
+    const { figures } = model
+    expect(figures && bestBatchSize(figures, { maxBatchSize: 32, objectiveMs: 0 })).toBeGreaterThanOrEqual(16)
+    observe(model, { a: 5, b: 1 }, { launches: 10, sizeOf: () => 1, random })
+  }
 })
 
 it('is not bent by one run that was disturbed', () => {

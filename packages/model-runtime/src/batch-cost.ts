@@ -1,6 +1,8 @@
 /** How long a launch takes by its size: `fixedMs + perItemMs x size`, and what the slowest hundredth took on top. */
 export interface CostFigures {
   fixedMs: number
+  /** What fixedMs may well be: two standard errors more; Infinity where sizes were too alike to tell. */
+  fixedMostMs: number
   perItemMs: number
   /** The 99th percentile of actual less predicted time, at least 0; 0 before there were launches. */
   p99OverMs: number
@@ -55,6 +57,13 @@ export function createCostModel(seed: readonly { size: number; runMs: number }[]
   const spread = (): number => {
     const mean = sums.n / sums.w
     return Math.sqrt(Math.max(0, sums.nn / sums.w - mean ** 2)) / mean
+  }
+
+  /** Of a, by the ordinary formula for a line; from mean deviations, which are 0.8 standard deviations of a normal one. */
+  const standardError = (): number => {
+    const determinant = sums.w * sums.nn - sums.n ** 2
+    if (deviation === null || determinant <= 1e-9 * sums.nn * sums.w) return Infinity
+    return 1.25 * deviation * Math.sqrt(sums.nn / determinant)
   }
 
   function learn(size: number, ms: number, weight = anchorWeight): void {
@@ -113,7 +122,7 @@ export function createCostModel(seed: readonly { size: number; runMs: number }[]
     predict,
     get figures() {
       if (line === null) return null
-      return { fixedMs: line.a, perItemMs: line.b, p99OverMs: p99 }
+      return { fixedMs: line.a, fixedMostMs: line.a + 2 * standardError(), perItemMs: line.b, p99OverMs: p99 }
     },
     get needsProbe() {
       return sinceProbe >= launchesBetweenProbes

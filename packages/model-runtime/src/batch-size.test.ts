@@ -11,25 +11,34 @@ describe('the size that is worth its latency', () => {
     [30, 0.1],
     [0.01, 5],
   ])('leaves at most 2.5 % of throughput behind (a = %d, b = %d)', (fixedMs, perItemMs) => {
-    const size = bestBatchSize({ fixedMs, perItemMs, p99OverMs: 0 }, { maxBatchSize: 64, objectiveMs: 0 })
+    const size = bestBatchSize(
+      { fixedMs, fixedMostMs: fixedMs, perItemMs, p99OverMs: 0 },
+      { maxBatchSize: 64, objectiveMs: 0 },
+    )
     expect(throughput(fixedMs, perItemMs, size)).toBeGreaterThan(0.97 * throughput(fixedMs, perItemMs, 64))
   })
 
   it('is 1 where batches bring nothing, and the most there is where they cost nothing', () => {
     const limits = { maxBatchSize: 32, objectiveMs: 0 }
-    expect(bestBatchSize({ fixedMs: 0.5, perItemMs: 50, p99OverMs: 0 }, limits)).toBe(1)
-    expect(bestBatchSize({ fixedMs: 5, perItemMs: 0, p99OverMs: 0 }, limits)).toBe(32)
+    expect(bestBatchSize({ fixedMs: 0.5, fixedMostMs: 0.5, perItemMs: 50, p99OverMs: 0 }, limits)).toBe(1)
+    expect(bestBatchSize({ fixedMs: 5, fixedMostMs: 5, perItemMs: 0, p99OverMs: 0 }, limits)).toBe(32)
   })
 
   it('fits two batches and the slowest hundredth into the objective, and is never below 1', () => {
-    const cost = { fixedMs: 10, perItemMs: 5, p99OverMs: 20 }
-    for (const objectiveMs of [1, 60, 100, 200]) {
+    const cost = { fixedMs: 10, fixedMostMs: 10, perItemMs: 5, p99OverMs: 20 }
+    for (const objectiveMs of [80, 100, 120, 200]) {
       const size = bestBatchSize(cost, { maxBatchSize: 32, objectiveMs })
       const fits = (n: number): boolean => 2 * (10 + 5 * n) + 20 <= objectiveMs
       expect(size === 1 || fits(size)).toBe(true)
       expect(size === 32 || !fits(size + 1)).toBe(true)
     }
   })
+})
+
+it('is not made small by a fixed part that is only poorly known, nor by disturbances of runs of any size', () => {
+  const cost = { fixedMs: 0, fixedMostMs: Infinity, perItemMs: 5, p99OverMs: 0 }
+  expect(bestBatchSize(cost, { maxBatchSize: 32, objectiveMs: 0 })).toBe(32)
+  expect(bestBatchSize({ ...cost, p99OverMs: 1e6 }, { maxBatchSize: 32, objectiveMs: 400 })).toBe(30)
 })
 
 describe('the safety net', () => {

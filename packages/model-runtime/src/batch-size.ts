@@ -2,22 +2,30 @@ import type { CostFigures } from './batch-cost.ts'
 
 /** Twice as large a batch must bring this share of throughput more, else the smaller one is as good. */
 const leastGain = 0.025
+/** What disturbs runs of every size is not cured by smaller batches: no more of the objective is kept for it. */
+const disturbedShare = 0.25
 
 /**
  * The largest batch that is worth its latency, at least 1. Going from n/2 to n items gains a / (a + b·n) of
  * throughput, where a launch costs a + b·n; so beyond the answer 2.5 % are left at most. (The gain of one
  * more item would be below that long before: n = 6 where a = b, with a seventh of the throughput still to win.)
  *
+ * The fixed part is taken for as large as it may be: were it underestimated, batches would become so small
+ * that nothing could ever be learned of larger ones.
+ *
  * A job that comes just after a launch waits for that batch and then for its own: the two, and what the
  * slowest hundredth takes on top, are to fit into `objectiveMs`; 0: no objective.
  */
 export function bestBatchSize(
-  { fixedMs, perItemMs, p99OverMs }: CostFigures,
+  { fixedMs, fixedMostMs, perItemMs, p99OverMs }: CostFigures,
   { maxBatchSize, objectiveMs }: { maxBatchSize: number; objectiveMs: number },
 ): number {
   if (perItemMs <= 0) return maxBatchSize
-  const worthIt = (fixedMs * (1 / leastGain - 1)) / perItemMs
-  const inside = objectiveMs === 0 ? Infinity : ((objectiveMs - p99OverMs) / 2 - fixedMs) / perItemMs
+  const worthIt = (fixedMostMs * (1 / leastGain - 1)) / perItemMs
+  const inside =
+    objectiveMs === 0
+      ? Infinity
+      : ((objectiveMs - Math.min(p99OverMs, disturbedShare * objectiveMs)) / 2 - fixedMs) / perItemMs
   return Math.max(1, Math.floor(Math.min(maxBatchSize, worthIt, inside)))
 }
 

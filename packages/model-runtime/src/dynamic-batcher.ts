@@ -229,7 +229,9 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
     get cost() {
       const [main = openBucket()] = [...buckets.values()].toSorted((one, other) => other.taken - one.taken)
       const { figures } = main.cost
-      return figures === null ? null : { ...figures, batchSize: sizeFor(main) }
+      if (figures === null) return null
+      const { fixedMs, perItemMs, p99OverMs } = figures
+      return { fixedMs, perItemMs, p99OverMs, batchSize: sizeFor(main) }
     },
   }
 }
