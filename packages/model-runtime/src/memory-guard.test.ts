@@ -34,7 +34,7 @@ describe('memory', () => {
   })
 
   it('is read at most four times a second', () => {
-    const read = vi.fn(() => 100)
+    const read = vi.fn<() => number>(() => 100)
     const guard = createMemoryGuard({ limitBytes: 1000, maxBatchSize: 8, readResidentBytes: read })
     read.mockClear()
     for (let batch = 0; batch < 1000; batch += 1) {
