@@ -46,7 +46,10 @@ export async function measureBare(
   { processes, ...shape }: BareShape,
   images: number,
 ): Promise<BareResult> {
-  const pictures = requests.map(({ file, query: { model: _, ...input } }) => ({ file, input }))
+  const pictures = requests.map(({ file, query }) => ({
+    file,
+    input: Object.fromEntries(Object.entries(query).filter(([name]) => name !== 'model')),
+  }))
   const options: BareOptions = {
     ...shape,
     repository,

@@ -3,9 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 import { temporaryFolder } from './corpora.ts'
-import { mergeFigures, readFigures, type StoredFigures } from './figures.ts'
+import { type Findings, mergeFigures, readFigures, type StoredFigures } from './figures.ts'
 import { describeMachine } from './machine.ts'
 import { plainTable, renderHtml, renderMarkdown, targetTable } from './report.ts'
+import { createSharedService } from './shared-service.ts'
 import { scenarios } from './scenarios/index.ts'
 
 /**
@@ -38,8 +39,11 @@ const write = async (): Promise<void> => {
   await writeFile(`${docs}benchmarks.html`, renderHtml(figures()))
 }
 
+const noFindings: Findings = { targets: [], tables: [], charts: [], notes: [], facts: {} }
+
 const machine = await describeMachine()
 const folder = await temporaryFolder()
+const shared = createSharedService()
 const began = performance.now()
 try {
   for (const scenario of chosen) {
@@ -47,16 +51,17 @@ try {
     const started = performance.now()
     const say = (line: string): void => console.log(`  ${line}`)
     try {
-      const found = await scenario.run({ say, figures, long: values.long, folder })
+      const found = await scenario.run({ say, figures, long: values.long, folder, sharedService: shared.open })
       const command = `pnpm bench --scenario ${scenario.name}${values.long ? ' --long' : ''}`
       const seconds = (performance.now() - started) / 1000
       fresh[scenario.name] = {
+        ...noFindings,
+        ...found,
         title: scenario.title,
         command,
         measuredAt: new Date().toISOString(),
         seconds,
         machine,
-        ...{ targets: [], tables: [], charts: [], notes: [], facts: {}, ...found },
       }
       await write()
       console.log(`  (${seconds.toFixed(0)} s)`)
@@ -66,6 +71,7 @@ try {
     }
   }
 } finally {
+  await shared.close()
   await rm(folder, { recursive: true, force: true })
 }
 

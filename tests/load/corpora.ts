@@ -53,7 +53,7 @@ export async function photosCorpus(folder: string): Promise<Corpus | null> {
     labels: 'labels.txt',
   }
   await writeFile(join(model, 'model.json'), JSON.stringify(settings))
-  const images = (await readdir(join(assets, 'images'))).sort().map((name) => join(assets, 'images', name))
+  const images = (await readdir(join(assets, 'images'))).toSorted().map((name) => join(assets, 'images', name))
   return {
     model: 'squeezenet-imagenet',
     repository: made,
@@ -101,15 +101,6 @@ export async function fiftyKilobytes(folder: string): Promise<Corpus> {
 /** A folder of this run's own, for pictures and model folders. Whoever asks removes it. */
 export async function temporaryFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'vision-queue-bench-'))
-}
-
-/** Sends one request outside any measurement; resolves to its answer. */
-export async function postOnce(url: string, { query, file, contentType }: PlannedRequest): Promise<Response> {
-  return fetch(`${url}/jobs?${new URLSearchParams(query).toString()}`, {
-    method: 'POST',
-    headers: { 'content-type': contentType, prefer: 'wait=30' },
-    body: Uint8Array.from(await readFile(file)),
-  })
 }
 
 const types: Record<string, PlannedRequest['contentType']> = { '.png': 'image/png', '.webp': 'image/webp' }

@@ -9,12 +9,13 @@ const say = async (message: FromGenerator): Promise<void> =>
     process.send?.(message, () => resolve())
   })
 
-process.once('message', (raw: unknown) => {
-  void runLoad(loadPlanSchema.parse(raw), {
+process.once('message', (raw: unknown) => void generate(raw))
+
+async function generate(raw: unknown): Promise<void> {
+  const run = await runLoad(loadPlanSchema.parse(raw), {
     onStart: () => void say({ kind: 'start' }),
     onEnd: () => void say({ kind: 'end' }),
-  }).then(async (run) => {
-    await say({ kind: 'run', run })
-    process.disconnect()
   })
-})
+  await say({ kind: 'run', run })
+  process.disconnect()
+}

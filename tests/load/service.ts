@@ -5,7 +5,7 @@ import type { Sample } from '@vision-queue/load/sample'
 import { isSuccess, type LoadSummary, summarise } from '@vision-queue/load/summary'
 import { startSystem, type System, type SystemOptions } from '@vision-queue/test-support/system'
 
-import { postOnce } from './corpora.ts'
+import { shapesCorpus } from './corpora.ts'
 import { generateLoad } from './generator.ts'
 import { childrenOf, type CpuTime, cpuTime, machineCpuSeconds } from './processes.ts'
 
@@ -25,7 +25,11 @@ export interface Measurement {
 }
 
 /** What is asked of a service; the plan's other fields are the same throughout. */
-export type Load = Pick<LoadPlan, 'pace' | 'requests'> & { seconds: number; warmUpSeconds?: number }
+export type Load = Pick<LoadPlan, 'pace' | 'requests'> & {
+  seconds: number
+  warmUpSeconds?: number
+  repeatPictures?: boolean
+}
 
 /** A service that can be put under load and watched. */
 export interface MeasuredService {
@@ -88,7 +92,8 @@ export async function measureLoad({
       apiKey: null,
       waitSeconds: 60,
       pace: load.pace,
-      requests: await withoutCache(url, load.requests),
+      requests: load.requests,
+      uniquePictures: load.repeatPictures !== true,
       warmUpMs: (load.warmUpSeconds ?? 1) * 1000,
       durationMs: load.seconds * 1000,
     },
@@ -101,15 +106,11 @@ export async function measureLoad({
       },
     },
   )
-  const cpu = Object.fromEntries(
-    roles.map((role) => [
-      role,
-      {
-        user: after.byRole[role].user - before.byRole[role].user,
-        system: after.byRole[role].system - before.byRole[role].system,
-      },
-    ]),
-  ) as Record<Role, CpuTime>
+  const used = (role: Role): CpuTime => ({
+    user: after.byRole[role].user - before.byRole[role].user,
+    system: after.byRole[role].system - before.byRole[role].system,
+  })
+  const cpu = { API: used('API'), Redis: used('Redis'), consumer: used('consumer'), engines: used('engines') }
   const ours = roles.reduce((sum, role) => sum + cpu[role].user + cpu[role].system, 0)
   return {
     summary: summarise(run),
@@ -137,7 +138,7 @@ function batchesOf(samples: readonly Sample[]): Map<number, number> {
     const size = sample.times?.batch_size
     if (isSuccess(sample) && !sample.cached && size !== undefined) jobs.set(size, (jobs.get(size) ?? 0) + 1)
   }
-  return new Map([...jobs].map(([size, count]) => [size, count / size] as const).sort(([a], [b]) => a - b))
+  return new Map([...jobs].map(([size, count]) => [size, count / size] as const).toSorted(([a], [b]) => a - b))
 }
 
 /** The mean size of the batches. */
@@ -151,14 +152,19 @@ export function meanBatch(batches: ReadonlyMap<number, number>): number {
 }
 
 /**
- * The same requests, each with `cache=false`: the loads repeat a few pictures, and an answer from the
- * result cache would flatter everything but the cache. Requests that speak of the cache themselves stay as they
- * are, and so do all where the service knows no such field.
+ * Load until about 4,000 jobs are done, or 15 s: V8 compiles the API and the consumer while they run, and the
+ * first thousands of jobs cost more than twice the CPU time of later ones.
  */
-async function withoutCache(url: string, requests: Load['requests']): Promise<Load['requests']> {
-  const optedOut = requests.map((request) => ({ ...request, query: { cache: 'false', ...request.query } }))
-  const [first] = optedOut
-  if (first === undefined) return requests
-  const { status } = await postOnce(url, first)
-  return status < 400 ? optedOut : requests
+export async function warmUp(
+  measure: (load: Load) => Promise<Measurement>,
+  requests?: Load['requests'],
+): Promise<void> {
+  const load = {
+    pace: { kind: 'clients', clients: 64, thinkMs: null } as const,
+    requests: requests ?? (await shapesCorpus()).requests,
+    warmUpSeconds: 0,
+  }
+  const { summary } = await measure({ ...load, seconds: 3 })
+  const rest = (4000 - summary.succeeded) / Math.max(1, summary.perSecond)
+  if (rest > 0.5) await measure({ ...load, seconds: Math.min(12, rest) })
 }

@@ -48,5 +48,10 @@ export const loadPlanSchema = z.object({
   /** `Prefer: wait`; a job that takes longer counts as `unfinished`. At most 60, as the API's. */
   waitSeconds: z.int().min(1).max(60),
   requests: z.array(plannedRequestSchema).min(1),
+  /**
+   * Adds some bytes after the end of each picture, which decoders don't read: no two are the same to the
+   * service, as in life, so that neither its result cache nor its store of pictures saves work.
+   */
+  uniquePictures: z.boolean(),
 })
 export type LoadPlan = z.infer<typeof loadPlanSchema>

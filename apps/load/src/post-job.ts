@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 
 import { type Dispatcher, Pool } from 'undici'
@@ -33,8 +34,18 @@ export async function openJobPoster(plan: LoadPlan, connections: number | null):
       prefer: `wait=${plan.waitSeconds}`,
       ...(plan.apiKey === null ? {} : { authorization: `Bearer ${plan.apiKey}` }),
     },
-    body: files.get(file) ?? null,
+    body: null,
   }))
+  const pictures = plan.requests.map(({ file }) => files.get(file) ?? Buffer.alloc(0))
+  // Random at its start, so that the next load does not repeat this one's pictures.
+  const mark = randomBytes(16)
+  let sent = 0
+  const bodyOf = (index: number): Buffer => {
+    const picture = pictures[index] ?? Buffer.alloc(0)
+    if (!plan.uniquePictures) return picture
+    mark.writeUInt32LE(sent++ % 2 ** 32, 8)
+    return Buffer.concat([picture, mark])
+  }
 
   return {
     async post(index) {
@@ -44,7 +55,8 @@ export async function openJobPoster(plan: LoadPlan, connections: number | null):
         let status = 0
         let timing: string | undefined
         let body = ''
-        pool.dispatch(request, {
+        const withBody = { ...request, body: bodyOf(index) }
+        pool.dispatch(withBody, {
           // Without it undici takes the handler for one of its older kind.
           onRequestStart() {},
           onResponseStart(_controller, code, headers) {

@@ -52,9 +52,9 @@ export async function runLoad(plan: LoadPlan, events: LoadEvents = {}): Promise<
       record({ ...notSent, label, scheduledMs, sentMs, doneMs: sentMs })
       return
     }
-    const answered = poster.post(index).then((answer) => {
-      record({ label, scheduledMs, sentMs, doneMs: performance.now() - startMs, ...answer })
-    })
+    const answered = poster
+      .post(index)
+      .then((answer) => record({ label, scheduledMs, sentMs, doneMs: performance.now() - startMs, ...answer }))
     underWay.add(answered)
     await answered
     underWay.delete(answered)

@@ -11,7 +11,7 @@ export function percentileOfSorted(sorted: Float64Array | readonly number[], sha
 
 /** The middle value, or the mean of the two middle ones. NaN of none. */
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
+  const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length / 2
   if (Number.isInteger(middle)) return ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
   return sorted[Math.floor(middle)] ?? Number.NaN
