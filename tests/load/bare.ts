@@ -42,20 +42,16 @@ export interface BareResult extends BareShape {
  * in the bare loop's favour.
  */
 export async function measureBare(
-  { model, repository, requests }: Corpus,
+  corpus: Corpus,
   { processes, ...shape }: BareShape,
   images: number,
 ): Promise<BareResult> {
-  const pictures = requests.map(({ file, query }) => ({
-    file,
-    input: Object.fromEntries(Object.entries(query).filter(([name]) => name !== 'model')),
-  }))
   const options: BareOptions = {
     ...shape,
-    repository,
-    name: model,
+    repository: corpus.repository,
+    name: corpus.model,
     version: '1',
-    pictures,
+    pictures: picturesOf(corpus),
     images: Math.ceil(images / processes),
   }
   const reports = await Promise.all(Array.from({ length: processes }, async () => runProcess(options)))
@@ -66,6 +62,14 @@ export async function measureBare(
     perSecond: reports.reduce((sum, report) => sum + report.images / report.seconds, 0),
     cpuMsPerImage: (reports.reduce((sum, report) => sum + report.cpuSeconds, 0) / done) * 1000,
   }
+}
+
+/** A corpus's pictures with the inputs that go with them. */
+export function picturesOf({ requests }: Corpus): BareOptions['pictures'] {
+  return requests.map(({ file, query }) => ({
+    file,
+    input: Object.fromEntries(Object.entries(query).filter(([name]) => name !== 'model')),
+  }))
 }
 
 async function runProcess(options: BareOptions): Promise<BareReport> {

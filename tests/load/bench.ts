@@ -2,10 +2,12 @@ import { rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
+import { plainTable } from '@vision-queue/load/html-page'
+
 import { temporaryFolder } from './corpora.ts'
 import { type Findings, mergeFigures, readFigures, type StoredFigures } from './figures.ts'
 import { describeMachine } from './machine.ts'
-import { plainTable, renderHtml, renderMarkdown, targetTable } from './report.ts'
+import { renderHtml, renderMarkdown, targetTable } from './report.ts'
 import { createSharedService } from './shared-service.ts'
 import { scenarios } from './scenarios/index.ts'
 

@@ -58,23 +58,6 @@ export function renderHtml(figures: StoredFigures): string {
   return renderPage('vision-queue: benchmarks', [summary, ...sections])
 }
 
-/** For a terminal: columns of equal width. */
-export function plainTable({ columns, rows }: Table): string {
-  const lines = [
-    columns.map(({ name }) => name),
-    ...rows.map((row) => columns.map(({ digits }, at) => showCell(row[at], digits))),
-  ]
-  const widths = columns.map((_, at) => Math.max(...lines.map((line) => (line[at] ?? '').length)))
-  return lines
-    .map((line) =>
-      line
-        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
-}
-
 const introduction =
   'Written by `pnpm bench`; `pnpm bench --scenario NAME` measures some sections anew and leaves the others as they are, each with its own date. The load generator, Redis (without persistence) and everything else share the same cores. Absolute figures of a shared machine vary by 2-3x between runs: the ratios, taken side by side in one run, and the CPU times are what to look at. A dash: not measured.'
 

@@ -152,7 +152,7 @@ export function meanBatch(batches: ReadonlyMap<number, number>): number {
 }
 
 /**
- * Load until about 4,000 jobs are done, or 15 s: V8 compiles the API and the consumer while they run, and the
+ * Load until about 3,000 jobs are done, or 12 s: V8 compiles the API and the consumer while they run, and the
  * first thousands of jobs cost more than twice the CPU time of later ones.
  */
 export async function warmUp(
@@ -165,6 +165,6 @@ export async function warmUp(
     warmUpSeconds: 0,
   }
   const { summary } = await measure({ ...load, seconds: 3 })
-  const rest = (4000 - summary.succeeded) / Math.max(1, summary.perSecond)
-  if (rest > 0.5) await measure({ ...load, seconds: Math.min(12, rest) })
+  const rest = (3000 - summary.succeeded) / Math.max(1, summary.perSecond)
+  if (rest > 0.5) await measure({ ...load, seconds: Math.min(9, rest) })
 }

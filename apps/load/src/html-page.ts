@@ -64,6 +64,17 @@ export function showCell(cell: Cell | undefined, digits: number): string {
   return Number.isFinite(cell) ? cell.toFixed(digits) : '–'
 }
 
+/** For a terminal: columns of equal width. */
+export function plainTable({ columns, rows }: Table): string {
+  const lines = [
+    columns.map(({ name }) => name),
+    ...rows.map((row) => columns.map(({ digits }, at) => showCell(row[at], digits))),
+  ]
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => (line[at] ?? '').length)))
+  const shown = lines.map((line) => line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '))
+  return shown.map((line) => line.trimEnd()).join('\n')
+}
+
 function htmlTable({ title, columns, rows }: Table): string {
   const head = columns.map(({ name }) => `<th>${escapeText(name)}</th>`).join('')
   const lines = rows.map((row) => {

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 /** When to send, and until when. Times are those of `performance.now()`. */
 interface Pacing {
   endMs: number
@@ -32,7 +30,7 @@ export async function sendAtRate({
     const waitMs = dueMs - performance.now()
     if (waitMs > 0) {
       // A timer fires up to a millisecond late: that is charged to the service, never the other way round.
-      await sleep(waitMs, undefined, { signal }).catch(() => {})
+      await pause(waitMs, signal)
       continue
     }
     void send(dueMs)
@@ -56,7 +54,7 @@ export async function sendByClients({
     while (!signal.aborted) {
       if (thinkMs !== null) {
         const pauseMs = thinkMs.min + random() * (thinkMs.max - thinkMs.min)
-        await sleep(pauseMs, undefined, { signal }).catch(() => {})
+        await pause(pauseMs, signal)
       }
       const now = performance.now()
       if (now >= endMs || signal.aborted) return
@@ -64,4 +62,17 @@ export async function sendByClients({
     }
   }
   await Promise.all(Array.from({ length: clients }, client))
+}
+
+/** Resolves after the time, or when the signal fires. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, milliseconds)
+    signal.addEventListener('abort', done)
+  })
 }

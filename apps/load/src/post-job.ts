@@ -26,7 +26,7 @@ export async function openJobPoster(plan: LoadPlan, connections: number | null):
   const path = `${base.pathname.replace(/\/$/, '')}/jobs`
   const files = new Map<string, Buffer>()
   for (const { file } of plan.requests) if (!files.has(file)) files.set(file, await readFile(file))
-  const requests = plan.requests.map(({ file, query, contentType }): Dispatcher.DispatchOptions => ({
+  const requests = plan.requests.map(({ query, contentType }): Dispatcher.DispatchOptions => ({
     path: `${path}?${new URLSearchParams(query).toString()}`,
     method: 'POST',
     headers: {

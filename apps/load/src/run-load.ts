@@ -22,6 +22,8 @@ export interface LoadEvents {
   onEnd?: () => void
   /** Told of each answer, those of the warm-up too. */
   onSample?: (sample: Sample) => void
+  /** Told how many requests are under way, whenever that changes. */
+  onUnderWay?: (count: number) => void
   /** Stops it: nothing more is sent, and what is under way is waited for. */
   signal?: AbortSignal
 }
@@ -56,8 +58,10 @@ export async function runLoad(plan: LoadPlan, events: LoadEvents = {}): Promise<
       .post(index)
       .then((answer) => record({ label, scheduledMs, sentMs, doneMs: performance.now() - startMs, ...answer }))
     underWay.add(answered)
+    events.onUnderWay?.(underWay.size)
     await answered
     underWay.delete(answered)
+    events.onUnderWay?.(underWay.size)
   }
 
   let cpuBefore = process.cpuUsage()

@@ -11,7 +11,7 @@ import { bestShape, imagesFor, noPhotos } from './bare.ts'
 
 const rounds = 3
 const clients = 64
-const seconds = 4
+const seconds = 3
 
 interface Round {
   bare: BareResult

@@ -11,7 +11,7 @@ import type { Measurement } from '../service.ts'
 import { table } from '../tables.ts'
 
 /** Of the measured capacity. */
-const loads = [0.25, 0.5, 0.75, 1, 2, 3]
+const loads = [0.5, 0.8, 1, 2, 3]
 /** Requests that carry a deadline so short that a full queue can't keep it. */
 const deadlineMs = 300
 const queueLimit = 1000
@@ -42,9 +42,8 @@ export const overload: Scenario = {
       const measurement = await service.measure({
         pace: { kind: 'rate', perSecond: load * capacity, arrivals: 'poisson' },
         requests: withDeadlines(requests),
-        // At twice the capacity the queue is full after a few seconds; what comes then is the steady state.
-        warmUpSeconds: load >= 1 ? 5 : 1,
-        seconds: load >= 1 ? 8 : 5,
+        warmUpSeconds: fillSeconds(load, capacity),
+        seconds: load >= 1 ? 8 : 4,
       })
       steps.push({ load, measurement, drains: checkDrains(measurement.samples) })
       const { perSecond, refused, latency } = measurement.summary
@@ -198,13 +197,18 @@ function perLeftOver({ perSecond, seconds, cpuSeconds }: LoadSummary): number {
   return (perSecond * available) / (available - cpuSeconds)
 }
 
+/** Until the queue is full, where it gets full: what comes then is the steady state. */
+function fillSeconds(load: number, capacity: number): number {
+  return load > 1 ? Math.min(15, (1.2 * queueLimit) / ((load - 1) * capacity)) : 1
+}
+
 function withDeadlines(requests: readonly PlannedRequest[]): PlannedRequest[] {
   const round = Array.from({ length: 10 }, () => requests).flat()
-  return round.map((request, index) =>
-    index % 10 === 0
-      ? { ...request, label: 'deadline', query: { ...request.query, deadline_ms: String(deadlineMs) } }
-      : request,
-  )
+  return round.map((request, index): PlannedRequest => (index % 10 === 0 ? withDeadline(request) : request))
+}
+
+function withDeadline(request: PlannedRequest): PlannedRequest {
+  return { ...request, label: 'deadline', query: { ...request.query, deadline_ms: String(deadlineMs) } }
 }
 
 /** What became of the jobs with deadlines: refused at once, accepted and too late, or answered. */

@@ -5,7 +5,7 @@ import { median } from '@vision-queue/load/statistics'
 import { type BareResult, measureBare } from '../bare.ts'
 import { fiftyKilobytes } from '../corpora.ts'
 import type { Scenario } from '../scenario.ts'
-import { cpuMsPerJob, meanBatch, type Measurement, roles } from '../service.ts'
+import { cpuMsPerJob, meanBatch, type Measurement, othersShare, roles } from '../service.ts'
 import { table } from '../tables.ts'
 import { imagesFor } from './bare.ts'
 
@@ -27,7 +27,7 @@ export const ownCpu: Scenario = {
       const pace = { kind: 'clients', clients: 64, thinkMs: null } as const
       const loaded = await service.measure({ pace, requests: corpus.requests, seconds })
       const batchSize = Math.max(1, Math.round(meanBatch(loaded.batches)))
-      if (images === 0) images = await imagesFor(corpus, { ...shape, batchSize }, seconds)
+      if (images === 0) images = await imagesFor(corpus, { ...shape, batchSize }, 2)
       measured.push({ service: loaded, bare: await measureBare(corpus, { ...shape, batchSize }, images) })
       say(`round ${round + 1}: ${loaded.summary.perSecond.toFixed(0)} jobs/s, batches of ${batchSize}`)
     }
@@ -71,7 +71,15 @@ export const ownCpu: Scenario = {
         ),
         table(
           'By round',
-          ['round', 'jobs/s', ['mean batch', 1], ['all processes, ms', 2], ['bare, ms', 2], ['our own, ms', 2]],
+          [
+            'round',
+            'jobs/s',
+            ['mean batch', 1],
+            ['all processes, ms', 2],
+            ['bare, ms', 2],
+            ['our own, ms', 2],
+            'others on the machine %',
+          ],
           measured.map(({ service: loaded, bare }, index) => [
             index + 1,
             loaded.summary.perSecond,
@@ -79,6 +87,7 @@ export const ownCpu: Scenario = {
             ownOf(loaded, bare) + bare.cpuMsPerImage,
             bare.cpuMsPerImage,
             ownOf(loaded, bare),
+            othersShare(loaded) * 100,
           ]),
         ),
       ],
