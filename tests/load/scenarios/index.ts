@@ -9,6 +9,7 @@ import { naive } from './naive.ts'
 import { overload } from './overload.ts'
 import { ownCpu } from './own-cpu.ts'
 import { redisLimit } from './redis-limit.ts'
+import { rivals } from './rivals.ts'
 import { scaling } from './scaling.ts'
 import { think } from './think.ts'
 
@@ -27,4 +28,5 @@ export const scenarios: readonly Scenario[] = [
   scaling,
   redisLimit,
   batching,
+  rivals,
 ]
