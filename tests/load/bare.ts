@@ -26,6 +26,8 @@ export type BareReport = z.infer<typeof bareReportSchema>
 export interface BareShape {
   processes: number
   intraOpThreads: number
+  /** libuv's threads of each process, which decode: UV_THREADPOOL_SIZE. */
+  decodingThreads: number
   batchSize: number
 }
 
@@ -43,7 +45,7 @@ export interface BareResult extends BareShape {
  */
 export async function measureBare(
   corpus: Corpus,
-  { processes, ...shape }: BareShape,
+  { processes, decodingThreads, ...shape }: BareShape,
   images: number,
 ): Promise<BareResult> {
   const options: BareOptions = {
@@ -54,10 +56,11 @@ export async function measureBare(
     pictures: picturesOf(corpus),
     images: Math.ceil(images / processes),
   }
-  const reports = await Promise.all(Array.from({ length: processes }, async () => runProcess(options)))
+  const reports = await Promise.all(Array.from({ length: processes }, async () => runProcess(options, decodingThreads)))
   const done = reports.reduce((sum, report) => sum + report.images, 0)
   return {
     processes,
+    decodingThreads,
     ...shape,
     perSecond: reports.reduce((sum, report) => sum + report.images / report.seconds, 0),
     cpuMsPerImage: (reports.reduce((sum, report) => sum + report.cpuSeconds, 0) / done) * 1000,
@@ -72,8 +75,10 @@ export function picturesOf({ requests }: Corpus): BareOptions['pictures'] {
   }))
 }
 
-async function runProcess(options: BareOptions): Promise<BareReport> {
+async function runProcess(options: BareOptions, decodingThreads: number): Promise<BareReport> {
   const script = fileURLToPath(new URL('bare-loop.ts', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script, JSON.stringify(options)])
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script, JSON.stringify(options)], {
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(decodingThreads) },
+  })
   return bareReportSchema.parse(JSON.parse(stdout))
 }

@@ -20,7 +20,7 @@ export const batching: Scenario = {
     const corpus = await shapesCorpus()
     const service = await sharedService()
     const sessions = await measureSession(corpus, batchSizes, 6)
-    const shape = { processes: 1, intraOpThreads: 1 }
+    const shape = { processes: 1, intraOpThreads: 1, decodingThreads: 4 }
     const images = await imagesFor(corpus, { ...shape, batchSize: 8 }, 1.2)
     const rows = []
     for (const { size, runsMs } of sessions) {

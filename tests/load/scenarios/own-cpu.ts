@@ -21,7 +21,7 @@ export const ownCpu: Scenario = {
     const corpus = await fiftyKilobytes(folder)
     const service = await sharedService()
     const measured: { service: Measurement; bare: BareResult }[] = []
-    const shape = { processes: availableParallelism(), intraOpThreads: 1 }
+    const shape = { processes: availableParallelism(), intraOpThreads: 1, decodingThreads: 2 }
     let images = 0
     for (let round = 0; round < rounds; round += 1) {
       const pace = { kind: 'clients', clients: 64, thinkMs: null } as const
