@@ -25,11 +25,16 @@ afterAll(async () => {
 })
 
 /** From a folder of its own, as a user would start it. */
-async function vqLoad(...args: string[]): Promise<{ code: number; output: string }> {
+async function vqLoad(...args: string[][]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [program, ...args], { cwd: folder, env: {} }, (_error, stdout, stderr) => {
-      resolve({ code: child.exitCode ?? -1, output: stdout + stderr })
-    })
+    const child = execFile(
+      process.execPath,
+      [program, ...args.flat()],
+      { cwd: folder, env: {} },
+      (_error, stdout, stderr) => {
+        resolve({ code: child.exitCode ?? -1, output: stdout + stderr })
+      },
+    )
   })
 }
 
@@ -38,10 +43,8 @@ test.each([
   ['a rate', ['--rate', '30']],
 ])('vq-load puts %s on a service, tells how it goes and writes a report', async (name, pace) => {
   const report = join(folder, `${name}.html`)
-  const { code, output } = await vqLoad(
-    ...['--url', system.url, '--images', examples, ...question, ...pace],
-    ...['--duration', '2s', '--warm-up', '1s', '--report', report, '--api-key', 'a-secret'],
-  )
+  const target = ['--url', system.url, '--images', examples, '--api-key', 'a-secret', ...question]
+  const { code, output } = await vqLoad(target, pace, ['--duration', '2s', '--warm-up', '1s', '--report', report])
 
   expect(output).toMatch(/^ +2 s +\d+ jobs\/s {2}p50 [\d.]+ ms/m)
   expect(output).toMatch(/errors +0$/m)
@@ -54,21 +57,22 @@ test.each([
 
 test('vq-load says what is wrong before it puts a load on anything', async () => {
   const images = ['--images', examples]
-  const nobody = await vqLoad('--url', `http://127.0.0.1:${await freePort()}`, ...images, ...question)
+  const target = ['--url', system.url]
+  const nobody = await vqLoad(['--url', `http://127.0.0.1:${await freePort()}`], images, question)
   expect(nobody).toMatchObject({ code: 2, output: expect.stringContaining('Nothing answers at http://127.0.0.1:') })
 
-  const noModel = await vqLoad('--url', system.url, ...images, '--model', 'shapes-vpa')
+  const noModel = await vqLoad(target, images, ['--model', 'shapes-vpa'])
   expect(noModel).toMatchObject({
     code: 2,
     output: expect.stringContaining('There is no model shapes-vpa; there are: shapes-'),
   })
 
-  const noPictures = await vqLoad('--url', system.url, '--images', '.')
+  const noPictures = await vqLoad(target, ['--images', '.'])
   expect(noPictures).toMatchObject({ code: 2, output: expect.stringMatching(/no \.jpg, \.png or \.webp file in/) })
 
-  const noQuestion = await vqLoad('--url', system.url, ...images)
+  const noQuestion = await vqLoad(target, images)
   expect(noQuestion).toMatchObject({ code: 2, output: expect.stringContaining('question') })
 
-  const noApi = await vqLoad('--url', `${system.url}/docs`, ...images)
+  const noApi = await vqLoad(['--url', `${system.url}/docs`], images)
   expect(noApi).toMatchObject({ code: 2, output: expect.stringContaining('is no vision-queue API') })
 })

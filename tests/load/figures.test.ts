@@ -58,7 +58,7 @@ test('what is written is read again, and anything else is refused', async () => 
   expect(readFigures(path)).toEqual({ a: measured('2026-01-01') })
 
   await writeFile(path, JSON.stringify({ a: { title: 'no figures' } }))
-  expect(() => readFigures(path)).toThrow()
+  expect(() => readFigures(path)).toThrow('command')
 })
 
 test('a figure that is no number comes back as a gap', () => {

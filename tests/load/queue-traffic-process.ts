@@ -31,7 +31,12 @@ if (options.kind === 'produce') {
     done += 1
   }
   // Its connections fail fast while they are being made; after that a failure is one.
-  while (done === 0) await submit().catch(async () => sleep(50))
+  for (let begun = false; !begun;) {
+    begun = await submit().then(
+      () => true,
+      async () => sleep(50, false),
+    )
+  }
   const produce = async (): Promise<never> => {
     for (;;) await submit()
   }

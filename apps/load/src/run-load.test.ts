@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -22,14 +22,14 @@ beforeEach(async () => {
   await writeFile(join(folder, 'one.jpg'), 'picture one')
   seen = []
   gate = async () => {}
-  server = createServer((request, response) => {
-    void buffer(request).then(async (body) => {
-      seen.push({ url: request.url, headers: request.headers, body: body.toString('latin1') })
-      await gate()
-      response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify({ status: 'succeeded', cached: false, metrics: null, error: null }))
-    })
-  }).listen(0, '127.0.0.1')
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await buffer(request)
+    seen.push({ url: request.url, headers: request.headers, body: body.toString('latin1') })
+    await gate()
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ status: 'succeeded', cached: false, metrics: null, error: null }))
+  }
+  server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1')
   await once(server, 'listening')
 })
 afterEach(async () => {
