@@ -112,7 +112,7 @@ const lineXAxis = ({ series, x }: LineChart): Axis =>
     x.log,
     plot.left,
     plot.right,
-    false,
+    true,
   )
 const lineYAxis = ({ series, y }: LineChart): Axis =>
   numberAxis(
