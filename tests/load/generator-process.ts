@@ -9,6 +9,8 @@ const say = async (message: FromGenerator): Promise<void> =>
     process.send?.(message, () => resolve())
   })
 
+// With its parent ends its load.
+process.once('disconnect', () => process.exit(0))
 process.once('message', (raw: unknown) => void generate(raw))
 
 async function generate(raw: unknown): Promise<void> {

@@ -2,16 +2,14 @@ import type { PageSection, Table } from './html-page.ts'
 import type { LoadPlan } from './load-plan.ts'
 import type { LoadRun } from './run-load.ts'
 import type { Sample } from './sample.ts'
-import { bySecond, isSuccess, latencyMs, type LoadSummary, summarise } from './summary.ts'
+import { bySecond, isSuccess, latencyMs, type LoadSummary, percentiles, summarise } from './summary.ts'
 
 /** One line for a second of a load. */
 export function progressLine(second: number, samples: readonly Sample[], underWay: number): string {
-  const { succeeded, others, latency } = bySecond(
-    samples.map((sample) => ({ ...sample, doneMs: 0 })),
-    1000,
-  )[0] ?? { succeeded: 0, others: 0, latency: { p50: Number.NaN, p99: Number.NaN } }
+  const good = samples.filter(isSuccess)
+  const latency = percentiles(good.map(latencyMs))
   const ms = (value: number): string => (Number.isNaN(value) ? '-' : `${value.toFixed(1)} ms`)
-  return `${String(second).padStart(4)} s  ${String(succeeded).padStart(5)} jobs/s  p50 ${ms(latency.p50)}  p99 ${ms(latency.p99)}  ${others} refused or failed  ${underWay} under way`
+  return `${String(second).padStart(4)} s  ${String(good.length).padStart(5)} jobs/s  p50 ${ms(latency.p50)}  p99 ${ms(latency.p99)}  ${samples.length - good.length} refused or failed  ${underWay} under way`
 }
 
 /** The end of a load in two tables. */
