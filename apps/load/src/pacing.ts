@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 /** When to send, and until when. Times are those of `performance.now()`. */
 interface Pacing {
   endMs: number
@@ -61,6 +63,8 @@ export async function sendByClients({
       await send(now)
     }
   }
+  // One listener for each client that thinks, which is no leak.
+  setMaxListeners(clients + 10, signal)
   await Promise.all(Array.from({ length: clients }, client))
 }
 
