@@ -22,12 +22,13 @@ if (options.kind === 'produce') {
     maxJobs: 100_000,
     maxBytes: 2 ** 30,
     payloadTtlMs: 600_000,
+    answerMemoryBytes: 0,
     commandTimeoutMs: 10_000,
     log,
   })
   const submit = async (): Promise<void> => {
     const image = randomBytes(options.imageBytes)
-    await client.submitAndWait(noOpJob(image), image, 60_000)
+    await client.submitAndWait(noOpJob(image), image, { timeoutMs: 60_000 })
     done += 1
   }
   // Its connections fail fast while they are being made; after that a failure is one.
@@ -44,7 +45,7 @@ if (options.kind === 'produce') {
 } else {
   for (let index = 0; index < options.count; index += 1) {
     const redis = openDurableConnection({ redisUrl: options.redisUrl, log, name: 'consumer' })
-    const results = createResultStore({ redis, resultTtlMs, keepPayloadMs: 0 })
+    const results = createResultStore({ redis, resultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
     openJobSource({
       redisUrl: options.redisUrl,
       model,
@@ -74,11 +75,18 @@ function noOpJob(image: Uint8Array): QueuedJob {
     model,
     modelVersion: '1',
     versionPinned: false,
-    image: { hash: createHash('sha256').update(image).digest('hex'), bytes: image.length, type: 'image/jpeg' },
+    image: {
+      hash: createHash('sha256').update(image).digest('hex'),
+      bytes: image.length,
+      type: 'image/jpeg',
+      uploaded: false,
+    },
     input: { question: 'What is it?' },
     parameters: {},
     metadata: null,
     createdAt: Date.now(),
     deadlineAt: null,
+    cache: false,
+    replyTo: null,
   }
 }
