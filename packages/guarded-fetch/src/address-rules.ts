@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os'
 import ipaddr from 'ipaddr.js'
 
 /** Platforms' own services at addresses that no registry calls special: Azure's, reached from inside its machines only. */
-const platformAddresses: readonly string[] = ['168.63.129.16']
+const platformAddresses: ReadonlySet<string> = new Set(['168.63.129.16'])
 
 /**
  * Whether an IP address, as a resolver or a socket gives it, belongs to the public internet. Known good rather than
@@ -18,7 +18,7 @@ export function isPublicAddress(address: string): boolean {
   if (isIP(address) === 0) return false
   const parsed = ipaddr.parse(address)
   if (parsed.range() !== 'unicast') return false
-  if (parsed.kind() === 'ipv4') return !platformAddresses.includes(parsed.toString())
+  if (parsed.kind() === 'ipv4') return !platformAddresses.has(parsed.toString())
   const bytes = parsed.toByteArray()
   return isGlobalUnicast(bytes) && !isIsatap(bytes)
 }

@@ -92,6 +92,12 @@ describe('the address that is connected to is the one that was checked', () => {
     expect(server.asked()).toBe(0)
   })
 
+  test('a name with more addresses than an honest one has is refused', async () => {
+    const server = await imageServer()
+    const guard = openGuard(server.port, { resolve: async () => Array.from({ length: 33 }, () => '127.0.0.1') })
+    expect(causeOf(await guard(`http://many.test:${server.port}/`))).toBe('the host has too many addresses')
+  })
+
   test('the next address is tried where one refuses', async () => {
     const server = await imageServer()
     const guard = openGuard(server.port, {

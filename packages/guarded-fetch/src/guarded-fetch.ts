@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 
 import { isOwnAddress, isPublicAddress } from './address-rules.ts'
 import { requestPinned } from './request-pinned.ts'
-import { type ResolveName, resolveName } from './resolve-name.ts'
+import { createResolveName, type ResolveName } from './resolve-name.ts'
 import { parseTarget, type Target, type UrlRules } from './url-rules.ts'
 
 export interface GuardedFetchOptions extends UrlRules {
@@ -44,7 +44,10 @@ export type FetchOutcome =
 /** Never rejects. The signal ends it early, as unreachable. */
 export type GuardedFetch = (address: string, options?: { signal?: AbortSignal }) => Promise<FetchOutcome>
 
-const redirects: readonly number[] = [301, 302, 303, 307, 308]
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** Checking costs time for each, and whoever runs the name's server says how many there are. */
+const maxAddresses = 32
 
 /**
  * Fetches from addresses that strangers give, so that they learn and reach nothing by it that they couldn't from their
@@ -53,7 +56,7 @@ const redirects: readonly number[] = [301, 302, 303, 307, 308]
  * that is the caller's, who knows how much memory `maxBytes` of each may take.
  */
 export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
-  const { timeoutMs, maxBytes, maxRedirects = 3, accept, userAgent, resolve = resolveName, ca } = options
+  const { timeoutMs, maxBytes, maxRedirects = 3, accept, userAgent, resolve = createResolveName(), ca } = options
   const { isAllowed = (address) => isPublicAddress(address) && !isOwnAddress(address) } = options
   const headers = { 'User-Agent': userAgent, Accept: accept.contentTypes.join(', '), 'Accept-Encoding': 'identity' }
   // A fair framing in chunks adds a few per cent; single bytes in chunks of their own five times the body.
@@ -61,6 +64,7 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
 
   const addressesOf = async ({ hostname }: Target, signal: AbortSignal): Promise<[string, ...string[]]> => {
     const addresses = isIP(hostname) === 0 ? await unlessAborted(resolve(hostname, signal), signal) : [hostname]
+    if (addresses.length > maxAddresses) throw new Error('the host has too many addresses')
     const [first, ...others] = addresses
     // One that is refused condemns the name: of an honest one all are public.
     if (first === undefined || !addresses.every(isAllowed)) throw new Error('the host has an address that is refused')
@@ -75,7 +79,7 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
       const addresses = await addressesOf(target, ended.signal)
       const response = await requestPinned({ target, addresses, isAllowed, headers, maxWireBytes, ca, ended })
       const { location } = response.headers
-      if (location === undefined || !redirects.includes(response.statusCode ?? 0)) {
+      if (location === undefined || !redirects.has(response.statusCode ?? 0)) {
         return read(response, ended.signal)
       }
       response.destroy()

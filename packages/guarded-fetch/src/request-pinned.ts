@@ -23,7 +23,7 @@ export interface PinnedRequest {
 }
 
 /** How many addresses of a host are tried. */
-const maxAddresses = 4
+const maxTried = 4
 
 /**
  * One GET over a connection of its own, which nobody's request used before or uses after. Resolves with the head of
@@ -71,7 +71,7 @@ export async function requestPinned(pinned: PinnedRequest): Promise<IncomingMess
 /** In the place of a second look at the DNS, which could answer differently than the one that was checked. */
 function answerWith(addresses: readonly [string, ...string[]]): LookupFunction {
   const [first] = addresses
-  const all = addresses.slice(0, maxAddresses).map((address) => ({ address, family: isIP(address) }))
+  const all = addresses.slice(0, maxTried).map((address) => ({ address, family: isIP(address) }))
   return (_hostname, options, callback) => {
     if (options.all === true) callback(null, all)
     else callback(null, first, isIP(first))
