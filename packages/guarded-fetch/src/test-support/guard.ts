@@ -22,3 +22,8 @@ export function guardOptions(port: number): GuardedFetchOptions {
     resolve: async () => ['127.0.0.1'],
   }
 }
+
+/** What lay behind an outcome, for the operator. */
+export function causeOf(outcome: object): string {
+  return 'cause' in outcome && outcome.cause instanceof Error ? outcome.cause.message : JSON.stringify(outcome)
+}
