@@ -17,12 +17,15 @@ import { showMetrics } from './routes/metrics.ts'
 import { getModel, listModels } from './routes/models.ts'
 import { orderModel } from './routes/order-model.ts'
 import { submitJob } from './routes/submit-job.ts'
+import type { FetchImage } from './submission/fetch-image.ts'
 import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
 
 export interface AppOptions {
   jobs: JobClient
   images: ImageStore
   models: ModelDirectory
+  /** Null: images aren't taken by their address. */
+  fetchImage: FetchImage | null
   settings: ApiSettings
   log: Logger
   metrics: Metrics
@@ -31,11 +34,20 @@ export interface AppOptions {
 }
 
 /** The HTTP API: every route in one place. Opens nothing, so there is nothing to close. */
-export function createApp({ jobs, images, models, settings, log, metrics, closing }: AppOptions): Hono<ApiEnv> {
+export function createApp({
+  jobs,
+  images,
+  models,
+  fetchImage,
+  settings,
+  log,
+  metrics,
+  closing,
+}: AppOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>()
   app.use(nameRequest, observeRequests({ log, metrics }))
 
-  app.post('/jobs', submitJob({ jobs, images, models, settings, metrics, closing }))
+  app.post('/jobs', submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
   app.get('/jobs/:id', getJob({ jobs, closing }))
   app.get('/jobs/:id/events', jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
   app.post('/images', uploadImage({ images, settings }))

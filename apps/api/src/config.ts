@@ -1,3 +1,4 @@
+import { parseHostPatterns } from '@vision-queue/guarded-fetch'
 import { integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
 import { z } from 'zod'
 
@@ -77,6 +78,41 @@ export const apiSettings = z.object({
       'How many bytes all uploaded images together may hold before POST /images is answered 429. They come on top of ' +
         "QUEUE_MAX_BYTES; keep all of it well below Redis' maxmemory.",
     ),
+  IMAGE_URLS: z
+    .enum(['off', 'https', 'http+https'], 'expected off, https or http+https')
+    .default('off')
+    .describe(
+      'Whether an image may be given by its address, which the API then fetches: off, https, or http+https. Only ' +
+        'public addresses are reached, see docs/url-inputs.md. On for callers you know, or with IMAGE_URL_HOSTS.',
+    ),
+  IMAGE_URL_HOSTS: z
+    .string()
+    .refine(
+      (list) => parseHostPatterns(list) !== null,
+      'expected hosts separated by commas: example.com, *.example.com',
+    )
+    .default('')
+    .describe(
+      'The hosts that images are fetched from, separated by commas: names, and `*.example.com` for every name below ' +
+        'one. They have to be public all the same. Empty: every public host.',
+    ),
+  IMAGE_URL_PORTS: z
+    .string()
+    .refine((list) => parsePorts(list) !== null, 'expected ports separated by commas, such as 80,443')
+    .default('80,443')
+    .describe('The ports that images are fetched from, separated by commas.'),
+  IMAGE_URL_TIMEOUT_MS: integerSetting(100, 60_000)
+    .default(5000)
+    .describe(
+      'How long fetching one image may take, redirects and all, in milliseconds. Below SHUTDOWN_TIMEOUT_MS, or a ' +
+        'restart fails submissions; a deadline of a job begins afterwards.',
+    ),
+  IMAGE_URL_FETCHES: integerSetting(1, 10_000)
+    .default(16)
+    .describe(
+      'How many images each API process fetches at a time; further submissions by address are answered 429. Each may ' +
+        'hold MAX_IMAGE_BYTES twice for a moment. Slow hosts can take all of these, and nothing else.',
+    ),
   REDIS_COMMAND_TIMEOUT_MS: integerSetting(10, 60_000)
     .default(1000)
     .describe(
@@ -117,3 +153,9 @@ export const apiSettings = z.object({
     ),
 })
 export type ApiSettings = z.infer<typeof apiSettings>
+
+/** The ports in a list separated by commas; null where one isn't, or there is none. */
+export function parsePorts(list: string): number[] | null {
+  const ports = list.split(',').map((port) => (/^\s*\d+\s*$/.test(port) ? Number(port) : 0))
+  return ports.every((port) => port >= 1 && port <= 65_535) ? ports : null
+}

@@ -8,6 +8,7 @@ import { createApp } from './app.ts'
 import { type ApiSettings, apiSettings } from './config.ts'
 import { openHttpServer } from './http-server.ts'
 import { createMetrics } from './metrics.ts'
+import { createFetchImage } from './submission/fetch-image.ts'
 
 /** Starts in order, stops in reverse under one deadline: SHUTDOWN_TIMEOUT_MS. */
 async function main(settings: ApiSettings): Promise<void> {
@@ -26,7 +27,9 @@ async function main(settings: ApiSettings): Promise<void> {
   })
   const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
-  const app = createApp({ jobs, images, models, settings, log, metrics: createMetrics(), closing: closing.signal })
+  const metrics = createMetrics()
+  const fetchImage = createFetchImage({ settings, metrics, log })
+  const app = createApp({ jobs, images, models, fetchImage, settings, log, metrics, closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: settings.HOST,

@@ -9,6 +9,8 @@ export interface Metrics {
   refused: Counter<'code'>
   /** By where the answer came from: `memory`, `redis`, or `none` where it had to be computed. */
   answers: Counter<'model' | 'from'>
+  /** By what came of it, as in fetch-image.ts. */
+  imageFetches: Counter<'outcome'>
   redisUp: Gauge
 }
 
@@ -50,6 +52,12 @@ export function createMetrics(): Metrics {
       name: `${prefix}answers_total`,
       help: 'Submissions that an earlier answer could serve, by where one was found: memory, redis, none',
       labelNames: ['model', 'from'],
+      registers,
+    }),
+    imageFetches: new Counter({
+      name: `${prefix}image_fetches_total`,
+      help: 'Images that were to be fetched from an address, by outcome: fetched, or why not',
+      labelNames: ['outcome'],
       registers,
     }),
     redisUp: new Gauge({

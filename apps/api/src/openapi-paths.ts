@@ -55,6 +55,8 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
             'invalid_input',
             'image_too_large',
             'image_undecodable',
+            'image_unreachable',
+            'fetches_full',
             'queue_full',
             'queue_unavailable',
             'model_unavailable',
@@ -160,7 +162,7 @@ const formSchema = {
     image: {
       type: 'string',
       contentMediaType: 'application/octet-stream',
-      description: 'a file, or as text the id of an uploaded image',
+      description: 'a file, or as text the id of an uploaded image or, where the server fetches images, an address',
     },
     model: text,
     parameters: { type: 'string', contentMediaType: 'application/json' },

@@ -18,7 +18,7 @@ export const submissionSchema = z.strictObject({
         .min(1, 'the image as base64, as a data:image/... URI or as the id of an uploaded image'),
     })
     .describe(
-      'the image, as base64, a data: URI or the id that POST /images gave it, and the other inputs of the task, such as "question"',
+      'the image, as base64, a data: URI or the id that POST /images gave it or, where the server fetches images, its https: address, and the other inputs of the task, such as "question"',
     ),
   parameters: z.record(z.string(), z.json()).optional().describe('see the parameters schema of the model'),
   cache: z

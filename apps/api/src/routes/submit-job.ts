@@ -18,6 +18,7 @@ import type { Metrics } from '../metrics.ts'
 import { chooseModel } from '../model-choice.ts'
 import { etaMs, paceOf } from '../pace.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
+import type { FetchImage } from '../submission/fetch-image.ts'
 import { createJobImages } from '../submission/job-image.ts'
 import { readSubmission } from '../submission/read-submission.ts'
 import { createModelValidator } from '../validate-for-model.ts'
@@ -27,13 +28,14 @@ interface Options {
   jobs: JobClient
   images: ImageStore
   models: ModelDirectory
+  fetchImage: FetchImage | null
   settings: ApiSettings
   metrics: Metrics
   closing: AbortSignal
 }
 
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
-export function submitJob({ jobs, images, models, settings, metrics, closing }: Options): ApiHandler {
+export function submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }: Options): ApiHandler {
   const validateForModel = createModelValidator()
   const limits = {
     maxBodyBytes: settings.MAX_BODY_BYTES,
@@ -41,8 +43,9 @@ export function submitJob({ jobs, images, models, settings, metrics, closing }: 
     maxImageBytes: settings.MAX_IMAGE_BYTES,
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
     maxInputBytes: settings.MAX_INPUT_BYTES,
+    fetchesImages: fetchImage !== null,
   }
-  const jobImages = createJobImages({ images, ...limits, payloadTtlMs: settings.PAYLOAD_TTL_MS })
+  const jobImages = createJobImages({ images, fetchImage, ...limits, payloadTtlMs: settings.PAYLOAD_TTL_MS })
 
   const parse = async (
     c: Context<ApiEnv>,
@@ -55,7 +58,7 @@ export function submitJob({ jobs, images, models, settings, metrics, closing }: 
     )
     const { input, parameters } = validateForModel(manifest, submission)
     const id = `job_${nanoid(21)}`
-    const { image, bytes } = await jobImages.take(submission.image, id)
+    const { image, bytes } = await jobImages.take(submission.image, id, c.env)
     const createdAt = Date.now()
     const job: QueuedJob = {
       version: 1,

@@ -12,6 +12,14 @@ export function asUpload(text: string): { kind: 'upload'; hash: string } | null 
   return imageIdSchema.safeParse(text).success ? { kind: 'upload', hash: hashOfImageId(text) } : null
 }
 
+/** The address that a text is, in `field`; null where it is none, or where images aren't fetched. */
+export function asAddress(
+  text: string,
+  { field, fetchesImages }: { field: string; fetchesImages: boolean },
+): { kind: 'address'; address: string; field: string } | null {
+  return fetchesImages && isAddress(text) ? { kind: 'address', address: text, field } : null
+}
+
 /**
  * The bytes of an image in JSON, which `field` held. Strict, for a lenient decoder turns a mistyped or cut
  * string into a broken image that fails long after it was accepted.
@@ -20,7 +28,7 @@ export function decodeImageText(
   text: string,
   { field, maxImageBytes }: { field: string; maxImageBytes: number },
 ): Uint8Array {
-  if (/^https?:/i.test(text)) {
+  if (isAddress(text)) {
     throw refusal('invalid_request', [{ field, expected: `${expectedText}; addresses are not fetched` }])
   }
   const prefix = /^data:image\/[a-z0-9.+-]+;base64,/i.exec(text)?.[0] ?? ''
@@ -70,8 +78,12 @@ export function inspectImage(
   return { hash: createHash('sha256').update(image).digest('hex'), bytes: image.length, type, width, height }
 }
 
-/** Signatures of ISO/IEC 10918-1, the PNG specification and RFC 9649. */
-function imageTypeOf(image: Uint8Array): ImageType | null {
+function isAddress(text: string): boolean {
+  return /^https?:/i.test(text)
+}
+
+/** The type that an image's first 12 bytes tell, by ISO/IEC 10918-1, the PNG specification and RFC 9649; null for others. */
+export function imageTypeOf(image: Uint8Array): ImageType | null {
   const start = Buffer.from(image.subarray(0, 12)).toString('latin1')
   if (start.startsWith('\u00ff\u00d8\u00ff')) return 'image/jpeg'
   if (start.startsWith('\u0089PNG\r\n\u001a\n')) return 'image/png'

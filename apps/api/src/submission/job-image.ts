@@ -1,8 +1,11 @@
+import type { HttpBindings } from '@hono/node-server'
 import { type QueuedJob, VisionQueueError } from '@vision-queue/jobs'
 import type { ImageStore } from '@vision-queue/transport'
 
 import { imageNotFound } from '../image-response.ts'
+import { openWaitSignal } from '../wait-signal.ts'
 import { inspectImage } from './image.ts'
+import type { FetchImage } from './fetch-image.ts'
 import type { SubmittedImage } from './parsed-submission.ts'
 
 /** The image of a job that is about to be submitted. */
@@ -14,11 +17,12 @@ export interface JobImage {
 
 export interface JobImages {
   /**
-   * Inspects the image that came with a submission, or holds the uploaded one for the job: from then on it outlives
-   * the job. Rejects as `inspectImage` and with `image_not_found`. Last before the submission, which else would
-   * leave a hold behind when it is refused.
+   * Inspects the image that came with a submission, fetching it where it came as an address, or holds the uploaded
+   * one for the job: from then on it outlives the job. Rejects as `inspectImage` and `FetchImage` and with
+   * `image_not_found`. Last before the submission, which else would leave a hold behind when it is refused. The
+   * fetching ends when the client goes.
    */
-  take(submitted: SubmittedImage, jobId: string): Promise<JobImage>
+  take(submitted: SubmittedImage, jobId: string, client: HttpBindings): Promise<JobImage>
   /** Lets go of the upload of a job that needs it no more; never rejects, as a hold lapses by itself. */
   giveBack(job: Pick<QueuedJob, 'id' | 'image'>): Promise<void>
   /** `giveBack` for a job whose submission rejected with `error`; a job that may be in the queue keeps its image. */
@@ -27,6 +31,8 @@ export interface JobImages {
 
 interface Options {
   images: ImageStore
+  /** Null where addresses aren't taken; then none is submitted. */
+  fetchImage: FetchImage | null
   maxImageBytes: number
   maxImagePixels: number
   /** How long an accepted job may stay unfinished. */
@@ -36,20 +42,39 @@ interface Options {
 /** Beyond the time of the job itself, which begins a little later. */
 const slackMs = 60_000
 
-export function createJobImages({ images, payloadTtlMs, ...limits }: Options): JobImages {
+export function createJobImages({ images, fetchImage, payloadTtlMs, ...limits }: Options): JobImages {
+  const withBytes = (received: Uint8Array): JobImage => {
+    const { hash, bytes, type } = inspectImage(received, limits)
+    return { image: { hash, bytes, type, uploaded: false }, bytes: received }
+  }
+  const held = async (uploaded: string, jobId: string): Promise<JobImage> => {
+    const upload = await images.hold(uploaded, jobId, payloadTtlMs + slackMs)
+    if (upload === null) throw imageNotFound()
+    const { hash, bytes, type } = upload
+    return { image: { hash, bytes, type, uploaded: true }, bytes: null }
+  }
   const giveBack = async ({ id, image }: Pick<QueuedJob, 'id' | 'image'>): Promise<void> => {
     if (image.uploaded) await images.release(image.hash, id).catch(() => {})
   }
   return {
-    async take(submitted, jobId) {
-      if (submitted.kind === 'bytes') {
-        const { hash, bytes, type } = inspectImage(submitted.bytes, limits)
-        return { image: { hash, bytes, type, uploaded: false }, bytes: submitted.bytes }
+    async take(submitted, jobId, client) {
+      switch (submitted.kind) {
+        case 'bytes':
+          return withBytes(submitted.bytes)
+        case 'upload':
+          return held(submitted.hash, jobId)
+        case 'address': {
+          if (fetchImage === null) throw new Error('an address got past the parser')
+          const wait = openWaitSignal(client)
+          try {
+            return withBytes(await fetchImage(submitted, wait.signal))
+          } finally {
+            wait.release()
+          }
+        }
+        default:
+          return submitted satisfies never
       }
-      const held = await images.hold(submitted.hash, jobId, payloadTtlMs + slackMs)
-      if (held === null) throw imageNotFound()
-      const { hash, bytes, type } = held
-      return { image: { hash, bytes, type, uploaded: true }, bytes: null }
     },
     giveBack,
     async giveBackRefused(job, error) {

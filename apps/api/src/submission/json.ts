@@ -2,23 +2,25 @@ import { submissionSchema } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import { parseRequest } from '../expectation.ts'
-import { asUpload, decodeImageText } from './image.ts'
+import { asAddress, asUpload, decodeImageText } from './image.ts'
 import type { ParsedSubmission, SubmissionLimits } from './parsed-submission.ts'
 import { assertInputFits, parseJsonBody } from './plain-json.ts'
 
 const jsonObjectSchema = z.record(z.string(), z.json())
 
-/** `application/json`: the image is base64 or a data URI inside, or the id of an upload. */
+/** `application/json`: the image is base64 or a data URI inside, the id of an upload, or the image's address. */
 export function parseJsonSubmission(body: Uint8Array, limits: SubmissionLimits): ParsedSubmission {
   const submission = parseRequest(submissionSchema, parseJsonBody(body))
   const { image, ...rest } = submission.input
+  const field = 'input.image'
   const { parameters = {}, metadata = null } = submission
   assertInputFits({ rest, parameters, metadata }, limits.maxInputBytes)
   return {
     model: submission.model ?? null,
     input: parseRequest(jsonObjectSchema, rest, { under: 'input' }),
     inputIsText: false,
-    image: asUpload(image) ?? { kind: 'bytes', bytes: decodeImageText(image, { field: 'input.image', ...limits }) },
+    image: asUpload(image) ??
+      asAddress(image, { field, ...limits }) ?? { kind: 'bytes', bytes: decodeImageText(image, { field, ...limits }) },
     parameters,
     metadata,
     deadlineMs: submission.deadline_ms ?? null,

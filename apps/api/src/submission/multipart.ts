@@ -2,13 +2,13 @@ import { MaxPartsExceededError, type MultipartPart, parseMultipart } from '@remi
 import { VisionQueueError } from '@vision-queue/jobs'
 
 import { refusal } from '../expectation.ts'
-import { asUpload } from './image.ts'
+import { asAddress, asUpload } from './image.ts'
 import type { ParsedSubmission, SubmissionLimits } from './parsed-submission.ts'
 import { parseTextFields } from './text-fields.ts'
 
 const maxParts = 256
 
-/** `multipart/form-data`: the image is the file field `image` or the id of an upload, everything else is text. */
+/** `multipart/form-data`: the image is the file field `image` an upload's id or its address, everything else is text. */
 export function parseMultipartSubmission(
   body: Buffer,
   contentType: string,
@@ -23,8 +23,8 @@ export function parseMultipartSubmission(
   }
   const fields = parseTextFields(texts, limits)
   if (image !== null) return { ...fields, image: { kind: 'bytes', bytes: image } }
-  const uploaded = asUpload(id ?? '')
-  if (uploaded !== null) return { ...fields, image: uploaded }
+  const elsewhere = asUpload(id ?? '') ?? asAddress(id ?? '', { field: 'image', ...limits })
+  if (elsewhere !== null) return { ...fields, image: elsewhere }
   throw refusal('invalid_request', [{ field: 'image', expected: 'a file, or the id of an uploaded image (img_...)' }])
 }
 

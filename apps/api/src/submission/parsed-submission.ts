@@ -8,6 +8,8 @@ export type SubmittedImage =
   | { kind: 'bytes'; bytes: Uint8Array }
   /** One that was uploaded before, or is said to have been. */
   | { kind: 'upload'; hash: string }
+  /** Where to fetch it from; any text that begins like an address of the web. */
+  | { kind: 'address'; address: string; field: string }
 
 /** A submission as every content type gives it, its envelope valid; what the model takes is not checked yet. */
 export interface ParsedSubmission {
@@ -30,4 +32,6 @@ export interface SubmissionLimits {
   maxImageBytes: number
   /** Text inputs, parameters and metadata together, as JSON. */
   maxInputBytes: number
+  /** Whether an image may be given by its address. */
+  fetchesImages: boolean
 }

@@ -7,7 +7,7 @@ import { parseMultipartSubmission } from './multipart.ts'
 import type { ParsedSubmission } from './parsed-submission.ts'
 import { parseRawSubmission } from './raw.ts'
 
-const limits = { maxImageBytes: 1_000_000, maxInputBytes: 2000 }
+const limits = { maxImageBytes: 1_000_000, maxInputBytes: 2000, fetchesImages: false }
 
 async function multipart(form: FormData): Promise<ParsedSubmission> {
   const encoded = new Response(form)

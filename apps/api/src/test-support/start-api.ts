@@ -8,6 +8,7 @@ import { createApp } from '../app.ts'
 import { apiSettings } from '../config.ts'
 import { openHttpServer } from '../http-server.ts'
 import { createMetrics } from '../metrics.ts'
+import { createFetchImage } from '../submission/fetch-image.ts'
 import { type MemoryImages, openMemoryImages } from './memory-images.ts'
 import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
 import { type MemoryModels, openMemoryModels } from './served-models.ts'
@@ -27,8 +28,11 @@ export interface TestApi {
   startClosing(): void
 }
 
-/** The whole API on a free port, over a queue in memory, for one test. */
-export async function startApi(env: Record<string, string> = {}): Promise<TestApi> {
+/** The whole API on a free port, over a queue in memory, for one test; `network` is what images by address see of it. */
+export async function startApi(
+  env: Record<string, string> = {},
+  network: Parameters<typeof createFetchImage>[0]['network'] = {},
+): Promise<TestApi> {
   const settings = parseSettings(apiSettings, env)
   const logged: Record<string, unknown>[] = []
   const log: Logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) })
@@ -37,7 +41,9 @@ export async function startApi(env: Record<string, string> = {}): Promise<TestAp
   const jobs = openMemoryJobs()
   const images = openMemoryImages()
   const models = openMemoryModels()
-  const app = createApp({ jobs, images, models, settings, log, metrics: createMetrics(), closing: closing.signal })
+  const metrics = createMetrics()
+  const fetchImage = createFetchImage({ settings, metrics, log, network })
+  const app = createApp({ jobs, images, models, fetchImage, settings, log, metrics, closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: '127.0.0.1',
