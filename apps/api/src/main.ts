@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events'
 
 import { parseSettings, SettingsError } from '@vision-queue/jobs'
-import { openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
+import { openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
 import { pino } from 'pino'
 
+import { assertSomebodyHasKey } from './access.ts'
 import { createApp } from './app.ts'
 import { type ApiSettings, apiSettings } from './config.ts'
 import { openHttpServer } from './http-server.ts'
@@ -25,8 +26,19 @@ async function main(settings: ApiSettings): Promise<void> {
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
   const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })
+  const keys = openApiKeys({ ...redis, cacheMs: settings.KEY_CACHE_MS })
+  await assertSomebodyHasKey(keys, settings, log)
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
-  const app = createApp({ jobs, images, models, settings, log, metrics: createMetrics(), closing: closing.signal })
+  const app = createApp({
+    jobs,
+    images,
+    keys,
+    models,
+    settings,
+    log,
+    metrics: createMetrics(),
+    closing: closing.signal,
+  })
   const server = await openHttpServer({
     app,
     host: settings.HOST,
@@ -48,6 +60,7 @@ async function main(settings: ApiSettings): Promise<void> {
     closing.abort()
     await server.close(settings.SHUTDOWN_TIMEOUT_MS)
     await models.close()
+    keys.close()
     await images.close()
     await jobs.close()
     log.info({}, 'Closed')

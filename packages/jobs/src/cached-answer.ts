@@ -18,14 +18,16 @@ export type CachedAnswer = z.infer<typeof cachedAnswerSchema>
 
 /**
  * Names what a job asks, and of what: two jobs with one digest have the same answer. SHA-256 over version,
- * variant, the model's files, the image's hash, and input and parameters with their keys in order; texts
+ * variant, the model's files, the image's hash, input and parameters with their keys in order, and whose answers
+ * may serve, so that nobody learns from a quick answer what another one asked; texts
  * count to the letter, as a tokenizer may see any difference.
  */
 export function answerDigest(
   { version, variant, fingerprint }: Pick<ModelManifest, 'version' | 'variant' | 'fingerprint'>,
-  { image, input, parameters }: Pick<QueuedJob, 'image' | 'input' | 'parameters'>,
+  { image, input, parameters, answersOf }: Pick<QueuedJob, 'image' | 'input' | 'parameters' | 'answersOf'>,
 ): string {
-  const asked = JSON.stringify([version, variant, fingerprint ?? '', image.hash, inOrder(input), inOrder(parameters)])
+  const model = [version, variant, fingerprint ?? '']
+  const asked = JSON.stringify([...model, image.hash, inOrder(input), inOrder(parameters), answersOf])
   return createHash('sha256').update(asked).digest('base64url')
 }
 

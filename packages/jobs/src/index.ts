@@ -1,3 +1,4 @@
+export * from './api-key.ts'
 export * from './cached-answer.ts'
 export * from './errors.ts'
 export * from './job.ts'

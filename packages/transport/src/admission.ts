@@ -12,6 +12,8 @@ import {
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
+import type { JobQuota } from './owner-quota.ts'
+
 /**
  * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
  * and admits together with storing the payload, so no burst slips past it (a read-then-add gate
@@ -82,6 +84,8 @@ export interface AdmitOptions {
   digest: string | null
   /** Null, the default, while unknown: then no deadline is held against it. */
   pace: Pace | null
+  /** Of the job's owner, over all models; null, the default: unlimited. */
+  quota: JobQuota | null
 }
 
 export type Admittance = { kind: 'admitted'; jobsAhead: number } | { kind: 'answered'; answer: CachedAnswer }

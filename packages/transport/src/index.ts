@@ -1,5 +1,6 @@
 export { type AdmitOptions, type Pace, workOffMs } from './admission.ts'
 export { type Announcer, type AnnouncerOptions, startAnnouncer } from './announcer.ts'
+export { type ApiKeys, type ApiKeysOptions, openApiKeys } from './api-keys.ts'
 export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
 export { type ImageStore, type ImageStoreOptions, openImageStore, type UploadedImage } from './image-store.ts'
 export { type Accepted, type JobClient, type JobClientOptions, failedJob, openJobClient } from './job-client.ts'
@@ -15,4 +16,6 @@ export {
 export { type ModelOrders, readModelOrders, type StandingOrder } from './model-orders.ts'
 export { assertNoEviction, openDurableConnection, type TransportLog } from './redis-connection.ts'
 export { createResultStore, type ResultStore, type ResultStoreOptions } from './result-store.ts'
+export { type JobQuota } from './owner-quota.ts'
+export { type RequestRate, rateWindowSeconds } from './request-rate.ts'
 export { openTextPublisher, type TextPublisher, type TextPublisherOptions } from './text-publisher.ts'

@@ -2,6 +2,7 @@ import { type QueuedJob, VisionQueueError } from '@vision-queue/jobs'
 import type { ImageStore } from '@vision-queue/transport'
 
 import { imageNotFound } from '../image-response.ts'
+import { imagesOf } from '../owned-images.ts'
 import { inspectImage } from './image.ts'
 import type { SubmittedImage } from './parsed-submission.ts'
 
@@ -14,11 +15,11 @@ export interface JobImage {
 
 export interface JobImages {
   /**
-   * Inspects the image that came with a submission, or holds the uploaded one for the job: from then on it outlives
+   * Inspects the image that came with a submission, or holds the owner's upload for the job: from then on it outlives
    * the job. Rejects as `inspectImage` and with `image_not_found`. Last before the submission, which else would
    * leave a hold behind when it is refused.
    */
-  take(submitted: SubmittedImage, jobId: string): Promise<JobImage>
+  take(submitted: SubmittedImage, job: Pick<QueuedJob, 'id' | 'owner'>): Promise<JobImage>
   /** Lets go of the upload of a job that needs it no more; never rejects, as a hold lapses by itself. */
   giveBack(job: Pick<QueuedJob, 'id' | 'image'>): Promise<void>
   /** `giveBack` for a job whose submission rejected with `error`; a job that may be in the queue keeps its image. */
@@ -41,12 +42,12 @@ export function createJobImages({ images, payloadTtlMs, ...limits }: Options): J
     if (image.uploaded) await images.release(image.hash, id).catch(() => {})
   }
   return {
-    async take(submitted, jobId) {
+    async take(submitted, { id, owner }) {
       if (submitted.kind === 'bytes') {
         const { hash, bytes, type } = inspectImage(submitted.bytes, limits)
         return { image: { hash, bytes, type, uploaded: false }, bytes: submitted.bytes }
       }
-      const held = await images.hold(submitted.hash, jobId, payloadTtlMs + slackMs)
+      const held = await imagesOf(images, owner).hold(submitted.hash, id, payloadTtlMs + slackMs)
       if (held === null) throw imageNotFound()
       const { hash, bytes, type } = held
       return { image: { hash, bytes, type, uploaded: true }, bytes: null }

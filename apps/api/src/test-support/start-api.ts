@@ -9,6 +9,7 @@ import { apiSettings } from '../config.ts'
 import { openHttpServer } from '../http-server.ts'
 import { createMetrics } from '../metrics.ts'
 import { type MemoryImages, openMemoryImages } from './memory-images.ts'
+import { type MemoryKeys, openMemoryKeys } from './memory-keys.ts'
 import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
 import { type MemoryModels, openMemoryModels } from './served-models.ts'
 
@@ -17,6 +18,7 @@ export interface TestApi {
   port: number
   jobs: MemoryJobs
   images: MemoryImages
+  keys: MemoryKeys
   models: MemoryModels
   app: ReturnType<typeof createApp>
   /** What was logged so far, one parsed line each. */
@@ -36,8 +38,10 @@ export async function startApi(env: Record<string, string> = {}): Promise<TestAp
   setMaxListeners(0, closing.signal)
   const jobs = openMemoryJobs()
   const images = openMemoryImages()
+  const keys = openMemoryKeys()
   const models = openMemoryModels()
-  const app = createApp({ jobs, images, models, settings, log, metrics: createMetrics(), closing: closing.signal })
+  const metrics = createMetrics()
+  const app = createApp({ jobs, images, keys, models, settings, log, metrics, closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: '127.0.0.1',
@@ -53,7 +57,8 @@ export async function startApi(env: Record<string, string> = {}): Promise<TestAp
   }
   onTestFinished(() => stop())
   const url = `http://127.0.0.1:${server.port}`
-  return { url, port: server.port, jobs, images, models, app, logged, stop, startClosing: () => closing.abort() }
+  const startClosing = (): void => closing.abort()
+  return { url, port: server.port, jobs, images, keys, models, app, logged, stop, startClosing }
 }
 
 /** The problem document of an answer, checked for its content type and its echo of the request id. */
