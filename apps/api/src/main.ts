@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, SettingsError } from '@vision-queue/jobs'
+import { parseSettings, safeLogging, SettingsError } from '@vision-queue/jobs'
 import { openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
 import { pino } from 'pino'
 
@@ -12,7 +12,7 @@ import { createMetrics } from './metrics.ts'
 
 /** Starts in order, stops in reverse under one deadline: SHUTDOWN_TIMEOUT_MS. */
 async function main(settings: ApiSettings): Promise<void> {
-  const log = pino({ level: settings.LOG_LEVEL, base: { app: 'api' } })
+  const log = pino({ ...safeLogging, level: settings.LOG_LEVEL, base: { app: 'api' } })
   const closing = new AbortController()
   // One listener per open long-poll and event stream; that they are many is no leak.
   setMaxListeners(0, closing.signal)

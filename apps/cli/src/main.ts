@@ -35,10 +35,8 @@ try {
     note(`${error.message}\n\n${usage.trimEnd()}`)
     process.exit(2)
   }
-    const unreachable = error instanceof VisionQueueError && error.code === 'queue_unavailable'
-    const message =
-      error instanceof SettingsError ? error.message : error instanceof Error ? error.stack : String(error)
-    note(unreachable ? 'Redis can not be reached or does not let this in: is REDIS_URL right?' : (message ?? ''))
-    process.exit(1)
-  }
+  const unreachable = error instanceof VisionQueueError && error.code === 'queue_unavailable'
+  const message = error instanceof SettingsError ? error.message : error instanceof Error ? error.stack : String(error)
+  note(unreachable ? 'Redis can not be reached or does not let this in: is REDIS_URL right?' : (message ?? ''))
+  process.exit(1)
 }

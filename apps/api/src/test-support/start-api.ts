@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, type Problem, problemSchema } from '@vision-queue/jobs'
+import { parseSettings, type Problem, problemSchema, safeLogging } from '@vision-queue/jobs'
 import { type Logger, pino } from 'pino'
 import { onTestFinished } from 'vitest'
 
@@ -33,7 +33,7 @@ export interface TestApi {
 export async function startApi(env: Record<string, string> = {}): Promise<TestApi> {
   const settings = parseSettings(apiSettings, env)
   const logged: Record<string, unknown>[] = []
-  const log: Logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) })
+  const log: Logger = pino({ ...safeLogging, level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) })
   const closing = new AbortController()
   setMaxListeners(0, closing.signal)
   const jobs = openMemoryJobs()
