@@ -42,8 +42,9 @@ export interface MeasuredService {
 
 /** Starts the service as it is shipped: defaults all over, but for what the options say. */
 export async function startService(options: SystemOptions = {}): Promise<MeasuredService> {
-  // The tests' own heartbeat is faster than the shipped one and costs CPU time.
-  const system = await startSystem({ ...options, consumerEnv: { HEARTBEAT_MS: '2000', ...options.consumerEnv } })
+  // Empty is as not set: what the tests have otherwise, a quick heartbeat and no answers kept, is as shipped here.
+  const shipped = { HEARTBEAT_MS: '', ANSWER_TTL_MS: '' }
+  const system = await startSystem({ ...options, consumerEnv: { ...shipped, ...options.consumerEnv } })
   const processes = (): { role: Role; pid: number }[] => [
     ...system.apis.map(({ pid }) => ({ role: 'API' as const, pid })),
     { role: 'Redis', pid: system.redis.pid },

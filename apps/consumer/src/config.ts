@@ -41,7 +41,7 @@ export const consumerSettings = z.object({
   LATENCY_OBJECTIVE_MS: integerSetting(0, 3_600_000)
     .default(1000)
     .describe(
-      'How long a job may be with its engine once it is decoded, in milliseconds: in its batch and the one before it. Batches are no larger than that allows, going by what they are measured to take. Lower it where answers must be quick and batches are slow (GET /models/{name} shows their cost); it costs throughput. 0: no bound but the model’s batch size.',
+      'How long a job may be with its engine once it is decoded, in milliseconds: in its batch and the one before it. Batches are no larger than that allows, going by what they are measured to take. Lower it where answers must be quick and batches are slow (GET /models/{name} shows their cost); it costs throughput, half of it at most; where not even a batch of one fits it is ignored. 0: no bound but the model’s batch size.',
     ),
   ENGINE_MEMORY_LIMIT_MB: integerSetting(0, 16_777_216)
     .default(0)

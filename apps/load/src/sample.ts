@@ -38,7 +38,8 @@ export type Answer = Pick<Sample, 'status' | 'outcome' | 'cached' | 'times' | 'r
 const jobSchema = z.object({
   status: z.string(),
   cached: z.boolean().optional(),
-  metrics: jobTimesSchema.nullish(),
+  /** Of other shapes where no model ran. */
+  metrics: jobTimesSchema.nullish().catch(null),
   error: z.object({ code: z.string() }).nullish(),
 })
 const problemSchema = z.object({ code: z.string(), retry_after_ms: z.number().optional() })

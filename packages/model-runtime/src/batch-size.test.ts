@@ -41,6 +41,12 @@ it('is not made small by a fixed part that is only poorly known, nor by disturba
   expect(bestBatchSize({ ...cost, p99OverMs: 1e6 }, { maxBatchSize: 32, objectiveMs: 400 })).toBe(30)
 })
 
+it('does not ruin throughput for an objective that can not be met, or hardly', () => {
+  const limits = { maxBatchSize: 32, objectiveMs: 1000 }
+  expect(bestBatchSize({ fixedMs: 1490, fixedMostMs: 1500, perItemMs: 10, p99OverMs: 0 }, limits)).toBe(32)
+  expect(bestBatchSize({ fixedMs: 400, fixedMostMs: 410, perItemMs: 50, p99OverMs: 0 }, limits)).toBe(8)
+})
+
 describe('the safety net', () => {
   it('shrinks when launches of a size take longer than allowed, and grows back one at a time', () => {
     const cap = createSizeCap(32)

@@ -14,7 +14,8 @@ const disturbedShare = 0.25
  * that nothing could ever be learned of larger ones.
  *
  * A job that comes just after a launch waits for that batch and then for its own: the two, and what the
- * slowest hundredth takes on top, are to fit into `objectiveMs`; 0: no objective.
+ * slowest hundredth takes on top, are to fit into `objectiveMs`; 0: no objective. It costs half of the throughput
+ * at most, and where not even one item fits it counts for nothing: smaller batches would only make the queue longer.
  */
 export function bestBatchSize(
   { fixedMs, fixedMostMs, perItemMs, p99OverMs }: CostFigures,
@@ -22,10 +23,9 @@ export function bestBatchSize(
 ): number {
   if (perItemMs <= 0) return maxBatchSize
   const worthIt = (fixedMostMs * (1 / leastGain - 1)) / perItemMs
-  const inside =
-    objectiveMs === 0
-      ? Infinity
-      : ((objectiveMs - Math.min(p99OverMs, disturbedShare * objectiveMs)) / 2 - fixedMs) / perItemMs
+  const roomMs = objectiveMs === 0 ? Infinity : (objectiveMs - Math.min(p99OverMs, disturbedShare * objectiveMs)) / 2
+  // At n = a / b half of all throughput is reached.
+  const inside = fixedMs + perItemMs > roomMs ? Infinity : Math.max((roomMs - fixedMs) / perItemMs, fixedMs / perItemMs)
   return Math.max(1, Math.floor(Math.min(maxBatchSize, worthIt, inside)))
 }
 

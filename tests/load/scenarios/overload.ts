@@ -124,7 +124,9 @@ export const overload: Scenario = {
             'deadline jobs refused',
             'expired',
             'in time',
+            'API, % of a core',
             ['generator late p99 ms', 1],
+            'all outcomes',
           ],
           steps.map(({ load, measurement, drains: checks }) => {
             const { summary } = measurement
@@ -144,7 +146,11 @@ export const overload: Scenario = {
               refused,
               late,
               kept,
+              ((measurement.cpu.API.user + measurement.cpu.API.system) / summary.seconds) * 100,
               summary.lateness.p99,
+              Object.entries(summary.outcomes)
+                .map(([outcome, count]) => `${outcome} ${count}`)
+                .join(', '),
             ]
           }),
         ),

@@ -83,10 +83,14 @@ export const redisLimit: Scenario = {
 async function measureTraffic(consumers: number): Promise<Traffic> {
   const redis = await startTestRedis()
   const children: ChildProcess[] = []
+  let running = true
   const start = (options: Omit<TrafficOptions, 'redisUrl' | 'imageBytes'>): { pid: number; done: () => number } => {
     const script = fileURLToPath(new URL('../queue-traffic-process.ts', import.meta.url))
     const argument = JSON.stringify({ redisUrl: redis.url, imageBytes: 2000, ...options } satisfies TrafficOptions)
     const child = fork(script, [argument], { execArgv: ['--import', 'tsx'] })
+    child.once('exit', () => {
+      running = false
+    })
     children.push(child)
     let done = 0
     child.on('message', (message) => {
@@ -109,7 +113,10 @@ async function measureTraffic(consumers: number): Promise<Traffic> {
       commands: await commands(),
     })
     // Until the code is compiled and all connections stand.
-    await until(() => consumer.done() > 1000, 'queue traffic flows')
+    await until(() => {
+      if (!running) throw new Error('A process of queue traffic ended, see above')
+      return consumer.done() > 1000
+    }, 'queue traffic flows')
     await sleep(1500)
     const before = await look()
     await sleep(seconds * 1000)
@@ -128,6 +135,7 @@ async function measureTraffic(consumers: number): Promise<Traffic> {
     }
   } finally {
     for (const child of children) {
+      if (child.exitCode !== null) continue
       const exited = once(child, 'exit')
       child.kill('SIGKILL')
       await exited
