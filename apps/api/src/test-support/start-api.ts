@@ -33,7 +33,10 @@ export interface TestApi {
 export async function startApi(env: Record<string, string> = {}): Promise<TestApi> {
   const settings = parseSettings(apiSettings, env)
   const logged: Record<string, unknown>[] = []
-  const log: Logger = pino({ ...safeLogging, level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) })
+  const log: Logger = pino(
+    { ...safeLogging, level: 'info' },
+    { write: (line: string) => void logged.push(JSON.parse(line)) },
+  )
   const closing = new AbortController()
   setMaxListeners(0, closing.signal)
   const jobs = openMemoryJobs()
