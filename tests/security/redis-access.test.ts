@@ -67,9 +67,9 @@ describe('with the users of docs/security.md', () => {
     redis = await startTestRedis()
     const text = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8')
     const users = [...text.matchAll(/^user (\S+) on >\S+ (.*)$/gm)]
-    expect(users.map(([, name]) => name)).toEqual(['vq-api', 'vq-consumer', 'vq-keys'])
     for (const [, name = '', rules = ''] of users) {
-      expect(await askRedis(redis.url, `ACL SETUSER ${name} reset on >secret-${name} ${rules}`)).toBe('+OK\r\n')
+      const reply = await askRedis(redis.url, `ACL SETUSER ${name} reset on >secret-${name} ${rules}`)
+      if (reply !== '+OK\r\n') throw new Error(`${name}: ${reply}`)
     }
     key = await makeKey(as('vq-keys'))
     system = await startSystem({
@@ -118,7 +118,10 @@ test('everything works over TLS, with a certificate that is checked', async (con
     (error: unknown) => String(error),
   )
   try {
-    if (typeof started === 'string') return context.skip(`this Redis was built without TLS: ${started}`)
+    if (typeof started === 'string') {
+      context.skip(`this Redis was built without TLS: ${started}`)
+      return
+    }
     await askRedis(started.url, 'ACL SETUSER somebody reset on >sesame ~* &* +@all')
     const env = { REDIS_URL: `rediss://somebody:sesame@127.0.0.1:${port}`, NODE_EXTRA_CA_CERTS: cert }
     const system = await startSystem({

@@ -71,9 +71,13 @@ export async function assertSomebodyHasKey(keys: ApiKeys, settings: ApiSettings,
   const usable = await keys.hasUsable(settings.REDIS_COMMAND_TIMEOUT_MS).catch(() => null)
   if (usable === null) log.warn({}, 'Redis can not be asked for API keys; without it nobody is let in')
   if (usable !== false) return
+  const redis = new URL(settings.REDIS_URL)
+  // With a password it isn't repeated.
+  const where = redis.password === '' ? settings.REDIS_URL : '...'
   throw new SettingsError([
-    `HOST: ${settings.HOST} needs API keys, and there is none yet. Make one, with the same REDIS_URL:\n` +
-      '    pnpm vq keys create --name first --scopes submit,read\n' +
+    `HOST: ${settings.HOST} needs API keys, and there is none yet. Make one:\n` +
+      `    REDIS_URL=${where} pnpm vq keys create --name first --scopes submit,read\n` +
+      '  (in the Redis that npm start brings up: while it runs without HOST; keys outlast it)\n' +
       '  or let everybody in who reaches this address: ALLOW_ANONYMOUS=true',
   ])
 }

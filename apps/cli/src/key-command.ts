@@ -56,7 +56,7 @@ const createOptionsSchema = z.object({
 
 /** `now`: milliseconds since 1970. Throws UsageError. */
 export function parseKeyCommand(args: readonly string[], now: number): KeyCommand {
-  const [topic, command, ...rest] = args
+  const [topic, command = '', ...rest] = args
   if (topic === undefined || topic === 'help' || args.includes('--help')) return { kind: 'help' }
   if (topic !== 'keys') throw new UsageError(`There is no ${topic}.`)
   switch (command) {

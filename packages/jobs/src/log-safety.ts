@@ -12,7 +12,8 @@ export interface LoggedError {
  * None of the other things that libraries hang on errors: Redis' carry the whole command, image and all.
  */
 export function errorForLog(error: unknown): LoggedError | string {
-  if (!(error instanceof Error)) return typeof error === 'object' ? 'something that is no error' : String(error)
+  if (typeof error === 'string') return error
+  if (!(error instanceof Error)) return 'something that is no error'
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   return {
     type: error.name,
