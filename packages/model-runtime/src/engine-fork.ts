@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { setPriority } from 'node:os'
+import { getPriority, setPriority } from 'node:os'
 import { pathToFileURL } from 'node:url'
 
 import { availableCores } from './cores.ts'
@@ -22,7 +22,7 @@ export interface ForkOptions {
   options: EngineOptions
   /** How many engines share this machine's cores. */
   engines: number
-  /** By how much it gives way to other processes on its cores, 0 to 19. */
+  /** By how much it gives way to other processes on its cores, this one among them, 0 to 19. */
   niceness: number
   /**
    * The whole environment of the process, but for what is set here. Image bytes from strangers are
@@ -79,7 +79,7 @@ export function forkEngine(
 
 function giveWay(pid: number, niceness: number): void {
   try {
-    setPriority(pid, niceness)
+    setPriority(pid, Math.min(19, getPriority() + niceness))
   } catch {
     // Where a sandbox forbids it, it runs as everybody does; and one that is gone already is reported otherwise.
   }
