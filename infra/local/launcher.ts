@@ -123,7 +123,8 @@ export function createLauncher(options: Options): Launcher {
     const url = addressOf(settings.HOST, settings.PORT)
     const models = await waitUntilServing({ url, signal, onWait: (missing) => say(`Still waiting: ${missing}.`) })
     served = true
-    say(`Ready: ${url} serves ${models.join(', ')}. Its documentation: ${url}/docs`)
+    const what = models.length === 0 ? 'whoever has an API key' : models.join(', ')
+    say(`Ready: ${url} serves ${what}. Its documentation: ${url}/docs`)
     const example = await exampleRequest({ root, url })
     if (example !== null) say(`Try it:\n\n  ${example}\n`)
     say('Ctrl-C stops everything.')

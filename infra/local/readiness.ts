@@ -20,7 +20,7 @@ interface Options {
 
 /**
  * Waits until jobs can be served: the API says that it is ready, some consumer runs a model, and none is
- * still being loaded. Returns the names of those models. Rejects when the signal aborts; there is no limit of its own,
+ * still being loaded. Returns the names of those models; none where the API tells them only to who has a key. Rejects when the signal aborts; there is no limit of its own,
  * since loading a model takes as long as it takes.
  */
 export async function waitUntilServing({ url, onWait, signal }: Options): Promise<string[]> {
@@ -44,6 +44,7 @@ async function servedModels(url: string, signal: AbortSignal): Promise<string[] 
     if (ready.status !== 200) return { missing: `the API is not ready (${ready.status})` }
 
     const listed = await fetch(`${url}/models`, { signal: either })
+    if (listed.status === 401) return []
     const { models } = modelsSchema.parse(await listed.json())
     const served = models.filter(({ consumers }) => consumers > 0)
     const loading = models.filter(({ status }) => status === 'loading').map(({ name }) => name)

@@ -12,18 +12,21 @@ interface CommandOptions {
   /** Whether what it holds survives it, in an append-only file of at most a second's delay. */
   persistent: boolean
   env: Record<string, string | undefined>
+  /** More of Redis' own settings, as they stand on its command line. */
+  settings?: readonly string[]
 }
 
 /**
  * The command of a Redis that only this machine can reach. `noeviction`: a queue must refuse rather than
  * forget. No RDB snapshots: the append-only file says all, and a fork of a full server costs memory.
  */
-export function redisCommand({ server, port, folder, persistent, env }: CommandOptions): Command {
+export function redisCommand({ server, port, folder, persistent, env, ...more }: CommandOptions): Command {
   const settings = [
     ['--maxmemory-policy', 'noeviction'],
     ['--appendonly', persistent ? 'yes' : 'no'],
     ['--appendfsync', 'everysec'],
     ['--save', ''],
+    more.settings ?? [],
   ].flat()
   switch (server.kind) {
     case 'binary': {

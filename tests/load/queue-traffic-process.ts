@@ -88,5 +88,7 @@ function noOpJob(image: Uint8Array): QueuedJob {
     deadlineAt: null,
     cache: false,
     replyTo: null,
+    owner: null,
+    answersOf: null,
   }
 }

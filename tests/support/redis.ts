@@ -22,12 +22,13 @@ export interface TestRedis {
 /**
  * A Redis for one test file: on a port of its own, empty, without persistence, found as `npm start` finds
  * it. It ends with the process that started it. Freezing needs a Redis that doesn't run in Docker.
+ * `settings`: more of Redis' own, such as `--maxmemory 10mb`, one word each.
  */
-export async function startTestRedis(): Promise<TestRedis> {
+export async function startTestRedis(settings: readonly string[] = []): Promise<TestRedis> {
   const cacheFolder = fileURLToPath(new URL('../../.vision-queue/redis-package', import.meta.url))
   const server = await findRedisServer({ cacheFolder, env: process.env, say: (line) => console.log(line) })
   const folder = await mkdtemp(join(tmpdir(), 'vision-queue-redis-'))
-  const redis = await startRedis({ server, folder, persistent: false, env: process.env })
+  const redis = await startRedis({ server, folder, persistent: false, env: process.env, settings })
   return {
     url: redis.url,
     pid: redis.pid,

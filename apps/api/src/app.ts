@@ -1,8 +1,10 @@
 import { VisionQueueError } from '@vision-queue/jobs'
-import type { ImageStore, JobClient, ModelDirectory } from '@vision-queue/transport'
+import type { ApiKeys, ImageStore, JobClient, ModelDirectory } from '@vision-queue/transport'
 import { Hono } from 'hono'
+import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
 
+import { allowsAnonymous, createAccess } from './access.ts'
 import type { ApiEnv } from './api-env.ts'
 import type { ApiSettings } from './config.ts'
 import type { Metrics } from './metrics.ts'
@@ -23,6 +25,7 @@ import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
 export interface AppOptions {
   jobs: JobClient
   images: ImageStore
+  keys: ApiKeys
   models: ModelDirectory
   /** Null: images aren't taken by their address. */
   fetchImage: FetchImage | null
@@ -37,6 +40,7 @@ export interface AppOptions {
 export function createApp({
   jobs,
   images,
+  keys,
   models,
   fetchImage,
   settings,
@@ -46,23 +50,25 @@ export function createApp({
 }: AppOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>()
   app.use(nameRequest, observeRequests({ log, metrics }))
+  if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
+  const { needs, scrape } = createAccess({ keys, settings })
 
-  app.post('/jobs', submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
-  app.get('/jobs/:id', getJob({ jobs, closing }))
-  app.get('/jobs/:id/events', jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
-  app.post('/images', uploadImage({ images, settings }))
-  app.get('/images/:id', getImage(images))
-  app.delete('/images/:id', removeImage(images))
-  app.get('/models', listModels(models))
-  app.get('/models/:name', getModel(models))
+  app.post('/jobs', needs('submit'), submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
+  app.get('/jobs/:id', needs('read'), getJob({ jobs, closing }))
+  app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
+  app.post('/images', needs('submit'), uploadImage({ images, settings }))
+  app.get('/images/:id', needs('submit'), getImage(images))
+  app.delete('/images/:id', needs('submit'), removeImage(images))
+  app.get('/models', needs('read'), listModels(models))
+  app.get('/models/:name', needs('read'), getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {
-    app.post(`/models/:name/${action}`, orderModel({ models, settings, action }))
+    app.post(`/models/:name/${action}`, needs('admin'), orderModel({ models, settings, action }))
   }
   app.get('/health', live)
   app.get('/health/live', live)
   app.get('/health/ready', ready({ jobs, models }))
-  app.get('/metrics', showMetrics({ jobs, models, metrics }))
-  app.get('/openapi.json', openApiDocument(models))
+  app.get('/metrics', scrape, showMetrics({ jobs, models, metrics }))
+  app.get('/openapi.json', openApiDocument(allowsAnonymous(settings) ? models : null))
   app.get('/docs', docsPage)
   app.get('/docs/:file', docsFile)
   app.get('/', whatIsWhere)
@@ -74,18 +80,29 @@ export function createApp({
       log,
     }),
   )
-  app.onError((error, c) => problemResponse(error, { requestId: c.get('requestId'), log }))
+  app.onError((error, c) =>
+    problemResponse(error, { requestId: c.get('requestId'), log, headers: c.get('rateHeaders') }),
+  )
   return app
+}
+
+/** For pages of the origins in CORS_ORIGINS. No credentials but the key that the page itself sends. */
+const corsRules = {
+  allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
+  allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'Prefer', 'X-Request-Id'],
+  exposeHeaders: ['Location', 'Preference-Applied', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
+  maxAge: 600,
 }
 
 /** A known address with another method: OPTIONS is told what it takes, the rest is refused with 405. */
 function refuseOtherMethods(app: Hono<ApiEnv>, log: Logger): void {
-  const methodsByPath = new Map<string, string[]>()
+  // A route stands there once for each of its handlers.
+  const methodsByPath = new Map<string, Set<string>>()
   for (const { path, method } of app.routes) {
-    if (method !== 'ALL') methodsByPath.set(path, [...(methodsByPath.get(path) ?? []), method])
+    if (method !== 'ALL') methodsByPath.set(path, new Set(methodsByPath.get(path)).add(method))
   }
   for (const [path, methods] of methodsByPath) {
-    const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
+    const allow = [...methods, ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
     app.all(path, (c) => {
       if (c.req.method === 'OPTIONS') return c.body(null, 204, { Allow: allow })
       const refused = new VisionQueueError('method_not_allowed', `This address takes ${allow}.`)

@@ -1,5 +1,5 @@
 import { parseHostPatterns } from '@vision-queue/guarded-fetch'
-import { integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
+import { booleanSetting, integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 /** The longest that `Prefer: wait` and `?wait=` hold a request, in seconds: below the idle limits of common proxies. */
@@ -126,12 +126,39 @@ export const apiSettings = z.object({
   MODELS_REFRESH_MS: integerSetting(10, 60_000)
     .default(1000)
     .describe('How old the list of models that consumers announced may be, in milliseconds.'),
+  ALLOW_ANONYMOUS: booleanSetting().describe(
+    'true: who has no API key may submit and read; false: nobody may. Not set: where HOST is this machine only. ' +
+      'Elsewhere the API does not start before there is a key (`pnpm vq keys create`). See docs/security.md.',
+  ),
   ADMIN_KEY: z
     .string()
     .default('')
     .describe(
-      'The key for loading, unloading and reloading models over HTTP, sent as `Authorization: Bearer <key>`. ' +
-        'Long and random, such as `openssl rand -hex 32` makes. Without it these routes answer 403.',
+      'A key for loading, unloading and reloading models and for the metrics, sent as `Authorization: Bearer <key>`, ' +
+        'beside the API keys with the scope admin. Long and random, such as `openssl rand -hex 32` makes.',
+    ),
+  METRICS_TOKEN: z
+    .string()
+    .default('')
+    .describe(
+      'What opens /metrics, sent as `Authorization: Bearer <token>`, for a scraper that is to have no other rights. ' +
+        'Without it, /metrics is open where ALLOW_ANONYMOUS holds and needs the scope admin elsewhere.',
+    ),
+  KEY_CACHE_MS: integerSetting(0, 60_000)
+    .default(1000)
+    .describe(
+      'How long an API key that was looked up in Redis is taken as it was, in milliseconds: so long may a key that was ' +
+        'revoked still open.',
+    ),
+  SHARE_ANSWERS: booleanSetting().describe(
+    'true: an answer that is kept serves whoever asks the same, whatever the API key, and a quick answer tells that ' +
+      'somebody did. Otherwise it serves the key that asked.',
+  ),
+  CORS_ORIGINS: originsSetting()
+    .default([])
+    .describe(
+      'The web pages that may use the API from a browser: their origins, such as https://app.example.com, separated ' +
+        'by commas; * for all. Empty: none.',
     ),
   BODY_TIMEOUT_MS: integerSetting(100, 3_600_000)
     .default(30_000)
@@ -158,4 +185,13 @@ export type ApiSettings = z.infer<typeof apiSettings>
 export function parsePorts(list: string): number[] | null {
   const ports = list.split(',').map((port) => (/^\s*\d+\s*$/.test(port) ? Number(port) : 0))
   return ports.every((port) => port >= 1 && port <= 65_535) ? ports : null
+}
+
+function originsSetting(): z.ZodType<string[]> {
+  const expected = 'expected origins like https://app.example.com, separated by commas, or *'
+  const isOrigin = (text: string): boolean => text === '*' || (URL.canParse(text) && new URL(text).origin === text)
+  return z
+    .string()
+    .transform((text) => text.split(',').map((origin) => origin.trim()))
+    .refine((origins) => origins.every(isOrigin), expected)
 }

@@ -1,7 +1,7 @@
 import { isFinal, type Job, type JobStatus } from '@vision-queue/jobs'
-import type { JobClient } from '@vision-queue/transport'
 
 import { jobResponse } from './job-response.ts'
+import type { OwnedJobs } from './owned-jobs.ts'
 
 /** The ids of the events: a state's place in a job's life, so that one id says all that a client has seen. */
 export const eventIds = {
@@ -17,7 +17,7 @@ export const eventIds = {
 const retryMs = 2000
 
 interface Options {
-  jobs: JobClient
+  jobs: OwnedJobs
   id: string
   /** The id of the last event that the client has seen, which isn't sent again. */
   lastEventId: string | null

@@ -8,10 +8,11 @@ export interface Turn {
   etaMs: number | null
 }
 
-/** The job as it is answered: with its addresses, and where it is fresh, with its turn. */
+/** The job as it is answered: without its owner, with its addresses, and where it is fresh, with its turn. */
 export function jobResponse(job: Job, turn?: Turn): JobResponse {
+  const { owner: _owner, ...shown } = job
   return {
-    ...job,
+    ...shown,
     ...(turn === undefined ? {} : { queue_position: turn.queuePosition }),
     ...(turn === undefined || turn.etaMs === null ? {} : { eta_ms: turn.etaMs }),
     urls: { self: `/jobs/${job.id}`, events: `/jobs/${job.id}/events` },

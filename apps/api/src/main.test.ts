@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
+import { startTestRedis } from '@vision-queue/test-support/redis'
 import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 
@@ -97,4 +98,19 @@ test('the end of its parent ends it, with clients connected', async () => {
   await once(socket, 'connect')
   api.child.disconnect()
   expect(await api.exited).toBe(0)
+})
+
+test('it does not listen on a public address before there is a key; with Redis away it does, and lets nobody in', async () => {
+  const redis = await startTestRedis()
+  onTestFinished(() => redis.stop())
+  const refused = start({ HOST: '0.0.0.0', PORT: '0', REDIS_URL: redis.url })
+  expect(await refused.exited).toBe(1)
+  expect(refused.output()).toContain('pnpm vq keys create')
+
+  const blind = start({ HOST: '0.0.0.0', PORT: '0', REDIS_URL: `redis://127.0.0.1:${await closedPort()}` })
+  const [message] = await once(blind.child, 'message')
+  const url = `http://127.0.0.1:${listeningSchema.parse(message).port}`
+  expect((await fetch(`${url}/models`)).status).toBe(401)
+  const headers = { Authorization: `Bearer vq_${'a'.repeat(12)}_${'b'.repeat(32)}` }
+  expect((await fetch(`${url}/models`, { headers })).status).toBe(503)
 })

@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, SettingsError } from '@vision-queue/jobs'
-import { openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
+import { parseSettings, safeLogging, SettingsError } from '@vision-queue/jobs'
+import { openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
 import { pino } from 'pino'
 
+import { assertSomebodyHasKey } from './access.ts'
 import { createApp } from './app.ts'
 import { type ApiSettings, apiSettings } from './config.ts'
 import { openHttpServer } from './http-server.ts'
@@ -12,7 +13,7 @@ import { createFetchImage } from './submission/fetch-image.ts'
 
 /** Starts in order, stops in reverse under one deadline: SHUTDOWN_TIMEOUT_MS. */
 async function main(settings: ApiSettings): Promise<void> {
-  const log = pino({ level: settings.LOG_LEVEL, base: { app: 'api' } })
+  const log = pino({ ...safeLogging, level: settings.LOG_LEVEL, base: { app: 'api' } })
   const closing = new AbortController()
   // One listener per open long-poll and event stream; that they are many is no leak.
   setMaxListeners(0, closing.signal)
@@ -26,10 +27,12 @@ async function main(settings: ApiSettings): Promise<void> {
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
   const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })
+  const keys = openApiKeys({ ...redis, cacheMs: settings.KEY_CACHE_MS })
+  await assertSomebodyHasKey(keys, settings, log)
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log })
-  const app = createApp({ jobs, images, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  const app = createApp({ jobs, images, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: settings.HOST,
@@ -51,6 +54,7 @@ async function main(settings: ApiSettings): Promise<void> {
     closing.abort()
     await server.close(settings.SHUTDOWN_TIMEOUT_MS)
     await models.close()
+    keys.close()
     await images.close()
     await jobs.close()
     log.info({}, 'Closed')

@@ -10,10 +10,14 @@ export const answer = (description: string, schema: string, more: object = {}): 
   ...more,
 })
 
-/** Problem documents by status, each naming the codes it may carry; any route may also answer 500. */
+/**
+ * Problem documents by status, each naming the codes it may carry; any route may also answer 500, and what a
+ * key that is missing, wrong, too narrow or too busy is answered with.
+ */
 export function problems(...codes: ErrorCode[]): Record<string, object> {
   const byStatus = new Map<number, ErrorCode[]>()
-  for (const code of [...codes, 'internal_error' as const]) {
+  const ofAll = ['unauthorized', 'forbidden', 'rate_limited', 'internal_error'] as const
+  for (const code of new Set<ErrorCode>([...codes, ...ofAll])) {
     const { status } = errorTable[code]
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }

@@ -57,6 +57,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
             'image_undecodable',
             'image_unreachable',
             'fetches_full',
+            'quota_exceeded',
             'queue_full',
             'queue_unavailable',
             'model_unavailable',
@@ -144,12 +145,12 @@ function orderOperation(action: string, summary: string): object {
       operationId: `${action}Model`,
       summary,
       tags: ['models'],
-      security: [{ AdminKey: [] }],
+      security: [{ ApiKey: [] }],
       parameters: [parameter('path', 'name', "The model's name, without a version", text)],
       requestBody: { required: false, content: { 'application/json': { schema: ref('ModelOrder') } } },
       responses: {
         '202': answer('The order stands; its effect shows in GET /models', 'AcceptedModelOrder'),
-        ...problems('invalid_request', 'unauthorized', 'forbidden', 'model_not_found', 'queue_unavailable'),
+        ...problems('invalid_request', 'model_not_found', 'queue_unavailable'),
       },
     },
   }
@@ -174,7 +175,7 @@ const formSchema = {
 }
 
 function health(operationId: string, summary: string, responses: Record<string, object>): object {
-  return { operationId, summary, tags: ['operation'], responses }
+  return { operationId, summary, tags: ['operation'], security: [], responses }
 }
 
 function page(operationId: string, summary: string, type: string): object {
@@ -182,6 +183,7 @@ function page(operationId: string, summary: string, type: string): object {
     operationId,
     summary,
     tags: ['operation'],
+    ...(operationId === 'metrics' ? {} : { security: [] }),
     responses: { '200': { description: summary, content: { [type]: {} } } },
   }
 }

@@ -34,7 +34,8 @@ test('every route is documented, and every documented route is there', async () 
   const documented = Object.entries(Object(paths)).flatMap(([path, operations]) =>
     Object.keys(Object(operations)).map((method) => `${method.toUpperCase()} ${path}`),
   )
-  expect(documented.toSorted()).toEqual(routes.toSorted())
+  // A route is there once for each of its handlers.
+  expect(documented.toSorted()).toEqual([...new Set(routes)].toSorted())
 })
 
 test('operations have names of their own, and their path parameters are described', () => {

@@ -49,9 +49,13 @@ export function createOpenApi(models: readonly ModelVersions[]): Record<string, 
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths: openApiPaths(Object.fromEntries(known.map((model) => [model.name, { value: exampleOf(model) }]))),
+    // Without a key: where the service lets everybody in.
+    security: [{ ApiKey: [] }, {}],
     components: {
       schemas: { ...Object.fromEntries(schemas), ...Object.fromEntries(known.flatMap(modelSchemas)) },
-      securitySchemes: { AdminKey: { type: 'http', scheme: 'bearer', description: 'The ADMIN_KEY of the API' } },
+      securitySchemes: {
+        ApiKey: { type: 'http', scheme: 'bearer', description: 'vq_..., with the scope submit, read or admin' },
+      },
     },
   }
 }

@@ -3,11 +3,17 @@ import type { Logger } from 'pino'
 
 import { commonHeaders } from './request-id.ts'
 
+interface Options {
+  requestId: string
+  log: Logger
+  headers?: Readonly<Record<string, string>> | undefined
+}
+
 /**
  * Any thrown value as an RFC 9457 problem document. What is not a VisionQueueError answers 500 with
  * a fixed sentence: its own message and stack go to the log, never to the caller.
  */
-export function problemResponse(error: unknown, { requestId, log }: { requestId: string; log: Logger }): Response {
+export function problemResponse(error: unknown, { requestId, log, headers = {} }: Options): Response {
   const known = toVisionQueueError(error)
   if (known.code === 'internal_error') log.error({ request_id: requestId, err: known.cause ?? known }, 'Request failed')
   const problem = toProblem(known, requestId)
@@ -16,7 +22,8 @@ export function problemResponse(error: unknown, { requestId, log }: { requestId:
     headers: {
       ...commonHeaders(requestId),
       'Content-Type': 'application/problem+json',
-      'Cache-Control': 'no-store',
+      ...headers,
+      ...(known.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer realm="vision-queue"' } : {}),
       ...(known.retryAfterMs === undefined
         ? {}
         : { 'Retry-After': String(Math.max(1, Math.ceil(known.retryAfterMs / 1000))) }),

@@ -109,6 +109,8 @@ async function run(version: string | null): Promise<{ version: string; result: I
     deadlineAt: null,
     cache: false,
     replyTo: null,
+    owner: null,
+    answersOf: null,
   })
   if (chosen === null || chosen === undefined) return null
   const request = { id: 'x', image, input: { question: 'large' }, parameters: {}, deadlineAt: null }

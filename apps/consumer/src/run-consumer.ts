@@ -1,7 +1,7 @@
 import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { parseSettings, SettingsError, VisionQueueError } from '@vision-queue/jobs'
+import { parseSettings, safeLogging, SettingsError, VisionQueueError } from '@vision-queue/jobs'
 import { pino } from 'pino'
 
 import { consumerSettings } from './config.ts'
@@ -19,7 +19,7 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
     const settings = parseSettings(consumerSettings, process.env)
     // Wherever it is started from: pnpm runs an app in the app's own folder.
     settings.MODEL_REPOSITORY = resolvePath(projectRoot, settings.MODEL_REPOSITORY)
-    const log = pino({ level: settings.LOG_LEVEL, base: { app: 'consumer' } })
+    const log = pino({ ...safeLogging, level: settings.LOG_LEVEL, base: { app: 'consumer' } })
     const starting = startConsumer({ settings, log, ...overrides })
     const early = await Promise.race([starting.then(() => null), asked])
     if (early !== null) {

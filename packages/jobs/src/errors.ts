@@ -21,6 +21,8 @@ export const errorTable = {
   image_too_large: { status: 422, title: 'The image has too many pixels', retryable: false },
   image_unreachable: { status: 422, title: 'The image could not be fetched', retryable: false },
   image_undecodable: { status: 422, title: 'The image is broken', retryable: false },
+  rate_limited: { status: 429, title: 'Too many requests with this key', retryable: true },
+  quota_exceeded: { status: 429, title: 'This key has as much in the queue as it may', retryable: true },
   queue_full: { status: 429, title: 'Queue is full', retryable: true },
   deadline_unmeetable: { status: 429, title: 'The deadline would pass before the job had its turn', retryable: true },
   uploads_full: { status: 429, title: 'There is no room for more uploaded images', retryable: true },

@@ -18,9 +18,11 @@ export const jobMetricsSchema = z.object({
 })
 export type JobMetrics = z.infer<typeof jobMetricsSchema>
 
-/** A job as clients see it, in every state; the API adds `urls`. */
+/** A job as clients see it, in every state; the API adds `urls` and leaves out the owner. */
 export const jobSchema = z.object({
   id: jobIdSchema,
+  /** See QueuedJob; not shown to clients. */
+  owner: z.string().nullable().default(null),
   status: jobStatusSchema,
   model: z.string(),
   version: z.string().nullable(),
@@ -39,14 +41,14 @@ export const jobSchema = z.object({
 })
 export type Job = z.infer<typeof jobSchema>
 
-/** A job in a final state: what the result store keeps, as it will be answered. */
+/** A job in a final state: what the result store keeps. */
 export const finalJobSchema = jobSchema.extend({ status: finalStatusSchema })
 export type FinalJob = z.infer<typeof finalJobSchema>
 
 export const jobUrlsSchema = z.object({ self: z.string(), events: z.string() })
 
 /** A job as the API answers it. `queue_position` counts the jobs of the model ahead of a fresh one. */
-export const jobResponseSchema = jobSchema.extend({
+export const jobResponseSchema = jobSchema.omit({ owner: true }).extend({
   queue_position: z.int().optional(),
   /** In how many milliseconds a fresh job will be done, by what its consumers announce of their pace. */
   eta_ms: z.int().optional(),
@@ -58,6 +60,7 @@ export type JobResponse = z.infer<typeof jobResponseSchema>
 export function unfinishedJob(job: QueuedJob, startedAt: number | null, attempts: number): Job {
   return {
     id: job.id,
+    owner: job.owner,
     status: startedAt === null ? 'queued' : 'running',
     model: job.model,
     version: job.modelVersion,

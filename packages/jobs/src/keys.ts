@@ -63,3 +63,12 @@ export const modelOrdersKey = `${root}:model-orders`
 export const consumersKey = `${root}:consumers`
 /** STRING: a consumer's announcement (consumerAnnouncementSchema). */
 export const consumerKey = (id: string): string => `${root}:consumer:${id}`
+
+/** HASH: API keys (apiKeySchema) by their id. */
+export const apiKeysKey = `${root}:keys`
+/** STRING, a counter: an owner's requests in its minute, under `<prefix>:<owner>`. */
+export const rateKeyPrefix = `${root}:rate`
+/** ZSET: unfinished jobs that count against an owner's quota, by the time at which they lapse. */
+export const ownerJobsKey = (owner: string): string => `${root}:{owner:${owner}}:jobs`
+/** HASH: the bytes of these jobs by id, and their sum under the empty field. */
+export const ownerBytesKey = (owner: string): string => `${root}:{owner:${owner}}:bytes`

@@ -47,5 +47,9 @@ export const queuedJobSchema = z.object({
   cache: z.boolean().default(false),
   /** The API process that waits for the result; null: nobody does, or whoever does subscribes to the job. */
   replyTo: z.string().nullable().default(null),
+  /** The id of the key that handed it in, which alone may read it; null: no key was asked for. */
+  owner: z.string().nullable().default(null),
+  /** Whose earlier answers may serve it, and whom its own may serve; null: all who ask without a key or share theirs. */
+  answersOf: z.string().nullable().default(null),
 })
 export type QueuedJob = z.infer<typeof queuedJobSchema>

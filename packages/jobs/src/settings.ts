@@ -55,12 +55,25 @@ export function integerSetting(min: number, max: number): z.ZodType<number> {
   return z.coerce.number(expected).int(expected).min(min, expected).max(max, expected)
 }
 
+/** `true` or `false` from the environment; undefined where it is not set. */
+export function booleanSetting(): z.ZodType<boolean | undefined> {
+  return z
+    .enum(['true', 'false'], 'expected true or false')
+    .transform((value) => value === 'true')
+    .optional()
+}
+
 export const redisUrlSetting = z
   .url({ protocol: /^rediss?$/, message: 'expected redis://host:port or rediss://host:port' })
   .default('redis://127.0.0.1:6379')
-  .describe('Where Redis is. `npm start` brings one up and sets this itself when it is not set. rediss:// for TLS.')
+  .describe(
+    'Where Redis is. `npm start` brings one up and sets this itself when it is not set. rediss:// for TLS, rediss://user:password@host:port for an ACL user: docs/security.md.',
+  )
 
 export const logLevelSetting = z
-  .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'expected fatal, error, warn, info, debug or silent')
+  .enum(
+    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+    'expected fatal, error, warn, info, debug, trace or silent',
+  )
   .default('info')
   .describe('How much to log, as JSON lines on standard output.')

@@ -12,6 +12,8 @@ import {
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
+import type { JobQuota } from './owner-quota.ts'
+
 /**
  * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
  * and admits, so no burst slips past it (a read-then-add gate let 1,130 jobs in at a limit of 1,000).
@@ -81,6 +83,8 @@ export interface AdmitOptions {
   digest: string | null
   /** Null, the default, while unknown: then no deadline is held against it. */
   pace: Pace | null
+  /** Of the job's owner, over all models; null, the default: unlimited. */
+  quota: JobQuota | null
 }
 
 /** `stored`: the payload is in Redis already, and stays for this job too. */

@@ -5,14 +5,16 @@ import type { z } from 'zod'
 
 /**
  * Names what a job asks, and of what: two jobs with one digest have the same answer. SHA-256 over version,
- * variant, the model's files, the image's hash, and input and parameters with their keys in order; texts
- * count to the letter, as a tokenizer may see any difference.
+ * variant, the model's files, the image's hash, input and parameters with their keys in order, and whose
+ * answers may serve, so that nobody tells from a quick answer what another one asked. Texts count to the
+ * letter, as a tokenizer may see any difference.
  */
 export function answerDigest(
   { version, variant, fingerprint }: Pick<ModelManifest, 'version' | 'variant' | 'fingerprint'>,
-  { image, input, parameters }: Pick<QueuedJob, 'image' | 'input' | 'parameters'>,
+  { image, input, parameters, answersOf }: Pick<QueuedJob, 'image' | 'input' | 'parameters' | 'answersOf'>,
 ): string {
-  const asked = JSON.stringify([version, variant, fingerprint ?? '', image.hash, inOrder(input), inOrder(parameters)])
+  const model = [version, variant, fingerprint ?? '']
+  const asked = JSON.stringify([...model, image.hash, inOrder(input), inOrder(parameters), answersOf])
   return createHash('sha256').update(asked).digest('base64url')
 }
 

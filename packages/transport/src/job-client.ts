@@ -18,6 +18,7 @@ import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admi
 import { createJobQueues } from './job-queues.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
+import { createOwnerQuotas } from './owner-quota.ts'
 import { guarded, openFailFastConnection, openSubscriber, type TransportLog } from './redis-connection.ts'
 import { createResultStore } from './result-store.ts'
 
@@ -37,8 +38,8 @@ export interface JobClient {
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
    * when this resolves the job is in Redis and will reach a final state. Where the answer is known already
    * (`digest`), the job is final at once and takes no place. `image` is null where the payload is stored
-   * already and kept by somebody else. Rejects with `queue_full` over `maxJobs` or `maxBytes` and with
-   * `deadline_unmeetable`, both with `retryAfterMs`.
+   * already and kept by somebody else. Rejects with `queue_full` over `maxJobs` or `maxBytes`, with
+   * `quota_exceeded` over the owner's and with `deadline_unmeetable`, all with `retryAfterMs`.
    */
   submit(job: QueuedJob, image: Uint8Array | null, options?: Partial<AdmitOptions>): Promise<Accepted>
   /**
@@ -56,11 +57,17 @@ export interface JobClient {
   /**
    * Calls `listener` with the job as it is, then after each change, until closed. Subscribes before
    * it reads, so no change falls between; reads again after a reconnect. Resolves to null when no such job is known.
-   * `onText` gets the whole text so far of an answer that is being generated, each time it has grown.
+   * `onText` gets the whole text so far of an answer that is being generated, each time it has grown. A job that
+   * `mayRead` denies is as one that isn't known.
    */
-  watch(id: string, listener: (job: Job) => void, onText?: (text: string) => void): Promise<JobWatch | null>
+  watch(
+    id: string,
+    listener: (job: Job) => void,
+    onText?: (text: string) => void,
+    mayRead?: (job: Job) => boolean,
+  ): Promise<JobWatch | null>
   /** The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null when no such job is known. */
-  waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
+  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: (job: Job) => boolean): Promise<Job | null>
   /** Resolves when Redis answers; rejects with `queue_unavailable` within the command timeout. */
   ping(): Promise<void>
   /** Unfinished jobs admitted for the model, and their payload bytes. */
@@ -85,6 +92,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const redis = openFailFastConnection({ ...options, name: 'api' })
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const admission = createAdmission(redis)
+  const quotas = createOwnerQuotas(redis)
   const queues = createJobQueues(redis)
   // The API writes a result for a job that BullMQ has given up on or that an earlier answer serves, with the consumers' defaults.
   const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
@@ -120,8 +128,17 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (remembered !== null) {
       return { job: await answered(job, remembered), queuePosition: null, answeredFrom: 'memory' }
     }
-    const admittance = await admission.admit(job, options, admit)
+    if (admit.quota) await quotas.take(job, admit.quota, options.payloadTtlMs)
+    const giveBack = async (): Promise<void> => {
+      if (admit.quota) await quotas.release(job)
+    }
+    const admittance = await admission.admit(job, options, admit).catch(async (error: unknown) => {
+      // Refused, it holds no place; where Redis went away it may be in, and its place lapses in time.
+      if (error instanceof VisionQueueError) await giveBack()
+      throw error
+    })
     if (admittance.kind === 'answered') {
+      await giveBack()
       if (digest !== null) known.add(digest, admittance.answer)
       return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
     }
@@ -154,8 +171,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
       return { ...its, job: last ?? its.job }
     },
     read: (id) => guarded(read(id)),
-    watch: (id, listener, onText) => guarded(watcher.watch(id, listener, onText)),
-    waitFor: (id, timeoutMs, signal) => guarded(watcher.waitFor(id, timeoutMs, signal)),
+    watch: (id, listener, onText, mayRead) => guarded(watcher.watch(id, listener, onText, mayRead)),
+    waitFor: (id, timeoutMs, signal, mayRead) => guarded(watcher.waitFor(id, timeoutMs, signal, mayRead)),
     async ping() {
       await guarded(redis.ping())
     },

@@ -18,14 +18,20 @@ export interface JobWatch {
 export interface JobWatcher {
   /**
    * Calls `listener` with the job as it is, then after each change; null when no such job is known.
-   * `onText` gets the answer's text so far, each time it has grown; texts may be left out.
+   * `onText` gets the answer's text so far, each time it has grown; texts may be left out. A job that `mayRead`
+   * denies is as one that isn't known: at once, and before anything of it is told.
    */
-  watch(id: string, listener: (job: Job) => void, onText?: (text: string) => void): Promise<JobWatch | null>
+  watch(
+    id: string,
+    listener: (job: Job) => void,
+    onText?: (text: string) => void,
+    mayRead?: (job: Job) => boolean,
+  ): Promise<JobWatch | null>
   /**
    * The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null when no such job is
-   * known.
+   * known or `mayRead` denies it.
    */
-  waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
+  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: (job: Job) => boolean): Promise<Job | null>
   /**
    * The same for a job that replies to this process: `submit` queues it once replies can be heard, and tells
    * what it is then. Rejects with what `submit` rejects with.
@@ -171,7 +177,7 @@ export function createJobWatcher({ subscriber, replies, read, log }: Options): J
     id: string,
     listener: (job: Job) => void,
     onText?: (text: string) => void,
-    submit?: () => Promise<Job>,
+    { submit, mayRead = () => true }: { submit?: () => Promise<Job>; mayRead?: (job: Job) => boolean } = {},
   ): Promise<JobWatch | null> => {
     const entry = enter(id)
     // Deaf until the snapshot has been given, so that it comes first.
@@ -187,7 +193,7 @@ export function createJobWatcher({ subscriber, replies, read, log }: Options): J
     try {
       await (submit === undefined ? subscribeToJob(id, entry) : subscribeToReplies())
       const job = await (submit ?? (async () => read(id)))()
-      if (job === null) {
+      if (job === null || !mayRead(job)) {
         end()
         return null
       }
@@ -207,11 +213,11 @@ export function createJobWatcher({ subscriber, replies, read, log }: Options): J
   }
 
   return {
-    watch: async (id, listener, onText) => watch(id, listener, onText),
-    waitFor: async (id, timeoutMs, signal) =>
-      waits.untilFinal(async (listener) => watch(id, listener), timeoutMs, signal),
+    watch: async (id, listener, onText, mayRead) => watch(id, listener, onText, mayRead && { mayRead }),
+    waitFor: async (id, timeoutMs, signal, mayRead) =>
+      waits.untilFinal(async (listener) => watch(id, listener, undefined, mayRead && { mayRead }), timeoutMs, signal),
     waitForReply: async (id, submit, timeoutMs, signal) =>
-      waits.untilFinal(async (listener) => watch(id, listener, undefined, submit), timeoutMs, signal),
+      waits.untilFinal(async (listener) => watch(id, listener, undefined, { submit }), timeoutMs, signal),
     close() {
       waits.close()
       watched.clear()

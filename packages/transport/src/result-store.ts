@@ -15,6 +15,7 @@ import type { Redis } from 'ioredis'
 
 import { createAdmission, defineScript } from './admission.ts'
 import { createUploadRelease } from './image-store.ts'
+import { createOwnerQuotas } from './owner-quota.ts'
 
 /**
  * Results, written once: the first final state of a job stays, whoever runs it again. It is
@@ -56,6 +57,7 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtl
   const finish = defineScript(redis, 'vqFinish', 1, finishScript)
   const admission = createAdmission(redis)
   const releaseUpload = createUploadRelease(redis)
+  const quotas = createOwnerQuotas(redis)
   const encode = (change: JobChange): string => JSON.stringify(change)
 
   const keepAnswer = async ({ model, output, version, variant }: FinalJob, digest: string): Promise<void> => {
@@ -82,6 +84,7 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtl
         ]),
         admission.release(job, keepPayloadMs),
         job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
+        job.owner === null ? null : quotas.release(job),
         redis.unlink(jobKey(job.id)),
         digest === null ? null : keepAnswer(final, digest),
       ])

@@ -8,10 +8,13 @@ import type { ApiHandler } from '../api-env.ts'
 import { groupByName } from '../model-choice.ts'
 import { createOpenApi } from '../openapi.ts'
 
-/** `GET /openapi.json`: with the models known now; without them where Redis can't be asked. */
-export function openApiDocument(models: ModelDirectory): ApiHandler {
+/**
+ * `GET /openapi.json`: with the models known now; without them where Redis can't be asked, or where they are
+ * told only to who has a key, as everybody reads this.
+ */
+export function openApiDocument(models: ModelDirectory | null): ApiHandler {
   return async (c) => {
-    const known = await models.list().catch((): ServedModel[] => [])
+    const known = models === null ? [] : await models.list().catch((): ServedModel[] => [])
     return c.json(createOpenApi(groupByName(known)))
   }
 }
@@ -38,7 +41,8 @@ const start = `window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swa
 `
 
 const contentSecurityPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'"
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** `GET /docs`: Swagger UI over /openapi.json, all of it from this server. */
 export const docsPage: ApiHandler = (c) =>

@@ -5,6 +5,7 @@ import type { ApiHandler } from '../api-env.ts'
 import { maxWaitSeconds } from '../config.ts'
 import { parseRequest } from '../expectation.ts'
 import { jobIdFromPath, jobNotFound, jobResponse } from '../job-response.ts'
+import { jobsOf } from '../owned-jobs.ts'
 import { openWaitSignal } from '../wait-signal.ts'
 
 const seconds = `a whole number of seconds from 0 to ${maxWaitSeconds}`
@@ -26,7 +27,8 @@ export function getJob({ jobs, closing }: { jobs: JobClient; closing: AbortSigna
     const { wait = 0 } = parseRequest(getJobQuerySchema, c.req.query())
     const waiting = openWaitSignal(c.env, closing)
     try {
-      const job = wait === 0 ? await jobs.read(id) : await jobs.waitFor(id, wait * 1000, waiting.signal)
+      const own = jobsOf(jobs, c.get('caller').owner)
+      const job = wait === 0 ? await own.read(id) : await own.waitFor(id, wait * 1000, waiting.signal)
       if (job === null) throw jobNotFound()
       return c.json(jobResponse(job), 200, { 'Cache-Control': 'no-store' })
     } finally {

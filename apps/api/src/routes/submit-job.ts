@@ -58,7 +58,8 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
     )
     const { input, parameters } = validateForModel(manifest, submission)
     const id = `job_${nanoid(21)}`
-    const { image, bytes } = await jobImages.take(submission.image, id, c.env)
+    const { owner, quota } = c.get('caller')
+    const { image, bytes } = await jobImages.take(submission.image, { id, owner }, c.env)
     const createdAt = Date.now()
     const job: QueuedJob = {
       version: 1,
@@ -74,9 +75,11 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
       deadlineAt: submission.deadlineMs === null ? null : createdAt + submission.deadlineMs,
       cache: submission.cache && manifest.cacheable === true,
       replyTo: null,
+      owner,
+      answersOf: settings.SHARE_ANSWERS === true ? null : owner,
     }
     const digest = job.cache ? answerDigest(manifest, job) : null
-    return { job, bytes, admit: { digest, pace: paceOf(model.consumers) } }
+    return { job, bytes, admit: { digest, pace: paceOf(model.consumers), quota } }
   }
 
   /** A job that was refused, or that has its answer already, needs its uploaded image no more. */

@@ -3,6 +3,7 @@ import type { ImageStore } from '@vision-queue/transport'
 import type { ApiHandler } from '../api-env.ts'
 import type { ApiSettings } from '../config.ts'
 import { imageHashFromPath, imageNotFound, imageResponse } from '../image-response.ts'
+import { imagesOf } from '../owned-images.ts'
 import { inspectImage } from '../submission/image.ts'
 import { readUpload } from '../submission/read-upload.ts'
 
@@ -18,7 +19,7 @@ export function uploadImage({ images, settings }: { images: ImageStore; settings
   }
   return async (c) => {
     const bytes = await readUpload(c, limits)
-    const kept = imageResponse(await images.keep(inspectImage(bytes, limits), bytes))
+    const kept = imageResponse(await imagesOf(images, c.get('caller').owner).keep(inspectImage(bytes, limits), bytes))
     return c.json(kept, 201, { ...noStore, Location: `/images/${kept.id}` })
   }
 }
@@ -26,7 +27,7 @@ export function uploadImage({ images, settings }: { images: ImageStore; settings
 /** `GET /images/{id}`: what is known of it; the bytes are not given back. */
 export function getImage(images: ImageStore): ApiHandler {
   return async (c) => {
-    const image = await images.read(imageHashFromPath(c.req.param('id')))
+    const image = await imagesOf(images, c.get('caller').owner).read(imageHashFromPath(c.req.param('id')))
     if (image === null) throw imageNotFound()
     return c.json(imageResponse(image), 200, noStore)
   }
@@ -35,7 +36,8 @@ export function getImage(images: ImageStore): ApiHandler {
 /** `DELETE /images/{id}`: 204 once it can be used no more. Jobs that were submitted with it still get their bytes. */
 export function removeImage(images: ImageStore): ApiHandler {
   return async (c) => {
-    if (!(await images.remove(imageHashFromPath(c.req.param('id'))))) throw imageNotFound()
+    const own = imagesOf(images, c.get('caller').owner)
+    if (!(await own.remove(imageHashFromPath(c.req.param('id'))))) throw imageNotFound()
     return c.body(null, 204)
   }
 }

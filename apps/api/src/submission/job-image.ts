@@ -3,6 +3,7 @@ import { type QueuedJob, VisionQueueError } from '@vision-queue/jobs'
 import type { ImageStore } from '@vision-queue/transport'
 
 import { imageNotFound } from '../image-response.ts'
+import { imagesOf } from '../owned-images.ts'
 import { openWaitSignal } from '../wait-signal.ts'
 import { inspectImage } from './image.ts'
 import type { FetchImage } from './fetch-image.ts'
@@ -17,12 +18,12 @@ export interface JobImage {
 
 export interface JobImages {
   /**
-   * Inspects the image that came with a submission, fetching it where it came as an address, or holds the uploaded
-   * one for the job: from then on it outlives the job. Rejects as `inspectImage` and `FetchImage` and with
+   * Inspects the image that came with a submission, fetching it where it came as an address, or holds the owner's
+   * upload for the job: from then on it outlives the job. Rejects as `inspectImage` and `FetchImage` and with
    * `image_not_found`. Last before the submission, which else would leave a hold behind when it is refused. The
    * fetching ends when the client goes.
    */
-  take(submitted: SubmittedImage, jobId: string, client: HttpBindings): Promise<JobImage>
+  take(submitted: SubmittedImage, job: Pick<QueuedJob, 'id' | 'owner'>, client: HttpBindings): Promise<JobImage>
   /** Lets go of the upload of a job that needs it no more; never rejects, as a hold lapses by itself. */
   giveBack(job: Pick<QueuedJob, 'id' | 'image'>): Promise<void>
   /** `giveBack` for a job whose submission rejected with `error`; a job that may be in the queue keeps its image. */
@@ -47,8 +48,8 @@ export function createJobImages({ images, fetchImage, payloadTtlMs, ...limits }:
     const { hash, bytes, type } = inspectImage(received, limits)
     return { image: { hash, bytes, type, uploaded: false }, bytes: received }
   }
-  const held = async (uploaded: string, jobId: string): Promise<JobImage> => {
-    const upload = await images.hold(uploaded, jobId, payloadTtlMs + slackMs)
+  const held = async (uploaded: string, { id, owner }: Pick<QueuedJob, 'id' | 'owner'>): Promise<JobImage> => {
+    const upload = await imagesOf(images, owner).hold(uploaded, id, payloadTtlMs + slackMs)
     if (upload === null) throw imageNotFound()
     const { hash, bytes, type } = upload
     return { image: { hash, bytes, type, uploaded: true }, bytes: null }
@@ -57,12 +58,12 @@ export function createJobImages({ images, fetchImage, payloadTtlMs, ...limits }:
     if (image.uploaded) await images.release(image.hash, id).catch(() => {})
   }
   return {
-    async take(submitted, jobId, client) {
+    async take(submitted, job, client) {
       switch (submitted.kind) {
         case 'bytes':
           return withBytes(submitted.bytes)
         case 'upload':
-          return held(submitted.hash, jobId)
+          return held(submitted.hash, job)
         case 'address': {
           if (fetchImage === null) throw new Error('an address got past the parser')
           const wait = openWaitSignal(client)

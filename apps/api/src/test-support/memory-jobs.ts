@@ -35,10 +35,10 @@ export function openMemoryJobs(): MemoryJobs {
     jobs.set(id, changed)
     for (const listener of listeners) if (listener.id === id) listener.hear(changed)
   }
-  const watch: JobClient['watch'] = async (id, hear, hearText) => {
+  const watch: JobClient['watch'] = async (id, hear, hearText, mayRead) => {
     up()
     const job = jobs.get(id)
-    if (job === undefined) return null
+    if (job === undefined || mayRead?.(job) === false) return null
     const listener = { id, hear, hearText }
     listeners.add(listener)
     hear(job)
@@ -66,7 +66,7 @@ export function openMemoryJobs(): MemoryJobs {
       return jobs.get(id) ?? null
     },
     watch,
-    async waitFor(id, timeoutMs, signal) {
+    async waitFor(id, timeoutMs, signal, mayRead) {
       let end = (): void => {}
       const ended = new Promise<void>((resolve) => {
         end = resolve
@@ -74,12 +74,14 @@ export function openMemoryJobs(): MemoryJobs {
       const timer = setTimeout(end, timeoutMs)
       signal?.addEventListener('abort', end)
       if (signal?.aborted === true) end()
-      const watching = await watch(id, (job) => {
+      const hear = (job: Job): void => {
         if (isFinal(job.status)) end()
-      })
+      }
+      const watching = await watch(id, hear, undefined, mayRead)
       if (watching !== null) await ended
       clearTimeout(timer)
-      watching?.close()
+      if (watching === null) return null
+      watching.close()
       return jobs.get(id) ?? null
     },
     async ping() {

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, type Problem, problemSchema } from '@vision-queue/jobs'
+import { parseSettings, type Problem, problemSchema, safeLogging } from '@vision-queue/jobs'
 import { type Logger, pino } from 'pino'
 import { onTestFinished } from 'vitest'
 
@@ -10,6 +10,7 @@ import { openHttpServer } from '../http-server.ts'
 import { createMetrics } from '../metrics.ts'
 import { createFetchImage } from '../submission/fetch-image.ts'
 import { type MemoryImages, openMemoryImages } from './memory-images.ts'
+import { type MemoryKeys, openMemoryKeys } from './memory-keys.ts'
 import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
 import { type MemoryModels, openMemoryModels } from './served-models.ts'
 
@@ -18,6 +19,7 @@ export interface TestApi {
   port: number
   jobs: MemoryJobs
   images: MemoryImages
+  keys: MemoryKeys
   models: MemoryModels
   app: ReturnType<typeof createApp>
   /** What was logged so far, one parsed line each. */
@@ -35,15 +37,19 @@ export async function startApi(
 ): Promise<TestApi> {
   const settings = parseSettings(apiSettings, env)
   const logged: Record<string, unknown>[] = []
-  const log: Logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) })
+  const log: Logger = pino(
+    { ...safeLogging, level: 'info' },
+    { write: (line: string) => void logged.push(JSON.parse(line)) },
+  )
   const closing = new AbortController()
   setMaxListeners(0, closing.signal)
   const jobs = openMemoryJobs()
   const images = openMemoryImages()
+  const keys = openMemoryKeys()
   const models = openMemoryModels()
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log, network })
-  const app = createApp({ jobs, images, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  const app = createApp({ jobs, images, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: '127.0.0.1',
@@ -59,7 +65,8 @@ export async function startApi(
   }
   onTestFinished(() => stop())
   const url = `http://127.0.0.1:${server.port}`
-  return { url, port: server.port, jobs, images, models, app, logged, stop, startClosing: () => closing.abort() }
+  const startClosing = (): void => closing.abort()
+  return { url, port: server.port, jobs, images, keys, models, app, logged, stop, startClosing }
 }
 
 /** The problem document of an answer, checked for its content type and its echo of the request id. */

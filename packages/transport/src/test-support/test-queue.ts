@@ -106,6 +106,8 @@ export function newJob(bytes: Buffer = image): QueuedJob {
     deadlineAt: null,
     cache: false,
     replyTo: null,
+    owner: null,
+    answersOf: null,
   }
 }
 

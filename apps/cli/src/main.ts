@@ -1,0 +1,42 @@
+import { parseSettings, SettingsError, VisionQueueError } from '@vision-queue/jobs'
+import { openApiKeys } from '@vision-queue/transport'
+
+import { cliSettings } from './config.ts'
+import { parseKeyCommand, usage, UsageError } from './key-command.ts'
+import { runKeyCommand } from './run-key-command.ts'
+
+const note = (text: string): void => void process.stderr.write(`${text}\n`)
+const result = (text: string): void => void process.stdout.write(`${text}\n`)
+
+/** Exit codes: 0 done, 1 not done, 2 not understood. */
+async function main(): Promise<number> {
+  const command = parseKeyCommand(process.argv.slice(2), Date.now())
+  if (command.kind === 'help') {
+    result(usage.trimEnd())
+    return 0
+  }
+  const settings = parseSettings(cliSettings, process.env)
+  const log = { info() {}, warn: (_: object, message: string) => note(message), error() {} }
+  const commandTimeoutMs = settings.REDIS_COMMAND_TIMEOUT_MS
+  const keys = openApiKeys({ redisUrl: settings.REDIS_URL, commandTimeoutMs, cacheMs: 0, log })
+  try {
+    await keys.hasUsable(commandTimeoutMs)
+    return await runKeyCommand(command, keys, { result, note })
+  } finally {
+    keys.close()
+  }
+}
+
+try {
+  // ioredis would hold the process for two more seconds with a timer of its own.
+  process.exit(await main())
+} catch (error) {
+  if (error instanceof UsageError) {
+    note(`${error.message}\n\n${usage.trimEnd()}`)
+    process.exit(2)
+  }
+  const unreachable = error instanceof VisionQueueError && error.code === 'queue_unavailable'
+  const message = error instanceof SettingsError ? error.message : error instanceof Error ? error.stack : String(error)
+  note(unreachable ? 'Redis can not be reached or does not let this in: is REDIS_URL right?' : (message ?? ''))
+  process.exit(1)
+}
