@@ -9,6 +9,7 @@ import type { Metrics } from './metrics.ts'
 import { observeRequests } from './observe-requests.ts'
 import { problemResponse } from './problem-response.ts'
 import { nameRequest } from './request-id.ts'
+import { cancelJob } from './routes/cancel-job.ts'
 import { docsFile, docsPage, openApiDocument, whatIsWhere } from './routes/docs.ts'
 import { getJob } from './routes/get-job.ts'
 import { live, ready } from './routes/health.ts'
@@ -37,6 +38,7 @@ export function createApp({ jobs, images, models, settings, log, metrics, closin
 
   app.post('/jobs', submitJob({ jobs, images, models, settings, metrics, closing }))
   app.get('/jobs/:id', getJob({ jobs, closing }))
+  app.post('/jobs/:id/cancel', cancelJob(jobs))
   app.get('/jobs/:id/events', jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
   app.post('/images', uploadImage({ images, settings }))
   app.get('/images/:id', getImage(images))

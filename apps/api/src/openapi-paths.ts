@@ -1,5 +1,6 @@
 import { maxWaitSeconds } from './config.ts'
 import { imagePaths } from './openapi-images.ts'
+import { jobControlPaths } from './openapi-job-control.ts'
 import { answer, parameter, problems, rawImages, ref, requestId, text } from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
@@ -78,6 +79,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         },
       },
     },
+    ...jobControlPaths,
     '/jobs/{id}/events': {
       get: {
         operationId: 'streamJob',

@@ -12,6 +12,7 @@ import {
   createResultStore,
   failedJob,
   type JobSource,
+  openCancellations,
   openDurableConnection,
   openJobSource,
   openTextPublisher,
@@ -69,6 +70,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     keepPayloadMs: 0,
     answerTtlMs: settings.ANSWER_TTL_MS,
   })
+  const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const shared = createSharedAnswers<Answer>()
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
@@ -110,6 +112,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         results,
         openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
         suspects,
+        cancellations,
         shared: settings.ANSWER_TTL_MS === 0 ? null : shared,
         resultTtlMs: settings.RESULT_TTL_MS,
         maxStalls: settings.MAX_STALLS,
@@ -166,6 +169,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         await manager.abandon()
       }
       gauge.close()
+      cancellations.close()
       redis.disconnect()
     },
   }

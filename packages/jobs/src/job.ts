@@ -43,7 +43,7 @@ export type Job = z.infer<typeof jobSchema>
 export const finalJobSchema = jobSchema.extend({ status: finalStatusSchema })
 export type FinalJob = z.infer<typeof finalJobSchema>
 
-export const jobUrlsSchema = z.object({ self: z.string(), events: z.string() })
+export const jobUrlsSchema = z.object({ self: z.string(), events: z.string(), cancel: z.string() })
 
 /** A job as the API answers it. `queue_position` counts the jobs of the model ahead of a fresh one. */
 export const jobResponseSchema = jobSchema.extend({

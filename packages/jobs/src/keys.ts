@@ -52,6 +52,8 @@ export const resultKey = (id: string): string => `${root}:result:${id}`
 export const jobChannel = (id: string): string => `${root}:changes:${id}`
 /** Channel of one API process: the final states of the jobs that name it in `replyTo`. */
 export const replyChannel = (process: string): string => `${root}:replies:${process}`
+/** Channel that tells consumers the id of a running job that was canceled: a hint, the stored result is the truth. */
+export const cancellationsChannel = `${root}:cancellations`
 
 /** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
 export const modelsKey = `${root}:models`

@@ -2,6 +2,7 @@ import { toVisionQueueError, VisionQueueError, type ModelManifest } from '@visio
 
 import {
   createDynamicBatcher,
+  dropReason,
   type BatchItem,
   type BatchOutcome,
   type BatchRun,
@@ -106,6 +107,9 @@ export async function startEngine<Prepared>({
     canceled.set(id, false)
     const started = performance.now()
     try {
+      // It may have waited for an engine longer than it was to.
+      const drop = dropReason({ deadlineAt, canceled: false })
+      if (drop?.kind === 'error') throw drop.error
       const prepared = await prepare(job)
       batcher.add({
         id,

@@ -1,8 +1,10 @@
 export { type AdmitOptions, type Pace, workOffMs } from './admission.ts'
 export { type Announcer, type AnnouncerOptions, startAnnouncer } from './announcer.ts'
+export { type Cancellations, type HeldJob, openCancellations } from './cancellations.ts'
 export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
 export { type ImageStore, type ImageStoreOptions, openImageStore, type UploadedImage } from './image-store.ts'
 export { type Accepted, type JobClient, type JobClientOptions, failedJob, openJobClient } from './job-client.ts'
+export type { JobControl } from './job-control.ts'
 export { type Delivery, type Disposition, type JobSource, type JobSourceOptions, openJobSource } from './job-source.ts'
 export type { JobWatch } from './job-watcher.ts'
 export {

@@ -15,6 +15,7 @@ import {
 import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
+import { createJobControl, createJobEnder, type JobControl } from './job-control.ts'
 import { createJobQueues } from './job-queues.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
@@ -32,7 +33,7 @@ export interface Accepted {
 }
 
 /** What the API needs of the queue. Every call rejects with `queue_unavailable` while Redis can't be reached. */
-export interface JobClient {
+export interface JobClient extends JobControl {
   /**
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
    * when this resolves the job is in Redis and will reach a final state. Where the answer is known already
@@ -88,6 +89,9 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const queues = createJobQueues(redis)
   // The API writes a result for a job that BullMQ has given up on or that an earlier answer serves, with the consumers' defaults.
   const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
+  const controlled = { redis, queues, results, resultTtlMs: defaultResultTtlMs }
+  const ender = createJobEnder(controlled)
+  const control = createJobControl(controlled, ender)
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()
@@ -98,6 +102,9 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (final !== null || record === null) return final
     const job = queuedJobSchema.parse(JSON.parse(record))
     const place = await queues.find(job)
+    if (place?.state === 'waiting' && job.deadlineAt !== null && job.deadlineAt <= Date.now()) {
+      return ender.end(job, expiredJob(job, place.attempts, defaultResultTtlMs))
+    }
     // Neither waiting nor running: finished since the first look, or its submission broke off half-way.
     if (place === null) return (await results.read(id)) ?? unfinishedJob(job, null, 0)
     if (place.state !== 'failed') {
@@ -152,6 +159,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     read: (id) => guarded(read(id)),
     watch: (id, listener, onText) => guarded(watcher.watch(id, listener, onText)),
     waitFor: (id, timeoutMs, signal) => guarded(watcher.waitFor(id, timeoutMs, signal)),
+    cancel: (id) => guarded(control.cancel(id)),
     async ping() {
       await guarded(redis.ping())
     },
@@ -163,6 +171,12 @@ export function openJobClient(options: JobClientOptions): JobClient {
       subscriber.disconnect()
     },
   }
+}
+
+/** The final state of a job whose deadline passed while it waited. */
+export function expiredJob(job: QueuedJob, attempts: number, resultTtlMs: number): FinalJob {
+  const error = new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.')
+  return finalJob(job, { status: 'expired', error: error.toJobError(), attempts }, resultTtlMs)
 }
 
 /** The final state of a job that no consumer could finish in any of its attempts. */

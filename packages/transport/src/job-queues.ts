@@ -8,6 +8,8 @@ export interface JobQueues {
   add(job: QueuedJob): Promise<void>
   /** Where the job is in its queue; null when it isn't there. */
   find(job: QueuedJob): Promise<{ state: 'waiting' | 'active' | 'failed'; startedAt: number; attempts: number } | null>
+  /** Takes the job out, wherever it is; false where a consumer holds it. */
+  remove(job: QueuedJob): Promise<boolean>
   /** Jobs pinned to the version that are not finished. */
   countPinned(model: string, version: string): Promise<number>
   close(): Promise<void>
@@ -63,6 +65,9 @@ export function createJobQueues(redis: Redis): JobQueues {
         startedAt: job.processedOn ?? Date.now(),
         attempts: job.attemptsStarted,
       }
+    },
+    async remove(job) {
+      return (await queueFor(job.model, queueOf(job)).remove(job.id)) === 1
     },
     async countPinned(model, version) {
       const queue = queueFor(model, pinnedQueueName(version))

@@ -82,6 +82,12 @@ export function openMemoryJobs(): MemoryJobs {
       watching?.close()
       return jobs.get(id) ?? null
     },
+    async cancel(id) {
+      up()
+      const job = jobs.get(id)
+      if (job !== undefined && !isFinal(job.status)) memory.finish(id, 'canceled')
+      return jobs.get(id) ?? null
+    },
     async ping() {
       up()
     },

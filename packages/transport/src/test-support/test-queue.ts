@@ -5,6 +5,7 @@ import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest'
 
+import { type Cancellations, openCancellations } from '../cancellations.ts'
 import { type JobClient, openJobClient } from '../job-client.ts'
 import { type JobSourceOptions, openJobSource } from '../job-source.ts'
 import { createResultStore, type ResultStore } from '../result-store.ts'
@@ -23,6 +24,8 @@ export interface TestQueue {
   connect(options?: Partial<typeof limits>): Promise<JobClient>
   consume(handle: JobSourceOptions['handle'], options?: Partial<JobSourceOptions>): void
   resultStore(): ResultStore
+  /** As a consumer does. */
+  listenForCancellations(): Cancellations
   /** Closes something of the test's own when it is over. */
   atEnd(close: () => unknown): void
 }
@@ -78,6 +81,11 @@ export function useTestQueue(): TestQueue {
         ...options,
       })
       closing.push(() => source.close())
+    },
+    listenForCancellations() {
+      const cancellations = openCancellations({ redisUrl: server.url, log: quiet })
+      closing.push(() => cancellations.close())
+      return cancellations
     },
     atEnd: (close) => void closing.push(close),
     resultStore: () => createResultStore({ redis, resultTtlMs: 60_000, keepPayloadMs: 0, answerTtlMs: 60_000 }),

@@ -1,0 +1,63 @@
+import {
+  cancellationsChannel,
+  type FinalJob,
+  finalJob,
+  type Job,
+  jobKey,
+  queuedJobSchema,
+  type QueuedJob,
+} from '@vision-queue/jobs'
+import type { Redis } from 'ioredis'
+
+import type { JobQueues } from './job-queues.ts'
+import type { ResultStore } from './result-store.ts'
+
+/** What can be done with a job that was accepted, from any API process. */
+export interface JobControl {
+  /**
+   * Ends the job as `canceled`, or leaves it with the final state it has; resolves to it as it is then, to null
+   * where no such job is known. Of a cancellation and a result the first that is written stays. Safe to repeat.
+   */
+  cancel(id: string): Promise<Job | null>
+}
+
+export interface JobEnder {
+  /**
+   * Writes the final state of an unfinished job and takes the job out of the queue; where a consumer holds it,
+   * that one is told to drop it. Resolves to the final state that the job has then. The state comes first: a
+   * process that dies in between leaves a job that a consumer computes in vain, never one without an end.
+   */
+  end(job: QueuedJob, final: FinalJob): Promise<FinalJob>
+}
+
+interface Options {
+  redis: Redis
+  queues: JobQueues
+  results: ResultStore
+  resultTtlMs: number
+}
+
+export function createJobEnder({ redis, queues, results }: Options): JobEnder {
+  return {
+    async end(job, final) {
+      const written = await results.finish(job, final)
+      if (!(await queues.remove(job))) await redis.publish(cancellationsChannel, job.id)
+      return written ? final : ((await results.read(job.id)) ?? final)
+    },
+  }
+}
+
+export function createJobControl(options: Options, { end }: JobEnder): JobControl {
+  const { redis, queues, results, resultTtlMs } = options
+  return {
+    async cancel(id) {
+      // In this order, see `read` of the job client.
+      const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
+      if (final !== null || record === null) return final
+      const job = queuedJobSchema.parse(JSON.parse(record))
+      const place = await queues.find(job)
+      const startedAt = place?.state === 'active' ? place.startedAt : null
+      return end(job, finalJob(job, { status: 'canceled', attempts: place?.attempts ?? 0, startedAt }, resultTtlMs))
+    },
+  }
+}
