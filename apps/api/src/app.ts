@@ -17,6 +17,7 @@ import { jobEvents } from './routes/job-events.ts'
 import { showMetrics } from './routes/metrics.ts'
 import { getModel, listModels } from './routes/models.ts'
 import { orderModel } from './routes/order-model.ts'
+import { retryJob } from './routes/retry-job.ts'
 import { submitJob } from './routes/submit-job.ts'
 import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
 
@@ -39,6 +40,7 @@ export function createApp({ jobs, images, models, settings, log, metrics, closin
   app.post('/jobs', submitJob({ jobs, images, models, settings, metrics, closing }))
   app.get('/jobs/:id', getJob({ jobs, closing }))
   app.post('/jobs/:id/cancel', cancelJob(jobs))
+  app.post('/jobs/:id/retry', retryJob({ jobs, images, models, settings }))
   app.get('/jobs/:id/events', jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
   app.post('/images', uploadImage({ images, settings }))
   app.get('/images/:id', getImage(images))

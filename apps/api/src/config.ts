@@ -1,4 +1,4 @@
-import { integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
+import { integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 /** The longest that `Prefer: wait` and `?wait=` hold a request, in seconds: below the idle limits of common proxies. */
@@ -65,6 +65,7 @@ export const apiSettings = z.object({
       'How long an accepted job and its image are kept while no consumer has finished it, in milliseconds. ' +
         'Longer than any outage of the consumers that jobs are to survive.',
     ),
+  ...retentionSettings,
   IMAGE_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
     .default(3_600_000)
     .describe(

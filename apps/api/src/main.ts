@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, SettingsError } from '@vision-queue/jobs'
+import { parseSettings, SettingsError, toRetention } from '@vision-queue/jobs'
 import { openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
 import { pino } from 'pino'
 
@@ -22,6 +22,7 @@ async function main(settings: ApiSettings): Promise<void> {
     maxJobs: settings.QUEUE_MAX_JOBS,
     maxBytes: settings.QUEUE_MAX_BYTES,
     payloadTtlMs: settings.PAYLOAD_TTL_MS,
+    retention: toRetention(settings),
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
   const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })

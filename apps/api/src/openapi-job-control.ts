@@ -17,4 +17,27 @@ export const jobControlPaths: Record<string, object> = {
       },
     },
   },
+  '/jobs/{id}/retry': {
+    post: {
+      operationId: 'retryJob',
+      summary: 'Run a failed, canceled or expired job again, as a new job that names the old one in retry_of',
+      tags: ['jobs'],
+      parameters: [jobId, requestId],
+      responses: {
+        '202': answer('The new job', 'Job', {
+          headers: { Location: { description: 'Where the new job is', schema: { type: 'string' } } },
+        }),
+        ...problems(
+          'job_not_found',
+          'model_not_found',
+          'image_not_found',
+          'job_not_retryable',
+          'queue_full',
+          'deadline_unmeetable',
+          'queue_unavailable',
+          'model_unavailable',
+        ),
+      },
+    },
+  },
 }

@@ -1,4 +1,4 @@
-import { VisionQueueError } from '@vision-queue/jobs'
+import { toRetention, VisionQueueError } from '@vision-queue/jobs'
 import {
   availableCores,
   createEnginePool,
@@ -64,10 +64,10 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const startedAt = Date.now()
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
+  const retention = toRetention(settings)
   const results = createResultStore({
     redis,
-    resultTtlMs: settings.RESULT_TTL_MS,
-    keepPayloadMs: 0,
+    retention,
     answerTtlMs: settings.ANSWER_TTL_MS,
   })
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
@@ -114,12 +114,13 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         suspects,
         cancellations,
         shared: settings.ANSWER_TTL_MS === 0 ? null : shared,
-        resultTtlMs: settings.RESULT_TTL_MS,
+        retention,
         maxStalls: settings.MAX_STALLS,
+        maxAttempts: settings.MAX_ATTEMPTS,
         log,
       }),
       giveUp: async (job, attempts) => {
-        await results.finish(job, failedJob(job, attempts, settings.RESULT_TTL_MS))
+        await results.finish(job, failedJob(job, attempts, retention.failedResultTtlMs))
       },
       log,
     })

@@ -109,6 +109,9 @@ async function run(version: string | null): Promise<{ version: string; result: I
     deadlineAt: null,
     cache: false,
     replyTo: null,
+    owner: null,
+    priority: 'normal',
+    retryOf: null,
   })
   if (chosen === null || chosen === undefined) return null
   const request = { id: 'x', image, input: { question: 'large' }, parameters: {}, deadlineAt: null }

@@ -1,10 +1,12 @@
 import {
   answerDigest,
   type CachedAnswer,
+  errorTable,
   type FinalJob,
   finalJob,
   type ModelManifest,
   type QueuedJob,
+  type Retention,
   reusedAnswer,
   toVisionQueueError,
   VisionQueueError,
@@ -39,9 +41,11 @@ export interface ProcessJobOptions {
   cancellations: Cancellations
   /** Answers that jobs in flight share; null: every job is computed. */
   shared: SharedAnswers<Answer> | null
-  resultTtlMs: number
+  retention: Retention
   /** See MAX_STALLS. */
   maxStalls: number
+  /** See MAX_ATTEMPTS. */
+  maxAttempts: number
   /** Told of every job that reached its final state here. */
   onFinished: (final: FinalJob) => void
   log: Logger
@@ -69,12 +73,12 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     log.info({ id: job.id, code: error.code, cause: error.cause }, 'Job failed')
     const status = error.code === 'deadline_exceeded' ? 'expired' : 'failed'
     const ending = { status, error: error.toJobError(), version, startedAt, attempts } as const
-    return finish(job, finalJob(job, ending, options.resultTtlMs), null)
+    return finish(job, finalJob(job, ending, options.retention.failedResultTtlMs), null)
   }
 
   /** Who canceled it has written that; this is for a word that came without. */
   const cancel = async (job: QueuedJob, { attempts, startedAt }: Delivery): Promise<Disposition> =>
-    finish(job, finalJob(job, { status: 'canceled', attempts, startedAt }, options.resultTtlMs), null)
+    finish(job, finalJob(job, { status: 'canceled', attempts, startedAt }, options.retention.failedResultTtlMs), null)
 
   /** Rejects with what the job ends as, or HandedBackError. */
   const compute = async (
@@ -126,12 +130,20 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
           ? { answer: await run(signal), own: true }
           : await shared.answer(digest, run, signal)
       const result = own ? answer.result : null
-      final = answered(job, delivery, answer.kept, result, options.resultTtlMs)
+      final = answered(job, delivery, answer.kept, result, options.retention.resultTtlMs)
       if (result !== null) keepUnder = digest
     } catch (error) {
       if (signal.aborted) return cancel(job, delivery)
       if (error instanceof HandedBackError) return { kind: 'hand-back' }
-      return fail(job, delivery, toVisionQueueError(error, 'inference_failed'), manifest.version)
+      const failure = toVisionQueueError(error, 'inference_failed')
+      if (mayPass(failure) && delivery.attempts < options.maxAttempts) {
+        log.info(
+          { id: job.id, code: failure.code, cause: failure.cause },
+          'An attempt failed; the job waits for another',
+        )
+        return { kind: 'delay', delayMs: backoffMs(delivery.attempts) }
+      }
+      return fail(job, delivery, failure, manifest.version)
     }
     return finish(job, final, keepUnder)
   }
@@ -168,6 +180,16 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     }
     return suspects.enter(async () => hold(job, async (signal) => infer(job, delivery, { alone: true, signal })))
   }
+}
+
+/** Whether the failure is not the job's own, and another attempt may go better. */
+function mayPass({ code }: VisionQueueError): boolean {
+  return errorTable[code].retryable && code !== 'deadline_exceeded'
+}
+
+/** Spread, so that jobs that failed together don't come back together. */
+function backoffMs(attempts: number): number {
+  return Math.min(30_000, 500 * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2)
 }
 
 /** The final form of a job that has its answer: by a run of its own, or with `result` null by another's. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { jobErrorSchema } from './errors.ts'
-import { jobIdSchema, metadataSchema, type QueuedJob } from './queued-job.ts'
+import { jobIdSchema, metadataSchema, prioritySchema, type QueuedJob } from './queued-job.ts'
 import { finalStatusSchema, jobStatusSchema } from './states.ts'
 
 /** Where a job's time went, in milliseconds, and how many jobs shared its session run. */
@@ -31,6 +31,9 @@ export const jobSchema = z.object({
   cached: z.boolean(),
   metrics: jobMetricsSchema.nullable(),
   metadata: metadataSchema.nullable(),
+  priority: prioritySchema.default('normal'),
+  /** The job that this one is another try of; null: it is the first. */
+  retry_of: jobIdSchema.nullable().default(null),
   created_at: z.iso.datetime(),
   started_at: z.iso.datetime().nullable(),
   completed_at: z.iso.datetime().nullable(),
@@ -68,6 +71,8 @@ export function unfinishedJob(job: QueuedJob, startedAt: number | null, attempts
     cached: false,
     metrics: null,
     metadata: job.metadata,
+    priority: job.priority,
+    retry_of: job.retryOf,
     created_at: new Date(job.createdAt).toISOString(),
     started_at: startedAt === null ? null : new Date(startedAt).toISOString(),
     completed_at: null,

@@ -24,6 +24,11 @@ export const payloadKey = (model: string, hash: string): string => `${root}:{${m
 /** ZSET: the jobs that still need the payload, by the time at which their need lapses. */
 export const payloadHoldersKey = (model: string, hash: string): string => `${root}:{${model}}:holders:${hash}`
 
+/** ZSET: hashes of the payloads that are kept for jobs which failed, were canceled or expired, by when that lapses. */
+export const keptKey = (model: string): string => `${root}:{${model}}:kept`
+/** HASH: bytes of those payloads by hash, and their sum under the empty field. */
+export const keptBytesKey = (model: string): string => `${root}:{${model}}:kept-bytes`
+
 /** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
 export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
 /**
@@ -44,7 +49,7 @@ export const uploadHoldersKey = (hash: string): string => `${uploadsTag}:holders
 export const imageKeyOf = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string =>
   image.uploaded ? uploadKey(image.hash) : payloadKey(model, image.hash)
 
-/** STRING: the accepted job (queuedJobSchema). */
+/** STRING: the accepted job (queuedJobSchema); of one that did not succeed, for as long as it may be run again. */
 export const jobKey = (id: string): string => `${root}:job:${id}`
 /** STRING: the final job (finalJobSchema), written once. */
 export const resultKey = (id: string): string => `${root}:result:${id}`

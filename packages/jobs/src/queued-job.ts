@@ -16,6 +16,10 @@ export const metadataSchema = z
   .record(z.string().max(64), z.string().max(512))
   .refine((metadata) => Object.keys(metadata).length <= 16, 'at most 16 entries')
 
+/** How much sooner or later than others a job has its turn; none waits for ever. */
+export const prioritySchema = z.enum(['low', 'normal', 'high'])
+export type Priority = z.infer<typeof prioritySchema>
+
 /**
  * What crosses the queue, once per job: ids, text, parameters and times; never image bytes, never
  * results. `version` is the shape's: a consumer refuses one it doesn't know rather than guess.
@@ -47,5 +51,10 @@ export const queuedJobSchema = z.object({
   cache: z.boolean().default(false),
   /** The API process that waits for the result; null: nobody does, or whoever does subscribes to the job. */
   replyTo: z.string().nullable().default(null),
+  /** Whose job it is: the id of the key that it was submitted with; null: nobody's in particular. */
+  owner: z.string().nullable().default(null),
+  priority: prioritySchema.default('normal'),
+  /** The job that this one is another try of. */
+  retryOf: jobIdSchema.nullable().default(null),
 })
 export type QueuedJob = z.infer<typeof queuedJobSchema>

@@ -4,6 +4,8 @@ import {
   answerKey,
   type CachedAnswer,
   cachedAnswerSchema,
+  keptBytesKey,
+  keptKey,
   payloadHoldersKey,
   payloadKey,
   type QueuedJob,
@@ -23,6 +25,7 @@ import { z } from 'zod'
 const admitScript = `
 local answer = ARGV[9] == '1' and redis.call('GET', KEYS[5])
 if answer then return {2, answer, 0} end
+if ARGV[10] == '1' and redis.call('EXISTS', KEYS[3]) == 0 then return {4, 0, 0} end
 local now, lapse, id, bytes = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
   redis.call('HINCRBY', KEYS[2], '', -tonumber(redis.call('HGET', KEYS[2], lapsed) or 0))
@@ -45,8 +48,34 @@ redis.call('ZADD', KEYS[4], lapse, id)
 redis.call('PEXPIREAT', KEYS[4], lapse)
 return {1, jobs, held}`
 
-/** Gives an admission back; the payload goes ARGV[3] ms after its last holder. Safe to repeat. */
+/**
+ * Gives an admission back; the payload goes with its last holder. With ARGV[3] above 0 it stays so many
+ * milliseconds for another try, held under the name 'kept', unless all that are kept hold ARGV[4] bytes already.
+ * Further keys: the kept payloads by lapse time, their bytes. Safe to repeat.
+ */
 const releaseScript = `
+local function keep(now, ms)
+  for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now)) do
+    redis.call('HINCRBY', KEYS[6], '', -tonumber(redis.call('HGET', KEYS[6], lapsed) or 0))
+    redis.call('HDEL', KEYS[6], lapsed)
+    redis.call('ZREM', KEYS[5], lapsed)
+  end
+  local bytes = redis.call('STRLEN', KEYS[3])
+  if bytes == 0 then return end
+  if redis.call('HEXISTS', KEYS[6], ARGV[5]) == 0 then
+    if tonumber(redis.call('HGET', KEYS[6], '') or 0) + bytes > tonumber(ARGV[4]) then return end
+    redis.call('HSET', KEYS[6], ARGV[5], bytes)
+    redis.call('HINCRBY', KEYS[6], '', bytes)
+  end
+  redis.call('ZADD', KEYS[5], now + ms, ARGV[5])
+  redis.call('ZADD', KEYS[4], now + ms, 'kept')
+  local alone = redis.call('ZCARD', KEYS[4]) == 1
+  for _, key in ipairs({KEYS[3], KEYS[4]}) do
+    if alone then redis.call('PEXPIREAT', key, now + ms) else redis.call('PEXPIREAT', key, now + ms, 'GT') end
+  end
+  redis.call('PEXPIRE', KEYS[5], ms)
+  redis.call('PEXPIRE', KEYS[6], ms)
+end
 local bytes = redis.call('HGET', KEYS[2], ARGV[1])
 if bytes then
   redis.call('HINCRBY', KEYS[2], '', -tonumber(bytes))
@@ -55,9 +84,8 @@ end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[2])
-if redis.call('ZCARD', KEYS[4]) == 0 then
-  if tonumber(ARGV[3]) > 0 then redis.call('PEXPIRE', KEYS[3], ARGV[3]) else redis.call('UNLINK', KEYS[3]) end
-end
+if ARGV[3] ~= '0' then keep(tonumber(ARGV[2]), tonumber(ARGV[3])) end
+if redis.call('ZCARD', KEYS[4]) == 0 then redis.call('UNLINK', KEYS[3]) end
 return 1`
 
 export interface AdmissionLimits {
@@ -80,6 +108,8 @@ export interface Pace {
 export interface AdmitOptions {
   /** Of what the job asks (answerDigest): where the answer is kept, it is given. Null, the default: compute it. */
   digest: string | null
+  /** The job brings no image but counts on the payload of an earlier one. Default: false. */
+  reusesPayload: boolean
   /** Null, the default, while unknown: then no deadline is held against it. */
   pace: Pace | null
 }
@@ -89,7 +119,8 @@ export type Admittance = { kind: 'admitted'; jobsAhead: number } | { kind: 'answ
 export interface Admission {
   /**
    * Rejects with `queue_full` and, where the jobs ahead would take longer than the job's deadline allows, with
-   * `deadline_unmeetable`. `image` is null where the payload is in Redis already and kept by somebody else.
+   * `deadline_unmeetable`. `image` is null where the payload is in Redis already: kept by somebody else or, with
+   * `reusesPayload`, by the payload's own time, which is over where this rejects with `job_not_retryable`.
    */
   admit(
     job: QueuedJob,
@@ -97,13 +128,17 @@ export interface Admission {
     limits: AdmissionLimits,
     options?: Partial<AdmitOptions>,
   ): Promise<Admittance>
-  release(job: Pick<QueuedJob, 'id' | 'model' | 'image'>, keepPayloadMs: number): Promise<void>
+  /** `keep`: leave the payload for another try, so long and while all that is kept so is within `maxBytes`. */
+  release(
+    job: Pick<QueuedJob, 'id' | 'model' | 'image'>,
+    keep: { forMs: number; maxBytes: number } | null,
+  ): Promise<void>
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
 const admitReplySchema = z.union([
   z.tuple([z.literal(2), z.string(), z.number()]),
-  z.tuple([z.literal([0, 1, 3]), z.number(), z.number()]),
+  z.tuple([z.literal([0, 1, 3, 4]), z.number(), z.number()]),
 ])
 
 export function createAdmission(redis: Redis): Admission {
@@ -114,10 +149,10 @@ export function createAdmission(redis: Redis): Admission {
     payloadHoldersKey(model, image.hash),
   ]
   const admit = defineScript(redis, 'vqAdmit', 5, admitScript)
-  const release = defineScript(redis, 'vqRelease', 4, releaseScript)
+  const release = defineScript(redis, 'vqRelease', 6, releaseScript)
 
   return {
-    async admit(job, image, limits, { digest = null, pace = null } = {}) {
+    async admit(job, image, limits, { digest = null, pace = null, reusesPayload = false } = {}) {
       const now = Date.now()
       const reply = await admit([
         ...keys(job),
@@ -132,6 +167,7 @@ export function createAdmission(redis: Redis): Admission {
         image === null ? '' : Buffer.from(image.buffer, image.byteOffset, image.byteLength),
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
+        reusesPayload ? 1 : 0,
       ])
       const [kind, ahead, bytes] = admitReplySchema.parse(reply)
       switch (kind) {
@@ -153,12 +189,23 @@ export function createAdmission(redis: Redis): Admission {
             retryAfterMs: workOffMs(ahead - most, pace) ?? 1000,
           })
         }
+        case 4:
+          throw new VisionQueueError('job_not_retryable', 'The image of the job is not kept any more.')
         default:
           return kind satisfies never
       }
     },
-    async release(job, keepPayloadMs) {
-      await release([...keys(job), job.id, Date.now(), keepPayloadMs])
+    async release(job, keep) {
+      await release([
+        ...keys(job),
+        keptKey(job.model),
+        keptBytesKey(job.model),
+        job.id,
+        Date.now(),
+        keep?.forMs ?? 0,
+        keep?.maxBytes ?? 0,
+        job.image.hash,
+      ])
     },
     async depth(model) {
       const [jobs, bytes] = await Promise.all([

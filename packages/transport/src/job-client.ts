@@ -8,6 +8,7 @@ import {
   queuedJobSchema,
   type QueuedJob,
   replyChannel,
+  type Retention,
   reusedAnswer,
   unfinishedJob,
   VisionQueueError,
@@ -70,11 +71,10 @@ export interface JobClient extends JobControl {
   close(): Promise<void>
 }
 
-/** For the results that the API writes itself, of jobs that no consumer could finish. */
-const defaultResultTtlMs = 3_600_000
-
 export interface JobClientOptions extends AdmissionLimits {
   redisUrl: string
+  /** As the consumers' settings are: the API ends jobs, too. */
+  retention: Retention
   /** Memory for answers that this process has met; 0: none. */
   answerMemoryBytes: number
   /** How long Redis may take to answer one command before the caller gets `queue_unavailable`. */
@@ -87,9 +87,9 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const admission = createAdmission(redis)
   const queues = createJobQueues(redis)
-  // The API writes a result for a job that BullMQ has given up on or that an earlier answer serves, with the consumers' defaults.
-  const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
-  const controlled = { redis, queues, results, resultTtlMs: defaultResultTtlMs }
+  const { retention } = options
+  const results = createResultStore({ redis, retention, answerTtlMs: 0 })
+  const controlled = { redis, queues, results, retention }
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
   const known = createKnownAnswers(options.answerMemoryBytes)
@@ -103,20 +103,20 @@ export function openJobClient(options: JobClientOptions): JobClient {
     const job = queuedJobSchema.parse(JSON.parse(record))
     const place = await queues.find(job)
     if (place?.state === 'waiting' && job.deadlineAt !== null && job.deadlineAt <= Date.now()) {
-      return ender.end(job, expiredJob(job, place.attempts, defaultResultTtlMs))
+      return ender.end(job, expiredJob(job, place.attempts, retention.failedResultTtlMs))
     }
     // Neither waiting nor running: finished since the first look, or its submission broke off half-way.
     if (place === null) return (await results.read(id)) ?? unfinishedJob(job, null, 0)
     if (place.state !== 'failed') {
       return unfinishedJob(job, place.state === 'active' ? place.startedAt : null, place.attempts)
     }
-    await results.finish(job, failedJob(job, place.attempts, defaultResultTtlMs))
+    await results.finish(job, failedJob(job, place.attempts, retention.failedResultTtlMs))
     return results.read(id)
   }
   const watcher = createJobWatcher({ subscriber, replies: replyChannel(process), read, log: options.log })
 
   const answered = async (job: QueuedJob, answer: CachedAnswer): Promise<FinalJob> => {
-    const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: defaultResultTtlMs })
+    const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: retention.resultTtlMs })
     await results.keep(final)
     return final
   }
@@ -160,6 +160,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     watch: (id, listener, onText) => guarded(watcher.watch(id, listener, onText)),
     waitFor: (id, timeoutMs, signal) => guarded(watcher.waitFor(id, timeoutMs, signal)),
     cancel: (id) => guarded(control.cancel(id)),
+    readForRetry: (id) => guarded(control.readForRetry(id)),
     async ping() {
       await guarded(redis.ping())
     },

@@ -1,7 +1,7 @@
-import { type Job, resultKey } from '@vision-queue/jobs'
+import { finalJob, type Job, payloadKey, type QueuedJob, resultKey } from '@vision-queue/jobs'
 import { describe, expect, test } from 'vitest'
 
-import { image, newJob, nobody, succeeded, useTestQueue } from './test-support/test-queue.ts'
+import { image, newJob, nobody, retention, succeeded, useTestQueue } from './test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
@@ -103,4 +103,95 @@ test('a job whose deadline passes while no consumer is there is expired for whoe
     .toMatchObject({ status: 'expired', error: { code: 'deadline_exceeded' } })
   expect(await queue.client.depth('m')).toEqual({ jobs: 0, bytes: 0 })
   expect(await queue.redis.exists(`vq:{m}:jobs:${job.id}`)).toBe(0)
+})
+
+describe('another try', () => {
+  const kept = { failedPayloadTtlMs: 10_000, failedPayloadMaxBytes: 250 }
+
+  async function fail(job: QueuedJob, its: typeof kept = kept): Promise<void> {
+    const final = finalJob(job, { status: 'failed', attempts: 1 }, 60_000)
+    await queue.resultStore(its).finish(job, final)
+  }
+
+  test('of a failed or canceled job has its image under a new id; the old one stays as it ended', async () => {
+    const keeping = await queue.connect({ retention: { ...retention, ...kept } })
+    const [failed, canceled] = [newJob(), newJob(Buffer.alloc(100, 1))]
+    await keeping.submit(failed, image)
+    await keeping.submit(canceled, Buffer.alloc(100, 1))
+    await fail(failed)
+    await keeping.cancel(canceled.id)
+    // Neither counts as waiting, and both read as what they are.
+    expect(await keeping.depth('m')).toEqual({ jobs: 0, bytes: 0 })
+    expect([(await keeping.read(failed.id))?.status, (await keeping.read(canceled.id))?.status]).toEqual([
+      'failed',
+      'canceled',
+    ])
+    queue.consume(async ({ job, readPayload }) => {
+      if (job === null) throw new Error('unreadable')
+      const bytes = await readPayload(job)
+      await queue.resultStore(kept).finish(job, succeeded(job, `${bytes?.length} bytes`))
+      return { kind: 'done' }
+    })
+    for (const { id } of [failed, canceled]) {
+      const old = await keeping.readForRetry(id)
+      if (old === null) throw new Error('not kept')
+      const again = { ...old, id: newJob().id, retryOf: id }
+      await keeping.submit(again, null, { reusesPayload: true })
+      const done = await keeping.waitFor(again.id, 10_000)
+      expect(done).toMatchObject({ status: 'succeeded', retry_of: id, output: { answer: '100 bytes' } })
+      expect((await keeping.read(id))?.status).not.toBe('succeeded')
+    }
+  })
+
+  test('is not for a job that waits, has succeeded, or whose image is gone', async () => {
+    const [waiting, done, gone] = [newJob(), newJob(), newJob()]
+    for (const job of [waiting, done, gone]) await queue.client.submit(job, image)
+    await queue.resultStore().finish(done, succeeded(done, 'a'))
+    await fail(gone, { ...kept, failedPayloadTtlMs: 0 })
+    for (const { id } of [waiting, done, gone]) {
+      await expect(queue.client.readForRetry(id)).rejects.toMatchObject({ code: 'job_not_retryable' })
+    }
+    expect(await queue.client.readForRetry(nobody)).toBeNull()
+    const other = newJob(Buffer.alloc(100, 2))
+    const unkept = queue.client.submit({ ...other, retryOf: gone.id }, null, { reusesPayload: true })
+    await expect(unkept).rejects.toMatchObject({ code: 'job_not_retryable' })
+    expect(await queue.client.depth('m')).toMatchObject({ jobs: 1 })
+  })
+
+  test('keeps images within its bound, and each until its time is over', async () => {
+    const images = [1, 2, 3].map((fill) => Buffer.alloc(100, fill))
+    const jobs = images.map((bytes) => newJob(bytes))
+    for (const [index, job] of jobs.entries()) await queue.client.submit(job, images[index] ?? image)
+    for (const job of jobs) await fail(job)
+    // The same once more, as after a redelivery: counted once.
+    for (const job of jobs) await fail(job)
+    const keys = jobs.map((job) => payloadKey('m', job.image.hash))
+    expect(await Promise.all(keys.map(async (key) => queue.redis.exists(key)))).toEqual([1, 1, 0])
+    expect(await queue.redis.hget('vq:{m}:kept-bytes', '')).toBe('200')
+    // A later job with such an image doesn't take it along when it ends.
+    const later = newJob(images[0])
+    await queue.client.submit(later, images[0] ?? image)
+    await queue.resultStore(kept).finish(later, succeeded(later, 'a'))
+    expect(await queue.redis.exists(keys[0] ?? '')).toBe(1)
+    for (const key of await queue.redis.keys('vq:{m}:*')) {
+      if (key.includes('payload') || key.includes('holders') || key.includes('kept')) {
+        expect([key, (await queue.redis.pttl(key)) > 0]).toEqual([key, true])
+      }
+    }
+  })
+
+  test('is over with the time that images are kept, while the result can still be read', async () => {
+    const job = newJob()
+    await queue.client.submit(job, image)
+    await fail(job, { ...kept, failedPayloadTtlMs: 100 })
+    await expect.poll(async () => queue.redis.exists(payloadKey('m', job.image.hash))).toBe(0)
+    await expect
+      .poll(async () => queue.client.readForRetry(job.id).catch((error: unknown) => Reflect.get(Object(error), 'code')))
+      .toBe('job_not_retryable')
+    expect(await queue.client.read(job.id)).toMatchObject({ status: 'failed' })
+    const next = newJob(Buffer.alloc(100, 9))
+    await queue.client.submit(next, Buffer.alloc(100, 9))
+    await fail(next)
+    expect(await queue.redis.hget('vq:{m}:kept-bytes', '')).toBe('100')
+  })
 })

@@ -6,6 +6,8 @@ import {
   jobKey,
   queuedJobSchema,
   type QueuedJob,
+  type Retention,
+  VisionQueueError,
 } from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
 
@@ -19,6 +21,11 @@ export interface JobControl {
    * where no such job is known. Of a cancellation and a result the first that is written stays. Safe to repeat.
    */
   cancel(id: string): Promise<Job | null>
+  /**
+   * A failed, canceled or expired job as it was accepted, to be submitted again under another id; null where no
+   * such job is known. Rejects with `job_not_retryable` where it ended otherwise or not yet, or is not kept any more.
+   */
+  readForRetry(id: string): Promise<QueuedJob | null>
 }
 
 export interface JobEnder {
@@ -34,7 +41,7 @@ interface Options {
   redis: Redis
   queues: JobQueues
   results: ResultStore
-  resultTtlMs: number
+  retention: Retention
 }
 
 export function createJobEnder({ redis, queues, results }: Options): JobEnder {
@@ -48,8 +55,16 @@ export function createJobEnder({ redis, queues, results }: Options): JobEnder {
 }
 
 export function createJobControl(options: Options, { end }: JobEnder): JobControl {
-  const { redis, queues, results, resultTtlMs } = options
+  const { redis, queues, results, retention } = options
   return {
+    async readForRetry(id) {
+      const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
+      if (final === null && record === null) return null
+      if (final === null) throw new VisionQueueError('job_not_retryable', 'The job has not ended yet.')
+      if (final.status === 'succeeded') throw new VisionQueueError('job_not_retryable', 'The job has succeeded.')
+      if (record === null) throw new VisionQueueError('job_not_retryable', 'What the job was is not kept any more.')
+      return queuedJobSchema.parse(JSON.parse(record))
+    },
     async cancel(id) {
       // In this order, see `read` of the job client.
       const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
@@ -57,7 +72,10 @@ export function createJobControl(options: Options, { end }: JobEnder): JobContro
       const job = queuedJobSchema.parse(JSON.parse(record))
       const place = await queues.find(job)
       const startedAt = place?.state === 'active' ? place.startedAt : null
-      return end(job, finalJob(job, { status: 'canceled', attempts: place?.attempts ?? 0, startedAt }, resultTtlMs))
+      return end(
+        job,
+        finalJob(job, { status: 'canceled', attempts: place?.attempts ?? 0, startedAt }, retention.failedResultTtlMs),
+      )
     },
   }
 }

@@ -38,7 +38,7 @@ export function submitJob({ jobs, images, models, settings, metrics, closing }: 
 
   const parse = async (
     c: Context<ApiEnv>,
-  ): Promise<{ job: QueuedJob; bytes: Uint8Array | null; admit: AdmitOptions }> => {
+  ): Promise<{ job: QueuedJob; bytes: Uint8Array | null; admit: Omit<AdmitOptions, 'reusesPayload'> }> => {
     const submission = await readSubmission(c, limits)
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
@@ -63,6 +63,9 @@ export function submitJob({ jobs, images, models, settings, metrics, closing }: 
       deadlineAt: submission.deadlineMs === null ? null : createdAt + submission.deadlineMs,
       cache: submission.cache && manifest.cacheable === true,
       replyTo: null,
+      owner: null,
+      priority: submission.priority,
+      retryOf: null,
     }
     const digest = job.cache ? answerDigest(manifest, job) : null
     return { job, bytes, admit: { digest, pace: paceOf(model.consumers) } }

@@ -88,6 +88,16 @@ export function openMemoryJobs(): MemoryJobs {
       if (job !== undefined && !isFinal(job.status)) memory.finish(id, 'canceled')
       return jobs.get(id) ?? null
     },
+    async readForRetry(id) {
+      up()
+      const final = jobs.get(id)
+      if (final === undefined) return null
+      const kept = memory.submitted.find(({ job }) => job.id === id)
+      if (kept === undefined || !isFinal(final.status) || final.status === 'succeeded') {
+        throw new VisionQueueError('job_not_retryable', 'The job is not for another try.')
+      }
+      return kept.job
+    },
     async ping() {
       up()
     },
