@@ -13,12 +13,22 @@ export const queueName = 'jobs'
  * version loaded, so that a pinned job waits for one of them instead of wandering between the others.
  */
 export const pinnedQueueName = (version: string): string => `${queueName}@${version}`
+/** The queue that a job waits in: pinned ones apart, so that only a consumer that has the version takes them. */
+export const queueNameOf = ({
+  versionPinned,
+  modelVersion,
+}: Pick<QueuedJob, 'versionPinned' | 'modelVersion'>): string =>
+  versionPinned ? pinnedQueueName(modelVersion) : queueName
 export const queuePrefix = (model: string): string => `${root}:{${model}}`
 
 /** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
 export const admittedKey = (model: string): string => `${root}:{${model}}:admitted`
 /** HASH: payload bytes by admitted job id, and their sum under the empty field. */
 export const admittedBytesKey = (model: string): string => `${root}:{${model}}:admitted-bytes`
+/** ZSET of BullMQ: the jobs that wait in a queue, by priority and arrival. */
+export const waitingKey = (model: string, queue: string): string => `${queuePrefix(model)}:${queue}:prioritized`
+/** HASH: how far each owner is in a queue's order of turns, and where the queue is. */
+export const turnsKey = (model: string, queue: string): string => `${queuePrefix(model)}:turns:${queue}`
 /** STRING: an image's bytes. */
 export const payloadKey = (model: string, hash: string): string => `${root}:{${model}}:payload:${hash}`
 /** ZSET: the jobs that still need the payload, by the time at which their need lapses. */

@@ -14,15 +14,17 @@ import {
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
+import { turnArguments, turnKeys, turnLua, type TurnOptions } from './turns.ts'
+
 /**
  * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
  * and admits together with storing the payload, so no burst slips past it (a read-then-add gate
  * let 1,130 jobs in at a limit of 1,000). Where the answer is known already, nothing is admitted.
  *
  * Keys: admitted ids by lapse time, payload bytes by id (sum under ''), the payload, its holders, the
- * answer that would do. A payload lives while a job holds it; a resubmitted id keeps its place.
+ * answer that would do, and those of its turn (turns.ts). A payload lives while a job holds it; a resubmitted id keeps its place.
  */
-const admitScript = `
+const admitScript = (rounds?: number): string => `${turnLua(rounds)}
 local answer = ARGV[9] == '1' and redis.call('GET', KEYS[5])
 if answer then return {2, answer, 0} end
 if ARGV[10] == '1' and redis.call('EXISTS', KEYS[3]) == 0 then return {4, 0, 0} end
@@ -46,7 +48,9 @@ if ARGV[7] ~= '' and redis.call('PEXPIREAT', KEYS[3], lapse) == 0 then
 end
 redis.call('ZADD', KEYS[4], lapse, id)
 redis.call('PEXPIREAT', KEYS[4], lapse)
-return {1, jobs, held}`
+local its = ARGV[11] == '' and 0
+  or turn(KEYS[6], KEYS[7], jobs == 0, lapse, ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13]))
+return {1, jobs, its}`
 
 /**
  * Gives an admission back; the payload goes with its last holder. With ARGV[3] above 0 it stays so many
@@ -114,7 +118,9 @@ export interface AdmitOptions {
   pace: Pace | null
 }
 
-export type Admittance = { kind: 'admitted'; jobsAhead: number } | { kind: 'answered'; answer: CachedAnswer }
+export type Admittance =
+  | { kind: 'admitted'; jobsAhead: number; turn: number }
+  | { kind: 'answered'; answer: CachedAnswer }
 
 export interface Admission {
   /**
@@ -141,14 +147,14 @@ const admitReplySchema = z.union([
   z.tuple([z.literal([0, 1, 3, 4]), z.number(), z.number()]),
 ])
 
-export function createAdmission(redis: Redis): Admission {
+export function createAdmission(redis: Redis, { rounds }: TurnOptions = {}): Admission {
   const keys = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string[] => [
     admittedKey(model),
     admittedBytesKey(model),
     payloadKey(model, image.hash),
     payloadHoldersKey(model, image.hash),
   ]
-  const admit = defineScript(redis, 'vqAdmit', 5, admitScript)
+  const admit = defineScript(redis, 'vqAdmit', 7, admitScript(rounds))
   const release = defineScript(redis, 'vqRelease', 6, releaseScript)
 
   return {
@@ -157,6 +163,7 @@ export function createAdmission(redis: Redis): Admission {
       const reply = await admit([
         ...keys(job),
         answerKey(job.model, digest ?? ''),
+        ...turnKeys(job),
         now,
         now + limits.payloadTtlMs,
         job.id,
@@ -168,18 +175,19 @@ export function createAdmission(redis: Redis): Admission {
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
         reusesPayload ? 1 : 0,
+        ...turnArguments(job),
       ])
-      const [kind, ahead, bytes] = admitReplySchema.parse(reply)
+      const [kind, ahead, other] = admitReplySchema.parse(reply)
       switch (kind) {
         case 1:
-          return { kind: 'admitted', jobsAhead: ahead }
+          return { kind: 'admitted', jobsAhead: ahead, turn: other }
         case 2:
           return { kind: 'answered', answer: cachedAnswerSchema.parse(JSON.parse(ahead)) }
         case 0: {
           const limit =
             ahead >= limits.maxJobs
               ? `${ahead} jobs wait for ${job.model}, the limit.`
-              : `The images waiting for ${job.model} hold ${bytes} bytes; this one would pass the limit of ${limits.maxBytes}.`
+              : `The images waiting for ${job.model} hold ${other} bytes; this one would pass the limit of ${limits.maxBytes}.`
           throw new VisionQueueError('queue_full', limit, { retryAfterMs: workOffMs(ahead, pace) ?? 1000 })
         }
         case 3: {

@@ -133,7 +133,10 @@ export function openJobClient(options: JobClientOptions): JobClient {
       return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
     }
     // Sent in this order: when a consumer has the job, its record is there.
-    await Promise.all([redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs), queues.add(job)])
+    await Promise.all([
+      redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs),
+      queues.add(job, admittance.turn),
+    ])
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
 
