@@ -14,9 +14,11 @@ import { docsFile, docsPage, openApiDocument, whatIsWhere } from './routes/docs.
 import { getJob } from './routes/get-job.ts'
 import { live, ready } from './routes/health.ts'
 import { jobEvents } from './routes/job-events.ts'
+import { listJobs } from './routes/list-jobs.ts'
 import { showMetrics } from './routes/metrics.ts'
 import { getModel, listModels } from './routes/models.ts'
 import { orderModel } from './routes/order-model.ts'
+import { purgeModel } from './routes/purge-model.ts'
 import { retryJob } from './routes/retry-job.ts'
 import { submitJob } from './routes/submit-job.ts'
 import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
@@ -38,6 +40,7 @@ export function createApp({ jobs, images, models, settings, log, metrics, closin
   app.use(nameRequest, observeRequests({ log, metrics }))
 
   app.post('/jobs', submitJob({ jobs, images, models, settings, metrics, closing }))
+  app.get('/jobs', listJobs(jobs))
   app.get('/jobs/:id', getJob({ jobs, closing }))
   app.post('/jobs/:id/cancel', cancelJob(jobs))
   app.post('/jobs/:id/retry', retryJob({ jobs, images, models, settings }))
@@ -50,6 +53,7 @@ export function createApp({ jobs, images, models, settings, log, metrics, closin
   for (const action of ['load', 'unload', 'reload'] as const) {
     app.post(`/models/:name/${action}`, orderModel({ models, settings, action }))
   }
+  app.post('/models/:name/purge', purgeModel({ jobs, models, settings }))
   app.get('/health', live)
   app.get('/health/live', live)
   app.get('/health/ready', ready({ jobs, models }))

@@ -66,6 +66,12 @@ export const apiSettings = z.object({
         'Longer than any outage of the consumers that jobs are to survive.',
     ),
   ...retentionSettings,
+  JOB_LIST_LENGTH: integerSetting(0, 1_000_000)
+    .default(10_000)
+    .describe(
+      'How many jobs of one owner GET /jobs lists, the newest; 0: none. Older ones can still be read by their ids. ' +
+        'Costs Redis about 0.1 KB a job. Failed, canceled and expired jobs have lists of 10,000 of their own.',
+    ),
   IMAGE_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
     .default(3_600_000)
     .describe(

@@ -23,6 +23,7 @@ async function main(settings: ApiSettings): Promise<void> {
     maxBytes: settings.QUEUE_MAX_BYTES,
     payloadTtlMs: settings.PAYLOAD_TTL_MS,
     retention: toRetention(settings),
+    listLength: settings.JOB_LIST_LENGTH,
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
   const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })

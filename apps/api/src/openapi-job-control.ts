@@ -1,4 +1,6 @@
-import { answer, parameter, problems, requestId } from './openapi-parts.ts'
+import { jobStatusSchema } from '@vision-queue/jobs'
+
+import { answer, parameter, problems, requestId, text } from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
 
@@ -40,4 +42,31 @@ export const jobControlPaths: Record<string, object> = {
       },
     },
   },
+  '/models/{name}/purge': {
+    post: {
+      operationId: 'purgeModel',
+      summary: 'Cancel every job that waits for the model; those that run go on',
+      tags: ['models'],
+      security: [{ AdminKey: [] }],
+      parameters: [parameter('path', 'name', "The model's name, without a version", text)],
+      responses: {
+        '200': answer('How many there were', 'Purged'),
+        ...problems('unauthorized', 'forbidden', 'model_not_found', 'queue_unavailable'),
+      },
+    },
+  },
+}
+
+export const listJobsOperation = {
+  operationId: 'listJobs',
+  summary: "The caller's own jobs, newest first",
+  tags: ['jobs'],
+  parameters: [
+    parameter('query', 'status', 'only those in this state', { type: 'string', enum: jobStatusSchema.options }),
+    parameter('query', 'model', 'only those of this model, by its name', text),
+    parameter('query', 'cursor', 'next_cursor of the answer before', text),
+    parameter('query', 'limit', 'how many at most; default 20', { type: 'integer', minimum: 1, maximum: 100 }),
+    requestId,
+  ],
+  responses: { '200': answer('Some of them', 'JobList'), ...problems('invalid_request', 'queue_unavailable') },
 }

@@ -1,4 +1,5 @@
 import type { QueuedJob } from './queued-job.ts'
+import type { FinalStatus } from './states.ts'
 
 /**
  * The names of everything in Redis. A model's keys share one hash tag, `{model}`, so that on Redis
@@ -61,6 +62,11 @@ export const imageKeyOf = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>)
 
 /** STRING: the accepted job (queuedJobSchema); of one that did not succeed, for as long as it may be run again. */
 export const jobKey = (id: string): string => `${root}:job:${id}`
+/** ZSET: ids of an owner's jobs by when they were submitted. */
+export const ownedJobsKey = (owner: string | null): string => `${root}:owned:${owner ?? ''}`
+/** ZSET: those of them that ended so. */
+export const endedJobsKey = (owner: string | null, status: FinalStatus): string =>
+  `${root}:owned:${owner ?? ''}:${status}`
 /** STRING: the final job (finalJobSchema), written once. */
 export const resultKey = (id: string): string => `${root}:result:${id}`
 /** Channel on which a job's changes (jobChangeSchema) are published. */

@@ -5,6 +5,7 @@ export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
 export { type ImageStore, type ImageStoreOptions, openImageStore, type UploadedImage } from './image-store.ts'
 export { type Accepted, type JobClient, type JobClientOptions, failedJob, openJobClient } from './job-client.ts'
 export type { JobControl } from './job-control.ts'
+export type { JobPage, ListCursor, ListOptions } from './job-index.ts'
 export { type Delivery, type Disposition, type JobSource, type JobSourceOptions, openJobSource } from './job-source.ts'
 export type { JobWatch } from './job-watcher.ts'
 export {

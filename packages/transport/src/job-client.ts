@@ -17,6 +17,7 @@ import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createJobControl, createJobEnder, type JobControl } from './job-control.ts'
+import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
 import { createJobQueues } from './job-queues.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
@@ -35,6 +36,8 @@ export interface Accepted {
 
 /** What the API needs of the queue. Every call rejects with `queue_unavailable` while Redis can't be reached. */
 export interface JobClient extends JobControl {
+  /** An owner's jobs, newest first. */
+  list(options: ListOptions): Promise<JobPage>
   /**
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
    * when this resolves the job is in Redis and will reach a final state. Where the answer is known already
@@ -75,6 +78,8 @@ export interface JobClientOptions extends AdmissionLimits {
   redisUrl: string
   /** As the consumers' settings are: the API ends jobs, too. */
   retention: Retention
+  /** How many jobs of one owner are listed; 0: none are. */
+  listLength: number
   /** Memory for answers that this process has met; 0: none. */
   answerMemoryBytes: number
   /** How long Redis may take to answer one command before the caller gets `queue_unavailable`. */
@@ -92,6 +97,11 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const controlled = { redis, queues, results, retention }
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
+  const index = createJobIndex({
+    redis,
+    listLength: options.listLength,
+    keepMs: options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs),
+  })
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()
@@ -117,7 +127,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
 
   const answered = async (job: QueuedJob, answer: CachedAnswer): Promise<FinalJob> => {
     const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: retention.resultTtlMs })
-    await results.keep(final)
+    await Promise.all([results.keep(final), index.add(job)])
     return final
   }
 
@@ -136,6 +146,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     await Promise.all([
       redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs),
       queues.add(job, admittance.turn),
+      index.add(job),
     ])
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
@@ -162,7 +173,9 @@ export function openJobClient(options: JobClientOptions): JobClient {
     read: (id) => guarded(read(id)),
     watch: (id, listener, onText) => guarded(watcher.watch(id, listener, onText)),
     waitFor: (id, timeoutMs, signal) => guarded(watcher.waitFor(id, timeoutMs, signal)),
-    cancel: (id) => guarded(control.cancel(id)),
+    cancel: (id, mayEnd) => guarded(control.cancel(id, mayEnd)),
+    purge: (model, versions) => guarded(control.purge(model, versions)),
+    list: (its) => guarded(index.list(its, read)),
     readForRetry: (id) => guarded(control.readForRetry(id)),
     async ping() {
       await guarded(redis.ping())

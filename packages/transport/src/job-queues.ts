@@ -1,4 +1,4 @@
-import { pinnedQueueName, queueNameOf, queuePrefix, type QueuedJob } from '@vision-queue/jobs'
+import { pinnedQueueName, queueName, queueNameOf, queuePrefix, type QueuedJob } from '@vision-queue/jobs'
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 
@@ -13,6 +13,8 @@ export interface JobQueues {
   find(job: QueuedJob): Promise<{ state: 'waiting' | 'active' | 'failed'; startedAt: number; attempts: number } | null>
   /** Takes the job out, wherever it is; false where a consumer holds it. */
   remove(job: QueuedJob): Promise<boolean>
+  /** What was queued of some jobs that wait: of those pinned to `version`, with null of all others. */
+  listWaiting(model: string, version: string | null, most: number): Promise<unknown[]>
   /** Jobs pinned to the version that are not finished. */
   countPinned(model: string, version: string): Promise<number>
   close(): Promise<void>
@@ -67,6 +69,12 @@ export function createJobQueues(redis: Redis): JobQueues {
     },
     async remove(job) {
       return (await queueFor(job.model, queueNameOf(job)).remove(job.id)) === 1
+    },
+    async listWaiting(model, version, most) {
+      const queue = queueFor(model, version === null ? queueName : pinnedQueueName(version))
+      const jobs = await queue.getJobs(['waiting', 'prioritized', 'delayed'], 0, most - 1, true)
+      // One that was taken and finished between two looks is undefined.
+      return jobs.flatMap((job) => (job?.data === undefined ? [] : [job.data]))
     },
     async countPinned(model, version) {
       const queue = queueFor(model, pinnedQueueName(version))

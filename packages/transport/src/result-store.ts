@@ -16,6 +16,7 @@ import type { Redis } from 'ioredis'
 
 import { createAdmission, defineScript } from './admission.ts'
 import { createUploadRelease } from './image-store.ts'
+import { indexEnding } from './job-index.ts'
 
 /**
  * Results, written once: the first final state of a job stays, whoever runs it again. It is
@@ -86,6 +87,7 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
         admission.release(job, keep),
         job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
         keep === null ? redis.unlink(jobKey(job.id)) : redis.pexpire(jobKey(job.id), keep.forMs),
+        final.status === 'succeeded' ? null : indexEnding(redis, job, final, retention),
         digest === null ? null : keepAnswer(final, digest),
       ])
       return written === 1

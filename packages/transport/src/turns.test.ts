@@ -134,6 +134,7 @@ describe('turns', () => {
     await times(100, () => line.join('a'))
     await times(100, () => line.next())
     await line.join('b')
+    await line.join('b')
     expect(Object.keys(await queue.redis.hgetall('vq:{m}:turns:jobs')).toSorted()).toEqual([
       'clock',
       'last',

@@ -48,18 +48,17 @@ export const turnLua = (rounds = 2 ** 21): string => `
 local function turn(flows, waiting, idle, lapse, flow, units, rounds)
   local round, half, level = ${unitsPerRound}, ${rounds / 2}, 4294967296
   local head = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
-  local clock, last, own = 0, 0, 0
-  if head or not idle then
-    local stored = redis.call('HMGET', flows, 'clock', 'last', flow)
-    clock, last, own = tonumber(stored[1] or 0), tonumber(stored[2] or 0), tonumber(stored[3] or 0)
-    if head then
-      local at = (math.floor(tonumber(head) / level) - 1) * round
-      clock = math.max(math.min(clock, at), at - ${classes.normal.rounds} * round)
-    else
-      clock = math.max(clock, last)
-    end
-  else
+  if idle and not head then
     redis.call('DEL', flows)
+    return rounds + 1
+  end
+  local stored = redis.call('HMGET', flows, 'clock', 'last', flow)
+  local clock, last, own = tonumber(stored[1] or 0), tonumber(stored[2] or 0), tonumber(stored[3] or 0)
+  if head then
+    local at = (math.floor(tonumber(head) / level) - 1) * round
+    clock = math.max(math.min(clock, at), at - ${classes.normal.rounds} * round)
+  else
+    clock = math.max(clock, last)
   end
   local function setBack()
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', waiting, half * level, '+inf')) do

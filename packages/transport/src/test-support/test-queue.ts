@@ -17,7 +17,14 @@ export const retention = {
   failedPayloadTtlMs: 0,
   failedPayloadMaxBytes: 1000,
 }
-export const limits = { maxJobs: 3, maxBytes: 1000, payloadTtlMs: 60_000, answerMemoryBytes: 100_000, retention }
+export const limits = {
+  maxJobs: 3,
+  maxBytes: 1000,
+  payloadTtlMs: 60_000,
+  answerMemoryBytes: 100_000,
+  retention,
+  listLength: 100,
+}
 /** The id of no job. */
 export const nobody = 'job_000000000000000000nil'
 export const image = Buffer.alloc(100, 7)
