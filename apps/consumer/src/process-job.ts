@@ -1,5 +1,4 @@
 import {
-  answerDigest,
   type CachedAnswer,
   errorTable,
   type FinalJob,
@@ -12,7 +11,14 @@ import {
   VisionQueueError,
 } from '@vision-queue/jobs'
 import { type EnginePool, HandedBackError, type InferenceResult } from '@vision-queue/model-runtime'
-import type { Cancellations, Delivery, Disposition, ResultStore, TextPublisher } from '@vision-queue/transport'
+import {
+  answerDigest,
+  type Cancellations,
+  type Delivery,
+  type Disposition,
+  type ResultStore,
+  type TextPublisher,
+} from '@vision-queue/transport'
 import type { Logger } from 'pino'
 
 import type { SharedAnswers } from './shared-answers.ts'

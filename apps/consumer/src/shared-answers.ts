@@ -63,7 +63,7 @@ export function createSharedAnswers<Answer>(): SharedAnswers<Answer> {
     }
     running.set(digest, entry)
     // With the run, not with who started it: others may wait for it longer.
-    void entry.outcome.then(() => {
+    void entry.outcome.finally(() => {
       if (running.get(digest) === entry) running.delete(digest)
     })
     return want(entry, answer, signal)
