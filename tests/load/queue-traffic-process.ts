@@ -12,6 +12,7 @@ const options = trafficOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null')
 const log = { info() {}, warn() {}, error: (...words: unknown[]) => console.error(...words) }
 const model = 'no-op'
 const resultTtlMs = 10_000
+const retention = { resultTtlMs, failedResultTtlMs: resultTtlMs, failedPayloadTtlMs: 0, failedPayloadMaxBytes: 0 }
 let done = 0
 setInterval(() => process.send?.({ done }), 200)
 process.once('disconnect', () => process.exit(0))
@@ -23,6 +24,8 @@ if (options.kind === 'produce') {
     maxBytes: 2 ** 30,
     payloadTtlMs: 600_000,
     answerMemoryBytes: 0,
+    retention,
+    listLength: 10_000,
     commandTimeoutMs: 10_000,
     log,
   })
@@ -45,7 +48,7 @@ if (options.kind === 'produce') {
 } else {
   for (let index = 0; index < options.count; index += 1) {
     const redis = openDurableConnection({ redisUrl: options.redisUrl, log, name: 'consumer' })
-    const results = createResultStore({ redis, resultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
+    const results = createResultStore({ redis, retention, answerTtlMs: 0 })
     openJobSource({
       redisUrl: options.redisUrl,
       model,
@@ -90,5 +93,7 @@ function noOpJob(image: Uint8Array): QueuedJob {
     replyTo: null,
     owner: null,
     answersOf: null,
+    priority: 'normal',
+    retryOf: null,
   }
 }

@@ -11,13 +11,17 @@ import type { Metrics } from './metrics.ts'
 import { observeRequests } from './observe-requests.ts'
 import { problemResponse } from './problem-response.ts'
 import { nameRequest } from './request-id.ts'
+import { cancelJob } from './routes/cancel-job.ts'
 import { docsFile, docsPage, openApiDocument, whatIsWhere } from './routes/docs.ts'
 import { getJob } from './routes/get-job.ts'
 import { live, ready } from './routes/health.ts'
 import { jobEvents } from './routes/job-events.ts'
+import { listJobs } from './routes/list-jobs.ts'
 import { showMetrics } from './routes/metrics.ts'
 import { getModel, listModels } from './routes/models.ts'
 import { orderModel } from './routes/order-model.ts'
+import { purgeModel } from './routes/purge-model.ts'
+import { retryJob } from './routes/retry-job.ts'
 import { submitJob } from './routes/submit-job.ts'
 import type { FetchImage } from './submission/fetch-image.ts'
 import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
@@ -54,7 +58,10 @@ export function createApp({
   const { needs, scrape } = createAccess({ keys, settings })
 
   app.post('/jobs', needs('submit'), submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
+  app.get('/jobs', needs('read'), listJobs(jobs))
   app.get('/jobs/:id', needs('read'), getJob({ jobs, closing }))
+  app.post('/jobs/:id/cancel', needs('submit'), cancelJob(jobs))
+  app.post('/jobs/:id/retry', needs('submit'), retryJob({ jobs, images, models, settings }))
   app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
   app.post('/images', needs('submit'), uploadImage({ images, settings }))
   app.get('/images/:id', needs('submit'), getImage(images))
@@ -64,6 +71,7 @@ export function createApp({
   for (const action of ['load', 'unload', 'reload'] as const) {
     app.post(`/models/:name/${action}`, needs('admin'), orderModel({ models, settings, action }))
   }
+  app.post('/models/:name/purge', needs('admin'), purgeModel({ jobs, models }))
   app.get('/health', live)
   app.get('/health/live', live)
   app.get('/health/ready', ready({ jobs, models }))

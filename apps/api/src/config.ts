@@ -1,5 +1,5 @@
 import { parseHostPatterns } from '@vision-queue/guarded-fetch'
-import { booleanSetting, integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
+import { booleanSetting, integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 /** The longest that `Prefer: wait` and `?wait=` hold a request, in seconds: below the idle limits of common proxies. */
@@ -65,6 +65,13 @@ export const apiSettings = z.object({
     .describe(
       'How long an accepted job and its image are kept while no consumer has finished it, in milliseconds. ' +
         'Longer than any outage of the consumers that jobs are to survive.',
+    ),
+  ...retentionSettings,
+  JOB_LIST_LENGTH: integerSetting(0, 1_000_000)
+    .default(10_000)
+    .describe(
+      'How many jobs of one owner GET /jobs lists, the newest; 0: none. Older ones can still be read by their ids. ' +
+        'Costs Redis about 0.1 KB a job. Failed, canceled and expired jobs have lists of 10,000 of their own.',
     ),
   IMAGE_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
     .default(3_600_000)

@@ -15,7 +15,7 @@ export function jobResponse(job: Job, turn?: Turn): JobResponse {
     ...shown,
     ...(turn === undefined ? {} : { queue_position: turn.queuePosition }),
     ...(turn === undefined || turn.etaMs === null ? {} : { eta_ms: turn.etaMs }),
-    urls: { self: `/jobs/${job.id}`, events: `/jobs/${job.id}/events` },
+    urls: { self: `/jobs/${job.id}`, events: `/jobs/${job.id}/events`, cancel: `/jobs/${job.id}/cancel` },
   }
 }
 

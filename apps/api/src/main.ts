@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, safeLogging, SettingsError } from '@vision-queue/jobs'
+import { parseSettings, safeLogging, SettingsError, toRetention } from '@vision-queue/jobs'
 import { openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
 import { pino } from 'pino'
 
@@ -24,6 +24,8 @@ async function main(settings: ApiSettings): Promise<void> {
     maxJobs: settings.QUEUE_MAX_JOBS,
     maxBytes: settings.QUEUE_MAX_BYTES,
     payloadTtlMs: settings.PAYLOAD_TTL_MS,
+    retention: toRetention(settings),
+    listLength: settings.JOB_LIST_LENGTH,
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
   const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })

@@ -1,5 +1,6 @@
 import { maxWaitSeconds } from './config.ts'
 import { imagePaths } from './openapi-images.ts'
+import { jobControlPaths, listJobsOperation } from './openapi-job-control.ts'
 import { answer, parameter, problems, rawImages, ref, requestId, text } from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
@@ -10,6 +11,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
   const queryNote = 'with an image body only'
   return {
     '/jobs': {
+      get: listJobsOperation,
       post: {
         operationId: 'submitJob',
         summary: 'Submit one job',
@@ -31,6 +33,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
           parameter('query', 'parameters', `the parameters as JSON; ${queryNote}`, text),
           parameter('query', 'metadata', `the metadata as JSON; ${queryNote}`, text),
           parameter('query', 'deadline_ms', queryNote, { type: 'integer' }),
+          parameter('query', 'priority', `low, normal or high; ${queryNote}`, text),
         ],
         requestBody: {
           required: true,
@@ -81,6 +84,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         },
       },
     },
+    ...jobControlPaths,
     '/jobs/{id}/events': {
       get: {
         operationId: 'streamJob',
@@ -169,6 +173,7 @@ const formSchema = {
     parameters: { type: 'string', contentMediaType: 'application/json' },
     metadata: { type: 'string', contentMediaType: 'application/json' },
     deadline_ms: { type: 'integer' },
+    priority: { type: 'string', enum: ['low', 'normal', 'high'] },
   },
   required: ['image'],
   additionalProperties: { type: 'string' },

@@ -11,12 +11,16 @@ import type { ModelVersions } from './model-choice.ts'
 import { modelDetailSchema, modelResponse, type ModelResponse, modelResponseSchema } from './model-response.ts'
 import { acceptedOrderSchema, orderBodySchema } from './routes/order-model.ts'
 import { openApiPaths } from './openapi-paths.ts'
+import { jobListSchema } from './routes/list-jobs.ts'
+import { purgedSchema } from './routes/purge-model.ts'
 import { healthSchema, readinessSchema } from './routes/health.ts'
 import type { JsonValue } from './submission/parsed-submission.ts'
 
 const components = {
   Submission: submissionSchema,
   Job: jobResponseSchema,
+  JobList: jobListSchema,
+  Purged: purgedSchema,
   Upload: uploadSchema,
   Image: imageResponseSchema,
   Model: modelResponseSchema,

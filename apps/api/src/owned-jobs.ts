@@ -1,4 +1,4 @@
-import type { Job } from '@vision-queue/jobs'
+import type { Job, QueuedJob } from '@vision-queue/jobs'
 import type { JobClient, JobWatch } from '@vision-queue/transport'
 
 /** The jobs of one owner. Another's is as one that isn't known: null, at once, whatever is asked about it. */
@@ -6,19 +6,28 @@ export interface OwnedJobs {
   read(id: string): Promise<Job | null>
   watch(id: string, listener: (job: Job) => void, onText?: (text: string) => void): Promise<JobWatch | null>
   waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
+  cancel(id: string): Promise<Job | null>
+  readForRetry(id: string): Promise<QueuedJob | null>
+  list(query: Omit<Parameters<JobClient['list']>[0], 'owner'>): ReturnType<JobClient['list']>
 }
 
 /**
  * The one place where it is decided who sees which job: routes that read jobs are given this instead of the
  * client. Scopes don't widen it; an administrator runs the service and doesn't read its mail.
  */
-export function jobsOf(jobs: Pick<JobClient, 'read' | 'watch' | 'waitFor'>, owner: string | null): OwnedJobs {
-  const mayRead = (job: Job): boolean => job.owner === owner
+export function jobsOf(jobs: Pick<JobClient, keyof OwnedJobs>, owner: string | null): OwnedJobs {
+  const mayRead = (job: { owner: string | null }): boolean => job.owner === owner
   return {
     async read(id) {
       const job = await jobs.read(id)
       return job === null || !mayRead(job) ? null : job
     },
+    cancel: async (id) => jobs.cancel(id, mayRead),
+    async readForRetry(id) {
+      const job = await jobs.readForRetry(id)
+      return job === null || !mayRead(job) ? null : job
+    },
+    list: async (query) => jobs.list({ ...query, owner }),
     watch: async (id, listener, onText) => jobs.watch(id, listener, onText, mayRead),
     waitFor: async (id, timeoutMs, signal) => jobs.waitFor(id, timeoutMs, signal, mayRead),
   }

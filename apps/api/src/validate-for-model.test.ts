@@ -16,6 +16,7 @@ const submission: ParsedSubmission = {
   metadata: null,
   deadlineMs: null,
   cache: true,
+  priority: 'normal' as const,
 }
 
 function fieldsOf(changes: Partial<ParsedSubmission>): VisionQueueError['fields'] {

@@ -1,4 +1,4 @@
-import { integerSetting, logLevelSetting, redisUrlSetting } from '@vision-queue/jobs'
+import { integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/jobs'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/model-runtime'
 import { z } from 'zod'
 
@@ -95,9 +95,7 @@ export const consumerSettings = z.object({
       (text) => providerOptions.safeParse(parseJson(text)).success,
       'expected JSON of providers, each with options that onnxruntime-node passes on (docs/gpu.md)',
     ),
-  RESULT_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
-    .default(3_600_000)
-    .describe('How long a result can be fetched, in milliseconds. Longer costs Redis memory, about 1 KB a job.'),
+  ...retentionSettings,
   ANSWER_TTL_MS: integerSetting(0, 30 * 24 * 3_600_000)
     .default(3_600_000)
     .describe(
@@ -117,6 +115,11 @@ export const consumerSettings = z.object({
     .default(5)
     .describe(
       'A job whose consumer died so often while it held the job fails as engine_crashed. After the second time it runs alone.',
+    ),
+  MAX_ATTEMPTS: integerSetting(1, 100)
+    .default(4)
+    .describe(
+      'How often a job is taken before a failure that may pass (a code marked retryable, such as model_unavailable) is its last. Each time it waits twice as long, from half a second on. Times that it was handed back count, too.',
     ),
   HEARTBEAT_MS: integerSetting(100, 60_000)
     .default(2000)

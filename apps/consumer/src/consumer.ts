@@ -1,4 +1,4 @@
-import { VisionQueueError } from '@vision-queue/jobs'
+import { toRetention, VisionQueueError } from '@vision-queue/jobs'
 import {
   availableCores,
   createEnginePool,
@@ -12,6 +12,7 @@ import {
   createResultStore,
   failedJob,
   type JobSource,
+  openCancellations,
   openDurableConnection,
   openJobSource,
   openTextPublisher,
@@ -65,12 +66,13 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const startedAt = Date.now()
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
+  const retention = toRetention(settings)
   const results = createResultStore({
     redis,
-    resultTtlMs: settings.RESULT_TTL_MS,
-    keepPayloadMs: 0,
+    retention,
     answerTtlMs: settings.ANSWER_TTL_MS,
   })
+  const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const shared = createSharedAnswers<Answer>()
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
@@ -120,13 +122,15 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         results,
         openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
         suspects,
+        cancellations,
         shared: settings.ANSWER_TTL_MS === 0 ? null : shared,
-        resultTtlMs: settings.RESULT_TTL_MS,
+        retention,
         maxStalls: settings.MAX_STALLS,
+        maxAttempts: settings.MAX_ATTEMPTS,
         log,
       }),
       giveUp: async (job, attempts) => {
-        await results.finish(job, failedJob(job, attempts, settings.RESULT_TTL_MS))
+        await results.finish(job, failedJob(job, attempts, retention.failedResultTtlMs))
       },
       log,
     })
@@ -176,6 +180,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         await manager.abandon()
       }
       gauge.close()
+      cancellations.close()
       redis.disconnect()
     },
   }

@@ -111,6 +111,8 @@ async function run(version: string | null): Promise<{ version: string; result: I
     replyTo: null,
     owner: null,
     answersOf: null,
+    priority: 'normal',
+    retryOf: null,
   })
   if (chosen === null || chosen === undefined) return null
   const request = { id: 'x', image, input: { question: 'large' }, parameters: {}, deadlineAt: null }

@@ -1,9 +1,11 @@
 import {
   type CachedAnswer,
+  errorTable,
   type FinalJob,
   finalJob,
   type ModelManifest,
   type QueuedJob,
+  type Retention,
   reusedAnswer,
   toVisionQueueError,
   VisionQueueError,
@@ -11,6 +13,7 @@ import {
 import { type EnginePool, HandedBackError, type InferenceResult } from '@vision-queue/model-runtime'
 import {
   answerDigest,
+  type Cancellations,
   type Delivery,
   type Disposition,
   type ResultStore,
@@ -40,11 +43,15 @@ export interface ProcessJobOptions {
   /** Opens the way to a job's watchers for an answer that is being generated. */
   openText: (id: string) => TextPublisher
   suspects: SuspectGate
+  /** Tells of jobs that are held here and were canceled elsewhere. */
+  cancellations: Cancellations
   /** Answers that jobs in flight share; null: every job is computed. */
   shared: SharedAnswers<Answer> | null
-  resultTtlMs: number
+  retention: Retention
   /** See MAX_STALLS. */
   maxStalls: number
+  /** See MAX_ATTEMPTS. */
+  maxAttempts: number
   /** Told of every job that reached its final state here. */
   onFinished: (final: FinalJob) => void
   log: Logger
@@ -56,7 +63,7 @@ export interface ProcessJobOptions {
  * BullMQ delivers the job again.
  */
 export function createJobProcessor(options: ProcessJobOptions): (delivery: Delivery) => Promise<Disposition> {
-  const { choosePool, results, suspects, shared, log } = options
+  const { choosePool, results, suspects, cancellations, shared, log } = options
 
   const finish = async (job: QueuedJob, final: FinalJob, digest: string | null): Promise<Disposition> => {
     if (await results.finish(job, final, digest)) options.onFinished(final)
@@ -72,15 +79,19 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     log.info({ id: job.id, code: error.code, cause: error.cause }, 'Job failed')
     const status = error.code === 'deadline_exceeded' ? 'expired' : 'failed'
     const ending = { status, error: error.toJobError(), version, startedAt, attempts } as const
-    return finish(job, finalJob(job, ending, options.resultTtlMs), null)
+    return finish(job, finalJob(job, ending, options.retention.failedResultTtlMs), null)
   }
+
+  /** Who canceled it has written that; this is for a word that came without. */
+  const cancel = async (job: QueuedJob, { attempts, startedAt }: Delivery): Promise<Disposition> =>
+    finish(job, finalJob(job, { status: 'canceled', attempts, startedAt }, options.retention.failedResultTtlMs), null)
 
   /** Rejects with what the job ends as, or HandedBackError. */
   const compute = async (
     job: QueuedJob,
     delivery: Delivery,
     { manifest, run }: ChosenPool,
-    { digest, alone }: { digest: string | null; alone: boolean },
+    { digest, alone, signal }: { digest: string | null; alone: boolean; signal: AbortSignal },
   ): Promise<Answer> => {
     const [image, kept] = await Promise.all([
       delivery.readPayload(job),
@@ -91,7 +102,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     const text = options.openText(job.id)
     try {
       const { input, parameters, deadlineAt } = job
-      const result = await run({ id: job.id, image, input, parameters, deadlineAt, alone, onTokens: text.add })
+      const result = await run({ id: job.id, image, input, parameters, deadlineAt, alone, signal, onTokens: text.add })
       const { output, variant } = result
       return { kept: { output, variant, version: manifest.version }, result }
     } finally {
@@ -99,7 +110,11 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     }
   }
 
-  const infer = async (job: QueuedJob, delivery: Delivery, alone: boolean): Promise<Disposition> => {
+  const infer = async (
+    job: QueuedJob,
+    delivery: Delivery,
+    { alone, signal }: { alone: boolean; signal: AbortSignal },
+  ): Promise<Disposition> => {
     const pool = choosePool(job)
     // It was just taken out. Each time longer, as nobody may have it for long.
     if (pool === null) return { kind: 'delay', delayMs: Math.min(30_000, 250 * 2 ** delivery.attempts) }
@@ -114,17 +129,38 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
       // A suspect stands for itself.
       const digest =
         shared !== null && job.cache && manifest.cacheable === true && !alone ? answerDigest(manifest, job) : null
-      const run = async (): Promise<Answer> => compute(job, delivery, pool, { digest, alone })
+      const run = async (wanted: AbortSignal): Promise<Answer> =>
+        compute(job, delivery, pool, { digest, alone, signal: wanted })
       const { answer, own } =
-        shared === null || digest === null ? { answer: await run(), own: true } : await shared.answer(digest, run)
+        shared === null || digest === null
+          ? { answer: await run(signal), own: true }
+          : await shared.answer(digest, run, signal)
       const result = own ? answer.result : null
-      final = answered(job, delivery, answer.kept, result, options.resultTtlMs)
+      final = answered(job, delivery, answer.kept, result, options.retention.resultTtlMs)
       if (result !== null) keepUnder = digest
     } catch (error) {
+      if (signal.aborted) return cancel(job, delivery)
       if (error instanceof HandedBackError) return { kind: 'hand-back' }
-      return fail(job, delivery, toVisionQueueError(error, 'inference_failed'), manifest.version)
+      const failure = toVisionQueueError(error, 'inference_failed')
+      if (mayPass(failure) && delivery.attempts < options.maxAttempts) {
+        log.info(
+          { id: job.id, code: failure.code, cause: failure.cause },
+          'An attempt failed; the job waits for another',
+        )
+        return { kind: 'delay', delayMs: backoffMs(delivery.attempts) }
+      }
+      return fail(job, delivery, failure, manifest.version)
     }
     return finish(job, final, keepUnder)
+  }
+
+  const hold = async (job: QueuedJob, work: (signal: AbortSignal) => Promise<Disposition>): Promise<Disposition> => {
+    const held = cancellations.hold(job.id)
+    try {
+      return await work(held.signal)
+    } finally {
+      held.release()
+    }
   }
 
   return async (delivery) => {
@@ -143,13 +179,23 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
       return fail(job, delivery, new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.'))
     }
     // Once is most likely the machine, a deployment or a neighbour.
-    if (stalls < 2) return infer(job, delivery, false)
+    if (stalls < 2) return hold(job, async (signal) => infer(job, delivery, { alone: false, signal }))
     if (stalls >= options.maxStalls) {
       const detail = `The process that ran this job died ${stalls} times while it did.`
       return fail(job, delivery, new VisionQueueError('engine_crashed', detail))
     }
-    return suspects.enter(async () => infer(job, delivery, true))
+    return suspects.enter(async () => hold(job, async (signal) => infer(job, delivery, { alone: true, signal })))
   }
+}
+
+/** Whether the failure is not the job's own, and another attempt may go better. */
+function mayPass({ code }: VisionQueueError): boolean {
+  return errorTable[code].retryable && code !== 'deadline_exceeded'
+}
+
+/** Spread, so that jobs that failed together don't come back together. */
+function backoffMs(attempts: number): number {
+  return Math.min(30_000, 500 * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2)
 }
 
 /** The final form of a job that has its answer: by a run of its own, or with `result` null by another's. */

@@ -14,6 +14,7 @@ export const errorTable = {
   image_not_found: { status: 404, title: 'No such image', retryable: false },
   job_not_found: { status: 404, title: 'No such job', retryable: false },
   method_not_allowed: { status: 405, title: 'This address does not take that method', retryable: false },
+  job_not_retryable: { status: 409, title: 'The job can not be run again', retryable: false },
   request_timeout: { status: 408, title: 'The body took too long to arrive', retryable: true },
   payload_too_large: { status: 413, title: 'The body is too large', retryable: false },
   unsupported_media_type: { status: 415, title: 'This type is not taken', retryable: false },

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { jobErrorSchema } from './errors.ts'
-import { jobIdSchema, metadataSchema, type QueuedJob } from './queued-job.ts'
+import { jobIdSchema, metadataSchema, prioritySchema, type QueuedJob } from './queued-job.ts'
 import { finalStatusSchema, jobStatusSchema } from './states.ts'
 
 /** Where a job's time went, in milliseconds, and how many jobs shared its session run. */
@@ -33,6 +33,9 @@ export const jobSchema = z.object({
   cached: z.boolean(),
   metrics: jobMetricsSchema.nullable(),
   metadata: metadataSchema.nullable(),
+  priority: prioritySchema.default('normal'),
+  /** The job that this one is another try of; null: it is the first. */
+  retry_of: jobIdSchema.nullable().default(null),
   created_at: z.iso.datetime(),
   started_at: z.iso.datetime().nullable(),
   completed_at: z.iso.datetime().nullable(),
@@ -45,7 +48,7 @@ export type Job = z.infer<typeof jobSchema>
 export const finalJobSchema = jobSchema.extend({ status: finalStatusSchema })
 export type FinalJob = z.infer<typeof finalJobSchema>
 
-export const jobUrlsSchema = z.object({ self: z.string(), events: z.string() })
+export const jobUrlsSchema = z.object({ self: z.string(), events: z.string(), cancel: z.string() })
 
 /** A job as the API answers it. `queue_position` counts the jobs of the model ahead of a fresh one. */
 export const jobResponseSchema = jobSchema.omit({ owner: true }).extend({
@@ -71,6 +74,8 @@ export function unfinishedJob(job: QueuedJob, startedAt: number | null, attempts
     cached: false,
     metrics: null,
     metadata: job.metadata,
+    priority: job.priority,
+    retry_of: job.retryOf,
     created_at: new Date(job.createdAt).toISOString(),
     started_at: startedAt === null ? null : new Date(startedAt).toISOString(),
     completed_at: null,

@@ -1,4 +1,5 @@
 import type { QueuedJob } from './queued-job.ts'
+import type { FinalStatus } from './states.ts'
 
 /**
  * The names of everything in Redis. A model's keys share one hash tag, `{model}`, so that on Redis
@@ -13,16 +14,31 @@ export const queueName = 'jobs'
  * version loaded, so that a pinned job waits for one of them instead of wandering between the others.
  */
 export const pinnedQueueName = (version: string): string => `${queueName}@${version}`
+/** The queue that a job waits in: pinned ones apart, so that only a consumer that has the version takes them. */
+export const queueNameOf = ({
+  versionPinned,
+  modelVersion,
+}: Pick<QueuedJob, 'versionPinned' | 'modelVersion'>): string =>
+  versionPinned ? pinnedQueueName(modelVersion) : queueName
 export const queuePrefix = (model: string): string => `${root}:{${model}}`
 
 /** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
 export const admittedKey = (model: string): string => `${root}:{${model}}:admitted`
 /** HASH: payload bytes by admitted job id, and their sum under the empty field. */
 export const admittedBytesKey = (model: string): string => `${root}:{${model}}:admitted-bytes`
+/** ZSET of BullMQ: the jobs that wait in a queue, by priority and arrival. */
+export const waitingKey = (model: string, queue: string): string => `${queuePrefix(model)}:${queue}:prioritized`
+/** HASH: how far each owner is in a queue's order of turns, and where the queue is. */
+export const turnsKey = (model: string, queue: string): string => `${queuePrefix(model)}:turns:${queue}`
 /** STRING: an image's bytes. */
 export const payloadKey = (model: string, hash: string): string => `${root}:{${model}}:payload:${hash}`
 /** ZSET: the jobs that still need the payload, by the time at which their need lapses. */
 export const payloadHoldersKey = (model: string, hash: string): string => `${root}:{${model}}:holders:${hash}`
+
+/** ZSET: hashes of the payloads that are kept for jobs which failed, were canceled or expired, by when that lapses. */
+export const keptKey = (model: string): string => `${root}:{${model}}:kept`
+/** HASH: bytes of those payloads by hash, and their sum under the empty field. */
+export const keptBytesKey = (model: string): string => `${root}:{${model}}:kept-bytes`
 
 /** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
 export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
@@ -44,14 +60,21 @@ export const uploadHoldersKey = (hash: string): string => `${uploadsTag}:holders
 export const imageKeyOf = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string =>
   image.uploaded ? uploadKey(image.hash) : payloadKey(model, image.hash)
 
-/** STRING: the accepted job (queuedJobSchema). */
+/** STRING: the accepted job (queuedJobSchema); of one that did not succeed, for as long as it may be run again. */
 export const jobKey = (id: string): string => `${root}:job:${id}`
+/** ZSET: ids of an owner's jobs by when they were submitted. */
+export const ownedJobsKey = (owner: string | null): string => `${root}:owned:${owner ?? ''}`
+/** ZSET: those of them that ended so. */
+export const endedJobsKey = (owner: string | null, status: FinalStatus): string =>
+  `${root}:owned:${owner ?? ''}:${status}`
 /** STRING: the final job (finalJobSchema), written once. */
 export const resultKey = (id: string): string => `${root}:result:${id}`
 /** Channel on which a job's changes (jobChangeSchema) are published. */
 export const jobChannel = (id: string): string => `${root}:changes:${id}`
 /** Channel of one API process: the final states of the jobs that name it in `replyTo`. */
 export const replyChannel = (process: string): string => `${root}:replies:${process}`
+/** Channel that tells consumers the id of a running job that was canceled: a hint, the stored result is the truth. */
+export const cancellationsChannel = `${root}:cancellations`
 
 /** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
 export const modelsKey = `${root}:models`

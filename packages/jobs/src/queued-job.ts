@@ -16,6 +16,10 @@ export const metadataSchema = z
   .record(z.string().max(64), z.string().max(512))
   .refine((metadata) => Object.keys(metadata).length <= 16, 'at most 16 entries')
 
+/** How much sooner or later than others a job has its turn; none waits for ever. */
+export const prioritySchema = z.enum(['low', 'normal', 'high'])
+export type Priority = z.infer<typeof prioritySchema>
+
 /**
  * What crosses the queue, once per job: ids, text, parameters and times; never image bytes, never
  * results. `version` is the shape's: a consumer refuses one it doesn't know rather than guess.
@@ -51,5 +55,8 @@ export const queuedJobSchema = z.object({
   owner: z.string().nullable().default(null),
   /** Whose earlier answers may serve it, and whom its own may serve; null: all who ask without a key or share theirs. */
   answersOf: z.string().nullable().default(null),
+  priority: prioritySchema.default('normal'),
+  /** The job that this one is another try of. */
+  retryOf: jobIdSchema.nullable().default(null),
 })
 export type QueuedJob = z.infer<typeof queuedJobSchema>

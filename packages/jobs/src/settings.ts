@@ -77,3 +77,48 @@ export const logLevelSetting = z
   )
   .default('info')
   .describe('How much to log, as JSON lines on standard output.')
+
+/** How long what ended is kept; API and consumers write final states, so both read these. */
+export const retentionSettings = {
+  RESULT_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
+    .default(3_600_000)
+    .describe(
+      'How long the result of a succeeded job can be fetched, in milliseconds. Longer costs Redis memory, about 1 KB a job. The same for API and consumers.',
+    ),
+  FAILED_RESULT_TTL_MS: integerSetting(1000, 90 * 24 * 3_600_000)
+    .default(24 * 3_600_000)
+    .describe(
+      'How long a failed, canceled or expired job can be fetched and is listed, in milliseconds. The same for API and consumers.',
+    ),
+  FAILED_PAYLOAD_TTL_MS: integerSetting(0, 30 * 24 * 3_600_000)
+    .default(3_600_000)
+    .describe(
+      'How long the image of a failed, canceled or expired job is kept, so that the job can be run again, in milliseconds; 0: not at all. Uploaded images have their own time, IMAGE_TTL_MS. The same for API and consumers.',
+    ),
+  FAILED_PAYLOAD_MAX_BYTES: integerSetting(0, 1024 ** 4)
+    .default(256 * 1024 * 1024)
+    .describe(
+      'How many bytes such images may hold for one model, beside QUEUE_MAX_BYTES; beyond it they are not kept. The same for API and consumers.',
+    ),
+}
+
+/** retentionSettings as the transport takes them. */
+export interface Retention {
+  /** How long the result of a succeeded job can be read, in milliseconds. */
+  resultTtlMs: number
+  /** The same for failed, canceled and expired jobs. */
+  failedResultTtlMs: number
+  /** How long the image of such a job is kept. 0: not at all. */
+  failedPayloadTtlMs: number
+  /** The most bytes of such images for one model. */
+  failedPayloadMaxBytes: number
+}
+
+export function toRetention(settings: Record<keyof typeof retentionSettings, number>): Retention {
+  return {
+    resultTtlMs: settings.RESULT_TTL_MS,
+    failedResultTtlMs: settings.FAILED_RESULT_TTL_MS,
+    failedPayloadTtlMs: settings.FAILED_PAYLOAD_TTL_MS,
+    failedPayloadMaxBytes: settings.FAILED_PAYLOAD_MAX_BYTES,
+  }
+}

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { modelReferenceSchema } from './model.ts'
-import { metadataSchema } from './queued-job.ts'
+import { metadataSchema, prioritySchema } from './queued-job.ts'
 
 /**
  * The body of `POST /jobs` as JSON. What `input` and `parameters` may hold is the model's to say
@@ -25,6 +25,9 @@ export const submissionSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('false: compute it, whatever was answered before, and keep the answer for nobody else; default true'),
+  priority: prioritySchema
+    .optional()
+    .describe('low, normal or high: how much sooner or later than others it has its turn; default normal'),
   metadata: metadataSchema.optional().describe('up to 16 strings that come back with the job'),
   deadline_ms: z
     .int()

@@ -11,7 +11,7 @@ import {
 } from './engine-protocol.ts'
 import { createMemoryGuard } from './memory-guard.ts'
 import { isOutOfMemory } from './out-of-memory.ts'
-import type { BatchItem, BatchOutcome, BatchRun } from './run-or-split.ts'
+import { dropReason, type BatchItem, type BatchOutcome, type BatchRun } from './run-or-split.ts'
 import type { StepBatcherOptions } from './step-batcher.ts'
 import type { TaskOutput } from './task-output.ts'
 
@@ -120,6 +120,12 @@ export async function startEngine<Prepared>({
 
   async function accept(job: EngineJob): Promise<void> {
     const { id, deadlineAt } = job
+    // It may have waited for an engine longer than it was to.
+    const drop = dropReason({ deadlineAt, canceled: false })
+    if (drop?.kind === 'error') {
+      outbox.answer([toErrorAnswer(id, drop.error)])
+      return
+    }
     canceled.set(id, false)
     const started = performance.now()
     preparing += 1

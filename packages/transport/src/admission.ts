@@ -4,6 +4,8 @@ import {
   answerKey,
   type CachedAnswer,
   cachedAnswerSchema,
+  keptBytesKey,
+  keptKey,
   payloadHoldersKey,
   payloadKey,
   type QueuedJob,
@@ -12,54 +14,9 @@ import {
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
+import { admitScript, releaseScript } from './admission-scripts.ts'
 import type { JobQuota } from './owner-quota.ts'
-
-/**
- * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
- * and admits, so no burst slips past it (a read-then-add gate let 1,130 jobs in at a limit of 1,000).
- * Where the answer is known already, nothing is admitted. The payload itself follows only where it isn't
- * there yet, and never through the script: Redis' Lua hashes a string to its last byte, which for 50 KB
- * was a quarter of all the CPU that Redis spent on a job.
- *
- * Keys: admitted ids by lapse time, payload bytes by id (sum under ''), the payload, its holders, the
- * answer that would do. A payload lives while a job holds it; a resubmitted id keeps its place.
- */
-const admitScript = `
-local answer = ARGV[8] == '1' and redis.call('GET', KEYS[5])
-if answer then return {2, answer, 0} end
-local now, lapse, id, bytes = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
-for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
-  redis.call('HINCRBY', KEYS[2], '', -tonumber(redis.call('HGET', KEYS[2], lapsed) or 0))
-  redis.call('HDEL', KEYS[2], lapsed)
-  redis.call('ZREM', KEYS[1], lapsed)
-end
-local jobs = redis.call('ZCARD', KEYS[1])
-local held = tonumber(redis.call('HGET', KEYS[2], '') or 0)
-if not redis.call('ZSCORE', KEYS[1], id) then
-  if jobs >= tonumber(ARGV[5]) or held + bytes > tonumber(ARGV[6]) then return {0, jobs, held} end
-  if jobs > tonumber(ARGV[7]) then return {3, jobs, held} end
-  redis.call('ZADD', KEYS[1], lapse, id)
-  redis.call('HSET', KEYS[2], id, bytes)
-  redis.call('HINCRBY', KEYS[2], '', bytes)
-end
-redis.call('ZADD', KEYS[4], lapse, id)
-redis.call('PEXPIREAT', KEYS[4], lapse)
-return {1, jobs, redis.call('PEXPIREAT', KEYS[3], lapse)}`
-
-/** Gives an admission back; the payload goes ARGV[3] ms after its last holder. Safe to repeat. */
-const releaseScript = `
-local bytes = redis.call('HGET', KEYS[2], ARGV[1])
-if bytes then
-  redis.call('HINCRBY', KEYS[2], '', -tonumber(bytes))
-  redis.call('HDEL', KEYS[2], ARGV[1])
-end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[4], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[2])
-if redis.call('ZCARD', KEYS[4]) == 0 then
-  if tonumber(ARGV[3]) > 0 then redis.call('PEXPIRE', KEYS[3], ARGV[3]) else redis.call('UNLINK', KEYS[3]) end
-end
-return 1`
+import { turnArguments, turnKeys, type TurnOptions } from './turns.ts'
 
 export interface AdmissionLimits {
   /** Unfinished jobs a model may have. */
@@ -81,6 +38,8 @@ export interface Pace {
 export interface AdmitOptions {
   /** Of what the job asks (answerDigest): where the answer is kept, it is given. Null, the default: compute it. */
   digest: string | null
+  /** The job brings no image but counts on the payload of an earlier one. Default: false. */
+  reusesPayload: boolean
   /** Null, the default, while unknown: then no deadline is held against it. */
   pace: Pace | null
   /** Of the job's owner, over all models; null, the default: unlimited. */
@@ -89,42 +48,48 @@ export interface AdmitOptions {
 
 /** `stored`: the payload is in Redis already, and stays for this job too. */
 export type Admittance =
-  | { kind: 'admitted'; jobsAhead: number; stored: boolean }
+  | { kind: 'admitted'; jobsAhead: number; turn: number; stored: boolean }
   | { kind: 'answered'; answer: CachedAnswer }
 
 export interface Admission {
   /**
    * Rejects with `queue_full` and, where the jobs ahead would take longer than the job's deadline allows, with
-   * `deadline_unmeetable`.
+   * `deadline_unmeetable`; with `reusesPayload`, where its time is over, with `job_not_retryable`.
    */
   admit(job: QueuedJob, limits: AdmissionLimits, options?: Partial<AdmitOptions>): Promise<Admittance>
   /** Stores the payload of an admitted job, to be there before the job is queued. */
   store(job: QueuedJob, image: Uint8Array, limits: AdmissionLimits): Promise<void>
-  release(job: Pick<QueuedJob, 'id' | 'model' | 'image'>, keepPayloadMs: number): Promise<void>
+  /** `keep`: leave the payload for another try, so long and while all that is kept so is within `maxBytes`. */
+  release(
+    job: Pick<QueuedJob, 'id' | 'model' | 'image'>,
+    keep: { forMs: number; maxBytes: number } | null,
+  ): Promise<void>
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
 const admitReplySchema = z.union([
   z.tuple([z.literal(2), z.string(), z.number()]),
-  z.tuple([z.literal([0, 1, 3]), z.number(), z.number()]),
+  z.tuple([z.literal([0, 3, 4]), z.number(), z.number()]),
+  z.tuple([z.literal(1), z.number(), z.number(), z.number()]),
 ])
 
-export function createAdmission(redis: Redis): Admission {
+export function createAdmission(redis: Redis, { rounds }: TurnOptions = {}): Admission {
   const keys = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string[] => [
     admittedKey(model),
     admittedBytesKey(model),
     payloadKey(model, image.hash),
     payloadHoldersKey(model, image.hash),
   ]
-  const admit = defineScript(redis, 'vqAdmit', 5, admitScript)
-  const release = defineScript(redis, 'vqRelease', 4, releaseScript)
+  const admit = defineScript(redis, 'vqAdmit', 7, admitScript(rounds))
+  const release = defineScript(redis, 'vqRelease', 6, releaseScript)
 
   return {
-    async admit(job, limits, { digest = null, pace = null } = {}) {
+    async admit(job, limits, { digest = null, pace = null, reusesPayload = false } = {}) {
       const now = Date.now()
       const reply = await admit([
         ...keys(job),
         answerKey(job.model, digest ?? ''),
+        ...turnKeys(job),
         now,
         now + limits.payloadTtlMs,
         job.id,
@@ -133,18 +98,20 @@ export function createAdmission(redis: Redis): Admission {
         limits.maxBytes,
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
+        reusesPayload ? 1 : 0,
+        ...turnArguments(job),
       ])
-      const [kind, ahead, bytes] = admitReplySchema.parse(reply)
+      const [kind, ahead, other, stored] = admitReplySchema.parse(reply)
       switch (kind) {
         case 1:
-          return { kind: 'admitted', jobsAhead: ahead, stored: bytes === 1 }
+          return { kind: 'admitted', jobsAhead: ahead, turn: other, stored: stored === 1 }
         case 2:
           return { kind: 'answered', answer: cachedAnswerSchema.parse(JSON.parse(ahead)) }
         case 0: {
           const limit =
             ahead >= limits.maxJobs
               ? `${ahead} jobs wait for ${job.model}, the limit.`
-              : `The images waiting for ${job.model} hold ${bytes} bytes; this one would pass the limit of ${limits.maxBytes}.`
+              : `The images waiting for ${job.model} hold ${other} bytes; this one would pass the limit of ${limits.maxBytes}.`
           throw new VisionQueueError('queue_full', limit, { retryAfterMs: workOffMs(ahead, pace) ?? 1000 })
         }
         case 3: {
@@ -154,6 +121,8 @@ export function createAdmission(redis: Redis): Admission {
             retryAfterMs: workOffMs(ahead - most, pace) ?? 1000,
           })
         }
+        case 4:
+          throw new VisionQueueError('job_not_retryable', 'The image of the job is not kept any more.')
         default:
           return kind satisfies never
       }
@@ -163,8 +132,17 @@ export function createAdmission(redis: Redis): Admission {
       const bytes = Buffer.from(image.buffer, image.byteOffset, image.byteLength)
       await redis.set(payloadKey(job.model, job.image.hash), bytes, 'PX', limits.payloadTtlMs)
     },
-    async release(job, keepPayloadMs) {
-      await release([...keys(job), job.id, Date.now(), keepPayloadMs])
+    async release(job, keep) {
+      await release([
+        ...keys(job),
+        keptKey(job.model),
+        keptBytesKey(job.model),
+        job.id,
+        Date.now(),
+        keep?.forMs ?? 0,
+        keep?.maxBytes ?? 0,
+        job.image.hash,
+      ])
     },
     async depth(model) {
       const [jobs, bytes] = await Promise.all([

@@ -8,6 +8,7 @@ import {
   queuedJobSchema,
   type QueuedJob,
   replyChannel,
+  type Retention,
   reusedAnswer,
   unfinishedJob,
   VisionQueueError,
@@ -15,6 +16,8 @@ import {
 import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
+import { createJobControl, createJobEnder, type JobControl } from './job-control.ts'
+import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
 import { createJobQueues } from './job-queues.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
@@ -33,7 +36,9 @@ export interface Accepted {
 }
 
 /** What the API needs of the queue. Every call rejects with `queue_unavailable` while Redis can't be reached. */
-export interface JobClient {
+export interface JobClient extends JobControl {
+  /** An owner's jobs, newest first. */
+  list(options: ListOptions): Promise<JobPage>
   /**
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
    * when this resolves the job is in Redis and will reach a final state. Where the answer is known already
@@ -76,11 +81,12 @@ export interface JobClient {
   close(): Promise<void>
 }
 
-/** For the results that the API writes itself, of jobs that no consumer could finish. */
-const defaultResultTtlMs = 3_600_000
-
 export interface JobClientOptions extends AdmissionLimits {
   redisUrl: string
+  /** As the consumers' settings are: the API ends jobs, too. */
+  retention: Retention
+  /** How many jobs of one owner are listed; 0: none are. */
+  listLength: number
   /** Memory for answers that this process has met; 0: none. */
   answerMemoryBytes: number
   /** How long Redis may take to answer one command before the caller gets `queue_unavailable`. */
@@ -94,8 +100,16 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const admission = createAdmission(redis)
   const quotas = createOwnerQuotas(redis)
   const queues = createJobQueues(redis)
-  // The API writes a result for a job that BullMQ has given up on or that an earlier answer serves, with the consumers' defaults.
-  const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
+  const { retention } = options
+  const results = createResultStore({ redis, retention, answerTtlMs: 0 })
+  const controlled = { redis, queues, results, retention }
+  const ender = createJobEnder(controlled)
+  const control = createJobControl(controlled, ender)
+  const index = createJobIndex({
+    redis,
+    listLength: options.listLength,
+    keepMs: options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs),
+  })
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()
@@ -106,19 +120,22 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (final !== null || record === null) return final
     const job = queuedJobSchema.parse(JSON.parse(record))
     const place = await queues.find(job)
+    if (place?.state === 'waiting' && job.deadlineAt !== null && job.deadlineAt <= Date.now()) {
+      return ender.end(job, expiredJob(job, place.attempts, retention.failedResultTtlMs))
+    }
     // Neither waiting nor running: finished since the first look, or its submission broke off half-way.
     if (place === null) return (await results.read(id)) ?? unfinishedJob(job, null, 0)
     if (place.state !== 'failed') {
       return unfinishedJob(job, place.state === 'active' ? place.startedAt : null, place.attempts)
     }
-    await results.finish(job, failedJob(job, place.attempts, defaultResultTtlMs))
+    await results.finish(job, failedJob(job, place.attempts, retention.failedResultTtlMs))
     return results.read(id)
   }
   const watcher = createJobWatcher({ subscriber, replies: replyChannel(process), read, log: options.log })
 
   const answered = async (job: QueuedJob, answer: CachedAnswer): Promise<FinalJob> => {
-    const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: defaultResultTtlMs })
-    await results.keep(final)
+    const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: retention.resultTtlMs })
+    await Promise.all([results.keep(final), index.add(job)])
     return final
   }
 
@@ -146,7 +163,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     await Promise.all([
       image === null || admittance.stored ? null : admission.store(job, image, options),
       redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs),
-      queues.add(job),
+      queues.add(job, admittance.turn),
+      index.add(job),
     ])
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
@@ -173,6 +191,10 @@ export function openJobClient(options: JobClientOptions): JobClient {
     read: (id) => guarded(read(id)),
     watch: (id, listener, onText, mayRead) => guarded(watcher.watch(id, listener, onText, mayRead)),
     waitFor: (id, timeoutMs, signal, mayRead) => guarded(watcher.waitFor(id, timeoutMs, signal, mayRead)),
+    cancel: (id, mayEnd) => guarded(control.cancel(id, mayEnd)),
+    purge: (model, versions) => guarded(control.purge(model, versions)),
+    list: (its) => guarded(index.list(its, read)),
+    readForRetry: (id) => guarded(control.readForRetry(id)),
     async ping() {
       await guarded(redis.ping())
     },
@@ -184,6 +206,12 @@ export function openJobClient(options: JobClientOptions): JobClient {
       subscriber.disconnect()
     },
   }
+}
+
+/** The final state of a job whose deadline passed while it waited. */
+export function expiredJob(job: QueuedJob, attempts: number, resultTtlMs: number): FinalJob {
+  const error = new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.')
+  return finalJob(job, { status: 'expired', error: error.toJobError(), attempts }, resultTtlMs)
 }
 
 /** The final state of a job that no consumer could finish in any of its attempts. */

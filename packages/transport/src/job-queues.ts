@@ -1,21 +1,23 @@
-import { pinnedQueueName, queueName, queuePrefix, type QueuedJob } from '@vision-queue/jobs'
+import { pinnedQueueName, queueName, queueNameOf, queuePrefix, type QueuedJob } from '@vision-queue/jobs'
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 
 /** The producer's side of BullMQ: one queue per model, and one per version for the jobs pinned to it. */
 export interface JobQueues {
-  /** Queues the job under its own id; a job of the same id that is there already stays as it is. */
-  add(job: QueuedJob): Promise<void>
+  /**
+   * Queues the job under its own id, in its `turn` (turns.ts): the lowest is taken first, equal ones in their order,
+   * and none (null) before all that have one. A job of the same id that is there already stays as it is.
+   */
+  add(job: QueuedJob, turn: number | null): Promise<void>
   /** Where the job is in its queue; null when it isn't there. */
   find(job: QueuedJob): Promise<{ state: 'waiting' | 'active' | 'failed'; startedAt: number; attempts: number } | null>
+  /** Takes the job out, wherever it is; false where a consumer holds it. */
+  remove(job: QueuedJob): Promise<boolean>
+  /** What was queued of some jobs that wait: of those pinned to `version`, with null of all others. */
+  listWaiting(model: string, version: string | null, most: number): Promise<unknown[]>
   /** Jobs pinned to the version that are not finished. */
   countPinned(model: string, version: string): Promise<number>
   close(): Promise<void>
-}
-
-/** Where a job waits: pinned ones apart, so that only a consumer that has the version takes them. */
-function queueOf({ versionPinned, modelVersion }: QueuedJob): string {
-  return versionPinned ? pinnedQueueName(modelVersion) : queueName
 }
 
 /** How many entries BullMQ's event stream keeps; nothing here reads it. */
@@ -44,9 +46,10 @@ export function createJobQueues(redis: Redis): JobQueues {
   }
 
   return {
-    async add(job) {
-      await queueFor(job.model, queueOf(job)).add('infer', job, {
+    async add(job, turn) {
+      await queueFor(job.model, queueNameOf(job)).add('infer', job, {
         jobId: job.id,
+        ...(turn === null ? {} : { priority: turn }),
         // The result is stored apart and expires by itself; BullMQ's copy goes at once.
         removeOnComplete: true,
         // A job's own failure is a result. BullMQ sees one only when its result could not be stored.
@@ -55,7 +58,7 @@ export function createJobQueues(redis: Redis): JobQueues {
       })
     },
     async find(queued) {
-      const queue = queueFor(queued.model, queueOf(queued))
+      const queue = queueFor(queued.model, queueNameOf(queued))
       const [state, job] = await Promise.all([queue.getJobState(queued.id), queue.getJob(queued.id)])
       if (job === undefined || state === 'unknown' || state === 'completed') return null
       return {
@@ -63,6 +66,15 @@ export function createJobQueues(redis: Redis): JobQueues {
         startedAt: job.processedOn ?? Date.now(),
         attempts: job.attemptsStarted,
       }
+    },
+    async remove(job) {
+      return (await queueFor(job.model, queueNameOf(job)).remove(job.id)) === 1
+    },
+    async listWaiting(model, version, most) {
+      const queue = queueFor(model, version === null ? queueName : pinnedQueueName(version))
+      const jobs = await queue.getJobs(['waiting', 'prioritized', 'delayed'], 0, most - 1, true)
+      // One that was taken and finished between two looks is undefined.
+      return jobs.flatMap((job) => (job?.data === undefined ? [] : [job.data]))
     },
     async countPinned(model, version) {
       const queue = queueFor(model, pinnedQueueName(version))

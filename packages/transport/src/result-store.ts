@@ -10,12 +10,14 @@ import {
   type QueuedJob,
   replyChannel,
   resultKey,
+  type Retention,
 } from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
 
 import { createAdmission, defineScript } from './admission.ts'
 import { createUploadRelease } from './image-store.ts'
 import { createOwnerQuotas } from './owner-quota.ts'
+import { indexEnding } from './job-index.ts'
 
 /**
  * Results, written once: the first final state of a job stays, whoever runs it again. It is
@@ -24,8 +26,8 @@ import { createOwnerQuotas } from './owner-quota.ts'
 export interface ResultStore {
   read(id: string): Promise<FinalJob | null>
   /**
-   * Stores and publishes the final state, then gives back the admission and the payload; keeps the answer
-   * for others under `digest`, unless that is null. Resolves to false when the job had a final state already.
+   * Stores and publishes the final state, until it expires, then gives back the admission and, unless the job may be
+   * run again, the payload; keeps the answer for others under `digest`, unless that is null. Resolves to false when the job had a final state already.
    * Safe to repeat.
    */
   finish(job: QueuedJob, final: FinalJob, digest?: string | null): Promise<boolean>
@@ -45,15 +47,12 @@ return 1`
 
 export interface ResultStoreOptions {
   redis: Redis
-  /** How long a result can be read. */
-  resultTtlMs: number
-  /** How long an image stays after the last job that needs it. */
-  keepPayloadMs: number
+  retention: Retention
   /** How long an answer serves others who ask the same. 0: never. */
   answerTtlMs: number
 }
 
-export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtlMs }: ResultStoreOptions): ResultStore {
+export function createResultStore({ redis, retention, answerTtlMs }: ResultStoreOptions): ResultStore {
   const finish = defineScript(redis, 'vqFinish', 1, finishScript)
   const admission = createAdmission(redis)
   const releaseUpload = createUploadRelease(redis)
@@ -72,26 +71,32 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtl
       return stored === null ? null : finalJobSchema.parse(JSON.parse(stored))
     },
     async finish(job, final, digest = null) {
+      const readableMs = readableFor(final)
+      // What another try needs. Gone before the result, so that no reader takes the job for a waiting one.
+      const keepMs =
+        final.status === 'succeeded' ? 0 : Math.min(retention.failedPayloadTtlMs, Math.floor(readableMs * 0.9))
+      const keep = keepMs === 0 ? null : { forMs: keepMs, maxBytes: retention.failedPayloadMaxBytes }
       // Sent together: Redis runs them in this order, so the slot is never free before the result is there.
       const [written] = await Promise.all([
         finish([
           resultKey(job.id),
           JSON.stringify(final),
-          resultTtlMs,
+          readableMs,
           jobChannel(job.id),
           encode({ kind: 'final', job: final }),
           job.replyTo === null ? '' : replyChannel(job.replyTo),
         ]),
-        admission.release(job, keepPayloadMs),
+        admission.release(job, keep),
         job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
         job.owner === null ? null : quotas.release(job),
-        redis.unlink(jobKey(job.id)),
+        keep === null ? redis.unlink(jobKey(job.id)) : redis.pexpire(jobKey(job.id), keep.forMs),
+        final.status === 'succeeded' ? null : indexEnding(redis, job, final, retention),
         digest === null ? null : keepAnswer(final, digest),
       ])
       return written === 1
     },
     async keep(final) {
-      await redis.set(resultKey(final.id), JSON.stringify(final), 'PX', resultTtlMs)
+      await redis.set(resultKey(final.id), JSON.stringify(final), 'PX', readableFor(final))
     },
     async readAnswer(model, digest) {
       const kept = await redis.get(answerKey(model, digest))
@@ -101,4 +106,9 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtl
       await redis.publish(jobChannel(id), encode({ kind: 'running', startedAt, attempts }))
     },
   }
+}
+
+/** Milliseconds until the job says that it expires. */
+function readableFor({ expires_at: expiresAt }: FinalJob): number {
+  return expiresAt === null ? 1 : Math.max(1, Date.parse(expiresAt) - Date.now())
 }

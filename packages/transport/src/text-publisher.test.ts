@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { type JobClient, openJobClient } from './job-client.ts'
 import { createResultStore } from './result-store.ts'
-import { image, newJob, quiet } from './test-support/test-queue.ts'
+import { image, newJob, quiet, retention } from './test-support/test-queue.ts'
 import { openTextPublisher } from './text-publisher.ts'
 
 let server: TestRedis
@@ -25,7 +25,7 @@ afterAll(async () => {
 })
 
 async function connect(): Promise<JobClient> {
-  const limits = { maxJobs: 10, maxBytes: 10_000, payloadTtlMs: 60_000, answerMemoryBytes: 0 }
+  const limits = { maxJobs: 10, maxBytes: 10_000, payloadTtlMs: 60_000, answerMemoryBytes: 0, retention, listLength: 0 }
   const opened = openJobClient({ redisUrl: server.url, commandTimeoutMs: 500, log: quiet, ...limits })
   clients.push(opened)
   await vi.waitFor(async () => opened.ping())
@@ -58,7 +58,7 @@ describe('an answer on its way', () => {
     text.add({ text: ' star', index: 6 })
     text.end()
     text.add({ text: ' too late', index: 11 })
-    const results = createResultStore({ redis, resultTtlMs: 60_000, keepPayloadMs: 0, answerTtlMs: 0 })
+    const results = createResultStore({ redis, retention, answerTtlMs: 0 })
     await results.finish(job, finalJob(job, { status: 'succeeded', attempts: 1 }, 60_000))
     await expect.poll(() => seen.slice(-2)).toEqual(['a blue star', 'succeeded'])
     await redis.publish(jobChannel(job.id), JSON.stringify({ kind: 'tokens', text: 'after the end' }))

@@ -69,7 +69,10 @@ export const whatIsWhere: ApiHandler = (c) =>
   c.json({
     name: 'vision-queue',
     submit: 'POST /jobs',
+    jobs: 'GET /jobs',
     job: 'GET /jobs/{id}',
+    cancel: 'POST /jobs/{id}/cancel',
+    retry: 'POST /jobs/{id}/retry',
     events: 'GET /jobs/{id}/events',
     upload: 'POST /images',
     models: 'GET /models',

@@ -23,7 +23,11 @@ describe('an accepted job', () => {
     const job = jobResponseSchema.parse(await response.json())
     expect(job).toMatchObject({ status: 'queued', model: 'shapes-vqa', version: '1', queue_position: 1, output: null })
     expect(jobIdSchema.safeParse(job.id).success).toBe(true)
-    expect(job.urls).toEqual({ self: `/jobs/${job.id}`, events: `/jobs/${job.id}/events` })
+    expect(job.urls).toEqual({
+      self: `/jobs/${job.id}`,
+      events: `/jobs/${job.id}/events`,
+      cancel: `/jobs/${job.id}/cancel`,
+    })
     expect(response.headers.get('location')).toBe(job.urls.self)
     expect(response.headers.get('preference-applied')).toBeNull()
   })

@@ -49,7 +49,7 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
 
   const parse = async (
     c: Context<ApiEnv>,
-  ): Promise<{ job: QueuedJob; bytes: Uint8Array | null; admit: AdmitOptions }> => {
+  ): Promise<{ job: QueuedJob; bytes: Uint8Array | null; admit: Omit<AdmitOptions, 'reusesPayload'> }> => {
     const submission = await readSubmission(c, limits)
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
@@ -77,6 +77,8 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
       replyTo: null,
       owner,
       answersOf: settings.SHARE_ANSWERS === true ? null : owner,
+      priority: submission.priority,
+      retryOf: null,
     }
     const digest = job.cache ? answerDigest(manifest, job) : null
     return { job, bytes, admit: { digest, pace: paceOf(model.consumers), quota } }

@@ -25,5 +25,6 @@ export function parseJsonSubmission(body: Uint8Array, limits: SubmissionLimits):
     metadata,
     deadlineMs: submission.deadline_ms ?? null,
     cache: submission.cache ?? true,
+    priority: submission.priority ?? 'normal',
   }
 }

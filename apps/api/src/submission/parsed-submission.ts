@@ -1,3 +1,4 @@
+import type { Priority } from '@vision-queue/jobs'
 import type { z } from 'zod'
 
 export type JsonValue = z.infer<z.ZodJSONSchema>
@@ -23,6 +24,7 @@ export interface ParsedSubmission {
   parameters: Record<string, JsonValue>
   metadata: Record<string, string> | null
   deadlineMs: number | null
+  priority: Priority
   /** Whether an earlier answer will do. */
   cache: boolean
 }

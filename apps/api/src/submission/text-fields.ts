@@ -10,7 +10,7 @@ const textSubmissionSchema = submissionSchema.extend({
 })
 
 /** The names that don't belong to the model's input. */
-const envelope = ['model', 'parameters', 'metadata', 'deadline_ms', 'cache'] as const
+const envelope = ['model', 'parameters', 'metadata', 'deadline_ms', 'cache', 'priority'] as const
 
 /**
  * A submission without its image from form fields or query parameters: the envelope's by their names,
@@ -20,7 +20,9 @@ export function parseTextFields(
   fields: ReadonlyMap<string, readonly string[]>,
   { maxInputBytes }: { maxInputBytes: number },
 ): Omit<ParsedSubmission, 'image'> {
-  const [model, parameters, metadata, deadline, cache] = envelope.map((name) => onlyOne(name, fields.get(name)))
+  const [model, parameters, metadata, deadline, cache, priority] = envelope.map((name) =>
+    onlyOne(name, fields.get(name)),
+  )
   const names: readonly string[] = envelope
   const input = [...fields].flatMap(([name, values]) =>
     names.includes(name) ? [] : [[name, values.length === 1 ? values[0] : [...values]]],
@@ -30,6 +32,7 @@ export function parseTextFields(
     input: Object.fromEntries(input),
     parameters: parameters === undefined ? undefined : parseJsonText('parameters', parameters),
     metadata: metadata === undefined ? undefined : parseJsonText('metadata', metadata),
+    priority,
     // What is no number stays text, for the schema to name.
     cache: cache === 'true' || cache === 'false' ? cache === 'true' : cache,
     deadline_ms: deadline !== undefined && /^\d+$/.test(deadline) ? Number(deadline) : deadline,
@@ -42,6 +45,7 @@ export function parseTextFields(
     metadata: submission.metadata ?? null,
     deadlineMs: submission.deadline_ms ?? null,
     cache: submission.cache ?? true,
+    priority: submission.priority ?? 'normal',
   }
   assertInputFits(parsed, maxInputBytes)
   return parsed

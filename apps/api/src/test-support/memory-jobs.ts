@@ -84,6 +84,39 @@ export function openMemoryJobs(): MemoryJobs {
       watching.close()
       return jobs.get(id) ?? null
     },
+    async cancel(id) {
+      up()
+      const job = jobs.get(id)
+      if (job !== undefined && !isFinal(job.status)) memory.finish(id, 'canceled')
+      return jobs.get(id) ?? null
+    },
+    async list({ status, model, cursor, limit }) {
+      up()
+      const newest = [...jobs.values()].toReversed()
+      const from = cursor === null ? 0 : newest.findIndex(({ id }) => id === cursor.id) + 1
+      const fitting = newest
+        .slice(from)
+        .filter((job) => (status === null || job.status === status) && (model === null || job.model === model))
+      const last = fitting[limit - 1]
+      const next = last === undefined ? null : { at: Date.parse(last.created_at), id: last.id }
+      return { jobs: fitting.slice(0, limit), next }
+    },
+    async purge(model) {
+      up()
+      const waiting = [...jobs.values()].filter((job) => job.model === model && job.status === 'queued')
+      for (const { id } of waiting) memory.finish(id, 'canceled')
+      return waiting.length
+    },
+    async readForRetry(id) {
+      up()
+      const final = jobs.get(id)
+      if (final === undefined) return null
+      const kept = memory.submitted.find(({ job }) => job.id === id)
+      if (kept === undefined || !isFinal(final.status) || final.status === 'succeeded') {
+        throw new VisionQueueError('job_not_retryable', 'The job is not for another try.')
+      }
+      return kept.job
+    },
     async ping() {
       up()
     },

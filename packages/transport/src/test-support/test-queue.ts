@@ -1,16 +1,30 @@
 import { createHash } from 'node:crypto'
 
-import { type FinalJob, finalJob, type QueuedJob } from '@vision-queue/jobs'
+import { type FinalJob, finalJob, type QueuedJob, type Retention } from '@vision-queue/jobs'
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest'
 
+import { type Cancellations, openCancellations } from '../cancellations.ts'
 import { type JobClient, openJobClient } from '../job-client.ts'
 import { type JobSourceOptions, openJobSource } from '../job-source.ts'
 import { createResultStore, type ResultStore } from '../result-store.ts'
 
 export const quiet = { info() {}, warn() {}, error() {} }
-export const limits = { maxJobs: 3, maxBytes: 1000, payloadTtlMs: 60_000, answerMemoryBytes: 100_000 }
+export const retention = {
+  resultTtlMs: 60_000,
+  failedResultTtlMs: 60_000,
+  failedPayloadTtlMs: 0,
+  failedPayloadMaxBytes: 1000,
+}
+export const limits = {
+  maxJobs: 3,
+  maxBytes: 1000,
+  payloadTtlMs: 60_000,
+  answerMemoryBytes: 100_000,
+  retention,
+  listLength: 100,
+}
 /** The id of no job. */
 export const nobody = 'job_000000000000000000nil'
 export const image = Buffer.alloc(100, 7)
@@ -22,7 +36,9 @@ export interface TestQueue {
   /** Another API process. */
   connect(options?: Partial<typeof limits>): Promise<JobClient>
   consume(handle: JobSourceOptions['handle'], options?: Partial<JobSourceOptions>): void
-  resultStore(): ResultStore
+  resultStore(its?: Partial<Retention>): ResultStore
+  /** As a consumer does. */
+  listenForCancellations(): Cancellations
   /** Closes something of the test's own when it is over. */
   atEnd(close: () => unknown): void
 }
@@ -79,8 +95,13 @@ export function useTestQueue(): TestQueue {
       })
       closing.push(() => source.close())
     },
+    listenForCancellations() {
+      const cancellations = openCancellations({ redisUrl: server.url, log: quiet })
+      closing.push(() => cancellations.close())
+      return cancellations
+    },
     atEnd: (close) => void closing.push(close),
-    resultStore: () => createResultStore({ redis, resultTtlMs: 60_000, keepPayloadMs: 0, answerTtlMs: 60_000 }),
+    resultStore: (its = {}) => createResultStore({ redis, retention: { ...retention, ...its }, answerTtlMs: 60_000 }),
   }
 }
 
@@ -108,6 +129,8 @@ export function newJob(bytes: Buffer = image): QueuedJob {
     replyTo: null,
     owner: null,
     answersOf: null,
+    priority: 'normal',
+    retryOf: null,
   }
 }
 

@@ -1,0 +1,57 @@
+import { jobIdSchema, jobResponseSchema, jobStatusSchema } from '@vision-queue/jobs'
+import type { JobClient, ListCursor } from '@vision-queue/transport'
+import { z } from 'zod'
+
+import type { ApiHandler } from '../api-env.ts'
+import { parseRequest } from '../expectation.ts'
+import { jobResponse } from '../job-response.ts'
+import { jobsOf } from '../owned-jobs.ts'
+
+const limit = 'a whole number from 1 to 100'
+const cursor = 'the next_cursor of an earlier answer'
+
+/** The query of `GET /jobs`. */
+export const listJobsQuerySchema = z.strictObject({
+  status: jobStatusSchema.optional(),
+  model: z.string().min(1).max(200).optional(),
+  cursor: z
+    .string()
+    .regex(/^\d{1,16}-job_[A-Za-z0-9_-]{21}$/, cursor)
+    .transform((text): ListCursor => {
+      const dash = text.indexOf('-')
+      return { at: Number(text.slice(0, dash)), id: jobIdSchema.parse(text.slice(dash + 1)) }
+    })
+    .optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, limit)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= 100, limit)
+    .optional(),
+})
+
+export const jobListSchema = z.object({
+  jobs: z.array(jobResponseSchema),
+  next_cursor: z
+    .string()
+    .nullable()
+    .describe('for the jobs after these, of which there may be none; null: these were the last'),
+})
+
+/** `GET /jobs`: the caller's own jobs, newest first, as long as their results are kept. */
+export function listJobs(jobs: JobClient): ApiHandler {
+  return async (c) => {
+    const query = parseRequest(listJobsQuerySchema, c.req.query())
+    const { jobs: found, next } = await jobsOf(jobs, c.get('caller').owner).list({
+      status: query.status ?? null,
+      model: query.model ?? null,
+      cursor: query.cursor ?? null,
+      limit: query.limit ?? 20,
+    })
+    const list: z.infer<typeof jobListSchema> = {
+      jobs: found.map((job) => jobResponse(job)),
+      next_cursor: next === null ? null : `${next.at}-${next.id}`,
+    }
+    return c.json(list, 200, { 'Cache-Control': 'no-store' })
+  }
+}

@@ -1,0 +1,104 @@
+import {
+  cancellationsChannel,
+  type FinalJob,
+  finalJob,
+  type Job,
+  jobKey,
+  queuedJobSchema,
+  type QueuedJob,
+  type Retention,
+  VisionQueueError,
+} from '@vision-queue/jobs'
+import type { Redis } from 'ioredis'
+
+import type { JobQueues } from './job-queues.ts'
+import type { ResultStore } from './result-store.ts'
+
+/** What can be done with a job that was accepted, from any API process. */
+export interface JobControl {
+  /**
+   * Ends the job as `canceled`, or leaves it with the final state it has; resolves to it as it is then, to null
+   * where no such job is known or `mayEnd` denies it. Of a cancellation and a result the first that is written stays. Safe to repeat.
+   */
+  cancel(id: string, mayEnd?: (job: Pick<QueuedJob, 'owner'>) => boolean): Promise<Job | null>
+  /**
+   * A failed, canceled or expired job as it was accepted, to be submitted again under another id; null where no
+   * such job is known. Rejects with `job_not_retryable` where it ended otherwise or not yet, or is not kept any more.
+   */
+  readForRetry(id: string): Promise<QueuedJob | null>
+  /** Cancels the jobs that wait for the model, those pinned to `versions` too; resolves to how many there were. */
+  purge(model: string, versions: readonly string[]): Promise<number>
+}
+
+export interface JobEnder {
+  /**
+   * Writes the final state of an unfinished job and takes the job out of the queue; where a consumer holds it,
+   * that one is told to drop it. Resolves to the final state that the job has then. The state comes first: a
+   * process that dies in between leaves a job that a consumer computes in vain, never one without an end.
+   */
+  end(job: QueuedJob, final: FinalJob): Promise<FinalJob>
+}
+
+interface Options {
+  redis: Redis
+  queues: JobQueues
+  results: ResultStore
+  retention: Retention
+}
+
+export function createJobEnder({ redis, queues, results }: Options): JobEnder {
+  return {
+    async end(job, final) {
+      const written = await results.finish(job, final)
+      if (!(await queues.remove(job))) await redis.publish(cancellationsChannel, job.id)
+      return written ? final : ((await results.read(job.id)) ?? final)
+    },
+  }
+}
+
+/** Few enough that other commands have their turn in between. */
+const purgedAtOnce = 100
+
+export function createJobControl(options: Options, { end }: JobEnder): JobControl {
+  const { redis, queues, results } = options
+  const failedTtlMs = options.retention.failedResultTtlMs
+  return {
+    async readForRetry(id) {
+      const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
+      if (final === null && record === null) return null
+      if (final === null) throw new VisionQueueError('job_not_retryable', 'The job has not ended yet.')
+      if (final.status === 'succeeded') throw new VisionQueueError('job_not_retryable', 'The job has succeeded.')
+      if (record === null) throw new VisionQueueError('job_not_retryable', 'What the job was is not kept any more.')
+      return queuedJobSchema.parse(JSON.parse(record))
+    },
+    async purge(model, versions) {
+      let purged = 0
+      for (const version of [null, ...versions]) {
+        for (;;) {
+          const page = await queues.listWaiting(model, version, purgedAtOnce)
+          const jobs = page.flatMap((data) => {
+            const parsed = queuedJobSchema.safeParse(data)
+            return parsed.success ? [parsed.data] : []
+          })
+          const ends = await Promise.all(
+            jobs.map(async (job) => end(job, finalJob(job, { status: 'canceled', attempts: 0 }, failedTtlMs))),
+          )
+          purged += ends.filter(({ status }) => status === 'canceled').length
+          // What is left of a page nobody here understands.
+          if (jobs.length === 0) break
+        }
+      }
+      return purged
+    },
+    async cancel(id, mayEnd = () => true) {
+      // In this order, see `read` of the job client.
+      const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
+      if (final !== null || record === null) return final
+      const job = queuedJobSchema.parse(JSON.parse(record))
+      if (!mayEnd(job)) return null
+      const place = await queues.find(job)
+      const startedAt = place?.state === 'active' ? place.startedAt : null
+      return end(job, finalJob(job, { status: 'canceled', attempts: place?.attempts ?? 0, startedAt }, failedTtlMs))
+    },
+  }
+}
