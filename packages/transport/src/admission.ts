@@ -9,8 +9,9 @@ import {
   type QueuedJob,
   VisionQueueError,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 import { z } from 'zod'
+
+import type { RedisClient } from './redis-connection.ts'
 
 /**
  * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
@@ -106,7 +107,7 @@ const admitReplySchema = z.union([
   z.tuple([z.literal([0, 1, 3]), z.number(), z.number()]),
 ])
 
-export function createAdmission(redis: Redis): Admission {
+export function createAdmission(redis: RedisClient): Admission {
   const keys = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string[] => [
     admittedKey(model),
     admittedBytesKey(model),
@@ -185,7 +186,7 @@ type ScriptArgument = string | number | Buffer
 
 /** Registers a Lua script with the connection: sent by its hash, and whole when Redis doesn't know it yet. */
 export function defineScript(
-  redis: Redis,
+  redis: RedisClient,
   name: string,
   numberOfKeys: number,
   lua: string,

@@ -18,7 +18,13 @@ import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admi
 import { createJobQueues } from './job-queues.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
-import { guarded, openFailFastConnection, openSubscriber, type TransportLog } from './redis-connection.ts'
+import {
+  guarded,
+  openFailFastConnection,
+  openSubscriber,
+  readEvictionPolicy,
+  type TransportLog,
+} from './redis-connection.ts'
 import { createResultStore } from './result-store.ts'
 
 /** A job that was accepted. */
@@ -63,6 +69,8 @@ export interface JobClient {
   waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
   /** Resolves when Redis answers; rejects with `queue_unavailable` within the command timeout. */
   ping(): Promise<void>
+  /** Under which Redis drops keys when its memory is full, which loses accepted jobs (maxmemory-policy); null: none. */
+  evictionPolicy(): Promise<string | null>
   /** Unfinished jobs admitted for the model, and their payload bytes. */
   depth(model: string): Promise<{ jobs: number; bytes: number }>
   /** Ends all watches and connections; waits for none of them. */
@@ -95,7 +103,9 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const read = async (id: string): Promise<Job | null> => {
     // The record goes when the result comes, so it is asked for first: one of the two is there.
     const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
-    if (final !== null || record === null) return final
+    if (final !== null) return final
+    // Two nodes of a Cluster may have been asked in the other order.
+    if (record === null) return redis.isCluster ? results.read(id) : null
     const job = queuedJobSchema.parse(JSON.parse(record))
     const place = await queues.find(job)
     // Neither waiting nor running: finished since the first look, or its submission broke off half-way.
@@ -125,8 +135,10 @@ export function openJobClient(options: JobClientOptions): JobClient {
       if (digest !== null) known.add(digest, admittance.answer)
       return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
     }
-    // Sent in this order: when a consumer has the job, its record is there.
-    await Promise.all([redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs), queues.add(job)])
+    // Sent in this order: when a consumer has the job, its record is there. The nodes of a Cluster keep none.
+    const recorded = redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs)
+    if (redis.isCluster) await recorded
+    await Promise.all([recorded, queues.add(job)])
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
 
@@ -155,6 +167,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     async ping() {
       await guarded(redis.ping())
     },
+    evictionPolicy: () => guarded(readEvictionPolicy(redis)),
     depth: (model) => guarded(admission.depth(model)),
     async close() {
       watcher.close()

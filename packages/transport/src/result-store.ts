@@ -11,10 +11,11 @@ import {
   replyChannel,
   resultKey,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 
 import { createAdmission, defineScript } from './admission.ts'
 import { createUploadRelease } from './image-store.ts'
+import { publishChange } from './publish-change.ts'
+import type { RedisClient } from './redis-connection.ts'
 
 /**
  * Results, written once: the first final state of a job stays, whoever runs it again. It is
@@ -43,7 +44,7 @@ if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
 return 1`
 
 export interface ResultStoreOptions {
-  redis: Redis
+  redis: RedisClient
   /** How long a result can be read. */
   resultTtlMs: number
   /** How long an image stays after the last job that needs it. */
@@ -70,16 +71,19 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtl
       return stored === null ? null : finalJobSchema.parse(JSON.parse(stored))
     },
     async finish(job, final, digest = null) {
-      // Sent together: Redis runs them in this order, so the slot is never free before the result is there.
+      const writing = finish([
+        resultKey(job.id),
+        JSON.stringify(final),
+        resultTtlMs,
+        jobChannel(job.id),
+        encode({ kind: 'final', job: final }),
+        job.replyTo === null ? '' : replyChannel(job.replyTo),
+      ])
+      // Sent together: Redis runs them in this order, so the slot is never free before the result is there. The
+      // nodes of a Cluster keep no order among them.
+      if (redis.isCluster) await writing
       const [written] = await Promise.all([
-        finish([
-          resultKey(job.id),
-          JSON.stringify(final),
-          resultTtlMs,
-          jobChannel(job.id),
-          encode({ kind: 'final', job: final }),
-          job.replyTo === null ? '' : replyChannel(job.replyTo),
-        ]),
+        writing,
         admission.release(job, keepPayloadMs),
         job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
         redis.unlink(jobKey(job.id)),
@@ -95,7 +99,7 @@ export function createResultStore({ redis, resultTtlMs, keepPayloadMs, answerTtl
       return kept === null ? null : cachedAnswerSchema.parse(JSON.parse(kept))
     },
     async announceRunning(id, startedAt, attempts) {
-      await redis.publish(jobChannel(id), encode({ kind: 'running', startedAt, attempts }))
+      await publishChange(redis, id, { kind: 'running', startedAt, attempts })
     },
   }
 }

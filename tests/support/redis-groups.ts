@@ -1,0 +1,154 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { findRedisServer, type RedisServer } from '@vision-queue/local/find-redis'
+import { freePort } from '@vision-queue/local/free-port'
+import { type RunningRedis, startRedis } from '@vision-queue/local/redis-server'
+
+import type { TestRedis } from './redis.ts'
+import { until } from './until.ts'
+
+/** Several Redis processes that are one to their clients. */
+export interface TestRedisGroup extends TestRedis {
+  members: RunningRedis[]
+}
+
+export interface TestSentinel extends TestRedisGroup {
+  /** The port of the primary as the Sentinel tells it. */
+  primaryPort(): Promise<number>
+}
+
+/** Why groups can't be started here, or null: in Docker the members would not reach each other on loopback. */
+export async function whyNoRedisGroups(): Promise<string | null> {
+  const { kind } = await findServer()
+  return kind === 'docker' ? 'The Redis found runs in Docker, where several can not form a group on loopback' : null
+}
+
+/** Three nodes on loopback, a third of the slots each, without replicas. `url` is redis+cluster://. */
+export async function startTestCluster(): Promise<TestRedisGroup> {
+  return startGroup(async (start) => {
+    const nodes = await Promise.all(
+      [0, 1, 2].map(async () => {
+        const busPort = await freePort()
+        // The usual bus port, 10000 above, may lie beyond the last one.
+        const node = await start(['--cluster-enabled', 'yes', '--cluster-port', String(busPort)])
+        return { ...node, busPort }
+      }),
+    )
+    const ends = [0, 5461, 10_923, 16_384]
+    for (const [index, { port }] of nodes.entries()) {
+      await ask(port, 'CLUSTER', 'ADDSLOTSRANGE', `${ends[index] ?? 0}`, `${(ends[index + 1] ?? 0) - 1}`)
+      // Without it two nodes may draw the same number and need a while to find out.
+      await ask(port, 'CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+    }
+    const [first, ...others] = nodes
+    if (first === undefined) throw new Error('A Cluster needs nodes')
+    for (const { port, busPort } of others) {
+      await ask(first.port, 'CLUSTER', 'MEET', '127.0.0.1', String(port), String(busPort))
+    }
+    const agreed = async ({ port }: RunningRedis): Promise<boolean> => {
+      const info = await ask(port, 'CLUSTER', 'INFO')
+      return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
+    }
+    await until(async () => (await Promise.all(nodes.map(agreed))).every(Boolean), 'the Cluster is formed')
+    return { members: nodes, url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}` }
+  })
+}
+
+/**
+ * A primary, its replica and a Sentinel on loopback, in this order; the Sentinel gives the primary up after a
+ * second of silence. `freeze`, `thaw` and `kill` mean the first primary. `url` is redis+sentinel://.
+ */
+export async function startTestSentinel(): Promise<TestSentinel> {
+  const name = 'mymaster'
+  const group = await startGroup(async (start, folder) => {
+    const primary = await start(['--repl-diskless-sync-delay', '0'])
+    const replica = await start(['--replicaof', `127.0.0.1 ${primary.port}`])
+    await until(
+      async () => (await ask(replica.port, 'INFO', 'replication')).includes('link_status:up'),
+      'a replica syncs',
+    )
+    const file = join(folder, 'sentinel.conf')
+    const settings = [
+      `monitor ${name} 127.0.0.1 ${primary.port} 1`,
+      `down-after-milliseconds ${name} 1000`,
+      `failover-timeout ${name} 5000`,
+    ]
+    await writeFile(file, settings.map((line) => `sentinel ${line}\n`).join(''))
+    const sentinel = await start([file, '--sentinel'])
+    const knows = async (): Promise<boolean> =>
+      (await ask(sentinel.port, 'SENTINEL', 'replicas', name)).includes(String(replica.port))
+    await until(knows, 'the Sentinel knows the replica')
+    return { members: [primary, replica, sentinel], url: `redis+sentinel://127.0.0.1:${sentinel.port}/${name}` }
+  })
+  const sentinel = group.members.at(-1)
+  return {
+    ...group,
+    async primaryPort() {
+      const reply = await ask(sentinel?.port ?? 0, 'SENTINEL', 'get-master-addr-by-name', name)
+      return Number(/\r\n(\d+)\r\n\+OK/.exec(reply)?.[1] ?? 0)
+    },
+  }
+}
+
+type Start = (extra: string[]) => Promise<RunningRedis>
+
+async function startGroup(
+  form: (start: Start, folder: string) => Promise<{ members: RunningRedis[]; url: string }>,
+): Promise<TestRedisGroup> {
+  const server = await findServer()
+  const folder = await mkdtemp(join(tmpdir(), 'vision-queue-redis-group-'))
+  const started: RunningRedis[] = []
+  const stop = async (): Promise<void> => {
+    await Promise.all(started.map(async (member) => member.stop()))
+    await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    const { members, url } = await form(async (extra) => {
+      const own = await mkdtemp(join(folder, 'member-'))
+      const member = await startRedis({ server, folder: own, persistent: false, extra, env: process.env })
+      started.push(member)
+      return member
+    }, folder)
+    const [first] = members
+    if (first === undefined) throw new Error('A group needs members')
+    return {
+      url,
+      members,
+      pid: first.pid,
+      freeze: () => first.signal('SIGSTOP'),
+      thaw: () => first.signal('SIGCONT'),
+      kill: () => first.signal('SIGKILL'),
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function findServer(): Promise<RedisServer> {
+  const cacheFolder = fileURLToPath(new URL('../../.vision-queue/redis-package', import.meta.url))
+  return findRedisServer({ cacheFolder, env: process.env, say: (line) => console.log(line) })
+}
+
+/** One command to a Redis on loopback, and its reply as it comes over the wire; written to a socket, as ioredis belongs to packages/transport. */
+export async function ask(port: number, ...words: string[]): Promise<string> {
+  const command = `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`
+  return new Promise((resolve, reject) => {
+    let reply = ''
+    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(`${command}*1\r\n$4\r\nQUIT\r\n`))
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      reply += text
+    })
+    socket.on('error', reject)
+    // Redis closes the connection after QUIT.
+    socket.on('close', () => {
+      if (reply.startsWith('-')) reject(new Error(`${words.join(' ')}: ${reply.trim()}`))
+      else resolve(reply)
+    })
+  })
+}
