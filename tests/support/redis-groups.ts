@@ -11,7 +11,7 @@ import { type RunningRedis, startRedis } from '@vision-queue/local/redis-server'
 import type { TestRedis } from './redis.ts'
 import { until } from './until.ts'
 
-/** Several Redis processes that are one to their clients. */
+/** Several Redis processes that are one to their clients; `freeze`, `thaw` and `kill` mean all of them. */
 export interface TestRedisGroup extends TestRedis {
   members: RunningRedis[]
 }
@@ -27,6 +27,9 @@ export async function whyNoRedisGroups(): Promise<string | null> {
   return kind === 'docker' ? 'The Redis found runs in Docker, where several can not form a group on loopback' : null
 }
 
+/** The first slot of each node of a test Cluster. */
+export const slotStarts = [0, 5461, 10_923] as const
+
 /** Three nodes on loopback, a third of the slots each, without replicas. `url` is redis+cluster://. */
 export async function startTestCluster(): Promise<TestRedisGroup> {
   return startGroup(async (start) => {
@@ -38,9 +41,14 @@ export async function startTestCluster(): Promise<TestRedisGroup> {
         return { ...node, busPort }
       }),
     )
-    const ends = [0, 5461, 10_923, 16_384]
     for (const [index, { port }] of nodes.entries()) {
-      await ask(port, 'CLUSTER', 'ADDSLOTSRANGE', `${ends[index] ?? 0}`, `${(ends[index + 1] ?? 0) - 1}`)
+      await ask(
+        port,
+        'CLUSTER',
+        'ADDSLOTSRANGE',
+        `${slotStarts[index] ?? 0}`,
+        `${(slotStarts[index + 1] ?? 16_384) - 1}`,
+      )
       // Without it two nodes may draw the same number and need a while to find out.
       await ask(port, 'CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
     }
@@ -60,7 +68,7 @@ export async function startTestCluster(): Promise<TestRedisGroup> {
 
 /**
  * A primary, its replica and a Sentinel on loopback, in this order; the Sentinel gives the primary up after a
- * second of silence. `freeze`, `thaw` and `kill` mean the first primary. `url` is redis+sentinel://.
+ * second of silence. `url` is redis+sentinel://.
  */
 export async function startTestSentinel(): Promise<TestSentinel> {
   const name = 'mymaster'
@@ -89,7 +97,7 @@ export async function startTestSentinel(): Promise<TestSentinel> {
     ...group,
     async primaryPort() {
       const reply = await ask(sentinel?.port ?? 0, 'SENTINEL', 'get-master-addr-by-name', name)
-      return Number(/\r\n(\d+)\r\n\+OK/.exec(reply)?.[1] ?? 0)
+      return Number(/\r\n(\d+)\r\n$/.exec(reply)?.[1] ?? 0)
     },
   }
 }
@@ -113,15 +121,16 @@ async function startGroup(
       started.push(member)
       return member
     }, folder)
-    const [first] = members
-    if (first === undefined) throw new Error('A group needs members')
+    const signalAll = (name: NodeJS.Signals) => (): void => {
+      for (const { signal } of members) signal(name)
+    }
     return {
       url,
       members,
-      pid: first.pid,
-      freeze: () => first.signal('SIGSTOP'),
-      thaw: () => first.signal('SIGCONT'),
-      kill: () => first.signal('SIGKILL'),
+      pid: members[0]?.pid ?? 0,
+      freeze: signalAll('SIGSTOP'),
+      thaw: signalAll('SIGCONT'),
+      kill: signalAll('SIGKILL'),
       stop,
     }
   } catch (error) {
@@ -140,12 +149,12 @@ export async function ask(port: number, ...words: string[]): Promise<string> {
   const command = `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`
   return new Promise((resolve, reject) => {
     let reply = ''
-    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(`${command}*1\r\n$4\r\nQUIT\r\n`))
+    // Redis answers what it has got and closes as we do; a Sentinel knows no QUIT.
+    const socket = connect({ port, host: '127.0.0.1' }, () => socket.end(command))
     socket.setEncoding('utf8').on('data', (text: string) => {
       reply += text
     })
     socket.on('error', reject)
-    // Redis closes the connection after QUIT.
     socket.on('close', () => {
       if (reply.startsWith('-')) reject(new Error(`${words.join(' ')}: ${reply.trim()}`))
       else resolve(reply)

@@ -34,7 +34,7 @@ export interface SystemOptions {
   consumerEntry?: string
   /** Use this Redis and leave it running at the end. */
   redis?: TestRedis
-  /** Run on a Redis Cluster of three nodes; see whyNoRedisGroups. Default: false. */
+  /** Run on a Redis Cluster of three nodes; see whyNoRedisGroups. Default: where TEST_ON_CLUSTER=1 is set. */
   cluster?: boolean
 }
 
@@ -52,7 +52,8 @@ export interface System {
 }
 
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
-  const redis = options.redis ?? (await (options.cluster === true ? startTestCluster() : startTestRedis()))
+  const cluster = options.cluster ?? process.env['TEST_ON_CLUSTER'] === '1'
+  const redis = options.redis ?? (await (cluster ? startTestCluster() : startTestRedis()))
   const processes: RunningProcess[] = []
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
     const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
