@@ -34,18 +34,19 @@ export function openFailFastConnection(options: ConnectionOptions & { commandTim
  * A connection that outlasts Redis: commands wait through restarts and failovers, for consumers
  * whose finished work must not be lost. Close it with `disconnect()` where a deadline counts.
  */
-export function openDurableConnection(options: ConnectionOptions): RedisClient {
-  return watched(options, (target) =>
-    createClient(target, {
-      name: options.name,
-      waits: true,
-      commandTimeoutMs: undefined,
-      // Longer than a blocking read may take (BullMQ's: 10 s) and than a freeze that is better sat out:
-      // whatever is unanswered then is sent again on another connection.
-      silenceMs: 15_000,
-    }),
-  )
+export function openDurableConnection({
+  silenceMs = defaultSilenceMs,
+  ...options
+}: ConnectionOptions & { silenceMs?: number }): RedisClient {
+  const behaviour: ConnectionBehaviour = { name: options.name, waits: true, commandTimeoutMs: undefined, silenceMs }
+  return watched(options, (target) => createClient(target, behaviour))
 }
+
+/**
+ * Longer than a blocking read may take (BullMQ's: 10 s) and than a freeze that is better sat out: whatever is
+ * unanswered then is sent again on another connection.
+ */
+const defaultSilenceMs = 15_000
 
 /**
  * A fail-fast connection for subscriptions, which are renewed by themselves after a reconnect. To one node
@@ -53,16 +54,15 @@ export function openDurableConnection(options: ConnectionOptions): RedisClient {
  * which nothing is published would not notice that its other end is gone, so it asks.
  */
 export function openSubscriber(options: ConnectionOptions & { commandTimeoutMs: number }): Redis {
-  const subscriber = watched(options, (target) => createSubscriberClient(target, failFast(options)))
+  const behaviour = failFast(options)
+  const subscriber = watched(options, (target) => createSubscriberClient(target, behaviour))
   const asking = setInterval(() => {
     if (subscriber.status === 'ready') subscriber.ping().catch(() => {})
-  }, askEveryMs)
+  }, behaviour.silenceMs)
   asking.unref()
   subscriber.on('end', () => clearInterval(asking))
   return subscriber
 }
-
-const askEveryMs = 5000
 
 function failFast({ name, commandTimeoutMs }: { name: string; commandTimeoutMs: number }): ConnectionBehaviour {
   // What timed out twice over is not coming: another connection may do better, on a failover for one.
