@@ -36,9 +36,9 @@ describe.skipIf(reason !== null)('behind a Sentinel', () => {
     const [primary, replica] = redis.members
     if (primary === undefined || replica === undefined) throw new Error('A Sentinel watches two')
     const submissions: { at: number; status: number; id: string | null }[] = []
-    let submitting = true
+    const done = new AbortController()
     const client = async (): Promise<void> => {
-      while (submitting) {
+      while (!done.signal.aborted) {
         const response = await forms.raw(system.url, pick(submissions.length))
         const { success, data } = jobResponseSchema.safeParse(await response.json())
         submissions.push({ at: performance.now(), status: response.status, id: success ? data.id : null })
@@ -55,7 +55,7 @@ describe.skipIf(reason !== null)('behind a Sentinel', () => {
     // It finds itself replaced, becomes a replica and drops what it holds.
     primary.signal('SIGCONT')
     await pause(1500)
-    submitting = false
+    done.abort()
     await clients
 
     expect(submissions.map(({ status }) => status).filter((status) => status !== 202 && status !== 503)).toEqual([])
@@ -70,9 +70,11 @@ describe.skipIf(reason !== null)('behind a Sentinel', () => {
     const lost = await Promise.all(
       unsure.map(async ({ id }) => (await fetch(`${system.url}/jobs/${id}`)).status === 404),
     )
+    const again = submissions.find(({ at, status }) => at > frozenAt + 600 && status === 202)?.at ?? Number.NaN
     console.log(
       `${submissions.length} submissions, ${ids.length} accepted, ${submissions.length - ids.length} refused with 503, ` +
-        `${lost.filter(Boolean).length} of the ${unsure.length} accepted around the failover lost`,
+        `${lost.filter(Boolean).length} of the ${unsure.length} accepted around the failover lost; ` +
+        `accepted again after ${Math.round(again - frozenAt)} ms`,
     )
     expect((await final(system.url, await submit(system.url, pick(0)))).status).toBe('succeeded')
   })

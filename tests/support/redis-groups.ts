@@ -33,35 +33,24 @@ export const slotStarts = [0, 5461, 10_923] as const
 /** Three nodes on loopback, a third of the slots each, without replicas. `url` is redis+cluster://. */
 export async function startTestCluster(): Promise<TestRedisGroup> {
   return startGroup(async (start) => {
+    // The usual bus port, 10000 above the other, may lie beyond the last one.
+    const busPorts = await Promise.all(slotStarts.map(freePort))
     const nodes = await Promise.all(
-      [0, 1, 2].map(async () => {
-        const busPort = await freePort()
-        // The usual bus port, 10000 above, may lie beyond the last one.
-        const node = await start(['--cluster-enabled', 'yes', '--cluster-port', String(busPort)])
-        return { ...node, busPort }
-      }),
+      busPorts.map(async (busPort) => start(['--cluster-enabled', 'yes', '--cluster-port', String(busPort)])),
     )
     for (const [index, { port }] of nodes.entries()) {
-      await ask(
-        port,
-        'CLUSTER',
-        'ADDSLOTSRANGE',
-        `${slotStarts[index] ?? 0}`,
-        `${(slotStarts[index + 1] ?? 16_384) - 1}`,
-      )
+      const [from = 0, before = 16_384] = slotStarts.slice(index)
+      await ask(port, 'CLUSTER', 'ADDSLOTSRANGE', String(from), String(before - 1))
       // Without it two nodes may draw the same number and need a while to find out.
       await ask(port, 'CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+      if (index > 0)
+        await ask(nodes[0]?.port ?? 0, 'CLUSTER', 'MEET', '127.0.0.1', String(port), String(busPorts[index]))
     }
-    const [first, ...others] = nodes
-    if (first === undefined) throw new Error('A Cluster needs nodes')
-    for (const { port, busPort } of others) {
-      await ask(first.port, 'CLUSTER', 'MEET', '127.0.0.1', String(port), String(busPort))
-    }
-    const agreed = async ({ port }: RunningRedis): Promise<boolean> => {
+    const agrees = async ({ port }: RunningRedis): Promise<boolean> => {
       const info = await ask(port, 'CLUSTER', 'INFO')
-      return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
+      return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${nodes.length}`)
     }
-    await until(async () => (await Promise.all(nodes.map(agreed))).every(Boolean), 'the Cluster is formed')
+    await until(async () => (await Promise.all(nodes.map(agrees))).every(Boolean), 'the Cluster is formed')
     return { members: nodes, url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}` }
   })
 }

@@ -22,6 +22,16 @@ test('a command whose other end vanished is answered on another connection, wher
   expect(proxy.count()).toBe(2)
 })
 
+test('a Redis that pauses for less than the silence is sat out on the same connection', async () => {
+  const proxy = await openProxy()
+  const redis = openDurableConnection({ redisUrl: proxy.url, log: quiet, name: 'test', silenceMs: 5000 })
+  server.atEnd(() => redis.disconnect())
+  await redis.set('key', 'value')
+  await server.redis.client('PAUSE', 700)
+  expect(await redis.get('key')).toBe('value')
+  expect(proxy.count()).toBe(1)
+})
+
 test('where nobody may wait it is rejected in time, and later commands find another connection', async () => {
   const proxy = await openProxy()
   const redis = openFailFastConnection({ redisUrl: proxy.url, log: quiet, name: 'test', commandTimeoutMs: 200 })
