@@ -11,6 +11,8 @@ interface CommandOptions {
   folder: string
   /** Whether what it holds survives it, in an append-only file of at most a second's delay. */
   persistent: boolean
+  /** Arguments that go before ours: a configuration file, `--sentinel`, a Cluster's settings. */
+  extra?: readonly string[]
   env: Record<string, string | undefined>
   /** More of Redis' own settings, as they stand on its command line. */
   settings?: readonly string[]
@@ -20,7 +22,7 @@ interface CommandOptions {
  * The command of a Redis that only this machine can reach. `noeviction`: a queue must refuse rather than
  * forget. No RDB snapshots: the append-only file says all, and a fork of a full server costs memory.
  */
-export function redisCommand({ server, port, folder, persistent, env, ...more }: CommandOptions): Command {
+export function redisCommand({ server, port, folder, persistent, extra = [], env, ...more }: CommandOptions): Command {
   const settings = [
     ['--maxmemory-policy', 'noeviction'],
     ['--appendonly', persistent ? 'yes' : 'no'],
@@ -33,7 +35,7 @@ export function redisCommand({ server, port, folder, persistent, env, ...more }:
       const libraries = server.libraryPath === null ? {} : { LD_LIBRARY_PATH: server.libraryPath }
       return {
         file: server.path,
-        args: ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, ...settings],
+        args: [...extra, '--bind', '127.0.0.1', '--port', String(port), '--dir', folder, ...settings],
         cwd: folder,
         env: { ...env, ...libraries },
       }
@@ -42,7 +44,7 @@ export function redisCommand({ server, port, folder, persistent, env, ...more }:
       // Only the published port leads in, so the server itself may listen everywhere in its container.
       const user = process.getuid === undefined ? [] : ['--user', `${process.getuid()}:${process.getgid?.() ?? 0}`]
       const container = ['run', '--rm', '--publish', `127.0.0.1:${port}:6379`, '--volume', `${folder}:/data`, ...user]
-      const inside = ['valkey-server', '--protected-mode', 'no', '--dir', '/data', ...settings]
+      const inside = ['valkey-server', ...extra, '--protected-mode', 'no', '--dir', '/data', ...settings]
       return { file: 'docker', args: [...container, server.image, ...inside], cwd: folder, env }
     }
     default:

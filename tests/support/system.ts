@@ -7,6 +7,8 @@ import { freePort } from '@vision-queue/local/free-port'
 import { z } from 'zod'
 
 import { startTestRedis, type TestRedis } from './redis.ts'
+import { startTestCluster } from './redis-groups.ts'
+import { until } from './until.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const apiEntry = `${root}apps/api/src/main.ts`
@@ -32,6 +34,8 @@ export interface SystemOptions {
   consumerEntry?: string
   /** Use this Redis and leave it running at the end. */
   redis?: TestRedis
+  /** Run on a Redis Cluster of three nodes; see whyNoRedisGroups. Default: where TEST_ON_CLUSTER=1 is set. */
+  cluster?: boolean
 }
 
 /** Real API and consumer processes around a Redis of their own, on free ports. */
@@ -48,7 +52,8 @@ export interface System {
 }
 
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
-  const redis = options.redis ?? (await startTestRedis())
+  const cluster = options.cluster ?? process.env['TEST_ON_CLUSTER'] === '1'
+  const redis = options.redis ?? (await (cluster ? startTestCluster() : startTestRedis()))
   const processes: RunningProcess[] = []
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
     const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
@@ -143,17 +148,4 @@ async function exitOf(child: ChildProcess): Promise<{ code: number | null; signa
   return { code: child.exitCode, signal: child.signalCode }
 }
 
-/** Polls until `condition` holds; rejects after half a minute, telling what was waited for. */
-export async function until(
-  condition: () => Promise<boolean> | boolean,
-  what: string,
-  context: () => string = () => '',
-): Promise<void> {
-  const end = Date.now() + 30_000
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`Waited in vain until ${what}.\n${context()}`)
-    await new Promise((resolve) => {
-      setTimeout(resolve, 50)
-    })
-  }
-}
+export { until } from './until.ts'

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 
+import { parseRedisUrl } from './redis-url.ts'
+
 /**
  * Settings come from the environment, are described where they are parsed, and are parsed once in
  * each app's `main.ts`. README's tables are written from the same schemas.
@@ -64,10 +66,20 @@ export function booleanSetting(): z.ZodType<boolean | undefined> {
 }
 
 export const redisUrlSetting = z
-  .url({ protocol: /^rediss?$/, message: 'expected redis://host:port or rediss://host:port' })
+  .string()
+  .superRefine((url, context) => {
+    try {
+      parseRedisUrl(url)
+    } catch (error) {
+      context.addIssue(error instanceof Error ? error.message : String(error))
+    }
+  })
   .default('redis://127.0.0.1:6379')
   .describe(
-    'Where Redis is. `npm start` brings one up and sets this itself when it is not set. rediss:// for TLS, rediss://user:password@host:port for an ACL user: docs/security.md.',
+    'Where Redis is. `npm start` brings one up and sets this itself when it is not set. rediss:// for TLS, ' +
+      'rediss://user:password@host:port for an ACL user (docs/security.md). Sentinel: ' +
+      '`redis+sentinel://host:26379,host:26379/mymaster`; Cluster: `redis+cluster://host:7000,host:7001`; with ' +
+      '`rediss` for TLS. See docs/redis.md.',
   )
 
 export const logLevelSetting = z

@@ -11,12 +11,12 @@ import {
   type QueuedJob,
   VisionQueueError,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
 import { admitScript, releaseScript } from './admission-scripts.ts'
 import type { JobQuota } from './owner-quota.ts'
 import { turnArguments, turnKeys, type TurnOptions } from './turns.ts'
+import type { RedisClient } from './redis-connection.ts'
 
 export interface AdmissionLimits {
   /** Unfinished jobs a model may have. */
@@ -73,7 +73,7 @@ const admitReplySchema = z.union([
   z.tuple([z.literal(1), z.number(), z.number(), z.number()]),
 ])
 
-export function createAdmission(redis: Redis, { rounds }: TurnOptions = {}): Admission {
+export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}): Admission {
   const keys = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string[] => [
     admittedKey(model),
     admittedBytesKey(model),
@@ -169,7 +169,7 @@ type ScriptArgument = string | number | Buffer
 
 /** Registers a Lua script with the connection: sent by its hash, and whole when Redis doesn't know it yet. */
 export function defineScript(
-  redis: Redis,
+  redis: RedisClient,
   name: string,
   numberOfKeys: number,
   lua: string,

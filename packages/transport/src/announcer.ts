@@ -6,9 +6,8 @@ import {
   type ModelManifest,
   modelsKey,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 
-import type { TransportLog } from './redis-connection.ts'
+import type { RedisClient, TransportLog } from './redis-connection.ts'
 
 /** Keeps a consumer known: announces it now and at every heartbeat, and takes it back at the end. */
 export interface Announcer {
@@ -19,7 +18,7 @@ export interface Announcer {
 }
 
 export interface AnnouncerOptions {
-  redis: Redis
+  redis: RedisClient
   heartbeatMs: number
   describe: () => ConsumerAnnouncement
   log: TransportLog

@@ -1,8 +1,8 @@
 import { modelAliasesKey, modelOrdersKey, modelsKey } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 
 import { createAdmission } from './admission.ts'
 import { createJobQueues } from './job-queues.ts'
+import type { RedisClient } from './redis-connection.ts'
 
 /**
  * Takes model versions out of what is known, once nobody waits for them: jobs pinned to the version,
@@ -17,7 +17,7 @@ export interface ModelForgetting {
   close(): Promise<void>
 }
 
-export function createModelForgetting(redis: Redis): ModelForgetting {
+export function createModelForgetting(redis: RedisClient): ModelForgetting {
   const queues = createJobQueues(redis)
   const admission = createAdmission(redis)
   return {

@@ -7,12 +7,11 @@ import {
   uploadLapsesKey,
   VisionQueueError,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
 import { defineScript } from './admission.ts'
 import { holdScript, keepScript, readScript, releaseScript } from './image-store-scripts.ts'
-import { type ConnectionOptions, guarded, openFailFastConnection } from './redis-connection.ts'
+import { type ConnectionOptions, guarded, openFailFastConnection, type RedisClient } from './redis-connection.ts'
 
 export interface UploadedImage extends ImageFacts {
   /** Until when it can be used, in milliseconds since 1970, by Redis' clock. */
@@ -93,7 +92,7 @@ export function openImageStore({ imageTtlMs, maxBytes, ...options }: ImageStoreO
 }
 
 /** `release` of an image store, over a connection that is there. */
-export function createUploadRelease(redis: Redis): (hash: string, jobId: string) => Promise<void> {
+export function createUploadRelease(redis: RedisClient): (hash: string, jobId: string) => Promise<void> {
   const release = defineScript(redis, 'vqReleaseUpload', 4, releaseScript)
   return async (hash, jobId) => {
     await release([...keysOf(hash), hash, jobId])

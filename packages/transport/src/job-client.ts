@@ -22,7 +22,13 @@ import { createJobQueues } from './job-queues.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
 import { createOwnerQuotas } from './owner-quota.ts'
-import { guarded, openFailFastConnection, openSubscriber, type TransportLog } from './redis-connection.ts'
+import {
+  guarded,
+  openFailFastConnection,
+  openSubscriber,
+  readEvictionPolicy,
+  type TransportLog,
+} from './redis-connection.ts'
 import { createResultStore } from './result-store.ts'
 
 /** A job that was accepted. */
@@ -75,6 +81,8 @@ export interface JobClient extends JobControl {
   waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: (job: Job) => boolean): Promise<Job | null>
   /** Resolves when Redis answers; rejects with `queue_unavailable` within the command timeout. */
   ping(): Promise<void>
+  /** Under which Redis drops keys when its memory is full, which loses accepted jobs (maxmemory-policy); null: none. */
+  evictionPolicy(): Promise<string | null>
   /** Unfinished jobs admitted for the model, and their payload bytes. */
   depth(model: string): Promise<{ jobs: number; bytes: number }>
   /** Ends all watches and connections; waits for none of them. */
@@ -117,7 +125,9 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const read = async (id: string): Promise<Job | null> => {
     // The record goes when the result comes, so it is asked for first: one of the two is there.
     const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
-    if (final !== null || record === null) return final
+    if (final !== null) return final
+    // Two nodes of a Cluster may have been asked in the other order.
+    if (record === null) return redis.isCluster ? results.read(id) : null
     const job = queuedJobSchema.parse(JSON.parse(record))
     const place = await queues.find(job)
     if (place?.state === 'waiting' && job.deadlineAt !== null && job.deadlineAt <= Date.now()) {
@@ -159,10 +169,13 @@ export function openJobClient(options: JobClientOptions): JobClient {
       if (digest !== null) known.add(digest, admittance.answer)
       return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
     }
-    // Sent in this order: when a consumer has the job, its image and its record are there.
+    // Sent in this order: when a consumer has the job, its image and its record are there. The nodes of a
+    // Cluster keep none.
+    const recorded = redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs)
+    if (redis.isCluster) await recorded
     await Promise.all([
       image === null || admittance.stored ? null : admission.store(job, image, options),
-      redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs),
+      recorded,
       queues.add(job, admittance.turn),
       index.add(job),
     ])
@@ -198,6 +211,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     async ping() {
       await guarded(redis.ping())
     },
+    evictionPolicy: () => guarded(readEvictionPolicy(redis)),
     depth: (model) => guarded(admission.depth(model)),
     async close() {
       watcher.close()

@@ -9,10 +9,10 @@ import {
   type Retention,
   VisionQueueError,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 
 import type { JobQueues } from './job-queues.ts'
 import type { ResultStore } from './result-store.ts'
+import type { RedisClient } from './redis-connection.ts'
 
 /** What can be done with a job that was accepted, from any API process. */
 export interface JobControl {
@@ -40,7 +40,7 @@ export interface JobEnder {
 }
 
 interface Options {
-  redis: Redis
+  redis: RedisClient
   queues: JobQueues
   results: ResultStore
   retention: Retention

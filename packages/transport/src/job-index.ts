@@ -7,8 +7,8 @@ import {
   type QueuedJob,
   type Retention,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'
+import type { RedisClient } from './redis-connection.ts'
 
 /** Where a listing goes on: the last job that was seen, by when it was submitted (milliseconds since 1970) and its id. */
 export interface ListCursor {
@@ -34,7 +34,7 @@ export interface JobPage {
 }
 
 export interface JobIndexOptions {
-  redis: Redis
+  redis: RedisClient
   /** The most jobs that are listed for one owner, roughly. 0: none are. */
   listLength: number
   /** How long a job can be there at all. */
@@ -102,7 +102,7 @@ export function createJobIndex({ redis, listLength, keepMs }: JobIndexOptions): 
 
 /** Enters a job that did not succeed under how it ended; the list lapses with the last of its results. */
 export async function indexEnding(
-  redis: Redis,
+  redis: RedisClient,
   { owner, createdAt }: QueuedJob,
   { id, status }: FinalJob,
   { failedResultTtlMs }: Retention,

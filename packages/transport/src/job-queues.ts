@@ -1,6 +1,7 @@
 import { pinnedQueueName, queueName, queueNameOf, queuePrefix, type QueuedJob } from '@vision-queue/jobs'
 import { Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
+
+import type { RedisClient } from './redis-connection.ts'
 
 /** The producer's side of BullMQ: one queue per model, and one per version for the jobs pinned to it. */
 export interface JobQueues {
@@ -23,7 +24,7 @@ export interface JobQueues {
 /** How many entries BullMQ's event stream keeps; nothing here reads it. */
 const eventStreamLength = 100
 
-export function createJobQueues(redis: Redis): JobQueues {
+export function createJobQueues(redis: RedisClient): JobQueues {
   const queues = new Map<string, Queue>()
 
   const queueFor = (model: string, name: string): Queue => {

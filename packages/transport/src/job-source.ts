@@ -6,9 +6,10 @@ import {
   queueName,
   queuePrefix,
 } from '@vision-queue/jobs'
-import { DelayedError, type Job as BullJob, WaitingError, Worker } from 'bullmq'
+import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
 import { openDurableConnection, type TransportLog } from './redis-connection.ts'
+import { openTendedWorkers } from './tended-workers.ts'
 
 /** A job as BullMQ delivers it, for one attempt. */
 export interface Delivery {
@@ -58,6 +59,9 @@ export interface JobSourceOptions {
   log: TransportLog
 }
 
+/** More than two of the longest blocking reads of BullMQ, after which it fetches anyway. */
+const fetchSilenceMs = 30_000
+
 /**
  * BullMQ Workers that share one handler. Each Worker fetches its jobs one after the other, so a
  * burst is taken in faster by several (measured at 2 ms round trip, 64 jobs: one Worker 227 ms,
@@ -66,6 +70,7 @@ export interface JobSourceOptions {
  */
 export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
+  const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
   const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
   const perWorker = 16
 
@@ -95,8 +100,8 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     }
   }
 
-  const workers = Array.from({ length: Math.ceil(options.concurrency / perWorker) }, (_, index) => {
-    const worker = new Worker(pinnedTo === null ? queueName : pinnedQueueName(pinnedTo), process, {
+  const openWorker = (index: number, run: (job: () => Promise<void>) => Promise<void>): Worker => {
+    const worker = new Worker(name, async (bullJob, token) => run(async () => process(bullJob, token)), {
       connection: redis,
       prefix: queuePrefix(model),
       concurrency: Math.min(perWorker, options.concurrency - index * perWorker),
@@ -117,15 +122,28 @@ export function openJobSource(options: JobSourceOptions): JobSource {
         .catch((cause: unknown) => log.error({ id: bullJob.id, error: String(cause) }, 'A result could not be stored'))
     })
     return worker
+  }
+  const queue = new Queue(name, { connection: redis, prefix: queuePrefix(model), skipWaitingForReady: true })
+  // Reported by the connection's own listener.
+  queue.on('error', () => {})
+  const workers = openTendedWorkers({
+    count: Math.ceil(options.concurrency / perWorker),
+    perWorker,
+    open: openWorker,
+    countWaiting: async () => queue.getJobCountByTypes('waiting', 'prioritized'),
+    silenceMs: fetchSilenceMs,
+    log,
   })
 
   return {
     async close() {
-      await Promise.all(workers.map(async (worker) => worker.close()))
+      await workers.close()
+      await queue.close()
       redis.disconnect()
     },
     abandon() {
-      for (const worker of workers) worker.close(true).catch(() => {})
+      workers.abandon()
+      queue.close().catch(() => {})
       redis.disconnect()
     },
   }

@@ -10,13 +10,12 @@ import {
   type ModelStats,
   type ModelStatus,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 
 import { createModelForgetting } from './forget-model.ts'
 import { createKnownModels, type KnownModels } from './known-models.ts'
 import { giveModelOrder, readModelOrders } from './model-orders.ts'
 import { parseJson } from './parse-json.ts'
-import { guarded, openFailFastConnection, type TransportLog } from './redis-connection.ts'
+import { guarded, openFailFastConnection, type RedisClient, type TransportLog } from './redis-connection.ts'
 
 /** A consumer that serves a model version now, and what it has done with it. */
 export interface ServingConsumer {
@@ -106,7 +105,7 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
   }
 }
 
-async function readModels(redis: Redis, known: KnownModels, log: TransportLog): Promise<ServedModel[]> {
+async function readModels(redis: RedisClient, known: KnownModels, log: TransportLog): Promise<ServedModel[]> {
   const [manifests, aliases, orders, ids] = await Promise.all([
     redis.hgetall(modelsKey),
     redis.hgetall(modelAliasesKey),

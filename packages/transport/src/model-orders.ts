@@ -1,7 +1,7 @@
 import { type ModelAction, type ModelOrder, modelOrderSchema, modelOrdersKey } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 
 import { parseJson } from './parse-json.ts'
+import type { RedisClient } from './redis-connection.ts'
 
 /** What holds for one version: the later of the orders for it and for its model. */
 export interface StandingOrder extends ModelOrder {
@@ -17,7 +17,7 @@ export interface ModelOrders {
  * Orders stand in Redis instead of being published: a consumer that was away, or starts later, finds
  * them. Consumers read them at every look at their repository.
  */
-export async function readModelOrders(redis: Redis): Promise<ModelOrders> {
+export async function readModelOrders(redis: RedisClient): Promise<ModelOrders> {
   const fields = await redis.hgetall(modelOrdersKey)
   const order = (field: string): ModelOrder => {
     const parsed = modelOrderSchema.safeParse(parseJson(fields[field] ?? ''))
@@ -35,7 +35,7 @@ export async function readModelOrders(redis: Redis): Promise<ModelOrders> {
 
 /** `version` null: all versions. `load` without a version goes back to what MODELS says. */
 export async function giveModelOrder(
-  redis: Redis,
+  redis: RedisClient,
   { name, version, action }: { name: string; version: string | null; action: ModelAction },
 ): Promise<void> {
   const reference = version === null ? name : `${name}@${version}`

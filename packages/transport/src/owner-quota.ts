@@ -1,8 +1,8 @@
 import { type KeyLimits, ownerBytesKey, ownerJobsKey, type QueuedJob, VisionQueueError } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
 import { defineScript } from './admission.ts'
+import type { RedisClient } from './redis-connection.ts'
 
 /*
  * What a key has in the queue, over all models. Apart from the admission of a model, because on Redis Cluster
@@ -53,7 +53,7 @@ export interface OwnerQuotas {
 
 const takeReplySchema = z.tuple([z.literal([0, 1, 2]), z.number()])
 
-export function createOwnerQuotas(redis: Redis): OwnerQuotas {
+export function createOwnerQuotas(redis: RedisClient): OwnerQuotas {
   const take = defineScript(redis, 'vqTakeQuota', 2, takeScript)
   const release = defineScript(redis, 'vqReleaseQuota', 2, releaseScript)
   const unlimited = Number.MAX_SAFE_INTEGER

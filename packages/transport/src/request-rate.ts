@@ -1,6 +1,6 @@
 import { rateKeyPrefix } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import type { RedisClient } from './redis-connection.ts'
 
 /** What is left of a caller's minute. */
 export interface RequestRate {
@@ -19,7 +19,7 @@ export const rateWindowSeconds = 60
  * Counts requests by owner in Redis, for all API processes together. Who is over the limit is refused by this
  * process' memory until the minute ends, so that a flood costs Redis nothing. Rejects where Redis is away.
  */
-export function createRequestRates(redis: Redis): (owner: string, limit: number) => Promise<RequestRate> {
+export function createRequestRates(redis: RedisClient): (owner: string, limit: number) => Promise<RequestRate> {
   // One for each limit there is; the counts are the same in Redis.
   const limiters = new Map<number, RateLimiterRedis>()
   const limiterFor = (limit: number): RateLimiterRedis => {

@@ -12,12 +12,13 @@ import {
   resultKey,
   type Retention,
 } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
 
 import { createAdmission, defineScript } from './admission.ts'
 import { createUploadRelease } from './image-store.ts'
 import { createOwnerQuotas } from './owner-quota.ts'
 import { indexEnding } from './job-index.ts'
+import { publishChange } from './publish-change.ts'
+import type { RedisClient } from './redis-connection.ts'
 
 /**
  * Results, written once: the first final state of a job stays, whoever runs it again. It is
@@ -46,7 +47,7 @@ if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
 return 1`
 
 export interface ResultStoreOptions {
-  redis: Redis
+  redis: RedisClient
   retention: Retention
   /** How long an answer serves others who ask the same. 0: never. */
   answerTtlMs: number
@@ -76,16 +77,19 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
       const keepMs =
         final.status === 'succeeded' ? 0 : Math.min(retention.failedPayloadTtlMs, Math.floor(readableMs * 0.9))
       const keep = keepMs === 0 ? null : { forMs: keepMs, maxBytes: retention.failedPayloadMaxBytes }
-      // Sent together: Redis runs them in this order, so the slot is never free before the result is there.
+      const writing = finish([
+        resultKey(job.id),
+        JSON.stringify(final),
+        readableMs,
+        jobChannel(job.id),
+        encode({ kind: 'final', job: final }),
+        job.replyTo === null ? '' : replyChannel(job.replyTo),
+      ])
+      // Sent together: Redis runs them in this order, so the slot is never free before the result is there. The
+      // nodes of a Cluster keep no order among them.
+      if (redis.isCluster) await writing
       const [written] = await Promise.all([
-        finish([
-          resultKey(job.id),
-          JSON.stringify(final),
-          readableMs,
-          jobChannel(job.id),
-          encode({ kind: 'final', job: final }),
-          job.replyTo === null ? '' : replyChannel(job.replyTo),
-        ]),
+        writing,
         admission.release(job, keep),
         job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
         job.owner === null ? null : quotas.release(job),
@@ -103,7 +107,7 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
       return kept === null ? null : cachedAnswerSchema.parse(JSON.parse(kept))
     },
     async announceRunning(id, startedAt, attempts) {
-      await redis.publish(jobChannel(id), encode({ kind: 'running', startedAt, attempts }))
+      await publishChange(redis, id, { kind: 'running', startedAt, attempts })
     },
   }
 }

@@ -1,15 +1,15 @@
-import { type JobChange, jobChannel } from '@vision-queue/jobs'
-import type { Redis } from 'ioredis'
+import type { JobChange } from '@vision-queue/jobs'
 
-import type { TransportLog } from './redis-connection.ts'
+import { publishChange } from './publish-change.ts'
+import type { RedisClient, TransportLog } from './redis-connection.ts'
 
 /**
  * Tells a job's watchers its answer while it is generated. Each message holds the whole text so far:
  * one that gets lost is made good by the next, and who comes late has what the others have.
  *
  * Nothing waits for it. One message is under way at a time, and what comes meanwhile goes with the
- * next, so a slow Redis makes fewer messages rather than a queue of them. Redis answers with the
- * number of listeners: while there are none, it is asked again only every `quietMs`.
+ * next, so a slow Redis makes fewer messages rather than a queue of them. Redis, but not a Cluster, answers with
+ * the number of listeners: while there are none, it is asked again only every `quietMs`.
  */
 export interface TextPublisher {
   /** A piece of the text and where it begins in the whole; what was there from that place on is replaced. */
@@ -19,7 +19,7 @@ export interface TextPublisher {
 }
 
 export interface TextPublisherOptions {
-  redis: Redis
+  redis: RedisClient
   id: string
   log: TransportLog
   /** How long a late listener may wait for the first text. Default: 250. */
@@ -36,7 +36,7 @@ export function openTextPublisher({ redis, id, log, quietMs = 250 }: TextPublish
   const send = async (change: JobChange): Promise<void> => {
     underWay = true
     try {
-      const listeners = await redis.publish(jobChannel(id), JSON.stringify(change))
+      const listeners = await publishChange(redis, id, change)
       quietUntil = listeners === 0 ? performance.now() + quietMs : 0
     } catch (error) {
       log.warn({ id, error: String(error) }, 'A text could not be published')

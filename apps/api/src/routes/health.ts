@@ -9,8 +9,11 @@ export const healthSchema = z.object({ status: z.literal('ok') })
 export const readinessSchema = z.object({
   status: z.enum(['ready', 'not_ready']),
   missing: z
-    .array(z.enum(['redis', 'models']))
-    .describe('redis: it does not answer; models: no consumer has ever had one ready'),
+    .array(z.enum(['redis', 'noeviction', 'models']))
+    .describe(
+      'redis: it does not answer; noeviction: it may drop accepted jobs when its memory is full, for want of ' +
+        'maxmemory-policy noeviction; models: no consumer has ever had one ready',
+    ),
 })
 
 /** `GET /health`, `GET /health/live`: the process answers; says nothing of Redis, whose absence no restart cures. */
@@ -20,7 +23,7 @@ export const live: ApiHandler = (c) => c.json({ status: 'ok' } satisfies z.infer
 export function ready({ jobs, models }: { jobs: JobClient; models: ModelDirectory }): ApiHandler {
   const missing = async (): Promise<z.infer<typeof readinessSchema>['missing']> => {
     try {
-      await jobs.ping()
+      if ((await jobs.evictionPolicy()) !== null) return ['noeviction']
       return (await models.list()).some(({ manifest }) => manifest !== null) ? [] : ['models']
     } catch {
       return ['redis']

@@ -17,6 +17,8 @@ export interface MemoryJobs extends JobClient {
   finish: (id: string, status?: FinalStatus) => void
   /** While true every call rejects, as when Redis is away. */
   down: boolean
+  /** How Redis drops keys; null: not at all. */
+  eviction: string | null
   /** Where set, submissions reject with it. */
   refusal: Error | null
   openWatches: () => number
@@ -48,6 +50,7 @@ export function openMemoryJobs(): MemoryJobs {
   const memory: MemoryJobs = {
     submitted: [],
     down: false,
+    eviction: null,
     refusal: null,
     async submit(job, image) {
       up()
@@ -116,6 +119,10 @@ export function openMemoryJobs(): MemoryJobs {
         throw new VisionQueueError('job_not_retryable', 'The job is not for another try.')
       }
       return kept.job
+    },
+    async evictionPolicy() {
+      up()
+      return memory.eviction
     },
     async ping() {
       up()

@@ -32,6 +32,7 @@ export const image = Buffer.alloc(100, 7)
 /** A queue in a Redis of its test file's own, emptied before each test. */
 export interface TestQueue {
   readonly redis: Redis
+  readonly url: string
   readonly client: JobClient
   /** Another API process. */
   connect(options?: Partial<typeof limits>): Promise<JobClient>
@@ -76,6 +77,9 @@ export function useTestQueue(): TestQueue {
   return {
     get redis() {
       return redis
+    },
+    get url() {
+      return server.url
     },
     get client() {
       return client
