@@ -11,6 +11,8 @@ interface CommandOptions {
   folder: string
   /** Whether what it holds survives it, in an append-only file of at most a second's delay. */
   persistent: boolean
+  /** When what is in that file is on the disk: a second later at most, or before Redis answers. Default: everysec. */
+  appendFsync?: 'everysec' | 'always'
   env: Record<string, string | undefined>
 }
 
@@ -18,11 +20,18 @@ interface CommandOptions {
  * The command of a Redis that only this machine can reach. `noeviction`: a queue must refuse rather than
  * forget. No RDB snapshots: the append-only file says all, and a fork of a full server costs memory.
  */
-export function redisCommand({ server, port, folder, persistent, env }: CommandOptions): Command {
+export function redisCommand({
+  server,
+  port,
+  folder,
+  persistent,
+  appendFsync = 'everysec',
+  env,
+}: CommandOptions): Command {
   const settings = [
     ['--maxmemory-policy', 'noeviction'],
     ['--appendonly', persistent ? 'yes' : 'no'],
-    ['--appendfsync', 'everysec'],
+    ['--appendfsync', appendFsync],
     ['--save', ''],
   ].flat()
   switch (server.kind) {

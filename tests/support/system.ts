@@ -41,7 +41,10 @@ export interface System {
   consumers: RunningProcess[]
   /** The first API's address. */
   url: string
-  addConsumer(): Promise<RunningProcess>
+  /** With `env` on top of `consumerEnv`. */
+  addConsumer(env?: Record<string, string>): Promise<RunningProcess>
+  /** Another API process, on `port` where one is given, such as that of one that died. */
+  addApi(port?: number): Promise<RunningProcess & { url: string }>
   /** Resolves once so many consumers are announced. */
   waitForConsumers(count: number): Promise<void>
   stop(): Promise<void>
@@ -66,7 +69,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 
   try {
-    const addConsumer = async (): Promise<RunningProcess> => {
+    const addConsumer = async (env: Record<string, string> = {}): Promise<RunningProcess> => {
       // A heartbeat at the tests' pace, and one model unless the test wants others.
       return launch(options.consumerEntry ?? consumerEntry, {
         HEARTBEAT_MS: '300',
@@ -74,18 +77,20 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
         // Every job runs, whatever was asked before.
         ANSWER_TTL_MS: '0',
         ...options.consumerEnv,
+        ...env,
       })
     }
-    const apis: System['apis'] = []
-    for (let index = 0; index < (options.apis ?? 1); index += 1) {
-      const port = await freePort()
+    const addApi: System['addApi'] = async (wanted) => {
+      const port = wanted ?? (await freePort())
       const api = launch(apiEntry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv })
-      apis.push({ ...api, url: `http://127.0.0.1:${port}` })
+      return { ...api, url: `http://127.0.0.1:${port}` }
     }
+    const apis: System['apis'] = []
+    for (let index = 0; index < (options.apis ?? 1); index += 1) apis.push(await addApi())
     const [first] = apis
     if (first === undefined) throw new Error('A system needs an API')
     const wanted = options.consumers ?? 1
-    const consumers = await Promise.all(Array.from({ length: wanted }, addConsumer))
+    const consumers = await Promise.all(Array.from({ length: wanted }, async () => addConsumer()))
     const waitForConsumers = async (count: number): Promise<void> =>
       until(
         async () => {
@@ -109,7 +114,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       await until(async () => (await fetch(`${url}/health/live`).catch(() => null))?.ok === true, 'the API answers')
     }
     if (wanted > 0) await waitForConsumers(wanted)
-    return { redis, apis, consumers, url: first.url, addConsumer, waitForConsumers, stop }
+    return { redis, apis, consumers, url: first.url, addConsumer, addApi, waitForConsumers, stop }
   } catch (error) {
     await stop()
     throw error

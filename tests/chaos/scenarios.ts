@@ -1,0 +1,5 @@
+import { kill } from './kill.ts'
+import type { Scenario } from './scenario.ts'
+
+/** All scenarios, in the order in which they are run and told. */
+export const scenarios: readonly Scenario[] = [kill]
