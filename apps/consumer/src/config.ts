@@ -103,6 +103,11 @@ export const consumerSettings = z.object({
     .describe(
       'A job whose consumer died so often while it held the job fails as engine_crashed. After the second time it runs alone.',
     ),
+  POISON_TTL_MS: integerSetting(0, 30 * 24 * 3_600_000)
+    .default(600_000)
+    .describe(
+      'How long an image that crashed an engine is refused by its model, in milliseconds: other jobs with it fail as engine_crashed at once instead of costing two engines each. 0: never refused.',
+    ),
   HEARTBEAT_MS: integerSetting(100, 60_000)
     .default(2000)
     .describe(

@@ -9,6 +9,7 @@ import {
 import {
   assertNoEviction,
   createModelForgetting,
+  createPoisonStore,
   createResultStore,
   failedJob,
   type JobSource,
@@ -69,6 +70,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     keepPayloadMs: 0,
     answerTtlMs: settings.ANSWER_TTL_MS,
   })
+  const poison = createPoisonStore({ redis, ttlMs: settings.POISON_TTL_MS })
   const shared = createSharedAnswers<Answer>()
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
@@ -109,6 +111,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         ...handling,
         results,
         openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
+        poison,
         suspects,
         shared: settings.ANSWER_TTL_MS === 0 ? null : shared,
         resultTtlMs: settings.RESULT_TTL_MS,

@@ -10,7 +10,7 @@ import {
   VisionQueueError,
 } from '@vision-queue/jobs'
 import { type EnginePool, HandedBackError, type InferenceResult } from '@vision-queue/model-runtime'
-import type { Delivery, Disposition, ResultStore, TextPublisher } from '@vision-queue/transport'
+import type { Delivery, Disposition, PoisonStore, ResultStore, TextPublisher } from '@vision-queue/transport'
 import type { Logger } from 'pino'
 
 import type { SharedAnswers } from './shared-answers.ts'
@@ -34,6 +34,8 @@ export interface ProcessJobOptions {
   results: ResultStore
   /** Opens the way to a job's watchers for an answer that is being generated. */
   openText: (id: string) => TextPublisher
+  /** The images that crashed an engine lately. */
+  poison: PoisonStore
   suspects: SuspectGate
   /** Answers that jobs in flight share; null: every job is computed. */
   shared: SharedAnswers<Answer> | null
@@ -51,7 +53,7 @@ export interface ProcessJobOptions {
  * BullMQ delivers the job again.
  */
 export function createJobProcessor(options: ProcessJobOptions): (delivery: Delivery) => Promise<Disposition> {
-  const { choosePool, results, suspects, shared, log } = options
+  const { choosePool, results, poison, suspects, shared, log } = options
 
   const finish = async (job: QueuedJob, final: FinalJob, digest: string | null): Promise<Disposition> => {
     if (await results.finish(job, final, digest)) options.onFinished(final)
@@ -65,6 +67,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     version: string | null = null,
   ): Promise<Disposition> => {
     log.info({ id: job.id, code: error.code, cause: error.cause }, 'Job failed')
+    if (error.code === 'engine_crashed') await poison.add(job)
     const status = error.code === 'deadline_exceeded' ? 'expired' : 'failed'
     const ending = { status, error: error.toJobError(), version, startedAt, attempts } as const
     return finish(job, finalJob(job, ending, options.resultTtlMs), null)
@@ -77,11 +80,14 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     { manifest, run }: ChosenPool,
     { digest, alone }: { digest: string | null; alone: boolean },
   ): Promise<Answer> => {
-    const [image, kept] = await Promise.all([
+    const [image, poisonous, kept] = await Promise.all([
       delivery.readPayload(job),
+      poison.has(job),
       digest === null ? null : results.readAnswer(job.model, digest),
     ])
     if (kept !== null) return { kept, result: null }
+    if (poisonous)
+      throw new VisionQueueError('engine_crashed', 'This image crashed an engine lately; it is refused for now.')
     if (image === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
     const text = options.openText(job.id)
     try {

@@ -24,6 +24,9 @@ export const payloadKey = (model: string, hash: string): string => `${root}:{${m
 /** ZSET: the jobs that still need the payload, by the time at which their need lapses. */
 export const payloadHoldersKey = (model: string, hash: string): string => `${root}:{${model}}:holders:${hash}`
 
+/** STRING: present while the model refuses an image of this hash, because it crashed an engine. */
+export const poisonKey = (model: string, hash: string): string => `${root}:{${model}}:poison:${hash}`
+
 /** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
 export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
 /**

@@ -13,6 +13,7 @@ export {
   type ServingConsumer,
 } from './model-directory.ts'
 export { type ModelOrders, readModelOrders, type StandingOrder } from './model-orders.ts'
+export { createPoisonStore, type PoisonStore } from './poison-store.ts'
 export { assertNoEviction, openDurableConnection, type TransportLog } from './redis-connection.ts'
 export { createResultStore, type ResultStore, type ResultStoreOptions } from './result-store.ts'
 export { openTextPublisher, type TextPublisher, type TextPublisherOptions } from './text-publisher.ts'
