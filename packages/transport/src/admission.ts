@@ -45,8 +45,8 @@ redis.call('ZADD', KEYS[4], lapse, id)
 redis.call('PEXPIREAT', KEYS[4], lapse)
 return {1, jobs, held}`
 
-/** Gives an admission back; the payload goes ARGV[3] ms after its last holder. Safe to repeat. */
-const releaseScript = `
+/** Gives an admission back, in a full Redis too; the payload goes ARGV[3] ms after its last holder. Safe to repeat. */
+const releaseScript = `#!lua flags=allow-oom
 local bytes = redis.call('HGET', KEYS[2], ARGV[1])
 if bytes then
   redis.call('HINCRBY', KEYS[2], '', -tonumber(bytes))

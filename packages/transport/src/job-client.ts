@@ -12,13 +12,20 @@ import {
   unfinishedJob,
   VisionQueueError,
 } from '@vision-queue/jobs'
+import { ReplyError } from 'ioredis'
 import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createJobQueues } from './job-queues.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
-import { guarded, openFailFastConnection, openSubscriber, type TransportLog } from './redis-connection.ts'
+import {
+  evictionPolicy,
+  guarded,
+  openFailFastConnection,
+  openSubscriber,
+  type TransportLog,
+} from './redis-connection.ts'
 import { createResultStore } from './result-store.ts'
 
 /** A job that was accepted. */
@@ -63,6 +70,8 @@ export interface JobClient {
   waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
   /** Resolves when Redis answers; rejects with `queue_unavailable` within the command timeout. */
   ping(): Promise<void>
+  /** By which policy Redis would forget accepted jobs when its memory is full; null where it keeps them. */
+  evictionPolicy(): Promise<string | null>
   /** Unfinished jobs admitted for the model, and their payload bytes. */
   depth(model: string): Promise<{ jobs: number; bytes: number }>
   /** Ends all watches and connections; waits for none of them. */
@@ -114,6 +123,11 @@ export function openJobClient(options: JobClientOptions): JobClient {
     return final
   }
 
+  /** Leaves nothing of a job that was admitted and could not be queued; where that fails, its admission lapses. */
+  const undo = async (job: QueuedJob): Promise<void> => {
+    await Promise.allSettled([admission.release(job, 0), redis.unlink(jobKey(job.id))])
+  }
+
   const submit: JobClient['submit'] = async (job, image, admit = {}) => {
     const { digest = null } = admit
     const remembered = digest === null ? null : known.get(digest)
@@ -126,7 +140,13 @@ export function openJobClient(options: JobClientOptions): JobClient {
       return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
     }
     // Sent in this order: when a consumer has the job, its record is there.
-    await Promise.all([redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs), queues.add(job)])
+    try {
+      await Promise.all([redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs), queues.add(job)])
+    } catch (error) {
+      // Redis has said no, as it does when its memory is full; where it didn't answer, the job may be queued.
+      if (error instanceof ReplyError) await undo(job)
+      throw error
+    }
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
 
@@ -155,6 +175,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     async ping() {
       await guarded(redis.ping())
     },
+    evictionPolicy: () => guarded(evictionPolicy(redis)),
     depth: (model) => guarded(admission.depth(model)),
     async close() {
       watcher.close()

@@ -79,13 +79,17 @@ export async function guarded<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/**
- * Throws unless Redis keeps what it is given: under an evicting policy accepted jobs would vanish.
- * Reads INFO rather than CONFIG, which managed services refuse.
- */
-export async function assertNoEviction(redis: Redis): Promise<void> {
+/** How Redis chooses what to forget when its memory is full; null where it refuses instead, or doesn't say. */
+export async function evictionPolicy(redis: Redis): Promise<string | null> {
+  // INFO rather than CONFIG, which managed services refuse.
   const policy = /^maxmemory_policy:(\S+)/m.exec(await redis.info('memory'))?.[1]
-  if (policy !== undefined && policy !== 'noeviction') {
+  return policy === undefined || policy === 'noeviction' ? null : policy
+}
+
+/** Throws unless Redis keeps what it is given: under an evicting policy accepted jobs would vanish. */
+export async function assertNoEviction(redis: Redis): Promise<void> {
+  const policy = await evictionPolicy(redis)
+  if (policy !== null) {
     throw new Error(
       `Redis evicts keys when its memory is full (maxmemory-policy ${policy}), which would lose accepted jobs. ` +
         'Set it to noeviction: redis-cli config set maxmemory-policy noeviction',

@@ -27,6 +27,13 @@ test.each<[string, 'jobs' | 'models' | null, string]>([
   expect((await fetch(`${api.url}/health/live`)).status).toBe(200)
 })
 
+test('a Redis that may forget accepted jobs is no reason to be ready', async () => {
+  const api = await startApi()
+  api.jobs.policy = 'allkeys-lru'
+  const response = await fetch(`${api.url}/health/ready`)
+  expect([response.status, await response.json()]).toEqual([503, { status: 'not_ready', missing: ['noeviction'] }])
+})
+
 test('models that could only fail are no reason to be ready', async () => {
   const api = await startApi()
   api.models.models = [{ ...servedModel({}, 0), manifest: null, status: 'failed' }]

@@ -9,8 +9,10 @@ export const healthSchema = z.object({ status: z.literal('ok') })
 export const readinessSchema = z.object({
   status: z.enum(['ready', 'not_ready']),
   missing: z
-    .array(z.enum(['redis', 'models']))
-    .describe('redis: it does not answer; models: no consumer has ever had one ready'),
+    .array(z.enum(['redis', 'noeviction', 'models']))
+    .describe(
+      'redis: it does not answer; noeviction: its maxmemory-policy lets it forget accepted jobs; models: no consumer has ever had one ready',
+    ),
 })
 
 /** `GET /health`, `GET /health/live`: the process answers; says nothing of Redis, whose absence no restart cures. */
@@ -21,6 +23,7 @@ export function ready({ jobs, models }: { jobs: JobClient; models: ModelDirector
   const missing = async (): Promise<z.infer<typeof readinessSchema>['missing']> => {
     try {
       await jobs.ping()
+      if ((await jobs.evictionPolicy()) !== null) return ['noeviction']
       return (await models.list()).some(({ manifest }) => manifest !== null) ? [] : ['models']
     } catch {
       return ['redis']

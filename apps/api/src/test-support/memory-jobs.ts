@@ -19,6 +19,8 @@ export interface MemoryJobs extends JobClient {
   down: boolean
   /** Where set, submissions reject with it. */
   refusal: Error | null
+  /** By which policy it would forget jobs. */
+  policy: string | null
   openWatches: () => number
 }
 
@@ -49,6 +51,7 @@ export function openMemoryJobs(): MemoryJobs {
     submitted: [],
     down: false,
     refusal: null,
+    policy: null,
     async submit(job, image) {
       up()
       if (memory.refusal !== null) throw memory.refusal
@@ -84,6 +87,10 @@ export function openMemoryJobs(): MemoryJobs {
     },
     async ping() {
       up()
+    },
+    async evictionPolicy() {
+      up()
+      return memory.policy
     },
     async depth(model) {
       up()
