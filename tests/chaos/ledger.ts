@@ -12,6 +12,7 @@ export interface Verdict {
   failed: Record<string, number>
   /** Answered with 202, and unknown now. */
   lost: number
+  lostIds: string[]
   /** Published as final more than once. */
   duplicated: number
   /** Whose final state was another at the second look. */
@@ -26,6 +27,8 @@ export interface Verdict {
 export interface Ledger {
   readonly ids: readonly string[]
   accept(id: string): void
+  /** When the 202 was read, in milliseconds since 1970. */
+  acceptedAt(id: string): number
   /** Asks for every job until it is final, at most `withinMs`, then once more for all. */
   settle(url: () => string, withinMs: number): Promise<Verdict>
   close(): void
@@ -36,6 +39,7 @@ const readers = 16
 export async function openLedger(redisUrl: string): Promise<Ledger> {
   const subscriber = openRedisView(redisUrl)
   const ids: string[] = []
+  const acceptances = new Map<string, number>()
   const published = new Map<string, number>()
   subscriber.on('pmessage', (_pattern: string, _channel: string, message: string) => {
     const change = jobChangeSchema.parse(JSON.parse(message))
@@ -54,7 +58,11 @@ export async function openLedger(redisUrl: string): Promise<Ledger> {
 
   return {
     ids,
-    accept: (id) => void ids.push(id),
+    accept(id) {
+      ids.push(id)
+      acceptances.set(id, Date.now())
+    },
+    acceptedAt: (id) => acceptances.get(id) ?? NaN,
     async settle(url, withinMs) {
       const end = Date.now() + withinMs
       const verdict: Verdict = {
@@ -62,6 +70,7 @@ export async function openLedger(redisUrl: string): Promise<Ledger> {
         succeeded: 0,
         failed: {},
         lost: 0,
+        lostIds: [],
         duplicated: 0,
         changed: 0,
         stuck: 0,
@@ -73,6 +82,7 @@ export async function openLedger(redisUrl: string): Promise<Ledger> {
           const job = await look(url(), id)
           if (job === 'lost') {
             verdict.lost += 1
+            verdict.lostIds.push(id)
             return
           }
           if (job !== 'unreachable' && isFinal(job.status)) {
@@ -120,7 +130,12 @@ export function promiseHeld({ lost, duplicated, changed, stuck }: Verdict): bool
 }
 
 /** The verdict as figures of a finding. */
-export function verdictFigures({ attempts: _, failed, ...counts }: Verdict): Record<string, number | string> {
+export function verdictFigures({
+  attempts: _,
+  lostIds: __,
+  failed,
+  ...counts
+}: Verdict): Record<string, number | string> {
   const codes = Object.entries(failed).map(([code, count]) => `${code} ${count}`)
   return { ...counts, failed: codes.length === 0 ? 0 : codes.join(', ') }
 }
