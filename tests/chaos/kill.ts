@@ -38,6 +38,7 @@ export const kill: Scenario = {
     const system = await startSystem({
       apis: 2,
       consumers: 2,
+      apiEnv: { ORPHAN_CHECK_MS: options.form === 'short' ? '1000' : '10000' },
       // Its log tells when an engine is ready.
       consumerEnv: { LOG_LEVEL: 'info', ENGINES: '1', ...consumerEnv[options.form] },
     })

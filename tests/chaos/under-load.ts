@@ -30,6 +30,7 @@ export async function underLoad<T>(
 ): Promise<T> {
   const system = await startSystem({
     ...options,
+    apiEnv: { ORPHAN_CHECK_MS: '1000', ...options.apiEnv },
     // Takeovers at the tests' pace.
     consumerEnv: { ENGINES: '1', LOCK_MS: '2000', STALLED_CHECK_MS: '500', ...options.consumerEnv },
   })

@@ -65,6 +65,12 @@ export const apiSettings = z.object({
       'How long an accepted job and its image are kept while no consumer has finished it, in milliseconds. ' +
         'Longer than any outage of the consumers that jobs are to survive.',
     ),
+  ORPHAN_CHECK_MS: integerSetting(100, 3_600_000)
+    .default(10_000)
+    .describe(
+      'How often submissions that broke off half-way are looked for, in milliseconds: their places in QUEUE_MAX_JOBS ' +
+        'are given back at the second look.',
+    ),
   IMAGE_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
     .default(3_600_000)
     .describe(

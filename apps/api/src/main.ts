@@ -22,6 +22,7 @@ async function main(settings: ApiSettings): Promise<void> {
     maxJobs: settings.QUEUE_MAX_JOBS,
     maxBytes: settings.QUEUE_MAX_BYTES,
     payloadTtlMs: settings.PAYLOAD_TTL_MS,
+    orphanCheckMs: settings.ORPHAN_CHECK_MS,
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
   const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })

@@ -12,20 +12,25 @@ import {
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
+/** What an admitted job holds: `<bytes> <hash>`. */
+const bytesOf = `local function bytesOf(id)
+  return tonumber(string.match(redis.call('HGET', KEYS[2], id) or '0', '^%d+'))
+end`
+
 /**
  * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
  * and admits together with storing the payload, so no burst slips past it (a read-then-add gate
  * let 1,130 jobs in at a limit of 1,000). Where the answer is known already, nothing is admitted.
  *
  * Keys: admitted ids by lapse time, payload bytes by id (sum under ''), the payload, its holders, the
- * answer that would do. A payload lives while a job holds it; a resubmitted id keeps its place.
+ * answer that would do. The bytes are kept with the payload's hash, for orphan-sweep.ts. A payload lives while a job holds it; a resubmitted id keeps its place.
  */
-const admitScript = `
+const admitScript = `${bytesOf}
 local answer = ARGV[9] == '1' and redis.call('GET', KEYS[5])
 if answer then return {2, answer, 0} end
 local now, lapse, id, bytes = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
-  redis.call('HINCRBY', KEYS[2], '', -tonumber(redis.call('HGET', KEYS[2], lapsed) or 0))
+  redis.call('HINCRBY', KEYS[2], '', 0 - bytesOf(lapsed))
   redis.call('HDEL', KEYS[2], lapsed)
   redis.call('ZREM', KEYS[1], lapsed)
 end
@@ -35,7 +40,7 @@ if not redis.call('ZSCORE', KEYS[1], id) then
   if jobs >= tonumber(ARGV[5]) or held + bytes > tonumber(ARGV[6]) then return {0, jobs, held} end
   if jobs > tonumber(ARGV[8]) then return {3, jobs, held} end
   redis.call('ZADD', KEYS[1], lapse, id)
-  redis.call('HSET', KEYS[2], id, bytes)
+  redis.call('HSET', KEYS[2], id, bytes .. ' ' .. ARGV[10])
   redis.call('HINCRBY', KEYS[2], '', bytes)
 end
 if ARGV[7] ~= '' and redis.call('PEXPIREAT', KEYS[3], lapse) == 0 then
@@ -47,11 +52,10 @@ return {1, jobs, held}`
 
 /** Gives an admission back, in a full Redis too; the payload goes ARGV[3] ms after its last holder. Safe to repeat. */
 const releaseScript = `#!lua flags=allow-oom
-local bytes = redis.call('HGET', KEYS[2], ARGV[1])
-if bytes then
-  redis.call('HINCRBY', KEYS[2], '', -tonumber(bytes))
-  redis.call('HDEL', KEYS[2], ARGV[1])
-end
+${bytesOf}
+local held = bytesOf(ARGV[1])
+if held > 0 then redis.call('HINCRBY', KEYS[2], '', -held) end
+redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[2])
@@ -86,6 +90,9 @@ export interface AdmitOptions {
 
 export type Admittance = { kind: 'admitted'; jobsAhead: number } | { kind: 'answered'; answer: CachedAnswer }
 
+/** What an admission is known by. */
+export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'> & { image: Pick<QueuedJob['image'], 'hash'> }
+
 export interface Admission {
   /**
    * Rejects with `queue_full` and, where the jobs ahead would take longer than the job's deadline allows, with
@@ -97,7 +104,7 @@ export interface Admission {
     limits: AdmissionLimits,
     options?: Partial<AdmitOptions>,
   ): Promise<Admittance>
-  release(job: Pick<QueuedJob, 'id' | 'model' | 'image'>, keepPayloadMs: number): Promise<void>
+  release(job: AdmittedJob, keepPayloadMs: number): Promise<void>
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
@@ -107,7 +114,7 @@ const admitReplySchema = z.union([
 ])
 
 export function createAdmission(redis: Redis): Admission {
-  const keys = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string[] => [
+  const keys = ({ model, image }: Pick<AdmittedJob, 'model' | 'image'>): string[] => [
     admittedKey(model),
     admittedBytesKey(model),
     payloadKey(model, image.hash),
@@ -132,6 +139,7 @@ export function createAdmission(redis: Redis): Admission {
         image === null ? '' : Buffer.from(image.buffer, image.byteOffset, image.byteLength),
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
+        job.image.hash,
       ])
       const [kind, ahead, bytes] = admitReplySchema.parse(reply)
       switch (kind) {

@@ -26,6 +26,7 @@ import {
   openSubscriber,
   type TransportLog,
 } from './redis-connection.ts'
+import { createOrphanSweep } from './orphan-sweep.ts'
 import { createResultStore } from './result-store.ts'
 
 /** A job that was accepted. */
@@ -87,6 +88,8 @@ export interface JobClientOptions extends AdmissionLimits {
   answerMemoryBytes: number
   /** How long Redis may take to answer one command before the caller gets `queue_unavailable`. */
   commandTimeoutMs: number
+  /** How often submissions that broke off half-way are looked for. */
+  orphanCheckMs: number
   log: TransportLog
 }
 
@@ -97,6 +100,16 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const queues = createJobQueues(redis)
   // The API writes a result for a job that BullMQ has given up on or that an earlier answer serves, with the consumers' defaults.
   const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
+  const orphans = createOrphanSweep({ redis, admission, queues })
+  const sweep = setInterval(() => {
+    orphans.look().then(
+      ({ givenBack, queued }) => {
+        if (givenBack + queued > 0) options.log.warn({ givenBack, queued }, 'Submissions had broken off half-way')
+      },
+      // Redis is away; its connection has said so.
+      () => {},
+    )
+  }, options.orphanCheckMs)
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()
@@ -178,6 +191,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     evictionPolicy: () => guarded(evictionPolicy(redis)),
     depth: (model) => guarded(admission.depth(model)),
     async close() {
+      clearInterval(sweep)
       watcher.close()
       await queues.close()
       redis.disconnect()

@@ -10,7 +10,13 @@ import { type JobSourceOptions, openJobSource } from '../job-source.ts'
 import { createResultStore, type ResultStore } from '../result-store.ts'
 
 export const quiet = { info() {}, warn() {}, error() {} }
-export const limits = { maxJobs: 3, maxBytes: 1000, payloadTtlMs: 60_000, answerMemoryBytes: 100_000 }
+export const limits = {
+  maxJobs: 3,
+  maxBytes: 1000,
+  payloadTtlMs: 60_000,
+  answerMemoryBytes: 100_000,
+  orphanCheckMs: 60_000,
+}
 /** The id of no job. */
 export const nobody = 'job_000000000000000000nil'
 export const image = Buffer.alloc(100, 7)
@@ -35,7 +41,13 @@ export function useTestQueue(): TestQueue {
   const closing: (() => unknown)[] = []
 
   const connect = async (options: Partial<typeof limits> = {}): Promise<JobClient> => {
-    const opened = openJobClient({ redisUrl: server.url, commandTimeoutMs: 500, log: quiet, ...limits, ...options })
+    const opened = openJobClient({
+      redisUrl: server.url,
+      commandTimeoutMs: 500,
+      log: quiet,
+      ...limits,
+      ...options,
+    })
     closing.push(() => opened.close())
     await vi.waitFor(async () => opened.ping())
     return opened
