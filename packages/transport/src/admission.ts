@@ -12,6 +12,11 @@ import {
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 
+/** Redis' own clock, in milliseconds: those of two machines may be hours apart, and one would drop what the other holds. */
+const redisNow = `local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`
+
 /** What an admitted job holds: `<bytes> <hash>`. */
 const bytesOf = `local function bytesOf(id)
   return tonumber(string.match(redis.call('HGET', KEYS[2], id) or '0', '^%d+'))
@@ -26,9 +31,11 @@ end`
  * answer that would do. The bytes are kept with the payload's hash, for orphan-sweep.ts. A payload lives while a job holds it; a resubmitted id keeps its place.
  */
 const admitScript = `${bytesOf}
-local answer = ARGV[9] == '1' and redis.call('GET', KEYS[5])
+local answer = ARGV[8] == '1' and redis.call('GET', KEYS[5])
 if answer then return {2, answer, 0} end
-local now, lapse, id, bytes = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+${redisNow}
+local id, bytes = ARGV[2], tonumber(ARGV[3])
+local lapse = string.format('%.0f', now + ARGV[1])
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
   redis.call('HINCRBY', KEYS[2], '', 0 - bytesOf(lapsed))
   redis.call('HDEL', KEYS[2], lapsed)
@@ -37,30 +44,31 @@ end
 local jobs = redis.call('ZCARD', KEYS[1])
 local held = tonumber(redis.call('HGET', KEYS[2], '') or 0)
 if not redis.call('ZSCORE', KEYS[1], id) then
-  if jobs >= tonumber(ARGV[5]) or held + bytes > tonumber(ARGV[6]) then return {0, jobs, held} end
-  if jobs > tonumber(ARGV[8]) then return {3, jobs, held} end
+  if jobs >= tonumber(ARGV[4]) or held + bytes > tonumber(ARGV[5]) then return {0, jobs, held} end
+  if jobs > tonumber(ARGV[7]) then return {3, jobs, held} end
   redis.call('ZADD', KEYS[1], lapse, id)
-  redis.call('HSET', KEYS[2], id, bytes .. ' ' .. ARGV[10])
+  redis.call('HSET', KEYS[2], id, bytes .. ' ' .. ARGV[9])
   redis.call('HINCRBY', KEYS[2], '', bytes)
 end
-if ARGV[7] ~= '' and redis.call('PEXPIREAT', KEYS[3], lapse) == 0 then
-  redis.call('SET', KEYS[3], ARGV[7], 'PXAT', lapse)
+if ARGV[6] ~= '' and redis.call('PEXPIREAT', KEYS[3], lapse) == 0 then
+  redis.call('SET', KEYS[3], ARGV[6], 'PXAT', lapse)
 end
 redis.call('ZADD', KEYS[4], lapse, id)
 redis.call('PEXPIREAT', KEYS[4], lapse)
 return {1, jobs, held}`
 
-/** Gives an admission back, in a full Redis too; the payload goes ARGV[3] ms after its last holder. Safe to repeat. */
+/** Gives an admission back, in a full Redis too; the payload goes ARGV[2] ms after its last holder. Safe to repeat. */
 const releaseScript = `#!lua flags=allow-oom
 ${bytesOf}
+${redisNow}
 local held = bytesOf(ARGV[1])
 if held > 0 then redis.call('HINCRBY', KEYS[2], '', -held) end
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 if redis.call('ZCARD', KEYS[4]) == 0 then
-  if tonumber(ARGV[3]) > 0 then redis.call('PEXPIRE', KEYS[3], ARGV[3]) else redis.call('UNLINK', KEYS[3]) end
+  if tonumber(ARGV[2]) > 0 then redis.call('PEXPIRE', KEYS[3], ARGV[2]) else redis.call('UNLINK', KEYS[3]) end
 end
 return 1`
 
@@ -129,8 +137,7 @@ export function createAdmission(redis: Redis): Admission {
       const reply = await admit([
         ...keys(job),
         answerKey(job.model, digest ?? ''),
-        now,
-        now + limits.payloadTtlMs,
+        limits.payloadTtlMs,
         job.id,
         job.image.bytes,
         limits.maxJobs,
@@ -166,7 +173,7 @@ export function createAdmission(redis: Redis): Admission {
       }
     },
     async release(job, keepPayloadMs) {
-      await release([...keys(job), job.id, Date.now(), keepPayloadMs])
+      await release([...keys(job), job.id, keepPayloadMs])
     },
     async depth(model) {
       const [jobs, bytes] = await Promise.all([

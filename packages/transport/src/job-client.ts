@@ -27,6 +27,7 @@ import {
   type TransportLog,
 } from './redis-connection.ts'
 import { createOrphanSweep } from './orphan-sweep.ts'
+import { openRedisClock } from './redis-clock.ts'
 import { createResultStore } from './result-store.ts'
 
 /** A job that was accepted. */
@@ -98,6 +99,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const admission = createAdmission(redis)
   const queues = createJobQueues(redis)
+  const clock = openRedisClock(redis)
   // The API writes a result for a job that BullMQ has given up on or that an earlier answer serves, with the consumers' defaults.
   const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
   const orphans = createOrphanSweep({ redis, admission, queues })
@@ -154,7 +156,12 @@ export function openJobClient(options: JobClientOptions): JobClient {
     }
     // Sent in this order: when a consumer has the job, its record is there.
     try {
-      await Promise.all([redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs), queues.add(job)])
+      const { deadlineAt } = job
+      const queued = deadlineAt === null ? job : { ...job, deadlineAt: clock.toRedis(deadlineAt) }
+      await Promise.all([
+        redis.set(jobKey(job.id), JSON.stringify(queued), 'PX', options.payloadTtlMs),
+        queues.add(queued),
+      ])
     } catch (error) {
       // Redis has said no, as it does when its memory is full; where it didn't answer, the job may be queued.
       if (error instanceof ReplyError) await undo(job)
@@ -192,6 +199,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     depth: (model) => guarded(admission.depth(model)),
     async close() {
       clearInterval(sweep)
+      clock.close()
       watcher.close()
       await queues.close()
       redis.disconnect()

@@ -8,6 +8,7 @@ import {
 } from '@vision-queue/jobs'
 import { DelayedError, type Job as BullJob, WaitingError, Worker } from 'bullmq'
 
+import { openRedisClock } from './redis-clock.ts'
 import { openDurableConnection, type TransportLog } from './redis-connection.ts'
 
 /** A job as BullMQ delivers it, for one attempt. */
@@ -67,14 +68,18 @@ export interface JobSourceOptions {
 export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
   const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
+  const clock = openRedisClock(redis)
   const perWorker = 16
+
+  const inLocalTime = (job: QueuedJob): QueuedJob =>
+    job.deadlineAt === null ? job : { ...job, deadlineAt: clock.toLocal(job.deadlineAt) }
 
   const process = async (bullJob: BullJob, token = ''): Promise<void> => {
     const { id = '' } = bullJob
     const parsed = queuedJobSchema.safeParse(bullJob.data)
     if (!parsed.success) log.error({ id, model }, 'A job of unknown shape was taken from the queue')
     const disposition = await handle({
-      job: parsed.success ? parsed.data : null,
+      job: parsed.success ? inLocalTime(parsed.data) : null,
       id,
       attempts: bullJob.attemptsStarted,
       startedAt: bullJob.processedOn ?? Date.now(),
@@ -122,9 +127,11 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   return {
     async close() {
       await Promise.all(workers.map(async (worker) => worker.close()))
+      clock.close()
       redis.disconnect()
     },
     abandon() {
+      clock.close()
       for (const worker of workers) worker.close(true).catch(() => {})
       redis.disconnect()
     },

@@ -1,0 +1,43 @@
+import type { Redis } from 'ioredis'
+
+/**
+ * Redis' clock as this process knows it. Deadlines cross the queue in its time, so that they hold between machines
+ * whose clocks disagree. Asked for at each connect and now and then: a clock that is set is noticed by then.
+ */
+export interface RedisClock {
+  /** A moment of this process' clock in Redis' time; until Redis has been asked, the same. */
+  toRedis(localMs: number): number
+  toLocal(redisMs: number): number
+  close(): void
+}
+
+const askEveryMs = 10_000
+/** Less is the time that asking takes, not a difference. */
+const worthCorrectingMs = 250
+
+export function openRedisClock(redis: Redis): RedisClock {
+  let aheadMs = 0
+  const ask = (): void => {
+    const askedAt = Date.now()
+    redis.time().then(
+      ([seconds, microseconds]) => {
+        const localMs = (askedAt + Date.now()) / 2
+        const measured = Math.round(Number(seconds) * 1000 + Number(microseconds) / 1000 - localMs)
+        aheadMs = Math.abs(measured) < worthCorrectingMs ? 0 : measured
+      },
+      // Redis is away: as it was.
+      () => {},
+    )
+  }
+  redis.on('ready', ask)
+  if (redis.status === 'ready') ask()
+  const timer = setInterval(ask, askEveryMs).unref()
+  return {
+    toRedis: (localMs) => localMs + aheadMs,
+    toLocal: (redisMs) => redisMs - aheadMs,
+    close() {
+      clearInterval(timer)
+      redis.off('ready', ask)
+    },
+  }
+}
