@@ -91,12 +91,12 @@ async function measure(
     [`${name} MiB`, rssBytes / mebibyte],
     [`${name} descriptors`, descriptors],
   ]
-  const engine = enginesOf(consumer?.pid ?? 0)[0] ?? 0
+  const [engine] = enginesOf(consumer?.pid ?? 0)
   const used = /^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]
   return [
     ...of('API', holdingOf(api?.pid ?? 0)),
     ...of('consumer', holdingOf(consumer?.pid ?? 0)),
-    ...of('engine', holdingOf(engine)),
+    ...(engine === undefined ? [] : of('engine', holdingOf(engine))),
     ...of('Redis', holdingOf(redisPid)),
     ['Redis used MiB', Number(used ?? 0) / mebibyte],
     ['Redis keys', await redis.dbsize()],

@@ -6,7 +6,7 @@ export function enginesOf(consumerPid: number): number[] {
     .filter((entry) => /^\d+$/.test(entry))
     .filter((pid) => {
       const parent = read(`/proc/${pid}/stat`).replace(/^.*\) \S+ /s, '')
-      return parent.startsWith(`${consumerPid} `) && /engine[a-z-]*\.ts/.test(read(`/proc/${pid}/cmdline`))
+      return parent.startsWith(`${consumerPid} `) && /engine[a-z-]*\.ts|^engine /.test(read(`/proc/${pid}/cmdline`))
     })
     .map(Number)
 }

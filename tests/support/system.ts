@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 import { freePort } from '@vision-queue/local/free-port'
+import { createLeash } from '@vision-queue/local/leash'
 
 import { z } from 'zod'
 
@@ -53,9 +54,18 @@ export interface System {
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const redis = options.redis ?? (await startTestRedis())
   const processes: RunningProcess[] = []
+  // Whatever becomes of us, they end with us.
+  const leash = createLeash({ deadlineMs: 5000 })
+  const living = new Set<number>()
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
     const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
     processes.push(launched)
+    living.add(launched.pid)
+    leash.hold([...living])
+    void launched.exited.then(() => {
+      living.delete(launched.pid)
+      leash.hold([...living])
+    })
     return launched
   }
   const stop = async (): Promise<void> => {
@@ -65,6 +75,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     }, 15_000)
     await Promise.all(processes.map(async ({ exited }) => exited))
     clearTimeout(late)
+    await leash.close()
     if (options.redis === undefined) await redis.stop()
   }
 
@@ -148,13 +159,13 @@ async function exitOf(child: ChildProcess): Promise<{ code: number | null; signa
   return { code: child.exitCode, signal: child.signalCode }
 }
 
-/** Polls until `condition` holds; rejects after half a minute, telling what was waited for. */
+/** Polls until `condition` holds; rejects after a minute, telling what was waited for. */
 export async function until(
   condition: () => Promise<boolean> | boolean,
   what: string,
   context: () => string = () => '',
 ): Promise<void> {
-  const end = Date.now() + 30_000
+  const end = Date.now() + 60_000
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`Waited in vain until ${what}.\n${context()}`)
     await new Promise((resolve) => {

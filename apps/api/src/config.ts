@@ -115,6 +115,12 @@ export const apiSettings = z.object({
       'How often a comment is sent on a quiet event stream, in milliseconds. Below the idle limit of every proxy ' +
         'on the way, or they cut the stream.',
     ),
+  DRAIN_MS: integerSetting(0, 600_000)
+    .default(500)
+    .describe(
+      'How long after SIGTERM or SIGINT requests are still taken, in milliseconds, each the last on its connection. ' +
+        'Longer than clients and balancers pause on a connection that they use again.',
+    ),
   SHUTDOWN_TIMEOUT_MS: integerSetting(0, 600_000)
     .default(8000)
     .describe(

@@ -42,12 +42,15 @@ async function main(settings: ApiSettings): Promise<void> {
   const stop = async (reason: string): Promise<void> => {
     if (closing.signal.aborted) return
     log.info({ reason }, 'Closing')
-    setTimeout(() => {
-      log.error({}, 'Could not close in time')
-      process.exit(1)
-    }, settings.SHUTDOWN_TIMEOUT_MS + 2000)
+    setTimeout(
+      () => {
+        log.error({}, 'Could not close in time')
+        process.exit(1)
+      },
+      settings.DRAIN_MS + settings.SHUTDOWN_TIMEOUT_MS + 2000,
+    )
     closing.abort()
-    await server.close(settings.SHUTDOWN_TIMEOUT_MS)
+    await server.close(settings.SHUTDOWN_TIMEOUT_MS, settings.DRAIN_MS)
     await models.close()
     await images.close()
     await jobs.close()
