@@ -211,13 +211,9 @@ function readyAfter(consumer: RunningProcess, at: number): number[] {
 }
 
 async function untilAlive(url: string, exited: Promise<unknown>): Promise<boolean> {
-  let gone = false
-  void exited.then(() => {
-    gone = true
-  })
-  while (!gone) {
+  const ended = exited.then(() => true)
+  while (!(await Promise.race([ended, sleep(20).then(() => false)]))) {
     if ((await fetch(`${url}/health/live`).catch(() => null))?.ok === true) return true
-    await sleep(20)
   }
   return false
 }

@@ -120,10 +120,10 @@ async function meanwhile(
   const alone = [await probe(), await probe(), await probe()].map(({ ms }) => ms)
   const before = holdingOf(pid)
   let most = before.rssBytes
-  let over = false
+  const over = new AbortController()
   const during: number[] = []
   const others = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       most = Math.max(most, holdingOf(pid).rssBytes)
       const { status, ms } = await probe()
       if (status === 202) during.push(ms)
@@ -131,7 +131,7 @@ async function meanwhile(
     }
   })()
   const { held, figures } = await strike(Number(new URL(system.url).port))
-  over = true
+  over.abort()
   await others
   await sleep(500)
   const after = holdingOf(pid)

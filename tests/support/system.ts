@@ -62,7 +62,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     processes.push(launched)
     living.add(launched.pid)
     leash.hold([...living])
-    void launched.exited.then(() => {
+    void launched.exited.finally(() => {
       living.delete(launched.pid)
       leash.hold([...living])
     })

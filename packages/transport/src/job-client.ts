@@ -104,14 +104,13 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const results = createResultStore({ redis, resultTtlMs: defaultResultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
   const orphans = createOrphanSweep({ redis, admission, queues })
   const sweep = setInterval(() => {
-    orphans.look().then(
-      ({ givenBack, queued }) => {
-        if (givenBack + queued > 0) options.log.warn({ givenBack, queued }, 'Submissions had broken off half-way')
-      },
-      // Redis is away; its connection has said so.
-      () => {},
-    )
+    // Where Redis is away, its connection has said so.
+    mindOrphans().catch(() => {})
   }, options.orphanCheckMs)
+  const mindOrphans = async (): Promise<void> => {
+    const { givenBack, queued } = await orphans.look()
+    if (givenBack + queued > 0) options.log.warn({ givenBack, queued }, 'Submissions had broken off half-way')
+  }
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()

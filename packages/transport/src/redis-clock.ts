@@ -17,17 +17,16 @@ const worthCorrectingMs = 250
 
 export function openRedisClock(redis: Redis): RedisClock {
   let aheadMs = 0
-  const ask = (): void => {
+  const measure = async (): Promise<void> => {
     const askedAt = Date.now()
-    redis.time().then(
-      ([seconds, microseconds]) => {
-        const localMs = (askedAt + Date.now()) / 2
-        const measured = Math.round(Number(seconds) * 1000 + Number(microseconds) / 1000 - localMs)
-        aheadMs = Math.abs(measured) < worthCorrectingMs ? 0 : measured
-      },
-      // Redis is away: as it was.
-      () => {},
-    )
+    const [seconds, microseconds] = await redis.time()
+    const localMs = (askedAt + Date.now()) / 2
+    const measured = Math.round(Number(seconds) * 1000 + Number(microseconds) / 1000 - localMs)
+    aheadMs = Math.abs(measured) < worthCorrectingMs ? 0 : measured
+  }
+  const ask = (): void => {
+    // Where Redis is away, it stays as it was.
+    measure().catch(() => {})
   }
   redis.on('ready', ask)
   if (redis.status === 'ready') ask()
