@@ -130,12 +130,9 @@ export function promiseHeld({ lost, duplicated, changed, stuck }: Verdict): bool
 }
 
 /** The verdict as figures of a finding. */
-export function verdictFigures({
-  attempts: _,
-  lostIds: __,
-  failed,
-  ...counts
-}: Verdict): Record<string, number | string> {
+export function verdictFigures(verdict: Verdict): Record<string, number | string> {
+  const { accepted, succeeded, failed, lost, duplicated, changed, stuck } = verdict
   const codes = Object.entries(failed).map(([code, count]) => `${code} ${count}`)
-  return { ...counts, failed: codes.length === 0 ? 0 : codes.join(', ') }
+  const failures = codes.length === 0 ? 0 : codes.join(', ')
+  return { accepted, succeeded, failed: failures, lost, duplicated, changed, stuck }
 }

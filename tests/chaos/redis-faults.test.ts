@@ -53,7 +53,7 @@ test(
   'a Redis that evicts is refused by consumers and makes the API unready, both saying why',
   async () => {
     const finding = await evictingPolicy()
-    expect(finding.held, JSON.stringify(finding.figures)).toBe(true)
+    expect(finding.held).toBe(true)
   },
   limitMs,
 )
