@@ -13,6 +13,8 @@ interface CommandOptions {
   persistent: boolean
   /** Arguments that go before ours: a configuration file, `--sentinel`, a Cluster's settings. */
   extra?: readonly string[]
+  /** When what is in that file is on the disk: a second later at most, or before Redis answers. Default: everysec. */
+  appendFsync?: 'everysec' | 'always'
   env: Record<string, string | undefined>
   /** More of Redis' own settings, as they stand on its command line. */
   settings?: readonly string[]
@@ -22,11 +24,20 @@ interface CommandOptions {
  * The command of a Redis that only this machine can reach. `noeviction`: a queue must refuse rather than
  * forget. No RDB snapshots: the append-only file says all, and a fork of a full server costs memory.
  */
-export function redisCommand({ server, port, folder, persistent, extra = [], env, ...more }: CommandOptions): Command {
+export function redisCommand({
+  server,
+  port,
+  folder,
+  persistent,
+  extra = [],
+  appendFsync = 'everysec',
+  env,
+  ...more
+}: CommandOptions): Command {
   const settings = [
     ['--maxmemory-policy', 'noeviction'],
     ['--appendonly', persistent ? 'yes' : 'no'],
-    ['--appendfsync', 'everysec'],
+    ['--appendfsync', appendFsync],
     ['--save', ''],
     more.settings ?? [],
   ].flat()

@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { type Job, jobResponseSchema } from '@vision-queue/jobs'
 import { availableCores } from '@vision-queue/model-runtime'
 import { answerOf, final, read, readMetric, submit } from '@vision-queue/test-support/client'
+import { enginesOf } from '@vision-queue/test-support/engine-pids'
 import { readExamples } from '@vision-queue/test-support/examples'
 import { startSystem, type System, type SystemOptions, until } from '@vision-queue/test-support/system'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -39,23 +39,6 @@ async function submitMany(count: number, more = ''): Promise<string[]> {
 
 async function finals(ids: string[]): Promise<Job[]> {
   return Promise.all(ids.map(async (id) => final(system.url, id)))
-}
-
-/** The engine processes of a consumer; the TypeScript loader has a child of its own there. */
-function enginesOf(consumerPid: number): number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/stat`, 'utf8')
-          .replace(/^.*\) \S+ /s, '')
-          .startsWith(`${consumerPid} `)
-      } catch {
-        return false
-      }
-    })
-    .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('engine.ts'))
-    .map(Number)
 }
 
 describe('an engine', () => {

@@ -23,6 +23,7 @@ if (options.kind === 'produce') {
     maxJobs: 100_000,
     maxBytes: 2 ** 30,
     payloadTtlMs: 600_000,
+    orphanCheckMs: 10_000,
     answerMemoryBytes: 0,
     retention,
     listLength: 10_000,

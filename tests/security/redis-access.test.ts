@@ -114,9 +114,9 @@ test('everything works over TLS, with a certificate that is checked', async (con
   await writeFile(certKey, certificateKey)
   const port = await freePort()
   const files = ['--tls-cert-file', cert, '--tls-key-file', certKey, '--tls-ca-cert-file', cert]
-  const started = await startTestRedis(['--tls-port', String(port), '--tls-auth-clients', 'no', ...files]).catch(
-    (error: unknown) => String(error),
-  )
+  const started = await startTestRedis({
+    settings: ['--tls-port', String(port), '--tls-auth-clients', 'no', ...files],
+  }).catch((error: unknown) => String(error))
   try {
     if (typeof started === 'string') {
       context.skip(`this Redis was built without TLS: ${started}`)

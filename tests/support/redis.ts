@@ -9,7 +9,7 @@ import { startRedis } from '@vision-queue/local/redis-server'
 export interface TestRedis {
   /** redis://127.0.0.1:port */
   url: string
-  pid: number
+  readonly pid: number
   /** Ends it, frozen or not, and removes its folder. */
   stop(): Promise<void>
   /** It keeps its connections and answers nothing, as a hung host does. */
@@ -19,22 +19,53 @@ export interface TestRedis {
   kill(): void
 }
 
+export interface SingleTestRedis extends TestRedis {
+  /** Where it keeps its append-only file, if it has one. */
+  folder: string
+  /** Ends it by the signal, and starts it again on the same port and folder once `meanwhile` is done. */
+  restart(signal: 'SIGTERM' | 'SIGKILL', meanwhile?: () => Promise<void>): Promise<void>
+}
+
+export interface TestRedisOptions {
+  /** More of Redis' own, such as `--maxmemory 10mb`, one word each. */
+  settings?: readonly string[]
+  /** Whether it keeps an append-only file, and how soon that is on the disk. Default: none. */
+  appendFsync?: 'everysec' | 'always'
+}
+
 /**
- * A Redis for one test file: on a port of its own, empty, without persistence, found as `npm start` finds
- * it. It ends with the process that started it. Freezing needs a Redis that doesn't run in Docker.
- * `settings`: more of Redis' own, such as `--maxmemory 10mb`, one word each.
+ * A Redis for one test file: on a port of its own, empty, without persistence unless asked for, found as
+ * `npm start` finds it. It ends with the process that started it. Freezing needs a Redis that doesn't run in Docker.
  */
-export async function startTestRedis(settings: readonly string[] = []): Promise<TestRedis> {
+export async function startTestRedis({ settings, appendFsync }: TestRedisOptions = {}): Promise<SingleTestRedis> {
   const cacheFolder = fileURLToPath(new URL('../../.vision-queue/redis-package', import.meta.url))
   const server = await findRedisServer({ cacheFolder, env: process.env, say: (line) => console.log(line) })
   const folder = await mkdtemp(join(tmpdir(), 'vision-queue-redis-'))
-  const redis = await startRedis({ server, folder, persistent: false, env: process.env, settings })
+  const options = {
+    server,
+    folder,
+    persistent: appendFsync !== undefined,
+    ...(appendFsync === undefined ? {} : { appendFsync }),
+    ...(settings === undefined ? {} : { settings }),
+    env: process.env,
+  }
+  let redis = await startRedis(options)
+  const { url, port } = redis
   return {
-    url: redis.url,
-    pid: redis.pid,
+    url,
+    get pid() {
+      return redis.pid
+    },
+    folder,
     freeze: () => redis.signal('SIGSTOP'),
     thaw: () => redis.signal('SIGCONT'),
     kill: () => redis.signal('SIGKILL'),
+    async restart(signal, meanwhile = async () => {}) {
+      redis.signal(signal)
+      await redis.stop()
+      await meanwhile()
+      redis = await startRedis({ ...options, port })
+    },
     async stop() {
       await redis.stop()
       await rm(folder, { recursive: true, force: true })

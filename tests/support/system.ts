@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 import { freePort } from '@vision-queue/local/free-port'
+import { createLeash } from '@vision-queue/local/leash'
 
 import { z } from 'zod'
 
@@ -45,7 +46,10 @@ export interface System {
   consumers: RunningProcess[]
   /** The first API's address. */
   url: string
-  addConsumer(): Promise<RunningProcess>
+  /** With `env` on top of `consumerEnv`. */
+  addConsumer(env?: Record<string, string>): Promise<RunningProcess>
+  /** Another API process, on `port` where one is given, such as that of one that died. */
+  addApi(port?: number): Promise<RunningProcess & { url: string }>
   /** Resolves once so many consumers are announced. */
   waitForConsumers(count: number): Promise<void>
   stop(): Promise<void>
@@ -55,9 +59,18 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const cluster = options.cluster ?? process.env['TEST_ON_CLUSTER'] === '1'
   const redis = options.redis ?? (await (cluster ? startTestCluster() : startTestRedis()))
   const processes: RunningProcess[] = []
+  // Whatever becomes of us, they end with us.
+  const leash = createLeash({ deadlineMs: 5000 })
+  const living = new Set<number>()
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
     const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
     processes.push(launched)
+    living.add(launched.pid)
+    leash.hold([...living])
+    void launched.exited.finally(() => {
+      living.delete(launched.pid)
+      leash.hold([...living])
+    })
     return launched
   }
   const stop = async (): Promise<void> => {
@@ -67,11 +80,12 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     }, 15_000)
     await Promise.all(processes.map(async ({ exited }) => exited))
     clearTimeout(late)
+    await leash.close()
     if (options.redis === undefined) await redis.stop()
   }
 
   try {
-    const addConsumer = async (): Promise<RunningProcess> => {
+    const addConsumer = async (env: Record<string, string> = {}): Promise<RunningProcess> => {
       // A heartbeat at the tests' pace, and one model unless the test wants others.
       return launch(options.consumerEntry ?? consumerEntry, {
         HEARTBEAT_MS: '300',
@@ -79,18 +93,20 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
         // Every job runs, whatever was asked before.
         ANSWER_TTL_MS: '0',
         ...options.consumerEnv,
+        ...env,
       })
     }
-    const apis: System['apis'] = []
-    for (let index = 0; index < (options.apis ?? 1); index += 1) {
-      const port = await freePort()
+    const addApi: System['addApi'] = async (wanted) => {
+      const port = wanted ?? (await freePort())
       const api = launch(apiEntry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv })
-      apis.push({ ...api, url: `http://127.0.0.1:${port}` })
+      return { ...api, url: `http://127.0.0.1:${port}` }
     }
+    const apis: System['apis'] = []
+    for (let index = 0; index < (options.apis ?? 1); index += 1) apis.push(await addApi())
     const [first] = apis
     if (first === undefined) throw new Error('A system needs an API')
     const wanted = options.consumers ?? 1
-    const consumers = await Promise.all(Array.from({ length: wanted }, addConsumer))
+    const consumers = await Promise.all(Array.from({ length: wanted }, async () => addConsumer()))
     const waitForConsumers = async (count: number): Promise<void> =>
       until(
         async () => {
@@ -114,7 +130,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       await until(async () => (await fetch(`${url}/health/live`).catch(() => null))?.ok === true, 'the API answers')
     }
     if (wanted > 0) await waitForConsumers(wanted)
-    return { redis, apis, consumers, url: first.url, addConsumer, waitForConsumers, stop }
+    return { redis, apis, consumers, url: first.url, addConsumer, addApi, waitForConsumers, stop }
   } catch (error) {
     await stop()
     throw error

@@ -73,6 +73,12 @@ export const apiSettings = z.object({
       'How many jobs of one owner GET /jobs lists, the newest; 0: none. Older ones can still be read by their ids. ' +
         'Costs Redis about 0.1 KB a job. Failed, canceled and expired jobs have lists of 10,000 of their own.',
     ),
+  ORPHAN_CHECK_MS: integerSetting(100, 3_600_000)
+    .default(10_000)
+    .describe(
+      'How often submissions that broke off half-way are looked for, in milliseconds: their places in QUEUE_MAX_JOBS ' +
+        'are given back at the second look.',
+    ),
   IMAGE_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
     .default(3_600_000)
     .describe(
@@ -178,6 +184,12 @@ export const apiSettings = z.object({
     .describe(
       'How often a comment is sent on a quiet event stream, in milliseconds. Below the idle limit of every proxy ' +
         'on the way, or they cut the stream.',
+    ),
+  DRAIN_MS: integerSetting(0, 600_000)
+    .default(500)
+    .describe(
+      'How long after SIGTERM or SIGINT requests are still taken, in milliseconds, each the last on its connection. ' +
+        'Longer than clients and balancers pause on a connection that they use again.',
     ),
   SHUTDOWN_TIMEOUT_MS: integerSetting(0, 600_000)
     .default(8000)

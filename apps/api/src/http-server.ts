@@ -12,8 +12,11 @@ import { requestIdFrom } from './request-id.ts'
 
 export interface HttpServer {
   port: number
-  /** Stops listening at once, lets running requests finish for `timeoutMs`, then cuts what is left. */
-  close(timeoutMs: number): Promise<void>
+  /**
+   * Goes on for `drainMs`, telling each client that its connection ends with the answer, so that nobody sends a
+   * request into a closed one; then stops listening, lets running requests finish for `timeoutMs`, and cuts what is left.
+   */
+  close(timeoutMs: number, drainMs?: number): Promise<void>
 }
 
 interface Options {
@@ -36,11 +39,16 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
   })
   // Node's closeIdleConnections leaves alone what has connected and not asked yet, as browsers do ahead of time.
   const running = new Map<Socket, number>()
+  const unanswered = new Set<ServerResponse>()
+  let draining = false
   let closing = false
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const { socket } = incoming
     running.set(socket, (running.get(socket) ?? 0) + 1)
+    unanswered.add(outgoing)
+    if (draining) outgoing.shouldKeepAlive = false
     outgoing.once('close', () => {
+      unanswered.delete(outgoing)
       const left = (running.get(socket) ?? 1) - 1
       if (!socket.destroyed) running.set(socket, left)
       if (closing && left === 0) socket.destroySoon()
@@ -71,7 +79,10 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
   const address = server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
-    async close(timeoutMs) {
+    async close(timeoutMs, drainMs = 0) {
+      draining = true
+      for (const outgoing of unanswered) outgoing.shouldKeepAlive = false
+      if (drainMs > 0) await new Promise((resolve) => setTimeout(resolve, drainMs))
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve())
       })

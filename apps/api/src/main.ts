@@ -26,6 +26,7 @@ async function main(settings: ApiSettings): Promise<void> {
     payloadTtlMs: settings.PAYLOAD_TTL_MS,
     retention: toRetention(settings),
     listLength: settings.JOB_LIST_LENGTH,
+    orphanCheckMs: settings.ORPHAN_CHECK_MS,
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
   const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })
@@ -49,12 +50,15 @@ async function main(settings: ApiSettings): Promise<void> {
   const stop = async (reason: string): Promise<void> => {
     if (closing.signal.aborted) return
     log.info({ reason }, 'Closing')
-    setTimeout(() => {
-      log.error({}, 'Could not close in time')
-      process.exit(1)
-    }, settings.SHUTDOWN_TIMEOUT_MS + 2000)
+    setTimeout(
+      () => {
+        log.error({}, 'Could not close in time')
+        process.exit(1)
+      },
+      settings.DRAIN_MS + settings.SHUTDOWN_TIMEOUT_MS + 2000,
+    )
     closing.abort()
-    await server.close(settings.SHUTDOWN_TIMEOUT_MS)
+    await server.close(settings.SHUTDOWN_TIMEOUT_MS, settings.DRAIN_MS)
     await models.close()
     keys.close()
     await images.close()

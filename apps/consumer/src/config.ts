@@ -102,14 +102,14 @@ export const consumerSettings = z.object({
       'How long an answer serves other jobs that ask the same of the same model and files, in milliseconds; 0: never. Costs Redis about half a KB an answer. Submissions opt out with `cache: false`, models with `"cache": false` in model.json.',
     ),
   LOCK_MS: integerSetting(1000, 600_000)
-    .default(10_000)
+    .default(6000)
     .describe(
       'How long the jobs of a dead consumer stay its own, in milliseconds. Shorter recovers sooner; too short, and a consumer that is only slow loses its jobs to another.',
     ),
   STALLED_CHECK_MS: integerSetting(200, 600_000)
-    .default(5000)
+    .default(1500)
     .describe(
-      'How often jobs of dead consumers are looked for, in milliseconds. They are taken over after LOCK_MS + STALLED_CHECK_MS at most.',
+      'How often jobs of dead consumers are looked for, in milliseconds. They are taken over after LOCK_MS and two looks at most.',
     ),
   MAX_STALLS: integerSetting(1, 1000)
     .default(5)
@@ -120,6 +120,11 @@ export const consumerSettings = z.object({
     .default(4)
     .describe(
       'How often a job is taken before a failure that may pass (a code marked retryable, such as model_unavailable) is its last. Each time it waits twice as long, from half a second on. Times that it was handed back count, too.',
+    ),
+  POISON_TTL_MS: integerSetting(0, 30 * 24 * 3_600_000)
+    .default(600_000)
+    .describe(
+      'How long an image that crashed an engine is refused by its model, in milliseconds: other jobs with it fail as engine_crashed at once instead of costing two engines each. 0: never refused.',
     ),
   HEARTBEAT_MS: integerSetting(100, 60_000)
     .default(2000)

@@ -9,6 +9,7 @@ import {
 import {
   assertNoEviction,
   createModelForgetting,
+  createPoisonStore,
   createResultStore,
   failedJob,
   type JobSource,
@@ -73,6 +74,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     answerTtlMs: settings.ANSWER_TTL_MS,
   })
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
+  const poison = createPoisonStore({ redis, ttlMs: settings.POISON_TTL_MS })
   const shared = createSharedAnswers<Answer>()
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
@@ -121,6 +123,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         ...handling,
         results,
         openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
+        poison,
         suspects,
         cancellations,
         shared: settings.ANSWER_TTL_MS === 0 ? null : shared,

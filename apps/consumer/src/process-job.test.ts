@@ -56,6 +56,7 @@ function processor(run: ChosenPool['run']) {
       async announceRunning() {},
     },
     openText: () => ({ add() {}, end() {} }),
+    poison: { has: async () => false, async add() {} },
     suspects: createSuspectGate(),
     cancellations: { hold: () => ({ signal: canceling.signal, release() {} }), close() {} },
     shared: null,

@@ -16,6 +16,7 @@ import {
   type Cancellations,
   type Delivery,
   type Disposition,
+  type PoisonStore,
   type ResultStore,
   type TextPublisher,
 } from '@vision-queue/transport'
@@ -42,6 +43,8 @@ export interface ProcessJobOptions {
   results: ResultStore
   /** Opens the way to a job's watchers for an answer that is being generated. */
   openText: (id: string) => TextPublisher
+  /** The images that crashed an engine lately. */
+  poison: PoisonStore
   suspects: SuspectGate
   /** Tells of jobs that are held here and were canceled elsewhere. */
   cancellations: Cancellations
@@ -63,7 +66,7 @@ export interface ProcessJobOptions {
  * BullMQ delivers the job again.
  */
 export function createJobProcessor(options: ProcessJobOptions): (delivery: Delivery) => Promise<Disposition> {
-  const { choosePool, results, suspects, cancellations, shared, log } = options
+  const { choosePool, results, poison, suspects, cancellations, shared, log } = options
 
   const finish = async (job: QueuedJob, final: FinalJob, digest: string | null): Promise<Disposition> => {
     if (await results.finish(job, final, digest)) options.onFinished(final)
@@ -77,6 +80,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     version: string | null = null,
   ): Promise<Disposition> => {
     log.info({ id: job.id, code: error.code, cause: error.cause }, 'Job failed')
+    if (error.code === 'engine_crashed') await poison.add(job)
     const status = error.code === 'deadline_exceeded' ? 'expired' : 'failed'
     const ending = { status, error: error.toJobError(), version, startedAt, attempts } as const
     return finish(job, finalJob(job, ending, options.retention.failedResultTtlMs), null)
@@ -93,11 +97,14 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     { manifest, run }: ChosenPool,
     { digest, alone, signal }: { digest: string | null; alone: boolean; signal: AbortSignal },
   ): Promise<Answer> => {
-    const [image, kept] = await Promise.all([
+    const [image, poisonous, kept] = await Promise.all([
       delivery.readPayload(job),
+      poison.has(job),
       digest === null ? null : results.readAnswer(job.model, digest),
     ])
     if (kept !== null) return { kept, result: null }
+    if (poisonous)
+      throw new VisionQueueError('engine_crashed', 'This image crashed an engine lately; it is refused for now.')
     if (image === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
     const text = options.openText(job.id)
     try {

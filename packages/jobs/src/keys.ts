@@ -40,6 +40,9 @@ export const keptKey = (model: string): string => `${root}:{${model}}:kept`
 /** HASH: bytes of those payloads by hash, and their sum under the empty field. */
 export const keptBytesKey = (model: string): string => `${root}:{${model}}:kept-bytes`
 
+/** STRING: present while the model refuses an image of this hash, because it crashed an engine. */
+export const poisonKey = (model: string, hash: string): string => `${root}:{${model}}:poison:${hash}`
+
 /** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
 export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
 /**

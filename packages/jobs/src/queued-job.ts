@@ -45,7 +45,7 @@ export const queuedJobSchema = z.object({
   metadata: metadataSchema.nullable(),
   /** Milliseconds since 1970. */
   createdAt: z.int(),
-  /** Milliseconds since 1970 after which the job ends as `expired` instead of running; null: never. */
+  /** Milliseconds since 1970, in the queue by Redis' clock, after which the job ends as `expired` instead of running; null: never. */
   deadlineAt: z.int().nullable(),
   /** Whether an earlier answer to the same question may serve, and this one's be kept for later ones. */
   cache: z.boolean().default(false),

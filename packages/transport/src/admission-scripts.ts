@@ -1,5 +1,14 @@
 import { turnLua } from './turns.ts'
 
+/** Redis' own clock, in milliseconds: those of two machines may be hours apart, and one would drop what the other holds. */
+const redisNow = `local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)`
+
+/** What an admitted job holds: `<bytes> <hash>`. */
+const bytesOf = `local function bytesOf(id)
+  return tonumber(string.match(redis.call('HGET', KEYS[2], id) or '0', '^%d+'))
+end`
+
 /**
  * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
  * and admits, so no burst slips past it (a read-then-add gate let 1,130 jobs in at a limit of 1,000).
@@ -8,25 +17,29 @@ import { turnLua } from './turns.ts'
  * was a quarter of all the CPU that Redis spent on a job.
  *
  * Keys: admitted ids by lapse time, payload bytes by id (sum under ''), the payload, its holders, the
- * answer that would do, and those of its turn (turns.ts). A payload lives while a job holds it; a resubmitted id keeps its place.
+ * answer that would do, and those of its turn (turns.ts). The bytes are kept with the payload's hash, for
+ * orphan-sweep.ts. A payload lives while a job holds it; a resubmitted id keeps its place.
  */
 export const admitScript = (rounds?: number): string => `${turnLua(rounds)}
-local answer = ARGV[8] == '1' and redis.call('GET', KEYS[5])
+${bytesOf}
+local answer = ARGV[7] == '1' and redis.call('GET', KEYS[5])
 if answer then return {2, answer, 0} end
-if ARGV[9] == '1' and redis.call('EXISTS', KEYS[3]) == 0 then return {4, 0, 0} end
-local now, lapse, id, bytes = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+if ARGV[8] == '1' and redis.call('EXISTS', KEYS[3]) == 0 then return {4, 0, 0} end
+${redisNow}
+local id, bytes = ARGV[2], tonumber(ARGV[3])
+local lapse = string.format('%.0f', now + ARGV[1])
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
-  redis.call('HINCRBY', KEYS[2], '', -tonumber(redis.call('HGET', KEYS[2], lapsed) or 0))
+  redis.call('HINCRBY', KEYS[2], '', 0 - bytesOf(lapsed))
   redis.call('HDEL', KEYS[2], lapsed)
   redis.call('ZREM', KEYS[1], lapsed)
 end
 local jobs = redis.call('ZCARD', KEYS[1])
 local held = tonumber(redis.call('HGET', KEYS[2], '') or 0)
 if not redis.call('ZSCORE', KEYS[1], id) then
-  if jobs >= tonumber(ARGV[5]) or held + bytes > tonumber(ARGV[6]) then return {0, jobs, held} end
-  if jobs > tonumber(ARGV[7]) then return {3, jobs, held} end
+  if jobs >= tonumber(ARGV[4]) or held + bytes > tonumber(ARGV[5]) then return {0, jobs, held} end
+  if jobs > tonumber(ARGV[6]) then return {3, jobs, held} end
   redis.call('ZADD', KEYS[1], lapse, id)
-  redis.call('HSET', KEYS[2], id, bytes)
+  redis.call('HSET', KEYS[2], id, bytes .. ' ' .. ARGV[9])
   redis.call('HINCRBY', KEYS[2], '', bytes)
 end
 redis.call('ZADD', KEYS[4], lapse, id)
@@ -37,12 +50,14 @@ local its = ARGV[10] == '' and 0
 return {1, jobs, its, stored}`
 
 /**
- * Gives an admission back; the payload goes with its last holder. With ARGV[3] above 0 it stays so many
- * milliseconds for another try, held under the name 'kept', unless all that are kept hold ARGV[4] bytes already.
+ * Gives an admission back, in a full Redis too; the payload goes with its last holder. With ARGV[2] above 0 it stays so many
+ * milliseconds for another try, held under the name 'kept', unless all that are kept hold ARGV[3] bytes already.
  * Further keys: the kept payloads by lapse time, their bytes. Safe to repeat.
  */
-export const releaseScript = `
-local function keep(now, ms)
+export const releaseScript = `#!lua flags=allow-oom
+${bytesOf}
+${redisNow}
+local function keep(ms)
   for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now)) do
     redis.call('HINCRBY', KEYS[6], '', -tonumber(redis.call('HGET', KEYS[6], lapsed) or 0))
     redis.call('HDEL', KEYS[6], lapsed)
@@ -50,12 +65,12 @@ local function keep(now, ms)
   end
   local bytes = redis.call('STRLEN', KEYS[3])
   if bytes == 0 then return end
-  if redis.call('HEXISTS', KEYS[6], ARGV[5]) == 0 then
-    if tonumber(redis.call('HGET', KEYS[6], '') or 0) + bytes > tonumber(ARGV[4]) then return end
-    redis.call('HSET', KEYS[6], ARGV[5], bytes)
+  if redis.call('HEXISTS', KEYS[6], ARGV[4]) == 0 then
+    if tonumber(redis.call('HGET', KEYS[6], '') or 0) + bytes > tonumber(ARGV[3]) then return end
+    redis.call('HSET', KEYS[6], ARGV[4], bytes)
     redis.call('HINCRBY', KEYS[6], '', bytes)
   end
-  redis.call('ZADD', KEYS[5], now + ms, ARGV[5])
+  redis.call('ZADD', KEYS[5], now + ms, ARGV[4])
   redis.call('ZADD', KEYS[4], now + ms, 'kept')
   local alone = redis.call('ZCARD', KEYS[4]) == 1
   for _, key in ipairs({KEYS[3], KEYS[4]}) do
@@ -64,14 +79,12 @@ local function keep(now, ms)
   redis.call('PEXPIRE', KEYS[5], ms)
   redis.call('PEXPIRE', KEYS[6], ms)
 end
-local bytes = redis.call('HGET', KEYS[2], ARGV[1])
-if bytes then
-  redis.call('HINCRBY', KEYS[2], '', -tonumber(bytes))
-  redis.call('HDEL', KEYS[2], ARGV[1])
-end
+local held = bytesOf(ARGV[1])
+if held > 0 then redis.call('HINCRBY', KEYS[2], '', -held) end
+redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', ARGV[2])
-if ARGV[3] ~= '0' then keep(tonumber(ARGV[2]), tonumber(ARGV[3])) end
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+if ARGV[2] ~= '0' then keep(tonumber(ARGV[2])) end
 if redis.call('ZCARD', KEYS[4]) == 0 then redis.call('UNLINK', KEYS[3]) end
 return 1`

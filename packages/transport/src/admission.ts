@@ -51,6 +51,9 @@ export type Admittance =
   | { kind: 'admitted'; jobsAhead: number; turn: number; stored: boolean }
   | { kind: 'answered'; answer: CachedAnswer }
 
+/** What an admission is known by. */
+export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'> & { image: Pick<QueuedJob['image'], 'hash'> }
+
 export interface Admission {
   /**
    * Rejects with `queue_full` and, where the jobs ahead would take longer than the job's deadline allows, with
@@ -60,10 +63,7 @@ export interface Admission {
   /** Stores the payload of an admitted job, to be there before the job is queued. */
   store(job: QueuedJob, image: Uint8Array, limits: AdmissionLimits): Promise<void>
   /** `keep`: leave the payload for another try, so long and while all that is kept so is within `maxBytes`. */
-  release(
-    job: Pick<QueuedJob, 'id' | 'model' | 'image'>,
-    keep: { forMs: number; maxBytes: number } | null,
-  ): Promise<void>
+  release(job: AdmittedJob, keep: { forMs: number; maxBytes: number } | null): Promise<void>
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
@@ -74,7 +74,7 @@ const admitReplySchema = z.union([
 ])
 
 export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}): Admission {
-  const keys = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string[] => [
+  const keys = ({ model, image }: Pick<AdmittedJob, 'model' | 'image'>): string[] => [
     admittedKey(model),
     admittedBytesKey(model),
     payloadKey(model, image.hash),
@@ -90,8 +90,7 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
         ...keys(job),
         answerKey(job.model, digest ?? ''),
         ...turnKeys(job),
-        now,
-        now + limits.payloadTtlMs,
+        limits.payloadTtlMs,
         job.id,
         job.image.bytes,
         limits.maxJobs,
@@ -99,6 +98,7 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
         reusesPayload ? 1 : 0,
+        job.image.hash,
         ...turnArguments(job),
       ])
       const [kind, ahead, other, stored] = admitReplySchema.parse(reply)
@@ -138,7 +138,6 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
         keptKey(job.model),
         keptBytesKey(job.model),
         job.id,
-        Date.now(),
         keep?.forMs ?? 0,
         keep?.maxBytes ?? 0,
         job.image.hash,

@@ -70,8 +70,9 @@ redis.call('ZADD', KEYS[4], 'GT', now + ARGV[2], 'upload', now + ARGV[4], ARGV[3
 settle()
 return {redis.call('HGET', KEYS[2], hash), expiry()}`
 
-/** ARGV: hash, a holder. 1 where it held the image. */
-export const releaseScript = `${preamble}
+/** ARGV: hash, a holder. 1 where it held the image. In a full Redis too, as a job's end. */
+export const releaseScript = `#!lua flags=allow-oom
+${preamble}
 local held = redis.call('ZREM', KEYS[4], ARGV[2])
 if held == 1 then settle() end
 return held`

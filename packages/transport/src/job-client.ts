@@ -1,7 +1,6 @@
 import {
   type CachedAnswer,
   type FinalJob,
-  finalJob,
   isFinal,
   type Job,
   jobKey,
@@ -13,15 +12,19 @@ import {
   unfinishedJob,
   VisionQueueError,
 } from '@vision-queue/jobs'
+import { ReplyError } from 'ioredis'
 import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createJobControl, createJobEnder, type JobControl } from './job-control.ts'
 import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
 import { createJobQueues } from './job-queues.ts'
+import { expiredJob, failedJob } from './unfinished-ends.ts'
 import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
 import { createOwnerQuotas } from './owner-quota.ts'
+import { openOrphanSweep } from './orphan-sweep.ts'
+import { openRedisClock } from './redis-clock.ts'
 import {
   guarded,
   openFailFastConnection,
@@ -99,6 +102,8 @@ export interface JobClientOptions extends AdmissionLimits {
   answerMemoryBytes: number
   /** How long Redis may take to answer one command before the caller gets `queue_unavailable`. */
   commandTimeoutMs: number
+  /** How often submissions that broke off half-way are looked for. */
+  orphanCheckMs: number
   log: TransportLog
 }
 
@@ -108,9 +113,10 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const admission = createAdmission(redis)
   const quotas = createOwnerQuotas(redis)
   const queues = createJobQueues(redis)
+  const clock = openRedisClock(redis)
   const { retention } = options
   const results = createResultStore({ redis, retention, answerTtlMs: 0 })
-  const controlled = { redis, queues, results, retention }
+  const controlled = { redis, queues, results, retention, clock }
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
   const index = createJobIndex({
@@ -118,6 +124,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     listLength: options.listLength,
     keepMs: options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs),
   })
+  const orphans = openOrphanSweep({ redis, admission, queues, everyMs: options.orphanCheckMs, log: options.log })
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()
@@ -128,7 +135,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (final !== null) return final
     // Two nodes of a Cluster may have been asked in the other order.
     if (record === null) return redis.isCluster ? results.read(id) : null
-    const job = queuedJobSchema.parse(JSON.parse(record))
+    const job = clock.jobToLocal(queuedJobSchema.parse(JSON.parse(record)))
     const place = await queues.find(job)
     if (place?.state === 'waiting' && job.deadlineAt !== null && job.deadlineAt <= Date.now()) {
       return ender.end(job, expiredJob(job, place.attempts, retention.failedResultTtlMs))
@@ -147,6 +154,16 @@ export function openJobClient(options: JobClientOptions): JobClient {
     const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: retention.resultTtlMs })
     await Promise.all([results.keep(final), index.add(job)])
     return final
+  }
+
+  /** Leaves nothing of a job that was admitted and could not be queued; where that fails, its admission lapses. */
+  const undo = async (job: QueuedJob): Promise<void> => {
+    await Promise.allSettled([
+      queues.remove(job),
+      admission.release(job, null),
+      redis.unlink(jobKey(job.id)),
+      quotas.release(job),
+    ])
   }
 
   const submit: JobClient['submit'] = async (job, image, admit = {}) => {
@@ -169,16 +186,21 @@ export function openJobClient(options: JobClientOptions): JobClient {
       if (digest !== null) known.add(digest, admittance.answer)
       return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
     }
+    const queued = clock.jobToRedis(job)
     // Sent in this order: when a consumer has the job, its image and its record are there. The nodes of a
     // Cluster keep none.
-    const recorded = redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs)
-    if (redis.isCluster) await recorded
-    await Promise.all([
+    const recorded = redis.set(jobKey(job.id), JSON.stringify(queued), 'PX', options.payloadTtlMs)
+    if (redis.isCluster) await Promise.allSettled([recorded])
+    const sent = await Promise.allSettled([
       image === null || admittance.stored ? null : admission.store(job, image, options),
       recorded,
-      queues.add(job, admittance.turn),
+      queues.add(queued, admittance.turn),
       index.add(job),
     ])
+    const failures = sent.flatMap((its): unknown[] => (its.status === 'rejected' ? [its.reason] : []))
+    // Redis has said no, as it does when its memory is full; where it didn't answer, the job may be queued.
+    if (failures.length > 0 && failures.every((error) => error instanceof ReplyError)) await undo(job)
+    if (failures.length > 0) throw failures[0]
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
 
@@ -214,22 +236,12 @@ export function openJobClient(options: JobClientOptions): JobClient {
     evictionPolicy: () => guarded(readEvictionPolicy(redis)),
     depth: (model) => guarded(admission.depth(model)),
     async close() {
+      orphans.close()
+      clock.close()
       watcher.close()
       await queues.close()
       redis.disconnect()
       subscriber.disconnect()
     },
   }
-}
-
-/** The final state of a job whose deadline passed while it waited. */
-export function expiredJob(job: QueuedJob, attempts: number, resultTtlMs: number): FinalJob {
-  const error = new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.')
-  return finalJob(job, { status: 'expired', error: error.toJobError(), attempts }, resultTtlMs)
-}
-
-/** The final state of a job that no consumer could finish in any of its attempts. */
-export function failedJob(job: QueuedJob, attempts: number, resultTtlMs: number): FinalJob {
-  const error = new VisionQueueError('inference_failed', `The job could not be finished in ${attempts} attempts.`)
-  return finalJob(job, { status: 'failed', error: error.toJobError(), attempts }, resultTtlMs)
 }

@@ -12,6 +12,7 @@ import {
 
 import type { JobQueues } from './job-queues.ts'
 import type { ResultStore } from './result-store.ts'
+import type { RedisClock } from './redis-clock.ts'
 import type { RedisClient } from './redis-connection.ts'
 
 /** What can be done with a job that was accepted, from any API process. */
@@ -44,6 +45,7 @@ interface Options {
   queues: JobQueues
   results: ResultStore
   retention: Retention
+  clock: Pick<RedisClock, 'jobToLocal'>
 }
 
 export function createJobEnder({ redis, queues, results }: Options): JobEnder {
@@ -60,7 +62,7 @@ export function createJobEnder({ redis, queues, results }: Options): JobEnder {
 const purgedAtOnce = 100
 
 export function createJobControl(options: Options, { end }: JobEnder): JobControl {
-  const { redis, queues, results } = options
+  const { redis, queues, results, clock } = options
   const failedTtlMs = options.retention.failedResultTtlMs
   return {
     async readForRetry(id) {
@@ -69,7 +71,7 @@ export function createJobControl(options: Options, { end }: JobEnder): JobContro
       if (final === null) throw new VisionQueueError('job_not_retryable', 'The job has not ended yet.')
       if (final.status === 'succeeded') throw new VisionQueueError('job_not_retryable', 'The job has succeeded.')
       if (record === null) throw new VisionQueueError('job_not_retryable', 'What the job was is not kept any more.')
-      return queuedJobSchema.parse(JSON.parse(record))
+      return clock.jobToLocal(queuedJobSchema.parse(JSON.parse(record)))
     },
     async purge(model, versions) {
       let purged = 0

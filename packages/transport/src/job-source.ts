@@ -8,6 +8,7 @@ import {
 } from '@vision-queue/jobs'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
+import { openRedisClock } from './redis-clock.ts'
 import { openDurableConnection, type TransportLog } from './redis-connection.ts'
 import { openTendedWorkers } from './tended-workers.ts'
 
@@ -72,6 +73,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
   const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
   const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
+  const clock = openRedisClock(redis)
   const perWorker = 16
 
   const process = async (bullJob: BullJob, token = ''): Promise<void> => {
@@ -79,7 +81,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     const parsed = queuedJobSchema.safeParse(bullJob.data)
     if (!parsed.success) log.error({ id, model }, 'A job of unknown shape was taken from the queue')
     const disposition = await handle({
-      job: parsed.success ? parsed.data : null,
+      job: parsed.success ? clock.jobToLocal(parsed.data) : null,
       id,
       attempts: bullJob.attemptsStarted,
       startedAt: bullJob.processedOn ?? Date.now(),
@@ -139,9 +141,11 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     async close() {
       await workers.close()
       await queue.close()
+      clock.close()
       redis.disconnect()
     },
     abandon() {
+      clock.close()
       workers.abandon()
       queue.close().catch(() => {})
       redis.disconnect()

@@ -34,7 +34,9 @@ redis.call('PEXPIREAT', KEYS[1], last)
 redis.call('PEXPIREAT', KEYS[2], last)
 return {1, jobs}`
 
-const releaseScript = `${preamble}
+/** In a full Redis too, as a job's end. */
+const releaseScript = `#!lua flags=allow-oom
+${preamble}
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 drop(ARGV[1])
 if redis.call('ZCARD', KEYS[1]) == 0 then redis.call('UNLINK', KEYS[1], KEYS[2]) end

@@ -40,7 +40,11 @@ export interface ResultStore {
   announceRunning(id: string, startedAt: number, attempts: number): Promise<void>
 }
 
-const finishScript = `
+/**
+ * Runs when Redis' memory is full, too: a job that was accepted must come to its end, and what its end gives
+ * back is more than its result takes. Without the flag its record would be gone and its result refused.
+ */
+const finishScript = `#!lua flags=allow-oom
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end

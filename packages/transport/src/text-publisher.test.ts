@@ -25,7 +25,15 @@ afterAll(async () => {
 })
 
 async function connect(): Promise<JobClient> {
-  const limits = { maxJobs: 10, maxBytes: 10_000, payloadTtlMs: 60_000, answerMemoryBytes: 0, retention, listLength: 0 }
+  const limits = {
+    maxJobs: 10,
+    maxBytes: 10_000,
+    payloadTtlMs: 60_000,
+    answerMemoryBytes: 0,
+    orphanCheckMs: 60_000,
+    retention,
+    listLength: 0,
+  }
   const opened = openJobClient({ redisUrl: server.url, commandTimeoutMs: 500, log: quiet, ...limits })
   clients.push(opened)
   await vi.waitFor(async () => opened.ping())

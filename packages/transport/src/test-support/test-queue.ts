@@ -24,6 +24,7 @@ export const limits = {
   answerMemoryBytes: 100_000,
   retention,
   listLength: 100,
+  orphanCheckMs: 60_000,
 }
 /** The id of no job. */
 export const nobody = 'job_000000000000000000nil'
@@ -52,7 +53,13 @@ export function useTestQueue(): TestQueue {
   const closing: (() => unknown)[] = []
 
   const connect = async (options: Partial<typeof limits> = {}): Promise<JobClient> => {
-    const opened = openJobClient({ redisUrl: server.url, commandTimeoutMs: 500, log: quiet, ...limits, ...options })
+    const opened = openJobClient({
+      redisUrl: server.url,
+      commandTimeoutMs: 500,
+      log: quiet,
+      ...limits,
+      ...options,
+    })
     closing.push(() => opened.close())
     await vi.waitFor(async () => opened.ping())
     return opened

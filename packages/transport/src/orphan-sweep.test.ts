@@ -1,0 +1,54 @@
+import { admittedBytesKey, admittedKey, jobKey, payloadHoldersKey, payloadKey } from '@vision-queue/jobs'
+import { beforeEach, expect, test } from 'vitest'
+
+import { type Admission, createAdmission } from './admission.ts'
+import { createJobQueues, type JobQueues } from './job-queues.ts'
+import { createOrphanSweep } from './orphan-sweep.ts'
+import { image, limits, newJob, useTestQueue } from './test-support/test-queue.ts'
+
+const queue = useTestQueue()
+let admission: Admission
+let queues: JobQueues
+
+beforeEach(async () => {
+  const redis = queue.redis
+  admission = createAdmission(redis)
+  queues = createJobQueues(redis)
+  await redis.hset('vq:models', 'm@1', '{}')
+})
+
+test('an admission whose submission broke off is given back at the second look, payload and bytes too', async () => {
+  const job = newJob()
+  await admission.admit(job, limits)
+  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues })
+  expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
+  expect(await admission.depth('m')).toEqual({ jobs: 1, bytes: image.length })
+  expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
+  expect(await admission.depth('m')).toEqual({ jobs: 0, bytes: 0 })
+  const { hash } = job.image
+  expect(await queue.redis.exists(admittedKey('m'), payloadKey('m', hash), payloadHoldersKey('m', hash))).toBe(0)
+  expect(await queue.redis.hgetall(admittedBytesKey('m'))).toEqual({ '': '0' })
+})
+
+test('a job that was recorded and not queued is queued, and runs', async () => {
+  const job = newJob()
+  await admission.admit(job, limits)
+  await queue.redis.set(jobKey(job.id), JSON.stringify(job))
+  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues })
+  await sweep.look()
+  expect(await sweep.look()).toEqual({ givenBack: 0, queued: 1 })
+  expect(await queues.find(job)).toMatchObject({ state: 'waiting' })
+  expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
+})
+
+test('jobs that wait, and one that is queued between two looks, stay as they are', async () => {
+  const [waiting, slow] = [newJob(), newJob()]
+  await queue.client.submit(waiting, image)
+  await admission.admit(slow, limits)
+  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues })
+  await sweep.look()
+  await queue.client.submit(slow, image)
+  expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
+  expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
+  expect(await admission.depth('m')).toMatchObject({ jobs: 2 })
+})

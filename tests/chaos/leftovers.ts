@@ -1,0 +1,129 @@
+import {
+  admittedBytesKey,
+  admittedKey,
+  answerKey,
+  consumerKey,
+  consumersKey,
+  jobKey,
+  modelAliasesKey,
+  modelOrdersKey,
+  modelsKey,
+  payloadHoldersKey,
+  payloadKey,
+  queuePrefix,
+  resultKey,
+  uploadFactsKey,
+  uploadHoldersKey,
+  uploadKey,
+  uploadLapsesKey,
+} from '@vision-queue/jobs'
+
+import type { RedisView } from './redis-view.ts'
+
+/** How a kind of key comes to its end. */
+type Owner =
+  /** By itself, whatever happens. */
+  | 'expiry'
+  /** With the job it stands for. */
+  | 'job'
+  /** One per model or in all: its number doesn't grow with the jobs. */
+  | 'fixed'
+
+const queue = `${queuePrefix('*')}:jobs*`
+const jobId = 'job_[^:]+'
+
+/** Every kind of key there is, by what keys.ts calls it; BullMQ's own under its queue. */
+const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
+  { kind: 'admitted', pattern: like(admittedKey('*')), owner: 'job' },
+  { kind: 'admitted-bytes', pattern: like(admittedBytesKey('*')), owner: 'fixed' },
+  { kind: 'payload', pattern: like(payloadKey('*', '*')), owner: 'expiry' },
+  { kind: 'holders', pattern: like(payloadHoldersKey('*', '*')), owner: 'expiry' },
+  { kind: 'answer', pattern: like(answerKey('*', '*')), owner: 'expiry' },
+  { kind: 'poison', pattern: like('vq:{*}:poison:*'), owner: 'expiry' },
+  { kind: 'upload lapses', pattern: like(uploadLapsesKey), owner: 'fixed' },
+  { kind: 'upload facts', pattern: like(uploadFactsKey), owner: 'fixed' },
+  { kind: 'upload', pattern: like(uploadKey('*')), owner: 'expiry' },
+  { kind: 'upload holders', pattern: like(uploadHoldersKey('*')), owner: 'expiry' },
+  { kind: 'job', pattern: like(jobKey('*')), owner: 'expiry' },
+  { kind: 'result', pattern: like(resultKey('*')), owner: 'expiry' },
+  { kind: 'models', pattern: like(modelsKey), owner: 'fixed' },
+  { kind: 'model aliases', pattern: like(modelAliasesKey), owner: 'fixed' },
+  { kind: 'model orders', pattern: like(modelOrdersKey), owner: 'fixed' },
+  { kind: 'consumers', pattern: like(consumersKey), owner: 'fixed' },
+  { kind: 'consumer', pattern: like(consumerKey('*')), owner: 'expiry' },
+  { kind: 'lock', pattern: like(`${queue}:${jobId}:lock`), owner: 'expiry' },
+  { kind: 'queued job', pattern: like(`${queue}:${jobId}`), owner: 'job' },
+  { kind: 'queue', pattern: like(`${queue}:(wait|active|delayed|prioritized|failed|stalled|marker)`), owner: 'job' },
+  { kind: 'stalled check', pattern: like(`${queue}:stalled-check`), owner: 'expiry' },
+  { kind: 'queue meta', pattern: like(`${queue}:(meta|id|events|pc)`), owner: 'fixed' },
+]
+
+/** `*` stands for what a name leaves open. */
+function like(key: string): RegExp {
+  return new RegExp(`^${key.replaceAll('{', '\\{').replaceAll('}:', '\\}:').replaceAll('*', '[^:]*')}$`)
+}
+
+export interface KeyCensus {
+  /** How many keys there are of each kind. */
+  counts: Record<string, number>
+  /** Keys of no known kind. */
+  unknown: string[]
+  /** Keys that should expire by themselves and do not. */
+  immortal: string[]
+}
+
+/** Looks at every key in Redis. */
+export async function takeCensus(redis: RedisView): Promise<KeyCensus> {
+  const census: KeyCensus = { counts: {}, unknown: [], immortal: [] }
+  const keys = new Set<string>()
+  let cursor = '0'
+  do {
+    const [next, some] = await redis.scan(cursor, 'COUNT', 500)
+    for (const key of some) keys.add(key)
+    cursor = next
+  } while (cursor !== '0')
+  for (const key of keys) {
+    const found = kinds.find(({ pattern }) => pattern.test(key))
+    if (found === undefined) {
+      census.unknown.push(key)
+      continue
+    }
+    census.counts[found.kind] = (census.counts[found.kind] ?? 0) + 1
+    // -1: it has none. -2: it has gone since.
+    if (found.owner === 'expiry' && (await redis.pttl(key)) === -1) census.immortal.push(key)
+  }
+  return census
+}
+
+/** What jobs that are all final should have left nothing of, by kind; empty where they didn't. */
+export async function leftoversOf(redis: RedisView, model: string): Promise<Record<string, number>> {
+  const { counts } = await takeCensus(redis)
+  const gone = ['admitted', 'payload', 'holders', 'job', 'lock', 'queued job', 'upload holders']
+  const left = Object.fromEntries(gone.flatMap((kind) => (counts[kind] === undefined ? [] : [[kind, counts[kind]]])))
+  const waiting = await Promise.all(
+    ['wait', 'active'].map(async (list) => redis.llen(`${queuePrefix(model)}:jobs:${list}`)),
+  )
+  const bytes = await redis.hgetall(admittedBytesKey(model))
+  const admittedBytes = Object.entries(bytes).filter(([field, value]) => field !== '' || value !== '0')
+  return {
+    ...left,
+    ...(waiting.some((length) => length > 0) ? { waiting: waiting.reduce((sum, length) => sum + length, 0) } : {}),
+    ...(admittedBytes.length > 0 ? { 'admitted bytes': admittedBytes.length } : {}),
+  }
+}
+
+/** Looks until nothing is left, at most `withinMs`: locks and stalled jobs take their time. */
+export async function settledLeftovers(
+  redis: RedisView,
+  model: string,
+  withinMs: number,
+): Promise<Record<string, number>> {
+  const end = Date.now() + withinMs
+  for (;;) {
+    const left = await leftoversOf(redis, model)
+    if (Object.keys(left).length === 0 || Date.now() > end) return left
+    await new Promise((resolve) => {
+      setTimeout(resolve, 250)
+    })
+  }
+}

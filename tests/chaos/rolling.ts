@@ -1,0 +1,104 @@
+import { queuedJobSchema } from '@vision-queue/jobs'
+import { final, read } from '@vision-queue/test-support/client'
+import { until } from '@vision-queue/test-support/system'
+
+import { freshExample } from './load.ts'
+import { type Finding, type Scenario, sleep } from './scenario.ts'
+import { underLoad } from './under-load.ts'
+
+/** A release is rolled out: processes are stopped one by one and replaced, while clients go on. */
+export const rolling: Scenario = {
+  name: 'rolling',
+  title: 'APIs and consumers restarted one by one, and jobs of another release in the queue',
+  async run({ form, say }) {
+    const restarted = await rollOut(form === 'short' ? 1 : 5)
+    say('rolled out')
+    return [restarted, await otherShapes()]
+  },
+}
+
+/** What the queue's jobs have had since later. */
+const newerFields = new Set(['cache', 'replyTo'])
+
+/** `rounds`: how often each API and each consumer is replaced. */
+async function rollOut(rounds: number): Promise<Finding> {
+  return underLoad({ apis: 2, consumers: 2 }, async ({ system, load, finding }) => {
+    const apis = [...system.apis]
+    const consumers = [...system.consumers]
+    // A balancer sends a request elsewhere only where nobody listens.
+    const running = load({ urls: () => apis.map(({ url }) => url), clients: 4, pauseMs: 30 })
+    await sleep(500)
+    let exits = 0
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [index, old] of apis.entries()) {
+        old.signal('SIGTERM')
+        if ((await old.exited).code === 0) exits += 1
+        const born = await system.addApi(Number(new URL(old.url).port))
+        apis[index] = born
+        await until(async () => (await fetch(`${born.url}/health/live`).catch(() => null))?.ok === true, 'it answers')
+      }
+      for (const [index, old] of consumers.entries()) {
+        // The new one first, as a rollout with surge does.
+        const born = await system.addConsumer()
+        old.signal('SIGTERM')
+        if ((await old.exited).code === 0) exits += 1
+        consumers[index] = born
+      }
+    }
+    await system.waitForConsumers(consumers.length)
+    const counts = await running.stop()
+    return finding(`rolling restart, ${rounds} times each of 2 APIs and 2 consumers`, counts, {
+      held: counts.broken === 0 && counts.unexpected === 0 && exits === 4 * rounds,
+      figures: { 'clean exits': exits, 'connections broken before an answer': counts.broken },
+    })
+  })
+}
+
+/** Jobs that another release has queued: an older shape is understood, a newer one waits for who understands it. */
+async function otherShapes(): Promise<Finding> {
+  return underLoad({ consumers: 0 }, async ({ system, redis, load, ledger, finding }) => {
+    // A model has to be known before jobs are taken; then no consumer is there.
+    const first = await system.addConsumer()
+    await system.waitForConsumers(1)
+    first.signal('SIGTERM')
+    await first.exited
+    const running = load({ clients: 1, pauseMs: 10, example: () => freshExample() })
+    await until(() => ledger.ids.length >= 2, 'two jobs wait')
+    const counts = await running.stop()
+    const [older = '', newer = ''] = ledger.ids
+    const rewrite = async (
+      id: string,
+      change: (job: Record<string, unknown>) => Record<string, unknown>,
+    ): Promise<void> => {
+      const key = `vq:{shapes-vqa}:jobs:${id}`
+      const job = queuedJobSchema.parse(JSON.parse((await redis.hget(key, 'data')) ?? ''))
+      await redis.hset(key, 'data', JSON.stringify(change(job)))
+    }
+    await rewrite(older, (job) => Object.fromEntries(Object.entries(job).filter(([name]) => !newerFields.has(name))))
+    await rewrite(newer, (job) => ({ ...job, version: 2, more: 'of the next release' }))
+
+    await system.addConsumer()
+    const old = await final(system.url, older)
+    await until(async () => (await read(system.url, newer)).attempts > 0, 'the newer one was met')
+    const waits = (await read(system.url, newer)).status
+    // The release that knows the shape arrives.
+    await rewriteBack(redis, newer)
+    const its = await final(system.url, newer)
+    return finding('jobs of an older and of a newer shape in the queue', counts, {
+      held: old.status === 'succeeded' && waits === 'queued' && its.status === 'succeeded',
+      figures: { 'the older one': old.status, 'the newer one, meanwhile': waits, 'with who knows it': its.status },
+    })
+  })
+}
+
+async function rewriteBack(
+  redis: {
+    hget(key: string, field: string): Promise<string | null>
+    hset(key: string, ...pairs: string[]): Promise<number>
+  },
+  id: string,
+): Promise<void> {
+  const key = `vq:{shapes-vqa}:jobs:${id}`
+  const job: unknown = JSON.parse((await redis.hget(key, 'data')) ?? '')
+  await redis.hset(key, 'data', JSON.stringify(queuedJobSchema.parse({ ...Object(job), version: 1 })))
+}

@@ -1,0 +1,32 @@
+/** How a scenario is run: `short` inside `npm test`, in seconds; `long` by `pnpm chaos`. */
+export interface ScenarioOptions {
+  form: 'short' | 'long'
+  /** Of the random choices: the same seed strikes in the same order. */
+  seed: number
+  /** How long a bounded run may go on, in minutes; scenarios with an end of their own don't look at it. */
+  minutes: number
+  say: (line: string) => void
+}
+
+/** What one fault did: counts and figures by name, and whether the promise of docs/guarantees.md held. */
+export interface Finding {
+  fault: string
+  figures: Record<string, number | string>
+  held: boolean
+}
+
+export interface Scenario {
+  name: string
+  /** What it does to the system, in a sentence. */
+  title: string
+  run(options: ScenarioOptions): Promise<Finding[]>
+}
+
+/** How the short form is run by the tests. */
+export const shortForm: ScenarioOptions = { form: 'short', seed: 1, minutes: 1, say: () => {} }
+
+export async function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds)
+  })
+}

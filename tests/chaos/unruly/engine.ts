@@ -1,0 +1,47 @@
+import {
+  engineOptionsSchema,
+  limitImageLibrary,
+  loadModel,
+  parentChannel,
+  startEngine,
+} from '@vision-queue/model-runtime/engine'
+
+import { z } from 'zod'
+
+/**
+ * An engine process with the real model, in which a question that holds "(crash)" ends the process as a native
+ * crash would, "(hang)" never returns from the run, and "(eat)" takes memory, outside JavaScript's heap as
+ * native code does, until the process has none left.
+ */
+const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
+/** What the process may take before it dies of hunger: a stand-in for the limit that a container sets. */
+const mostEatenBytes = 256 * 1024 * 1024
+
+limitImageLibrary()
+await startEngine({
+  channel: parentChannel(),
+  exit: (code) => process.exit(code),
+  async loadModel() {
+    const model = await loadModel(options)
+    return {
+      manifest: model.manifest,
+      async prepare(job) {
+        return { item: await model.prepare(job), question: z.string().parse(job.input['question']) }
+      },
+      async run(items) {
+        const asked = items.map(({ question }) => question).join(' ')
+        if (asked.includes('(crash)')) process.kill(process.pid, 'SIGSEGV')
+        if (asked.includes('(hang)')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+        if (asked.includes('(eat)')) eat()
+        return model.run(items.map(({ item }) => item))
+      },
+    }
+  },
+})
+
+function eat(): void {
+  const eaten: Buffer[] = []
+  while (eaten.length * 2 ** 20 < mostEatenBytes) eaten.push(Buffer.alloc(2 ** 20, 1))
+  // As the kernel does to a process over its limit.
+  process.kill(process.pid, 'SIGKILL')
+}
