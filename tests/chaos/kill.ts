@@ -38,9 +38,10 @@ export const kill: Scenario = {
     const system = await startSystem({
       apis: 2,
       consumers: 2,
-      apiEnv: { ORPHAN_CHECK_MS: options.form === 'short' ? '1000' : '10000' },
+      // Nothing is to be left of a job that has failed, either.
+      apiEnv: { ORPHAN_CHECK_MS: options.form === 'short' ? '1000' : '10000', FAILED_PAYLOAD_TTL_MS: '0' },
       // Its log tells when an engine is ready.
-      consumerEnv: { LOG_LEVEL: 'info', ENGINES: '1', ...consumerEnv[options.form] },
+      consumerEnv: { LOG_LEVEL: 'info', FAILED_PAYLOAD_TTL_MS: '0', ENGINES: '1', ...consumerEnv[options.form] },
     })
     const redis = openRedisView(system.redis.url)
     const ledger = await openLedger(system.redis.url)

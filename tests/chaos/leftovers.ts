@@ -2,20 +2,32 @@ import {
   admittedBytesKey,
   admittedKey,
   answerKey,
+  apiKeysKey,
   consumerKey,
   consumersKey,
+  endedJobsKey,
   jobKey,
+  keptBytesKey,
+  keptKey,
   modelAliasesKey,
   modelOrdersKey,
   modelsKey,
+  ownedJobsKey,
+  ownerBytesKey,
+  ownerJobsKey,
   payloadHoldersKey,
   payloadKey,
+  poisonKey,
+  queueName,
   queuePrefix,
+  rateKeyPrefix,
   resultKey,
+  turnsKey,
   uploadFactsKey,
   uploadHoldersKey,
   uploadKey,
   uploadLapsesKey,
+  waitingKey,
 } from '@vision-queue/jobs'
 
 import type { RedisView } from './redis-view.ts'
@@ -38,8 +50,21 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'admitted-bytes', pattern: like(admittedBytesKey('*')), owner: 'fixed' },
   { kind: 'payload', pattern: like(payloadKey('*', '*')), owner: 'expiry' },
   { kind: 'holders', pattern: like(payloadHoldersKey('*', '*')), owner: 'expiry' },
+  { kind: 'kept', pattern: like(keptKey('*')), owner: 'expiry' },
+  { kind: 'kept bytes', pattern: like(keptBytesKey('*')), owner: 'expiry' },
+  { kind: 'turns', pattern: like(turnsKey('*', '*')), owner: 'expiry' },
+  { kind: 'owned jobs', pattern: like(ownedJobsKey('*')), owner: 'expiry' },
+  ...(['failed', 'canceled', 'expired'] as const).map((status) => ({
+    kind: 'ended jobs',
+    pattern: like(endedJobsKey('*', status)),
+    owner: 'expiry' as const,
+  })),
+  { kind: "an owner's jobs", pattern: like(ownerJobsKey('*')), owner: 'expiry' },
+  { kind: "an owner's bytes", pattern: like(ownerBytesKey('*')), owner: 'expiry' },
+  { kind: 'API keys', pattern: like(apiKeysKey), owner: 'fixed' },
+  { kind: 'rate', pattern: like(`${rateKeyPrefix}:*`), owner: 'expiry' },
   { kind: 'answer', pattern: like(answerKey('*', '*')), owner: 'expiry' },
-  { kind: 'poison', pattern: like('vq:{*}:poison:*'), owner: 'expiry' },
+  { kind: 'poison', pattern: like(poisonKey('*', '*')), owner: 'expiry' },
   { kind: 'upload lapses', pattern: like(uploadLapsesKey), owner: 'fixed' },
   { kind: 'upload facts', pattern: like(uploadFactsKey), owner: 'fixed' },
   { kind: 'upload', pattern: like(uploadKey('*')), owner: 'expiry' },
@@ -100,9 +125,10 @@ export async function leftoversOf(redis: RedisView, model: string): Promise<Reco
   const { counts } = await takeCensus(redis)
   const gone = ['admitted', 'payload', 'holders', 'job', 'lock', 'queued job', 'upload holders']
   const left = Object.fromEntries(gone.flatMap((kind) => (counts[kind] === undefined ? [] : [[kind, counts[kind]]])))
-  const waiting = await Promise.all(
-    ['wait', 'active'].map(async (list) => redis.llen(`${queuePrefix(model)}:jobs:${list}`)),
-  )
+  const waiting = await Promise.all([
+    ...['wait', 'active'].map(async (list) => redis.llen(`${queuePrefix(model)}:jobs:${list}`)),
+    redis.zcard(waitingKey(model, queueName)),
+  ])
   const bytes = await redis.hgetall(admittedBytesKey(model))
   const admittedBytes = Object.entries(bytes).filter(([field, value]) => field !== '' || value !== '0')
   return {

@@ -30,9 +30,16 @@ export async function underLoad<T>(
 ): Promise<T> {
   const system = await startSystem({
     ...options,
-    apiEnv: { ORPHAN_CHECK_MS: '1000', ...options.apiEnv },
+    // Nothing is to be left of a job that has failed, either.
+    apiEnv: { ORPHAN_CHECK_MS: '1000', FAILED_PAYLOAD_TTL_MS: '0', ...options.apiEnv },
     // Takeovers at the tests' pace.
-    consumerEnv: { ENGINES: '1', LOCK_MS: '2000', STALLED_CHECK_MS: '500', ...options.consumerEnv },
+    consumerEnv: {
+      FAILED_PAYLOAD_TTL_MS: '0',
+      ENGINES: '1',
+      LOCK_MS: '2000',
+      STALLED_CHECK_MS: '500',
+      ...options.consumerEnv,
+    },
   })
   const redis = openRedisView(system.redis.url)
   const ledger = await openLedger(system.redis.url)

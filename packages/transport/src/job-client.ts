@@ -178,7 +178,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     }
     const admittance = await admission.admit(job, options, admit).catch(async (error: unknown) => {
       // Refused, it holds no place; where Redis went away it may be in, and its place lapses in time.
-      if (error instanceof VisionQueueError) await giveBack()
+      if (error instanceof VisionQueueError || error instanceof ReplyError) await giveBack()
       throw error
     })
     if (admittance.kind === 'answered') {

@@ -98,8 +98,8 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
         job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
         job.owner === null ? null : quotas.release(job),
         keep === null ? redis.unlink(jobKey(job.id)) : redis.pexpire(jobKey(job.id), keep.forMs),
-        final.status === 'succeeded' ? null : indexEnding(redis, job, final, retention),
-        digest === null ? null : keepAnswer(final, digest),
+        final.status === 'succeeded' ? null : ifRoom(indexEnding(redis, job, final, retention)),
+        digest === null ? null : ifRoom(keepAnswer(final, digest)),
       ])
       return written === 1
     },
@@ -119,4 +119,11 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
 /** Milliseconds until the job says that it expires. */
 function readableFor({ expires_at: expiresAt }: FinalJob): number {
   return expiresAt === null ? 1 : Math.max(1, Date.parse(expiresAt) - Date.now())
+}
+
+/** What a job's end can do without: a Redis whose memory is full refuses it, and the job has ended all the same. */
+async function ifRoom(work: Promise<void>): Promise<void> {
+  await work.catch((error: unknown) => {
+    if (!(error instanceof Error && error.message.startsWith('OOM'))) throw error
+  })
 }
