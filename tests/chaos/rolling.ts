@@ -18,7 +18,7 @@ export const rolling: Scenario = {
 }
 
 /** What the queue's jobs have had since later. */
-const newerFields = new Set(['cache', 'replyTo'])
+const newerFields = new Set(['cache', 'replyTo', 'owner', 'answersOf', 'priority', 'retryOf'])
 
 /** `rounds`: how often each API and each consumer is replaced. */
 async function rollOut(rounds: number): Promise<Finding> {

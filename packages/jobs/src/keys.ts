@@ -24,7 +24,7 @@ export const queuePrefix = (model: string): string => `${root}:{${model}}`
 
 /** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
 export const admittedKey = (model: string): string => `${root}:{${model}}:admitted`
-/** HASH: payload bytes and hash (`<bytes> <hash>`) by admitted job id, and the sum of the bytes under the empty field. */
+/** HASH: payload bytes, hash and owner (`<bytes> <hash> <owner>`) by admitted job id, and the sum of the bytes under the empty field. */
 export const admittedBytesKey = (model: string): string => `${root}:{${model}}:admitted-bytes`
 /** ZSET of BullMQ: the jobs that wait in a queue, by priority and arrival. */
 export const waitingKey = (model: string, queue: string): string => `${queuePrefix(model)}:${queue}:prioritized`

@@ -4,7 +4,7 @@ import { turnLua } from './turns.ts'
 const redisNow = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
-/** What an admitted job holds: `<bytes> <hash>`. */
+/** What an admitted job holds: `<bytes> <hash> <owner>`. */
 const bytesOf = `local function bytesOf(id)
   return tonumber(string.match(redis.call('HGET', KEYS[2], id) or '0', '^%d+'))
 end`
@@ -17,8 +17,8 @@ end`
  * was a quarter of all the CPU that Redis spent on a job.
  *
  * Keys: admitted ids by lapse time, payload bytes by id (sum under ''), the payload, its holders, the
- * answer that would do, and those of its turn (turns.ts). The bytes are kept with the payload's hash, for
- * orphan-sweep.ts. A payload lives while a job holds it; a resubmitted id keeps its place.
+ * answer that would do, and those of its turn (turns.ts). The bytes are kept with the payload's hash and
+ * the owner, for orphan-sweep.ts. A payload lives while a job holds it; a resubmitted id keeps its place.
  */
 export const admitScript = (rounds?: number): string => `${turnLua(rounds)}
 ${bytesOf}

@@ -98,7 +98,7 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
         reusesPayload ? 1 : 0,
-        job.image.hash,
+        `${job.image.hash} ${job.owner ?? ''}`,
         ...turnArguments(job),
       ])
       const [kind, ahead, other, stored] = admitReplySchema.parse(reply)

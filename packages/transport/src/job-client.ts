@@ -124,7 +124,14 @@ export function openJobClient(options: JobClientOptions): JobClient {
     listLength: options.listLength,
     keepMs: options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs),
   })
-  const orphans = openOrphanSweep({ redis, admission, queues, everyMs: options.orphanCheckMs, log: options.log })
+  const orphans = openOrphanSweep({
+    redis,
+    admission,
+    queues,
+    quotas,
+    everyMs: options.orphanCheckMs,
+    log: options.log,
+  })
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()

@@ -1,26 +1,30 @@
-import { admittedBytesKey, admittedKey, jobKey, payloadHoldersKey, payloadKey } from '@vision-queue/jobs'
+import { admittedBytesKey, admittedKey, jobKey, ownerJobsKey, payloadHoldersKey, payloadKey } from '@vision-queue/jobs'
 import { beforeEach, expect, test } from 'vitest'
 
 import { type Admission, createAdmission } from './admission.ts'
 import { createJobQueues, type JobQueues } from './job-queues.ts'
 import { createOrphanSweep } from './orphan-sweep.ts'
+import { createOwnerQuotas, type OwnerQuotas } from './owner-quota.ts'
 import { image, limits, newJob, useTestQueue } from './test-support/test-queue.ts'
 
 const queue = useTestQueue()
 let admission: Admission
 let queues: JobQueues
+let quotas: OwnerQuotas
 
 beforeEach(async () => {
   const redis = queue.redis
   admission = createAdmission(redis)
   queues = createJobQueues(redis)
+  quotas = createOwnerQuotas(redis)
   await redis.hset('vq:models', 'm@1', '{}')
 })
 
 test('an admission whose submission broke off is given back at the second look, payload and bytes too', async () => {
   const job = newJob()
   await admission.admit(job, limits)
-  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues })
+  await admission.store(job, image, limits)
+  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues, quotas })
   expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
   expect(await admission.depth('m')).toEqual({ jobs: 1, bytes: image.length })
   expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
@@ -30,11 +34,22 @@ test('an admission whose submission broke off is given back at the second look, 
   expect(await queue.redis.hgetall(admittedBytesKey('m'))).toEqual({ '': '0' })
 })
 
+test('what it took of its owner’s quota is given back with it', async () => {
+  const job = { ...newJob(), owner: 'somebody' }
+  await quotas.take(job, { maxJobs: 1, maxBytes: null }, 60_000)
+  await admission.admit(job, limits)
+  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues, quotas })
+  await sweep.look()
+  expect(await queue.redis.exists(ownerJobsKey('somebody'))).toBe(1)
+  expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
+  expect(await queue.redis.exists(ownerJobsKey('somebody'))).toBe(0)
+})
+
 test('a job that was recorded and not queued is queued, and runs', async () => {
   const job = newJob()
   await admission.admit(job, limits)
   await queue.redis.set(jobKey(job.id), JSON.stringify(job))
-  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues })
+  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues, quotas })
   await sweep.look()
   expect(await sweep.look()).toEqual({ givenBack: 0, queued: 1 })
   expect(await queues.find(job)).toMatchObject({ state: 'waiting' })
@@ -45,7 +60,7 @@ test('jobs that wait, and one that is queued between two looks, stay as they are
   const [waiting, slow] = [newJob(), newJob()]
   await queue.client.submit(waiting, image)
   await admission.admit(slow, limits)
-  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues })
+  const sweep = createOrphanSweep({ redis: queue.redis, admission, queues, quotas })
   await sweep.look()
   await queue.client.submit(slow, image)
   expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })

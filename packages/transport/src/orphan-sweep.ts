@@ -2,6 +2,7 @@ import { admittedBytesKey, admittedKey, jobKey, modelsKey, queuedJobSchema } fro
 
 import type { Admission } from './admission.ts'
 import type { JobQueues } from './job-queues.ts'
+import type { OwnerQuotas } from './owner-quota.ts'
 import type { RedisClient, TransportLog } from './redis-connection.ts'
 
 /**
@@ -22,6 +23,7 @@ interface Options {
   redis: RedisClient
   admission: Admission
   queues: Pick<JobQueues, 'add' | 'find'>
+  quotas: Pick<OwnerQuotas, 'release'>
 }
 
 /** Looks every `everyMs` until closed, and tells of what it found. */
@@ -40,7 +42,7 @@ export function openOrphanSweep({ everyMs, log, ...options }: Options & { everyM
   return { close: () => clearInterval(timer) }
 }
 
-export function createOrphanSweep({ redis, admission, queues }: Options): OrphanSweep {
+export function createOrphanSweep({ redis, admission, queues, quotas }: Options): OrphanSweep {
   let suspects = new Set<string>()
 
   /** What is still to be done for it; null: it is as it should be. */
@@ -48,7 +50,8 @@ export function createOrphanSweep({ redis, admission, queues }: Options): Orphan
     const record = await redis.get(jobKey(id))
     if (record === null) {
       return async () => {
-        const [, hash = ''] = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        const [, hash = '', owner = ''] = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        if (owner !== '') await quotas.release({ id, owner })
         await admission.release({ id, model, image: { hash } }, null)
         return 'givenBack'
       }
