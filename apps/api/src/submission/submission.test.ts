@@ -172,6 +172,18 @@ describe('a form that is refused names the field and what was expected', () => {
     expect(error.code).toBe('invalid_request')
   })
 
+  test.each([
+    [70, 'image'],
+    [71, ''],
+  ])('a boundary of %i characters, where 70 are allowed', async (length, field) => {
+    const boundary = 'a'.repeat(length)
+    const error = await errorOf(() =>
+      parseMultipartSubmission(Buffer.from(`--${boundary}--`), `multipart/form-data; boundary=${boundary}`, limits),
+    )
+    expect(error.code).toBe('invalid_request')
+    expect(error.fields[0]?.field ?? '').toBe(field)
+  })
+
   test('a thousand fields', async () => {
     const form = new FormData()
     for (let index = 0; index < 1000; index += 1) form.append('a', 'b')
