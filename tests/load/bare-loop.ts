@@ -1,41 +1,32 @@
-import { fileURLToPath } from 'node:url'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { runBareLoop } from '@vision-queue/model-runtime/bare'
-import { readExamples } from '@vision-queue/test-support/examples'
+
+import { type BareReport, bareOptionsSchema } from './bare.ts'
 
 /**
- * The limit that the service is measured against: the engine's own decoding and running in one
- * process, without HTTP, Redis or messages between processes. Argument: BareOptions as JSON.
- * Prints BareReport as JSON.
+ * One process of the bare loop, see measureBare. Argument: BareOptions as JSON; prints BareReport as JSON.
+ * Stands alone too: node --import tsx tests/load/bare-loop.ts '{"folder":...}'.
  */
-export interface BareOptions {
-  images: number
-  batchSize: number
-  intraOpThreads: number
-}
-
-export interface BareReport {
-  images: number
-  seconds: number
-  cpuSeconds: number
-}
-
-const { images, batchSize, intraOpThreads }: BareOptions = JSON.parse(process.argv[2] ?? '{}')
-const examples = readExamples()
-const requests = Array.from({ length: images }, (_, index) => {
-  const example = examples[index % examples.length]
-  if (example === undefined) throw new Error('No examples')
-  return { image: example.image, input: { question: example.question }, parameters: {} }
+const options = bareOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
+const pictures = await Promise.all(
+  options.pictures.map(async ({ file, input }) => ({ image: await readFile(file), input, parameters: {} })),
+)
+const requests = Array.from({ length: options.images }, (_, index) => {
+  const picture = pictures[index % pictures.length]
+  if (picture === undefined) throw new Error('No pictures')
+  return picture
 })
 const { outputs, seconds, cpuSeconds } = await runBareLoop({
-  name: 'shapes-vqa',
-  version: '1',
-  folder: fileURLToPath(new URL('../../models/shapes-vqa/1', import.meta.url)),
-  intraOpThreads,
+  name: options.name,
+  version: options.version,
+  folder: join(options.repository, options.name, options.version),
+  intraOpThreads: options.intraOpThreads,
   requests,
-  batchSize,
+  batchSize: options.batchSize,
   // Decoding goes on in libuv's threads while a batch runs.
-  preparing: 2 * batchSize + 4,
+  preparing: 2 * options.batchSize + 4,
 })
 const failed = outputs.find((output) => output instanceof Error)
 if (failed instanceof Error) throw failed

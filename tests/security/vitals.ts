@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 import { readMetric } from '@vision-queue/test-support/client'
 
-import { childrenOf } from '../load/cpu-times.ts'
+import { childrenOf } from '../load/processes.ts'
 
 /** How the processes fared while they were watched. */
 export interface Vitals {

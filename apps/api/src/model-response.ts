@@ -1,4 +1,4 @@
-import { type ModelManifest, modelManifestSchema } from '@vision-queue/jobs'
+import { type BatchCost, type ModelManifest, modelManifestSchema, type ModelStats } from '@vision-queue/jobs'
 import type { ServedModel, ServingConsumer } from '@vision-queue/transport'
 import { z } from 'zod'
 
@@ -59,8 +59,32 @@ export const consumerStatsSchema = z.object({
   heartbeat_at: z.iso.datetime(),
   batches: z.record(z.string(), z.int()).describe('session runs by batch size'),
   jobs: z.record(z.string(), z.int()).describe('finished jobs by state'),
+  reused: z.int().describe('of those, how many took the answer of another job which asked the same'),
   mean_inference_ms: z.number().nullable().describe('per session run; null before the first'),
   engine_restarts: z.int(),
+  launches: z
+    .object({
+      reasons: z
+        .record(z.string(), z.int())
+        .describe(
+          'batches by why they were launched: full, idle (nothing else was being prepared), delay (the oldest job had waited as long as a launch costs), drain (the engine was to be emptied)',
+        ),
+      mean_predicted_ms: z.number().nullable(),
+      mean_actual_ms: z.number().nullable(),
+    })
+    .describe('batches that were answered in one run, and what the cost said before they ran'),
+  cost: z
+    .object({
+      fixed_ms: z.number(),
+      per_item_ms: z.number(),
+      p99_over_ms: z.number().describe('the 99th percentile of what launches took beyond that'),
+      batch_size: z.int().describe('that batches are gathered to: the largest that is worth its latency'),
+    })
+    .nullable()
+    .describe(
+      'a batch of n takes fixed_ms + n x per_item_ms; null before it is known and where answers take many runs',
+    ),
+  capacity: z.number().nullable().describe('jobs a second when there is always work; null before it is known'),
 })
 
 /** A model as `GET /models/{name}` shows it. */
@@ -132,7 +156,20 @@ function consumerStats(version: string, consumer: ServingConsumer): z.infer<type
     heartbeat_at: new Date(consumer.heartbeatAt).toISOString(),
     batches: stats.batches,
     jobs: stats.jobs,
+    reused: stats.reused ?? 0,
     mean_inference_ms: runs === 0 ? null : stats.inferenceMs / runs,
     engine_restarts: stats.engineRestarts,
+    launches: launchStats(stats.launches),
+    cost: stats.cost === null ? null : costStats(stats.cost),
+    capacity: stats.capacity,
   }
+}
+
+function launchStats({ reasons, predicted, predictedMs, actualMs }: ModelStats['launches']) {
+  const mean = (sum: number): number | null => (predicted === 0 ? null : sum / predicted)
+  return { reasons, mean_predicted_ms: mean(predictedMs), mean_actual_ms: mean(actualMs) }
+}
+
+function costStats({ fixedMs, perItemMs, p99OverMs, batchSize }: BatchCost) {
+  return { fixed_ms: fixedMs, per_item_ms: perItemMs, p99_over_ms: p99OverMs, batch_size: batchSize }
 }

@@ -16,6 +16,8 @@ function consumer(capacity: number | null): ServingConsumer {
       preprocessMs: 60,
       inferenceMs: 30,
       engineRestarts: 0,
+      launches: { reasons: {}, predicted: 0, predictedMs: 0, actualMs: 0 },
+      cost: null,
       capacity,
     },
   }

@@ -28,7 +28,21 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
   const finished = counter('jobs_finished_total', 'Finished jobs by final state', [...perConsumer, 'status'])
   const inference = counter('inference_ms_total', 'Milliseconds spent in session runs', perConsumer)
   const preprocess = counter('preprocess_ms_total', 'Milliseconds spent decoding, resizing, tokenising', perConsumer)
+  const reused = counter('jobs_reused_total', 'Jobs that took the answer of another which asked the same', perConsumer)
   const restarts = counter('engine_restarts_total', 'Engines that died and were started again', perConsumer)
+  const launches = counter('launches_total', 'Batches by why they were launched when they were', [
+    ...perConsumer,
+    'reason',
+  ])
+  const predicted = counter('launch_predicted_ms_total', 'What launches were predicted to take', perConsumer)
+  const actual = counter('launch_actual_ms_total', 'What the launches with a prediction took', perConsumer)
+  const cost = gauge(
+    'launch_cost_ms',
+    'What a launch is expected to take: fixed + n x per_item; p99_over beyond that',
+    [...perConsumer, 'part'],
+  )
+  const batchSize = gauge('batch_size_wanted', 'The size that batches are gathered to', perConsumer)
+  const capacity = gauge('capacity_jobs_per_second', 'Jobs a second when there is always work', perConsumer)
   const cpu = counter('consumer_cpu_seconds_total', 'CPU time of a consumer and its engines', ['consumer', 'part'])
   const resident = gauge('consumer_resident_bytes', 'Resident memory of a consumer and its engines', ['consumer'])
   const delay = gauge('consumer_event_loop_delay_seconds', 'Longest pause since the heartbeat before', ['consumer'])
@@ -42,7 +56,14 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
     finished,
     inference,
     preprocess,
+    reused,
     restarts,
+    launches,
+    predicted,
+    actual,
+    cost,
+    batchSize,
+    capacity,
   ]
   const all = [...perModel, cpu, resident, delay]
 
@@ -64,7 +85,17 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
         for (const [status, count] of Object.entries(stats.jobs)) finished.inc({ ...labels, status }, count)
         inference.inc(labels, stats.inferenceMs)
         preprocess.inc(labels, stats.preprocessMs)
+        reused.inc(labels, stats.reused ?? 0)
         restarts.inc(labels, stats.engineRestarts)
+        for (const [reason, count] of Object.entries(stats.launches.reasons)) launches.inc({ ...labels, reason }, count)
+        predicted.inc(labels, stats.launches.predictedMs)
+        actual.inc(labels, stats.launches.actualMs)
+        if (stats.capacity !== null) capacity.set(labels, stats.capacity)
+        if (stats.cost === null) continue
+        cost.set({ ...labels, part: 'fixed' }, stats.cost.fixedMs)
+        cost.set({ ...labels, part: 'per_item' }, stats.cost.perItemMs)
+        cost.set({ ...labels, part: 'p99_over' }, stats.cost.p99OverMs)
+        batchSize.set(labels, stats.cost.batchSize)
       }
     }
     // A consumer of several models is listed under each of them.

@@ -38,6 +38,16 @@ export const consumerSettings = z.object({
     .describe(
       'Threads of one engine inside a session run. More engines of one thread answer more jobs, more threads answer one job sooner. Lowered, with a warning, where engines times threads is more than the cores.',
     ),
+  LATENCY_OBJECTIVE_MS: integerSetting(0, 3_600_000)
+    .default(1000)
+    .describe(
+      'How long a job may be with its engine once it is decoded, in milliseconds: in its batch and the one before it. Batches are no larger than that allows, going by what they are measured to take. Lower it where answers must be quick and batches are slow (GET /models/{name} shows their cost); it costs throughput, half of it at most; where not even a batch of one fits it is ignored. 0: no bound but the model’s batch size.',
+    ),
+  ENGINE_MEMORY_LIMIT_MB: integerSetting(0, 16_777_216)
+    .default(0)
+    .describe(
+      'Resident memory of one engine, in MB. From 85 % of it on batches shrink; an engine that is over it after a batch is emptied and replaced, and no job fails. Leave room above what an engine holds at work (85 MB, the model, the pictures of two batches). It says nothing of a GPU’s memory, which onnxruntime-node can’t bound. 0: four fifths of the machine’s or container’s memory, shared out among the engines.',
+    ),
   CONCURRENCY: integerSetting(1, 4096)
     .default(64)
     .describe(

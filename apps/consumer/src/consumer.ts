@@ -25,6 +25,7 @@ import { toExecutionOptions, type ConsumerSettings } from './config.ts'
 import { shareCores } from './core-share.ts'
 import { type JobHandling, type ModelManager, startModelManager } from './model-manager.ts'
 import { parseModelPolicy } from './model-policy.ts'
+import { memoryShare } from './memory-share.ts'
 import { createProcessGauge } from './process-gauge.ts'
 import { type Answer, createJobProcessor } from './process-job.ts'
 import { createSharedAnswers } from './shared-answers.ts'
@@ -49,6 +50,7 @@ export interface ConsumerOptions {
 
 /** Longer than it takes an API to hear that a version is on its way out, see its MODELS_REFRESH_MS. */
 const lingerMs = 5000
+const mb = 1024 * 1024
 
 /**
  * Starts a consumer; resolves once it is announced. Its models load after that, each as it can; where
@@ -80,12 +82,18 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     log.warn({ wanted, used, cores }, 'ENGINES x INTRA_OP_THREADS is more than the cores of this process: lowered')
   }
 
-  const openPool = ({ folder, name, version }: ModelLocation, sharedBy: number): EnginePool =>
-    createEnginePool({
+  const openPool = ({ folder, name, version }: ModelLocation, sharedBy: number): EnginePool => {
+    const share = shareCores(wanted, { cores, sharedBy })
+    return createEnginePool({
       modelFolder: folder,
       name,
       version,
-      ...shareCores(wanted, { cores, sharedBy }),
+      ...share,
+      latencyObjectiveMs: settings.LATENCY_OBJECTIVE_MS,
+      memoryLimitBytes:
+        settings.ENGINE_MEMORY_LIMIT_MB === 0
+          ? memoryShare(share.engines * sharedBy)
+          : settings.ENGINE_MEMORY_LIMIT_MB * mb,
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
       maxImagePixels: settings.MAX_IMAGE_PIXELS,
       shrinkAbovePixels: settings.SHRINK_ABOVE_PIXELS,
@@ -93,6 +101,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })
+  }
 
   const openSource = (model: string, pinnedTo: string | null, handling: JobHandling): JobSource => {
     // One suspect at a time of the model, whichever of its queues it comes from.

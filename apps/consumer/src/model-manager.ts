@@ -1,4 +1,4 @@
-import type { AnnouncedModel, FinalJob, ModelAliases, QueuedJob } from '@vision-queue/jobs'
+import { type AnnouncedModel, type FinalJob, type ModelAliases, noModelStats, type QueuedJob } from '@vision-queue/jobs'
 import type { EnginePool, ModelLocation } from '@vision-queue/model-runtime'
 import type { JobSource, ModelOrders } from '@vision-queue/transport'
 import type { Logger } from 'pino'
@@ -164,7 +164,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
   void loop()
 
   const withStats = (version: Omit<AnnouncedModel, 'stats'>): AnnouncedModel => {
-    const stats = models.get(version.name)?.slot(version.version)?.stats() ?? noStats
+    const stats = models.get(version.name)?.slot(version.version)?.stats() ?? noModelStats
     const jobs = { ...finished.get(`${version.name}@${version.version}`) }
     return { ...version, stats: { ...stats, jobs, reused: reused.get(`${version.name}@${version.version}`) ?? 0 } }
   }
@@ -207,4 +207,3 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
 }
 
 const nothing: WatchedModel = { versions: new Map(), aliases: {} }
-const noStats = { batches: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 }

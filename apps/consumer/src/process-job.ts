@@ -1,5 +1,4 @@
 import {
-  answerDigest,
   type CachedAnswer,
   type FinalJob,
   finalJob,
@@ -10,7 +9,13 @@ import {
   VisionQueueError,
 } from '@vision-queue/jobs'
 import { type EnginePool, HandedBackError, type InferenceResult } from '@vision-queue/model-runtime'
-import type { Delivery, Disposition, ResultStore, TextPublisher } from '@vision-queue/transport'
+import {
+  answerDigest,
+  type Delivery,
+  type Disposition,
+  type ResultStore,
+  type TextPublisher,
+} from '@vision-queue/transport'
 import type { Logger } from 'pino'
 
 import type { SharedAnswers } from './shared-answers.ts'

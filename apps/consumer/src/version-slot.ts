@@ -1,4 +1,10 @@
-import { type ModelManifest, type ModelStats, type ModelStatus, toVisionQueueError } from '@vision-queue/jobs'
+import {
+  type ModelManifest,
+  type ModelStats,
+  type ModelStatus,
+  noModelStats,
+  toVisionQueueError,
+} from '@vision-queue/jobs'
 import type { EnginePool } from '@vision-queue/model-runtime'
 
 /** What is to be loaded. */
@@ -161,6 +167,6 @@ export function createVersionSlot({
       current = null
       failure = null
     },
-    stats: () => current?.pool.stats() ?? { batches: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 },
+    stats: () => current?.pool.stats() ?? noModelStats,
   }
 }

@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto'
-
 import { z } from 'zod'
 
-import type { ModelManifest } from './model.ts'
 import type { QueuedJob } from './queued-job.ts'
 import { type FinalJob, finalJob } from './job.ts'
 
@@ -15,19 +12,6 @@ export const cachedAnswerSchema = z.object({
   expiresAt: z.int(),
 })
 export type CachedAnswer = z.infer<typeof cachedAnswerSchema>
-
-/**
- * Names what a job asks, and of what: two jobs with one digest have the same answer. SHA-256 over version,
- * variant, the model's files, the image's hash, and input and parameters with their keys in order; texts
- * count to the letter, as a tokenizer may see any difference.
- */
-export function answerDigest(
-  { version, variant, fingerprint }: Pick<ModelManifest, 'version' | 'variant' | 'fingerprint'>,
-  { image, input, parameters }: Pick<QueuedJob, 'image' | 'input' | 'parameters'>,
-): string {
-  const asked = JSON.stringify([version, variant, fingerprint ?? '', image.hash, inOrder(input), inOrder(parameters)])
-  return createHash('sha256').update(asked).digest('base64url')
-}
 
 /** The final form of a job that was answered without a run of its own. */
 export function reusedAnswer(
@@ -42,13 +26,4 @@ export function reusedAnswer(
     { status: 'succeeded', output, version, variant, attempts, startedAt, metrics, cached: true },
     resultTtlMs,
   )
-}
-
-type Json = z.infer<ReturnType<typeof z.json>>
-
-function inOrder(value: Json): Json {
-  if (Array.isArray(value)) return value.map(inOrder)
-  if (value === null || typeof value !== 'object') return value
-  const entries = Object.entries(value).map(([key, inner]) => [key, inOrder(inner)] as const)
-  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -50,6 +50,35 @@ export const modelManifestSchema = z.object({
 })
 export type ModelManifest = z.infer<typeof modelManifestSchema>
 
+/**
+ * Why a batch was launched when it was: it was `full` (more would not have paid); nothing else was being
+ * prepared (`idle`); its oldest job had waited as long as a launch costs (`delay`); or its engine was to be
+ * emptied (`drain`).
+ */
+export const launchReasonSchema = z.enum(['full', 'idle', 'delay', 'drain'])
+export type LaunchReason = z.infer<typeof launchReasonSchema>
+
+/** What a launch of n jobs takes, as learned from those there were: fixedMs + n x perItemMs. */
+export const batchCostSchema = z.object({
+  fixedMs: z.number(),
+  perItemMs: z.number(),
+  /** The 99th percentile of what launches took beyond that. */
+  p99OverMs: z.number(),
+  /** The size that batches are gathered to: the largest that is worth its latency. */
+  batchSize: z.int(),
+})
+export type BatchCost = z.infer<typeof batchCostSchema>
+
+/** The batches that were answered in one run, explained. */
+const launchStatsSchema = z.object({
+  /** How many there were by reason, e.g. `{"idle": 40, "full": 2}`. */
+  reasons: z.partialRecord(launchReasonSchema, z.int()),
+  /** Launches whose cost was predicted, and sums over them: what the cost said before, and what they took. */
+  predicted: z.int(),
+  predictedMs: z.number(),
+  actualMs: z.number(),
+})
+
 /** What a consumer has done with one model since it started. */
 export const modelStatsSchema = z.object({
   /** How many session runs there were of each batch size, e.g. `{"1": 3, "8": 12}`. */
@@ -60,12 +89,30 @@ export const modelStatsSchema = z.object({
   inferenceMs: z.number(),
   preprocessMs: z.number(),
   engineRestarts: z.int(),
-  /** Jobs per second that this consumer gets through when it always has work; null before it can tell. */
-  capacity: z.number().nullable().optional(),
   /** Jobs that took the answer of another job which asked the same. */
   reused: z.int().optional(),
+  launches: launchStatsSchema.default({ reasons: {}, predicted: 0, predictedMs: 0, actualMs: 0 }),
+  /** Null before it is known, and where answers take many runs. */
+  cost: batchCostSchema.nullable().default(null),
+  /**
+   * Jobs a second that its engines get through when they always have work, on the cores and with the inputs of
+   * late; null before anything is known.
+   */
+  capacity: z.number().nullable().default(null),
 })
 export type ModelStats = z.infer<typeof modelStatsSchema>
+
+/** Of a model that has done nothing yet. */
+export const noModelStats: ModelStats = {
+  batches: {},
+  jobs: {},
+  inferenceMs: 0,
+  preprocessMs: 0,
+  engineRestarts: 0,
+  launches: { reasons: {}, predicted: 0, predictedMs: 0, actualMs: 0 },
+  cost: null,
+  capacity: null,
+}
 
 /**
  * How a consumer stands to a version in its repository. `loading`: it will take its jobs once warm;

@@ -1,5 +1,8 @@
-import type { BatchItem, DynamicBatcher } from './dynamic-batcher.ts'
+import type { DynamicBatcher } from './dynamic-batcher.ts'
 import type { RunningSequence } from './generation/running-sequence.ts'
+import type { BatchItem } from './run-or-split.ts'
+import type { Session } from './session.ts'
+import { shapeOfRows } from './shape-of-rows.ts'
 import { createStepBatcher, type StepBatcherOptions } from './step-batcher.ts'
 import type { TaskOutput } from './task-output.ts'
 import type { OpenTask, PreparedItem, PreparedSequence, TaskRequest } from './tasks/task.ts'
@@ -12,15 +15,19 @@ export interface Answering {
   prepare: (request: TaskRequest) => Promise<PreparedJob>
   /** Answers some jobs from beginning to end: an output or an error for each, in order. */
   run: (jobs: readonly PreparedJob[]) => Promise<(TaskOutput | Error)[]>
+  /** Jobs of different shapes are better not run together. */
+  shapeOf: (job: PreparedJob) => string
   /** Where the task answers in steps: a batcher whose items join and leave between them. */
   openSteps?: <Item extends BatchItem & { readonly prepared: PreparedJob }>(
     options: StepBatcherOptions<Item>,
   ) => DynamicBatcher<Item>
 }
 
-export function answerBy(task: OpenTask): Answering {
+/** `inputs`: the graph's, for the lengths that it fixes. */
+export function answerBy(task: OpenTask, { inputs }: Pick<Session, 'inputs'>): Answering {
+  const shapeOf = ({ rows }: PreparedJob): string => shapeOfRows(rows, inputs)
   if (!('stepper' in task)) {
-    return { prepare: task.prepare, run: async (jobs) => task.run(jobs.map(ofOneRun)) }
+    return { prepare: task.prepare, shapeOf, run: async (jobs) => task.run(jobs.map(ofOneRun)) }
   }
   const { prepare, stepper } = task
   const overJobs = {
@@ -30,6 +37,7 @@ export function answerBy(task: OpenTask): Answering {
   }
   return {
     prepare,
+    shapeOf,
     openSteps: (options) => createStepBatcher(overJobs, options),
     run: async (jobs) =>
       new Promise((resolve) => {

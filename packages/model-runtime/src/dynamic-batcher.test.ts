@@ -2,7 +2,8 @@ import { VisionQueueError } from '@vision-queue/jobs'
 import { describe, expect, it, vi } from 'vitest'
 
 import { createDeferred } from './deferred.ts'
-import { createDynamicBatcher, type BatchItem, type BatchOutcome, type BatchRun } from './dynamic-batcher.ts'
+import { createDynamicBatcher } from './dynamic-batcher.ts'
+import type { BatchItem, BatchOutcome, BatchRun } from './run-or-split.ts'
 
 interface Item extends BatchItem {
   name: string

@@ -1,181 +1,237 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { BatchCost, LaunchReason } from '@vision-queue/jobs'
 
-import { toVisionQueueError, VisionQueueError } from '@vision-queue/jobs'
+import { createCostModel, type CostModel } from './batch-cost.ts'
+import { bestBatchSize, createSizeCap, type SizeCap } from './batch-size.ts'
+import {
+  dropReason,
+  failure,
+  runOrSplit,
+  type BatchItem,
+  type BatchOutcome,
+  type BatchRun,
+  type RunOptions,
+} from './run-or-split.ts'
 
 /**
- * Gathers items into batches. Greedy: the moment the engine is free it runs what is ready, up to
- * `maxBatchSize`; items that arrive meanwhile form the next batch. No window ever makes an item wait
- * for others: at low load that would only add its length, at high load batches fill by themselves.
+ * Gathers items into batches. When the engine is free it runs what is ready, up to the size that is worth
+ * its latency; items that come meanwhile form the next batch. It waits for others only while they are
+ * being prepared, so that they are sure to come, and only as long as a launch costs (ski rental: never more
+ * than twice what the best choice would have cost), a twentieth of the latency objective at most.
  *
- * idle --add--> (one turn of the event loop) --> launched --run ends--> launched or idle
+ * idle --add--> (one turn of the event loop) --> gathering --> launched --run ends--> gathering or idle
  */
 export interface DynamicBatcher<Item> {
   add: (item: Item) => void
+  /** From now on it waits for nobody: the engine is to be emptied. */
+  drain: () => void
   /** Items that wait for a launch. */
   readonly waiting: number
   /** The most items of a batch: `maxBatchSize`, or less once a batch was too large for the device's memory. */
   readonly limit: number
+  /** Of the shape that most items had; null before anything is known, and where answers take many runs. */
+  readonly cost: BatchCost | null
 }
 
-/** What the batcher must know of an item; both are looked at just before launch and never after. */
-export interface BatchItem {
-  /** Milliseconds since 1970 after which it ends as `deadline_exceeded`; null: never. */
-  readonly deadlineAt: number | null
-  /** Set by the owner; a canceled item is dropped. */
-  readonly canceled: boolean
-}
-
-/** How an item ended. `size` and `runMs` are of the run that answered it. */
-export type BatchOutcome<Item, Value> =
-  | { kind: 'value'; item: Item; value: Value; batchSize: number; runMs: number }
-  | { kind: 'error'; item: Item; error: VisionQueueError }
-  | { kind: 'canceled'; item: Item }
-
-/** One call of `run`, with how long it took. */
-export interface BatchRun {
+/** A launch, explained; of those whose batch had to be split there is none. */
+export interface Launch {
+  reason: LaunchReason
   size: number
-  runMs: number
+  /** From taking the batch to its answers; null before the first observation. */
+  predictedMs: number | null
+  actualMs: number
 }
 
-export interface DynamicBatcherOptions<Item, Value> {
-  /** At least 1. */
-  maxBatchSize: number
-  /**
-   * Answers a batch: as many slots as items, in their order, each a value or an Error. Where it
-   * rejects, the batch is split in halves and run again until the item at fault fails alone.
-   */
-  run: (items: readonly Item[]) => Promise<readonly (Value | Error)[]>
+export interface DynamicBatcherOptions<Item, Value> extends RunOptions<Item, Value> {
   /** Told before a batch runs; the run waits for it. */
   onLaunch: (items: readonly Item[]) => Promise<void>
-  /** Told what has ended, together with the runs that it took (none for items that were dropped). */
-  onSettled: (outcomes: BatchOutcome<Item, Value>[], runs: BatchRun[]) => void
   /**
-   * How many more runs one failed batch may cost; what is not settled by then fails with the batch's
-   * error. Default: enough to find two culprits, 4 for each halving.
+   * Told what has ended, with the runs that it took (none for items that were dropped) and their launch. Where
+   * the next batch is there already it is told right before that one's `onLaunch`, in the same turn.
    */
-  maxExtraRuns?: number
-  /**
-   * Whether a rejection of `run` says that memory ran out. Such a batch is run again in halves (its runs
-   * are no extra ones) and no later batch is larger than what fitted. Default: none does.
-   */
-  isOutOfMemory?: (error: unknown) => boolean
+  onSettled: (outcomes: BatchOutcome<Item, Value>[], runs: BatchRun[], launch: Launch | null) => void
+  /** How many items are on their way to `add`. Default: unknown, and nobody is waited for. */
+  preparing?: () => number
+  /** In milliseconds; see bestBatchSize. Default: 0, none. */
+  objectiveMs?: number
+  /** Items of different shapes do not share a batch. Default: all are alike. */
+  shapeOf?: (item: Item) => string
+  /** Runs that were measured before, of the shape of most. */
+  seed?: readonly BatchRun[]
+  /** A further bound on the size of batches, looked at before each. Default: none. */
+  sizeLimit?: () => number
 }
+
+interface Bucket<Item> {
+  items: { item: Item; addedAt: number; dueAt: number }[]
+  cost: CostModel
+  cap: SizeCap
+  taken: number
+}
+
+/** Items are served in the order of their deadlines, but none later than so long after it came, where there is no objective. */
+const patienceWithoutObjectiveMs = 1000
+const waitingShareOfObjective = 0.05
+/** A launch that took so many times what is predicted for the slowest hundredth was predicted wrongly. */
+const allowance = 3
 
 export function createDynamicBatcher<Item extends BatchItem, Value>(
   options: DynamicBatcherOptions<Item, Value>,
 ): DynamicBatcher<Item> {
-  const { maxBatchSize, onLaunch, onSettled } = options
-  const waiting: Item[] = []
+  const { maxBatchSize, onLaunch, onSettled, objectiveMs = 0, seed = [] } = options
+  const { preparing = () => 0, shapeOf = () => '', sizeLimit = () => Infinity } = options
+  const buckets = new Map<string, Bucket<Item>>()
   let running = false
+  let draining = false
   let limit = maxBatchSize
+  let wake = (): void => {}
+  let unreported: Parameters<typeof onSettled> | null = null
   const onOutOfMemory = (size: number): void => {
     limit = Math.min(limit, Math.max(1, Math.floor(size / 2)))
+  }
+  const waiting = (): number => [...buckets.values()].reduce((sum, { items }) => sum + items.length, 0)
+
+  const openBucket = (): Bucket<Item> => {
+    return { items: [], cost: createCostModel(seed), cap: createSizeCap(maxBatchSize), taken: 0 }
+  }
+
+  function bucketOf(item: Item): Bucket<Item> {
+    const shape = shapeOf(item)
+    const bucket = buckets.get(shape) ?? openBucket()
+    buckets.set(shape, bucket)
+    return bucket
+  }
+
+  /** The one whose head has the least slack. */
+  function mostUrgent(): Bucket<Item> | null {
+    let best: Bucket<Item> | null = null
+    for (const bucket of buckets.values()) {
+      const [head] = bucket.items
+      if (head !== undefined && head.dueAt < (best?.items[0]?.dueAt ?? Infinity)) best = bucket
+    }
+    return best
+  }
+
+  function sizeFor({ cost, cap }: Bucket<Item>): number {
+    const { figures } = cost
+    const best = figures === null ? maxBatchSize : bestBatchSize(figures, { maxBatchSize, objectiveMs })
+    return Math.max(1, Math.min(best, cap.limit, limit, sizeLimit()))
+  }
+
+  function patienceMs({ cost }: Bucket<Item>): number {
+    const { fixedMs = 0 } = cost.figures ?? {}
+    return objectiveMs === 0 ? fixedMs : Math.min(fixedMs, waitingShareOfObjective * objectiveMs)
+  }
+
+  function report(): void {
+    if (unreported !== null) onSettled(...unreported)
+    unreported = null
+  }
+
+  /** Waits for items that are sure to come, where it pays. */
+  async function gather(): Promise<LaunchReason> {
+    for (;;) {
+      const bucket = mostUrgent()
+      const [head] = bucket?.items ?? []
+      if (bucket === null || head === undefined) return 'idle'
+      if (bucket.items.length >= sizeFor(bucket)) return 'full'
+      if (draining) return 'drain'
+      if (preparing() === 0) return 'idle'
+      const leftMs = head.addedAt + patienceMs(bucket) - performance.now()
+      if (leftMs <= 0) return 'delay'
+      report()
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs)
+        wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
   }
 
   async function launchWhileReady(): Promise<void> {
     running = true
-    while (waiting.length > 0) {
+    while (waiting() > 0) {
       // Lets decodes that have finished and messages that have come count into this batch.
-      await nextTurn()
-      const items = takeBatch()
-      if (items.length === 0) continue
-      const runs: BatchRun[] = []
-      let outcomes: BatchOutcome<Item, Value>[]
-      try {
-        await onLaunch(items)
-        outcomes = await runOrSplit({ ...options, onOutOfMemory }, items, runs)
-      } catch (error) {
-        outcomes = items.map((item) => failure(item, error))
-      }
-      onSettled(outcomes, runs)
+      await new Promise((resolve) => setImmediate(resolve))
+      const reason = await gather()
+      const bucket = mostUrgent()
+      const items = bucket === null ? [] : takeBatch(bucket)
+      report()
+      if (bucket !== null && items.length > 0) unreported = await launch(bucket, items, reason)
     }
+    report()
     running = false
   }
 
-  function takeBatch(): Item[] {
+  async function launch(
+    { cost, cap }: Bucket<Item>,
+    items: Item[],
+    reason: LaunchReason,
+  ): Promise<Parameters<typeof onSettled>> {
+    const runs: BatchRun[] = []
+    const size = items.length
+    const predictedMs = cost.predict(size)
+    const expectedMs = (predictedMs ?? Infinity) + (cost.figures?.p99OverMs ?? 0)
+    const allowedMs = Math.max(allowance * expectedMs, objectiveMs / 2)
+    const started = performance.now()
+    let outcomes: BatchOutcome<Item, Value>[]
+    try {
+      await onLaunch(items)
+      outcomes = await runOrSplit({ ...options, onOutOfMemory }, items, runs)
+    } catch (error) {
+      return [items.map((item) => failure(item, error)), runs, null]
+    }
+    if (runs.length !== 1 || outcomes.every(({ kind }) => kind === 'error')) return [outcomes, runs, null]
+    const actualMs = performance.now() - started
+    cost.observe(size, actualMs)
+    cap.observe({ size, actualMs, allowedMs })
+    return [outcomes, runs, { reason, size, predictedMs, actualMs }]
+  }
+
+  function takeBatch(bucket: Bucket<Item>): Item[] {
     const batch: Item[] = []
     const dropped: BatchOutcome<Item, Value>[] = []
-    while (batch.length < limit) {
-      const item = waiting.shift()
-      if (item === undefined) break
-      const drop = dropReason<Item, Value>(item)
-      if (drop === null) batch.push(item)
+    const most = Math.min(sizeFor(bucket), bucket.items.length)
+    // The rest follows at once: all that a probe costs anybody is one launch.
+    const size = bucket.cost.needsProbe && most > 1 ? Math.ceil(most / 2) : most
+    while (batch.length < size) {
+      const next = bucket.items.shift()
+      if (next === undefined) break
+      const drop = dropReason<Item, Value>(next.item)
+      if (drop === null) batch.push(next.item)
       else dropped.push(drop)
     }
-    if (dropped.length > 0) onSettled(dropped, [])
+    bucket.taken += batch.length
+    if (dropped.length > 0) onSettled(dropped, [], null)
     return batch
   }
 
   return {
     add(item) {
-      waiting.push(item)
+      const addedAt = performance.now()
+      const horizonMs = objectiveMs === 0 ? patienceWithoutObjectiveMs : objectiveMs
+      const slackMs = item.deadlineAt === null ? horizonMs : Math.min(horizonMs, item.deadlineAt - Date.now())
+      bucketOf(item).items.push({ item, addedAt, dueAt: addedAt + slackMs })
+      wake()
       if (!running) void launchWhileReady()
     },
+    drain() {
+      draining = true
+      wake()
+    },
     get waiting() {
-      return waiting.length
+      return waiting()
     },
     get limit() {
       return limit
     },
+    get cost() {
+      const [main = openBucket()] = [...buckets.values()].toSorted((one, other) => other.taken - one.taken)
+      const { figures } = main.cost
+      if (figures === null) return null
+      const { fixedMs, perItemMs, p99OverMs } = figures
+      return { fixedMs, perItemMs, p99OverMs, batchSize: sizeFor(main) }
+    },
   }
-}
-
-/** How an item ends that is not to be launched any more; null where it is. */
-export function dropReason<Item extends BatchItem, Value>(item: Item): BatchOutcome<Item, Value> | null {
-  if (item.canceled) return { kind: 'canceled', item }
-  if (item.deadlineAt === null || item.deadlineAt > Date.now()) return null
-  const error = new VisionQueueError('deadline_exceeded', 'The deadline passed before the job ran.')
-  return { kind: 'error', item, error }
-}
-
-/** Runs a batch and, where it fails as a whole, its halves, adding every run to `runs`. */
-export async function runOrSplit<Item, Value>(
-  {
-    run,
-    maxBatchSize,
-    maxExtraRuns = 4 * Math.ceil(Math.log2(maxBatchSize)),
-    isOutOfMemory = () => false,
-    onOutOfMemory = () => {},
-  }: Pick<DynamicBatcherOptions<Item, Value>, 'run' | 'maxBatchSize' | 'maxExtraRuns' | 'isOutOfMemory'> & {
-    onOutOfMemory?: (size: number) => void
-  },
-  batch: readonly Item[],
-  runs: BatchRun[],
-): Promise<BatchOutcome<Item, Value>[]> {
-  let extraRuns = 0
-
-  async function settle(items: readonly Item[]): Promise<BatchOutcome<Item, Value>[]> {
-    const started = performance.now()
-    let slots: readonly (Value | Error)[]
-    try {
-      slots = await run(items)
-    } catch (error) {
-      runs.push({ size: items.length, runMs: performance.now() - started })
-      const outOfMemory = isOutOfMemory(error)
-      if (outOfMemory) onOutOfMemory(items.length)
-      if (items.length === 1) return items.map((item) => failure(item, error))
-      if (!outOfMemory) {
-        if (extraRuns + 2 > maxExtraRuns) return items.map((item) => failure(item, error))
-        extraRuns += 2
-      }
-      const middle = Math.ceil(items.length / 2)
-      return [...(await settle(items.slice(0, middle))), ...(await settle(items.slice(middle)))]
-    }
-    const runMs = performance.now() - started
-    runs.push({ size: items.length, runMs })
-    if (slots.length !== items.length) {
-      throw new Error(`a batch of ${items.length} came back with ${slots.length} slots`)
-    }
-    return items.map((item, index) => {
-      const value = slots[index]
-      if (value === undefined || value instanceof Error) return failure(item, value)
-      return { kind: 'value', item, value, batchSize: items.length, runMs }
-    })
-  }
-  return settle(batch)
-}
-
-/** An item that ended with this, as an error that may cross boundaries. */
-export function failure<Item>(item: Item, error: unknown): { kind: 'error'; item: Item; error: VisionQueueError } {
-  return { kind: 'error', item, error: toVisionQueueError(error, 'inference_failed') }
 }

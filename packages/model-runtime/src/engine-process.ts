@@ -11,5 +11,6 @@ limitImageLibrary()
 await startEngine({
   channel: parentChannel(),
   loadModel: async () => loadModel(options),
+  options,
   exit: (code) => process.exit(code),
 })

@@ -1,4 +1,11 @@
-import { errorCodeSchema, modelManifestSchema, modelNameSchema, modelVersionSchema } from '@vision-queue/jobs'
+import {
+  batchCostSchema,
+  errorCodeSchema,
+  launchReasonSchema,
+  modelManifestSchema,
+  modelNameSchema,
+  modelVersionSchema,
+} from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import { executionOptionsSchema } from './execution-options.ts'
@@ -29,6 +36,8 @@ export const toEngineSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('jobs'), jobs: z.array(engineJobSchema) }),
   /** Drop this job if its batch is not launched yet. It is answered in any case. */
   z.object({ kind: z.literal('cancel'), id: z.string() }),
+  /** No jobs will come any more: wait for nobody. */
+  z.object({ kind: z.literal('drain') }),
 ])
 export type ToEngine = z.infer<typeof toEngineSchema>
 
@@ -56,7 +65,12 @@ export type EngineText = z.infer<typeof engineTextSchema>
 
 export const fromEngineSchema = z.discriminatedUnion('kind', [
   /** The model is loaded and warm. */
-  z.object({ kind: z.literal('ready'), manifest: modelManifestSchema }),
+  z.object({
+    kind: z.literal('ready'),
+    manifest: modelManifestSchema,
+    cost: batchCostSchema.nullable(),
+    residentBytes: z.int(),
+  }),
   /** The model can't be loaded, and trying again would not help; the engine ends. */
   z.object({ kind: z.literal('unavailable'), detail: z.string(), cause: z.string().nullable() }),
   /** These jobs run now: if the engine dies before it answers, one of them is to blame. */
@@ -68,10 +82,24 @@ export const fromEngineSchema = z.discriminatedUnion('kind', [
     answers: z.array(engineAnswerSchema),
     /** The session runs that it took, retries of a failed batch's parts among them. */
     runs: z.array(z.object({ size: z.int(), runMs: z.number() })),
+    /** The batches that were answered in one run, explained. */
+    launches: z.array(
+      z.object({
+        reason: launchReasonSchema,
+        size: z.int(),
+        predictedMs: z.number().nullable(),
+        actualMs: z.number(),
+      }),
+    ),
+    /** Ids of the batch that runs next, as in a `launch` message; empty: none yet. */
+    launched: z.array(z.string()),
     /** CPU time of the process since its start. */
     cpuSeconds: z.number(),
     /** The most jobs of a batch from now on: less than the model's where its device ran out of memory. */
     batchLimit: z.int(),
+    /** What a launch costs, as learned so far; null where answers take many runs. */
+    cost: batchCostSchema.nullable(),
+    residentBytes: z.int(),
   }),
 ])
 export type FromEngine = z.infer<typeof fromEngineSchema>
@@ -86,5 +114,9 @@ export const engineOptionsSchema = z.strictObject({
   /** JPEGs and WebPs of more pixels are shrunk while they are read. */
   shrinkAbovePixels: z.int().min(0).optional(),
   execution: executionOptionsSchema.optional(),
+  /** What a job's batch, and the one before it, may take together; 0 or absent: no objective. */
+  latencyObjectiveMs: z.int().min(0).optional(),
+  /** Near so much resident memory the engine makes its batches smaller; 0 or absent: no limit. */
+  memoryLimitBytes: z.int().min(0).optional(),
 })
 export type EngineOptions = z.infer<typeof engineOptionsSchema>

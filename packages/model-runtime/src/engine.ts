@@ -1,14 +1,17 @@
 import { toVisionQueueError, VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 
+import { createDynamicBatcher, type DynamicBatcher } from './dynamic-batcher.ts'
+import { createEngineOutbox } from './engine-outbox.ts'
 import {
-  createDynamicBatcher,
-  type BatchItem,
-  type BatchOutcome,
-  type BatchRun,
-  type DynamicBatcher,
-} from './dynamic-batcher.ts'
-import { toEngineSchema, type EngineAnswer, type EngineJob, type FromEngine } from './engine-protocol.ts'
+  toEngineSchema,
+  type EngineAnswer,
+  type EngineJob,
+  type EngineOptions,
+  type FromEngine,
+} from './engine-protocol.ts'
+import { createMemoryGuard } from './memory-guard.ts'
 import { isOutOfMemory } from './out-of-memory.ts'
+import type { BatchItem, BatchOutcome, BatchRun } from './run-or-split.ts'
 import type { StepBatcherOptions } from './step-batcher.ts'
 import type { TaskOutput } from './task-output.ts'
 
@@ -28,6 +31,10 @@ export interface EngineModel<Prepared> {
   run: (items: readonly Prepared[]) => Promise<(TaskOutput | Error)[]>
   /** Where answers take many runs; `run` is not used then. */
   openSteps?: (options: StepBatcherOptions<Item<Prepared>>) => DynamicBatcher<Item<Prepared>>
+  /** Jobs of different shapes do not share a batch. Default: all are alike. */
+  shapeOf?: (item: Prepared) => string
+  /** Runs that were measured at warm-up. */
+  warmUpRuns?: readonly BatchRun[]
 }
 
 /** A job on its way through the engine. */
@@ -48,9 +55,11 @@ export async function startEngine<Prepared>({
   channel,
   loadModel,
   exit,
+  options: { latencyObjectiveMs = 0, memoryLimitBytes = 0 } = {},
 }: {
   channel: EngineChannel
   loadModel: () => Promise<EngineModel<Prepared>>
+  options?: Pick<EngineOptions, 'latencyObjectiveMs' | 'memoryLimitBytes'>
   exit: (code: number) => void
 }): Promise<void> {
   channel.onDisconnect(() => {
@@ -66,22 +75,39 @@ export async function startEngine<Prepared>({
     return
   }
 
-  const { prepare, run, openSteps, manifest } = model
+  const { prepare, run, openSteps, shapeOf, warmUpRuns = [], manifest } = model
   /** Jobs that are not answered yet; true where the pool wants them no more. */
   const canceled = new Map<string, boolean>()
+  let preparing = 0
+  const guard = createMemoryGuard({ limitBytes: memoryLimitBytes, maxBatchSize: manifest.maxBatchSize })
+  const outbox = createEngineOutbox({
+    send: channel.send,
+    state() {
+      const { user, system } = process.cpuUsage()
+      const { limit: batchLimit, cost } = batcher
+      return { cpuSeconds: (user + system) / 1e6, batchLimit, cost, residentBytes: guard.residentBytes }
+    },
+  })
   const events: Pick<StepBatcherOptions<Item<Prepared>>, 'onLaunch' | 'onSettled'> = {
     // Awaited, so that the pool knows the suspects before anything can go wrong with them.
-    onLaunch: async (items) => channel.send({ kind: 'launch', ids: items.map((item) => item.id) }),
-    onSettled(outcomes, runs) {
-      answer(outcomes.map(toAnswer), runs)
+    onLaunch: async (items) => outbox.launch(items.map((item) => item.id)),
+    onSettled(outcomes, runs, launch) {
+      for (const { item } of outcomes) canceled.delete(item.id)
+      guard.look()
+      outbox.answer(outcomes.map(toAnswer), runs, launch)
     },
   }
-  const batcher =
+  const batcher: DynamicBatcher<Item<Prepared>> =
     openSteps === undefined
       ? createDynamicBatcher<Item<Prepared>, TaskOutput>({
           maxBatchSize: manifest.maxBatchSize,
           run: async (items) => run(items.map((item) => item.prepared)),
           isOutOfMemory,
+          preparing: () => preparing,
+          objectiveMs: latencyObjectiveMs,
+          seed: warmUpRuns,
+          sizeLimit: () => guard.batchLimit,
+          ...(shapeOf === undefined ? {} : { shapeOf: (item) => shapeOf(item.prepared) }),
           ...events,
         })
       : openSteps({
@@ -92,21 +118,15 @@ export async function startEngine<Prepared>({
           },
         })
 
-  function answer(answers: EngineAnswer[], runs: BatchRun[]): void {
-    for (const { id } of answers) canceled.delete(id)
-    const { user, system } = process.cpuUsage()
-    // A failed send means that the pool is gone, and then the engine ends anyway.
-    channel
-      .send({ kind: 'answers', answers, runs, cpuSeconds: (user + system) / 1e6, batchLimit: batcher.limit })
-      .catch(() => {})
-  }
-
   async function accept(job: EngineJob): Promise<void> {
     const { id, deadlineAt } = job
     canceled.set(id, false)
     const started = performance.now()
+    preparing += 1
     try {
-      const prepared = await prepare(job)
+      const prepared = await prepare(job).finally(() => {
+        preparing -= 1
+      })
       batcher.add({
         id,
         deadlineAt,
@@ -117,7 +137,8 @@ export async function startEngine<Prepared>({
         },
       })
     } catch (error) {
-      answer([toErrorAnswer(id, toVisionQueueError(error, 'inference_failed'))], [])
+      canceled.delete(id)
+      outbox.answer([toErrorAnswer(id, toVisionQueueError(error, 'inference_failed'))])
     }
   }
 
@@ -130,11 +151,14 @@ export async function startEngine<Prepared>({
       case 'cancel':
         if (canceled.has(message.id)) canceled.set(message.id, true)
         break
+      case 'drain':
+        batcher.drain()
+        break
       default:
         message satisfies never
     }
   })
-  await channel.send({ kind: 'ready', manifest })
+  await channel.send({ kind: 'ready', manifest, cost: batcher.cost, residentBytes: guard.residentBytes })
 }
 
 function toAnswer<Prepared>(outcome: BatchOutcome<Item<Prepared>, TaskOutput>): EngineAnswer {

@@ -84,6 +84,13 @@ export interface EnginePoolOptions {
   maxImagePixels?: number
   /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
   shrinkAbovePixels?: number
+  /** What a job's batch, and the one before it, may take together, which bounds batches. Default: 0, no objective. */
+  latencyObjectiveMs?: number
+  /**
+   * Resident memory of an engine. Near it batches shrink; an engine that is over it after a batch is emptied and
+   * replaced, and no job fails. Default: 0, no limit.
+   */
+  memoryLimitBytes?: number
   /** Execution providers, variant, device. Default: the CPU, and the faster of fp32 and int8. */
   execution?: Partial<ExecutionOptions>
   /** Environment of the engines; nothing else of this process's is passed on. Default: empty. */

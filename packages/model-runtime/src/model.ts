@@ -9,6 +9,8 @@ import { checkDigest } from './folder-files.ts'
 import { blankImage, defaultShrinkAbovePixels } from './image-preprocessing.ts'
 import { readModelFolder, type ModelLocation } from './model-folder.ts'
 import { chooseGraphs, listVariants, openGraphs, type OpenGraphs } from './open-graphs.ts'
+import { padBatches, paddedSizes } from './padded-batch.ts'
+import type { BatchRun } from './run-or-split.ts'
 import { findTask } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { warmUp, type WarmUp } from './warm-up.ts'
@@ -16,6 +18,8 @@ import { warmUp, type WarmUp } from './warm-up.ts'
 /** A model in this process's memory, warm. */
 export interface LoadedModel extends Answering {
   manifest: ModelManifest
+  /** What the warm-up measured; none where answers take many runs. */
+  warmUpRuns: readonly BatchRun[]
   close: () => Promise<void>
 }
 
@@ -54,7 +58,11 @@ export async function loadModel({
   const open = async (variant: Variant): Promise<WarmModel> => {
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads })
     try {
-      const answering = answerBy(await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels }))
+      const answering = answerBy(
+        await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels }),
+        graphs.session,
+      )
+      const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
       const warm = await warmUp(
         answering.run,
         async () => {
@@ -63,16 +71,18 @@ export async function loadModel({
         },
         {
           wantedBatchSize: Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
-          timedRuns: timed ? 3 : 0,
+          timedRuns: timed ? 3 : answering.openSteps === undefined ? 1 : 0,
+          ...(prepares ? { otherSizes: paddedSizes } : {}),
         },
       )
-      return { graphs, answering, ...warm }
+      const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
+      return { graphs, answering: { ...answering, run }, ...warm }
     } catch (error) {
       await graphs.close()
       throw error
     }
   }
-  const { graphs, answering, maxBatchSize } = await openVariant(there, execution, open)
+  const { graphs, answering, maxBatchSize, runs } = await openVariant(there, execution, open)
   const manifest = modelManifestSchema.parse({
     name: folder.name,
     version: folder.version,
@@ -88,7 +98,8 @@ export async function loadModel({
     cacheable: folder.settings.cache,
     labels: folder.labels,
   })
-  return { ...answering, manifest, close: graphs.close }
+  const warmUpRuns = answering.openSteps === undefined ? runs : []
+  return { ...answering, manifest, warmUpRuns, close: graphs.close }
 }
 
 interface WarmModel extends WarmUp {

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 
-import { createDynamicBatcher, type BatchOutcome } from './dynamic-batcher.ts'
+import { createDynamicBatcher } from './dynamic-batcher.ts'
 import { isOutOfMemory } from './out-of-memory.ts'
+import type { BatchOutcome } from './run-or-split.ts'
 import { warmUp } from './warm-up.ts'
 
 interface Item {
@@ -79,7 +80,7 @@ it('a batch that is too large at warm-up is halved, not the end of the model', a
     { wantedBatchSize: 32, timedRuns: 1 },
   )
   expect(warm.maxBatchSize).toBe(4)
-  expect(sizes).toEqual([1, 32, 16, 8, 4, 4])
+  expect(sizes).toEqual([1, 32, 16, 8, 4, 1, 4])
 })
 
 it.each([

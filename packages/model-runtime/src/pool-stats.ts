@@ -1,17 +1,21 @@
-import type { ModelStats } from '@vision-queue/jobs'
+import type { LaunchReason, ModelStats } from '@vision-queue/jobs'
 
-import type { BatchRun } from './dynamic-batcher.ts'
+import type { Launch } from './dynamic-batcher.ts'
+import type { BatchRun } from './run-or-split.ts'
 
 /** Counts what a pool has done since it was made. */
 export interface PoolStats {
   countRuns: (runs: readonly BatchRun[]) => void
+  countLaunches: (launches: readonly Launch[]) => void
   countJob: (outcome: 'succeeded' | 'failed' | 'expired' | 'canceled', preprocessMs?: number) => void
-  figures: () => Omit<ModelStats, 'engineRestarts'>
+  figures: () => Omit<ModelStats, 'engineRestarts' | 'cost' | 'capacity'>
 }
 
 export function createPoolStats(): PoolStats {
   const batches = new Map<number, number>()
   const jobs = new Map<string, number>()
+  const reasons = new Map<LaunchReason, number>()
+  const launched = { predicted: 0, predictedMs: 0, actualMs: 0 }
   let inferenceMs = 0
   let preprocessMs = 0
   return {
@@ -19,6 +23,15 @@ export function createPoolStats(): PoolStats {
       for (const { size, runMs } of runs) {
         batches.set(size, (batches.get(size) ?? 0) + 1)
         inferenceMs += runMs
+      }
+    },
+    countLaunches(launches) {
+      for (const { reason, predictedMs, actualMs } of launches) {
+        reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+        if (predictedMs === null) continue
+        launched.predicted += 1
+        launched.predictedMs += predictedMs
+        launched.actualMs += actualMs
       }
     },
     countJob(outcome, itsPreprocessMs = 0) {
@@ -30,6 +43,7 @@ export function createPoolStats(): PoolStats {
       jobs: Object.fromEntries(jobs),
       inferenceMs,
       preprocessMs,
+      launches: { reasons: Object.fromEntries(reasons), ...launched },
     }),
   }
 }

@@ -12,7 +12,7 @@ export async function probeProvider(provider: string): Promise<string | null> {
   const script = fileURLToPath(new URL('provider-probe-process.ts', import.meta.url))
   try {
     await promisify(execFile)(process.execPath, ['--import', typeScriptLoader(), script, provider], {
-      env: {},
+      env: { ORT_DISABLE_TELEMETRY: '1' },
       timeout: 120_000,
     })
     return null

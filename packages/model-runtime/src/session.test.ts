@@ -1,11 +1,15 @@
 import { join } from 'node:path'
 
+import { env } from 'onnxruntime-node'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { load, removeFolders, runBatch, writeFolder } from '../test/tiny-folder.ts'
 import { colourGraph } from '../test/tiny-graphs.ts'
 import { executionOptionsSchema } from './execution-options.ts'
 import { listProviders, openSession } from './session.ts'
+
+// What ONNX Runtime prints of its own in red where a provider is refused is what this file provokes.
+env.logLevel = 'fatal'
 
 afterAll(removeFolders)
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import type { BatchOutcome, BatchRun } from './dynamic-batcher.ts'
+import type { BatchOutcome, BatchRun } from './run-or-split.ts'
 import { createStepBatcher, type Stepper } from './step-batcher.ts'
 import type { TaskOutput } from './task-output.ts'
 

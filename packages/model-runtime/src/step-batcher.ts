@@ -1,15 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import {
-  dropReason,
-  failure,
-  runOrSplit,
-  type BatchItem,
-  type BatchOutcome,
-  type BatchRun,
-  type DynamicBatcher,
-  type DynamicBatcherOptions,
-} from './dynamic-batcher.ts'
+import type { DynamicBatcher, DynamicBatcherOptions } from './dynamic-batcher.ts'
+import { dropReason, failure, runOrSplit, type BatchItem, type BatchOutcome, type BatchRun } from './run-or-split.ts'
 import type { StepResult } from './generation/running-sequence.ts'
 import type { TextPiece } from './generation/text-stream.ts'
 import type { TaskOutput } from './task-output.ts'
@@ -78,7 +70,7 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
   function report(outcomes: BatchOutcome<Item, TaskOutput>[]): void {
     if (outcomes.length === 0 && (unreportedRuns.length === 0 || performance.now() - reportedAt < reportMs)) return
     reportedAt = performance.now()
-    onSettled(outcomes, unreportedRuns)
+    onSettled(outcomes, unreportedRuns, null)
     unreportedRuns = []
   }
 
@@ -180,5 +172,8 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
       return waiting.length
     },
     limit: stepper.maxRows,
+    // Items join between any two steps: there is nobody to wait for, and no batch whose size could be chosen.
+    drain() {},
+    cost: null,
   }
 }

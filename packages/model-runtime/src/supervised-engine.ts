@@ -10,6 +10,7 @@ import type { RuntimeLog } from './runtime-log.ts'
  * over with the shortest pause, so that a run of poisonous jobs does not slow the good ones down.
  *
  * loading --ready--> up --death--> paused --> loading ... until stop()
+ *                    up --replace()--> replaced --gone--> loading
  */
 export interface SupervisedEngine {
   readonly up: boolean
@@ -22,6 +23,8 @@ export interface SupervisedEngine {
   send: (message: ToEngine) => void
   /** Whether it owes an answer: if it then says nothing for `silenceTimeoutMs` it is killed. */
   expectWork: (owes: boolean) => void
+  /** Ends its process and starts another at once; to be called while it owes nothing. */
+  replace: () => void
   /** Kills it for good; resolves when the process is gone. */
   stop: () => Promise<void>
 }
@@ -54,7 +57,7 @@ export function superviseEngine({
   events: EngineEvents
 }): SupervisedEngine {
   let engine: EngineProcess | null = null
-  let state: 'loading' | 'up' | 'paused' | 'stopped' = 'loading'
+  let state: 'loading' | 'up' | 'paused' | 'replaced' | 'stopped' = 'loading'
   let upSince = 0
   let deathsInARow = 0
   let restarts = 0
@@ -81,7 +84,7 @@ export function superviseEngine({
   }
 
   function onMessage(raw: unknown): void {
-    if (state === 'stopped') return
+    if (state === 'stopped' || state === 'replaced') return
     const parsed = fromEngineSchema.safeParse(raw)
     if (!parsed.success) {
       log.error({ pid: engine?.pid, issues: parsed.error.issues.length }, 'an engine speaks another language; killed')
@@ -124,6 +127,11 @@ export function superviseEngine({
     cpuSecondsBefore += cpuSecondsNow
     cpuSecondsNow = 0
     if (state === 'stopped') return
+    if (state === 'replaced') {
+      restarts += 1
+      start()
+      return
+    }
     const wasUp = state === 'up'
     deathsInARow = wasUp && performance.now() - upSince > steadyAfterMs ? 1 : deathsInARow + 1
     const pauseMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** (deathsInARow - 1))
@@ -166,6 +174,13 @@ export function superviseEngine({
         clearTimeout(timer)
         timer = undefined
       }
+    },
+    replace() {
+      if (state !== 'up') return
+      state = 'replaced'
+      clearTimeout(timer)
+      timer = undefined
+      engine?.kill()
     },
     async stop() {
       state = 'stopped'

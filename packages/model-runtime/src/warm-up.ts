@@ -1,6 +1,7 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 
 import { isOutOfMemory } from './out-of-memory.ts'
+import type { BatchRun } from './run-or-split.ts'
 import type { TaskOutput } from './task-output.ts'
 
 /** What the first runs of a model have shown. */
@@ -9,17 +10,28 @@ export interface WarmUp {
   maxBatchSize: number
   /** In a full batch, by the fastest of `timedRuns`; Infinity where there were none. */
   msPerJob: number
+  /** The timed runs, none the first of its size. */
+  runs: readonly BatchRun[]
 }
 
 /**
  * Runs a job once alone and once in a full batch, so that no caller pays for first allocations and a graph
- * that doesn't fit its files fails here. Where memory runs out the batch is halved. Of the timed runs the
- * fastest counts: what disturbs a run only makes it slower. Rejects with `model_unavailable`.
+ * that doesn't fit its files fails here. Where memory runs out the batch is halved. Then both sizes are run
+ * `timedRuns` times; of those the fastest counts: what disturbs a run only makes it slower. `otherSizes` are
+ * run once each, where the provider prepares itself for each size. Rejects with `model_unavailable`.
  */
 export async function warmUp<Prepared>(
   run: (jobs: readonly Prepared[]) => Promise<(TaskOutput | Error)[]>,
   prepare: () => Promise<Prepared>,
-  { wantedBatchSize, timedRuns }: { wantedBatchSize: number; timedRuns: number },
+  {
+    wantedBatchSize,
+    timedRuns,
+    otherSizes = () => [],
+  }: {
+    wantedBatchSize: number
+    timedRuns: number
+    otherSizes?: (maxBatchSize: number) => readonly number[]
+  },
 ): Promise<WarmUp> {
   try {
     const item = await prepare()
@@ -32,9 +44,13 @@ export async function warmUp<Prepared>(
     }
     await runBatch(1)
     const maxBatchSize = await findBatchSize(runBatch, wantedBatchSize)
-    let fastest = Infinity
-    for (let runs = 0; runs < timedRuns; runs += 1) fastest = Math.min(fastest, await runBatch(maxBatchSize))
-    return { maxBatchSize, msPerJob: fastest / maxBatchSize }
+    for (const size of otherSizes(maxBatchSize)) await runBatch(size)
+    const runs: BatchRun[] = []
+    for (const size of new Set([1, maxBatchSize])) {
+      for (let timed = 0; timed < timedRuns; timed += 1) runs.push({ size, runMs: await runBatch(size) })
+    }
+    const full = runs.filter(({ size }) => size === maxBatchSize)
+    return { maxBatchSize, msPerJob: Math.min(...full.map(({ runMs }) => runMs)) / maxBatchSize, runs }
   } catch (error) {
     const why = error instanceof VisionQueueError && error.cause instanceof Error ? error.cause : error
     throw new VisionQueueError(

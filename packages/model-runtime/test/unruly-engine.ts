@@ -10,13 +10,16 @@ import {
  * An engine without a model, whose questions say what goes wrong; anything else is echoed.
  * `die`: the process kills itself during the run, as a native crash would end it; `die preparing`:
  * while the job is prepared; `hang`: the run never ends; `throw`: it throws; `sleep 300`: it blocks
- * the thread for 300 ms; `environment`: answers with the names of its environment variables.
+ * the thread for 300 ms; `grow 64`: it holds 64 MB more from then on; `environment`: answers with the names of its environment variables.
  * A model named `stepping` answers in steps of 10 ms, as many as the question says (`5 steps`), and
  * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded, `stillborn` dies while it loads.
  */
-const { name } = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
+const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 
-const openSteps: NonNullable<EngineModel<string>['openSteps']> = (options) =>
+const { name } = options
+const held: Buffer[] = []
+
+const openSteps: NonNullable<EngineModel<string>['openSteps']> = (events) =>
   createStepBatcher(
     {
       maxRows: 4,
@@ -34,11 +37,12 @@ const openSteps: NonNullable<EngineModel<string>['openSteps']> = (options) =>
         })
       },
     },
-    options,
+    events,
   )
 
 await startEngine({
   channel: parentChannel(),
+  options,
   exit: (code) => process.exit(code),
   async loadModel() {
     if (name === 'unloadable') throw new TypeError('secret path of the model')
@@ -67,6 +71,10 @@ await startEngine({
           if (question === 'die') process.kill(process.pid, 'SIGKILL')
           if (question === 'throw') throw new Error('a tensor of 12 values')
           if (question === 'hang') block(Infinity)
+        }
+        for (const question of questions) {
+          const mb = Number(/^grow (\d+)/.exec(question)?.[1] ?? 0)
+          if (mb > 0) held.push(Buffer.alloc(mb * 2 ** 20, 1))
         }
         block(Math.max(0, ...questions.map((question) => Number(/^sleep (\d+)/.exec(question)?.[1] ?? 0))))
         return questions.map((question) => ({

@@ -1,4 +1,5 @@
 export { type AdmitOptions, type Pace, workOffMs } from './admission.ts'
+export { answerDigest } from './answer-digest.ts'
 export { type Announcer, type AnnouncerOptions, startAnnouncer } from './announcer.ts'
 export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
 export { type ImageStore, type ImageStoreOptions, openImageStore, type UploadedImage } from './image-store.ts'

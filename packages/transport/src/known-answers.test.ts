@@ -1,6 +1,7 @@
-import { answerDigest, answerKey, cachedAnswerSchema, type QueuedJob } from '@vision-queue/jobs'
+import { answerKey, cachedAnswerSchema, type QueuedJob } from '@vision-queue/jobs'
 import { describe, expect, test } from 'vitest'
 
+import { answerDigest } from './answer-digest.ts'
 import { image, newJob, succeeded, useTestQueue } from './test-support/test-queue.ts'
 
 const queue = useTestQueue()

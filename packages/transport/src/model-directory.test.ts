@@ -1,4 +1,4 @@
-import type { ConsumerAnnouncement, ModelManifest } from '@vision-queue/jobs'
+import { type ConsumerAnnouncement, type ModelManifest, noModelStats } from '@vision-queue/jobs'
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -37,14 +37,24 @@ function announcement(id: string): ConsumerAnnouncement {
     outputSchema: {},
     labels: null,
   }
-  const stats = { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 }
   return {
     version: 2,
     id,
     startedAt: Date.now(),
     heartbeatAt: Date.now(),
     engines: 1,
-    models: [{ name: 'm', version: '1', status: 'ready', serving: true, error: null, manifest, engines: 1, stats }],
+    models: [
+      {
+        name: 'm',
+        version: '1',
+        status: 'ready',
+        serving: true,
+        error: null,
+        manifest,
+        engines: 1,
+        stats: noModelStats,
+      },
+    ],
     aliases: {},
     process: { cpuSeconds: 0, engineCpuSeconds: 0, residentBytes: 0, eventLoopDelayMs: 0 },
   }

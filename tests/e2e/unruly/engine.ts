@@ -17,6 +17,7 @@ const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 limitImageLibrary()
 await startEngine({
   channel: parentChannel(),
+  options,
   exit: (code) => process.exit(code),
   async loadModel() {
     const model = await loadModel(options)

@@ -74,8 +74,18 @@ test('one model is shown with the figures of each consumer', async () => {
       batches: { '1': 3, '8': 1 },
       jobs: { succeeded: 9, failed: 1 },
       mean_inference_ms: 20,
+      launches: { reasons: { idle: 3, full: 1 }, mean_predicted_ms: 17.5, mean_actual_ms: 21 },
+      cost: { fixed_ms: 2, per_item_ms: 4, p99_over_ms: 3, batch_size: 16 },
+      capacity: 200,
     },
-    { id: 'consumer-1', batches: {}, mean_inference_ms: null },
+    {
+      id: 'consumer-1',
+      batches: {},
+      mean_inference_ms: null,
+      launches: { reasons: {}, mean_predicted_ms: null, mean_actual_ms: null },
+      cost: null,
+      capacity: null,
+    },
   ])
 })
 

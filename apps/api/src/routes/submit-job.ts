@@ -1,5 +1,13 @@
-import { answerDigest, isFinal, type QueuedJob, toVisionQueueError } from '@vision-queue/jobs'
-import type { Accepted, AdmitOptions, ImageStore, JobClient, ModelDirectory, Pace } from '@vision-queue/transport'
+import { isFinal, type QueuedJob, toVisionQueueError } from '@vision-queue/jobs'
+import {
+  type Accepted,
+  type AdmitOptions,
+  answerDigest,
+  type ImageStore,
+  type JobClient,
+  type ModelDirectory,
+  type Pace,
+} from '@vision-queue/transport'
 import type { Context } from 'hono'
 import { nanoid } from 'nanoid'
 

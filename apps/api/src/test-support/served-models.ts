@@ -1,4 +1,4 @@
-import { type ModelManifest, type ModelStats, VisionQueueError } from '@vision-queue/jobs'
+import { type ModelManifest, type ModelStats, noModelStats, VisionQueueError } from '@vision-queue/jobs'
 import type { ModelDirectory, ServedModel } from '@vision-queue/transport'
 import { z } from 'zod'
 
@@ -31,8 +31,10 @@ const busy: ModelStats = {
   inferenceMs: 80,
   preprocessMs: 12,
   engineRestarts: 2,
+  launches: { reasons: { idle: 3, full: 1 }, predicted: 4, predictedMs: 70, actualMs: 84 },
+  cost: { fixedMs: 2, perItemMs: 4, p99OverMs: 3, batchSize: 16 },
+  capacity: 200,
 }
-const idle: ModelStats = { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, engineRestarts: 0 }
 
 /** A model version with so many live consumers; the first one has run 4 batches and finished 10 jobs. */
 export function servedModel(
@@ -51,7 +53,7 @@ export function servedModel(
     aliases: [],
     consumers: Array.from({ length: consumers }, (_, index) => ({
       id: `consumer-${index}`,
-      stats: index === 0 ? busy : idle,
+      stats: index === 0 ? busy : noModelStats,
       engines: 1,
       startedAt: 1_750_000_000_000,
       heartbeatAt: 1_750_000_005_000,

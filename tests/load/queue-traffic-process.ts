@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createHash, randomBytes } from 'node:crypto'
+
+import { finalJob, type QueuedJob } from '@vision-queue/jobs'
+import { createResultStore, openDurableConnection, openJobClient, openJobSource } from '@vision-queue/transport'
+import { nanoid } from 'nanoid'
+
+import { trafficOptionsSchema } from './queue-traffic.ts'
+
+/** One process of queue traffic, see trafficOptionsSchema. Argument: TrafficOptions as JSON. */
+const options = trafficOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
+const log = { info() {}, warn() {}, error: (...words: unknown[]) => console.error(...words) }
+const model = 'no-op'
+const resultTtlMs = 10_000
+let done = 0
+setInterval(() => process.send?.({ done }), 200)
+process.once('disconnect', () => process.exit(0))
+
+if (options.kind === 'produce') {
+  const client = openJobClient({
+    redisUrl: options.redisUrl,
+    maxJobs: 100_000,
+    maxBytes: 2 ** 30,
+    payloadTtlMs: 600_000,
+    answerMemoryBytes: 0,
+    commandTimeoutMs: 10_000,
+    log,
+  })
+  const submit = async (): Promise<void> => {
+    const image = randomBytes(options.imageBytes)
+    await client.submitAndWait(noOpJob(image), image, { timeoutMs: 60_000 })
+    done += 1
+  }
+  // Its connections fail fast while they are being made; after that a failure is one.
+  for (let begun = false; !begun;) {
+    begun = await submit().then(
+      () => true,
+      async () => sleep(50, false),
+    )
+  }
+  const produce = async (): Promise<never> => {
+    for (;;) await submit()
+  }
+  await Promise.all(Array.from({ length: options.count }, produce))
+} else {
+  for (let index = 0; index < options.count; index += 1) {
+    const redis = openDurableConnection({ redisUrl: options.redisUrl, log, name: 'consumer' })
+    const results = createResultStore({ redis, resultTtlMs, keepPayloadMs: 0, answerTtlMs: 0 })
+    openJobSource({
+      redisUrl: options.redisUrl,
+      model,
+      concurrency: options.perSource,
+      lockMs: 10_000,
+      stalledCheckMs: 5000,
+      async handle({ job, startedAt, attempts, readPayload }) {
+        if (job === null || (await readPayload(job)) === null) throw new Error('A job or its picture is lost')
+        await results.announceRunning(job.id, startedAt, attempts)
+        const output = { answers: [{ answer: 'nothing', score: 1 }] }
+        await results.finish(job, finalJob(job, { status: 'succeeded', attempts, startedAt, output }, resultTtlMs))
+        done += 1
+        return { kind: 'done' }
+      },
+      giveUp: async () => {
+        throw new Error('A job was given up')
+      },
+      log,
+    })
+  }
+}
+
+function noOpJob(image: Uint8Array): QueuedJob {
+  return {
+    version: 1,
+    id: `job_${nanoid(21)}`,
+    model,
+    modelVersion: '1',
+    versionPinned: false,
+    image: {
+      hash: createHash('sha256').update(image).digest('hex'),
+      bytes: image.length,
+      type: 'image/jpeg',
+      uploaded: false,
+    },
+    input: { question: 'What is it?' },
+    parameters: {},
+    metadata: null,
+    createdAt: Date.now(),
+    deadlineAt: null,
+    cache: false,
+    replyTo: null,
+  }
+}

@@ -1,0 +1,80 @@
+import { type PageSection, renderPage, showCell, type Table } from '@vision-queue/load/html-page'
+
+import { isMet, type Measured, type StoredFigures, type Target } from './figures.ts'
+
+/** Every target of the figures, with whether it is met. */
+export function targetTable(figures: StoredFigures): Table {
+  const rows = Object.entries(figures).flatMap(([scenario, { targets }]) =>
+    targets.map((target) => [
+      target.name,
+      `${target.sense} ${target.limit} ${target.unit}`,
+      target.measured === null ? null : `${showCell(target.measured, target.digits)} ${target.unit}`,
+      verdict(target),
+      target.note,
+      scenario,
+    ]),
+  )
+  const names = ['target', 'wanted', 'measured', '', 'beside it', 'scenario']
+  return { title: 'Targets', columns: names.map((name) => ({ name, digits: 0 })), rows }
+}
+
+/** docs/benchmarks.md. */
+export function renderMarkdown(figures: StoredFigures): string {
+  const sections = Object.entries(figures).map(([name, measured]) =>
+    [
+      `## ${measured.title}`,
+      `*${provenance(measured)}*`,
+      ...measured.notes,
+      ...measured.tables.map((table) => `**${table.title}**\n\n${markdownTable(table)}`),
+      measured.charts.length === 0 ? '' : `Charts: [benchmarks.html](benchmarks.html), section ${name}.`,
+    ]
+      .filter((part) => part !== '')
+      .join('\n\n'),
+  )
+  return `# Benchmarks
+
+${introduction}
+
+${markdownTable(targetTable(figures))}
+
+${sections.join('\n\n')}
+`
+}
+
+/** docs/benchmarks.html: the same with charts, in one file. */
+export function renderHtml(figures: StoredFigures): string {
+  const sections = Object.entries(figures).map(([name, measured]): PageSection => ({
+    title: `${measured.title} (${name})`,
+    paragraphs: [provenance(measured), ...measured.notes],
+    tables: measured.tables,
+    charts: measured.charts,
+  }))
+  const summary: PageSection = {
+    title: 'Targets',
+    paragraphs: [introduction],
+    tables: [targetTable(figures)],
+    charts: [],
+  }
+  return renderPage('vision-queue: benchmarks', [summary, ...sections])
+}
+
+const introduction =
+  'Written by `pnpm bench`; `pnpm bench --scenario NAME` measures some sections anew and leaves the others as they are, each with its own date. The load generator, Redis (without persistence) and everything else share the same cores. Absolute figures of a shared machine vary by 2-3x between runs: the ratios, taken side by side in one run, and the CPU times are what to look at. A dash: not measured.'
+
+function verdict(target: Target): string {
+  const met = isMet(target)
+  return met === null ? 'not measured' : met ? 'met' : 'not met'
+}
+
+function provenance({ command, measuredAt, seconds, machine }: Measured): string {
+  return `${command}, ${measuredAt.slice(0, 16).replace('T', ' ')} UTC, ${seconds.toFixed(0)} s; ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, ${machine.redis}, ${machine.packages}.`
+}
+
+function markdownTable({ columns, rows }: Table): string {
+  const lines = [
+    columns.map(({ name }) => name),
+    columns.map(() => '---'),
+    ...rows.map((row) => columns.map(({ digits }, at) => showCell(row[at], digits))),
+  ]
+  return lines.map((line) => `| ${line.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`).join('\n')
+}
