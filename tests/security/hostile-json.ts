@@ -72,26 +72,29 @@ export function jsonSubmission(
     ),
     { requiredKeys: [] },
   )
-  const body = fc.record(
-    {
-      model: mostly(model, fc.oneof(oddText, anything, fc.constant(`${model}@1`), fc.constant(`${model}@..`))),
-      input: fc.oneof(
-        {
-          weight: 6,
-          arbitrary: fc
-            .tuple(texts, mostly(image, fc.oneof(oddText, anything)))
-            .map(([rest, file]) => Object.assign(rest, { image: file })),
-        },
-        { weight: 1, arbitrary: anything },
-      ),
-      parameters: fc.oneof({ weight: 4, arbitrary: parameters }, { weight: 1, arbitrary: anything }),
-      metadata: fc.oneof(fc.dictionary(key, oddText, { maxKeys: 18 }), anything),
-      deadline_ms: fc.oneof(fc.constant(60_000), oddNumber, anything),
-      cache: mostly(false, anything),
-      [verbatim('"__proto__"')]: anything,
-    },
-    { requiredKeys: ['input'] },
-  )
+  const parts = {
+    model: fc.oneof(oddText, anything, fc.constantFrom(`${model}@1`, `${model}@..`, `${model}@`, `@${model}`)),
+    input: fc.oneof(
+      {
+        weight: 6,
+        arbitrary: fc
+          .tuple(texts, mostly(image, fc.oneof(oddText, anything)))
+          .map(([rest, file]) => Object.assign(rest, { image: file })),
+      },
+      { weight: 1, arbitrary: anything },
+    ),
+    parameters: fc.oneof({ weight: 4, arbitrary: parameters }, { weight: 1, arbitrary: anything }),
+    metadata: fc.oneof(fc.dictionary(key, oddText, { maxKeys: 18 }), anything),
+    deadline_ms: fc.oneof(fc.constantFrom(60_000, 1, 604_800_000), oddNumber, anything),
+    cache: fc.oneof(fc.boolean(), anything),
+    [verbatim('"__proto__"')]: anything,
+  }
+  const names = Object.keys(parts)
+  const wrong = fc.subarray(names, { minLength: 1, maxLength: 2 })
+  const body = fc.tuple(fc.record(parts), wrong).map(([values, chosen]) => {
+    const hostile = Object.entries(values).filter(([name]) => chosen.includes(name))
+    return { model, input: { ...input, image }, ...Object.fromEntries(hostile) }
+  })
   return fc.tuple(body, textChange).map(([value, change]) => ({ text: change(serialise(value)) }))
 }
 
