@@ -90,7 +90,10 @@ export function jsonSubmission(
     [verbatim('"__proto__"')]: anything,
   }
   const names = Object.keys(parts)
-  const wrong = fc.subarray(names, { minLength: 1, maxLength: 2 })
+  const wrong = fc.oneof(
+    fc.constantFrom(['parameters'], ['input'], ['metadata']),
+    fc.subarray(names, { minLength: 1, maxLength: 2 }),
+  )
   const body = fc.tuple(fc.record(parts), wrong).map(([values, chosen]) => {
     const hostile = Object.entries(values).filter(([name]) => chosen.includes(name))
     return { model, input: { ...input, image }, ...Object.fromEntries(hostile) }

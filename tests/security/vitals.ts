@@ -38,8 +38,11 @@ export function watchVitals(
     const restarts = await readMetric(url, 'vision_queue_engine_restarts_total')
     raise('engineRestarts', [restarts.reduce((sum, { value }) => sum + value, 0)])
   }
+  // The pauses of its start, which this look takes away, are no answer to anything.
+  const before = readMetric(url, 'vision_queue_nodejs_eventloop_lag_max_seconds')
   const stopping = new AbortController()
   const watching = (async () => {
+    await before
     while (!stopping.signal.aborted) {
       await look()
       await new Promise((resolve) => {
