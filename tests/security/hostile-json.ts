@@ -89,14 +89,14 @@ export function jsonSubmission(
     cache: fc.oneof(fc.boolean(), anything),
     [verbatim('"__proto__"')]: anything,
   }
-  const names = Object.keys(parts)
-  const wrong = fc.oneof(
+  const names: readonly string[] = Object.keys(parts)
+  const wrong: fc.Arbitrary<readonly string[]> = fc.oneof(
     fc.constantFrom(['parameters'], ['input'], ['metadata']),
-    fc.subarray(names, { minLength: 1, maxLength: 2 }),
+    fc.subarray([...names], { minLength: 1, maxLength: 2 }),
   )
   const body = fc.tuple(fc.record(parts), wrong).map(([values, chosen]) => {
     const hostile = Object.entries(values).filter(([name]) => chosen.includes(name))
-    return { model, input: { ...input, image }, ...Object.fromEntries(hostile) }
+    return Object.fromEntries([['model', model], ['input', { ...input, image }], ...hostile])
   })
   return fc.tuple(body, textChange).map(([value, change]) => ({ text: change(serialise(value)) }))
 }

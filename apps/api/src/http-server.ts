@@ -120,6 +120,7 @@ function malformed(error: NodeJS.ErrnoException): VisionQueueError {
       return new VisionQueueError('invalid_request', `The headers may have at most ${maxHeaderSize} bytes together.`)
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new VisionQueueError('request_timeout', 'The request took too long to arrive.')
+    case undefined:
     default:
       return new VisionQueueError('invalid_request', 'This is no well-formed HTTP/1.1 request.')
   }

@@ -20,10 +20,7 @@ export function parseTextFields(
   fields: ReadonlyMap<string, readonly string[]>,
   { maxInputBytes }: { maxInputBytes: number },
 ): Omit<ParsedSubmission, 'image'> {
-  assertTextsFit(
-    [...fields].flatMap(([name, values]) => [name, ...values]),
-    maxInputBytes,
-  )
+  assertTextsFit([...fields].flat(2), maxInputBytes)
   const [model, parameters, metadata, deadline, cache] = envelope.map((name) => onlyOne(name, fields.get(name)))
   const names: readonly string[] = envelope
   const input = [...fields].flatMap(([name, values]) =>
