@@ -60,6 +60,7 @@ test('close cuts a request that never finishes', async () => {
 
 describe('what is no HTTP is answered with a problem document and the connection is closed', () => {
   test.each([
+    ['no Host', 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'invalid_request'],
     ['no request line', 'hello\r\n\r\n', 400, 'invalid_request'],
     [
       'two lengths',
@@ -81,8 +82,8 @@ describe('what is no HTTP is answered with a problem document and the connection
     await connection.closed
     const [head = '', body = ''] = connection.received().split('\r\n\r\n')
     expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
-    expect(head).toContain('Content-Type: application/problem+json')
-    expect(JSON.parse(body)).toMatchObject({ status, code, request_id: /X-Request-Id: (\S+)/.exec(head)?.[1] })
+    expect(head.toLowerCase()).toContain('content-type: application/problem+json')
+    expect(JSON.parse(body)).toMatchObject({ status, code, request_id: /X-Request-Id: (\S+)/i.exec(head)?.[1] })
   })
 
   test('but not into an answer that has begun', async () => {

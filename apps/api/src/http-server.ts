@@ -51,6 +51,8 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
   const server = createServer(
     {
       headersTimeout: 10_000,
+      // It is required all the same, by the listener: Node's own answer would have no body.
+      requireHostHeader: false,
       // The net under readBody's own timer, which can answer with a problem document.
       requestTimeout: bodyTimeoutMs + 15_000,
       connectionsCheckingInterval: 5000,
