@@ -89,6 +89,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       name,
       version,
       ...share,
+      niceness: settings.ENGINE_NICENESS,
       latencyObjectiveMs: settings.LATENCY_OBJECTIVE_MS,
       memoryLimitBytes:
         settings.ENGINE_MEMORY_LIMIT_MB === 0

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { getPriority, setPriority } from 'node:os'
 import { pathToFileURL } from 'node:url'
 
 import { availableCores } from './cores.ts'
@@ -21,6 +22,8 @@ export interface ForkOptions {
   options: EngineOptions
   /** How many engines share this machine's cores. */
   engines: number
+  /** By how much it gives way to other processes on its cores, this one among them, 0 to 19. */
+  niceness: number
   /**
    * The whole environment of the process, but for what is set here. Image bytes from strangers are
    * decoded there, so it is given no secrets of its parent's.
@@ -31,7 +34,7 @@ export interface ForkOptions {
 const lastWordsLength = 2000
 
 export function forkEngine(
-  { entry, options, engines, env }: ForkOptions,
+  { entry, options, engines, niceness, env }: ForkOptions,
   { onMessage, onGone }: { onMessage: (message: unknown) => void; onGone: (exit: string, lastWords: string) => void },
 ): EngineProcess {
   const child = fork(entry, [JSON.stringify(options)], {
@@ -40,6 +43,8 @@ export function forkEngine(
     execArgv: entry.endsWith('.ts') ? ['--import', typeScriptLoader()] : [],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
+  // Before it has made threads of its own, which take it over from the first.
+  if (child.pid !== undefined) giveWay(child.pid, niceness)
   let lastWords = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     lastWords = (lastWords + text).slice(-lastWordsLength)
@@ -69,6 +74,14 @@ export function forkEngine(
     kill() {
       child.kill('SIGKILL')
     },
+  }
+}
+
+function giveWay(pid: number, niceness: number): void {
+  try {
+    setPriority(pid, Math.min(19, getPriority() + niceness))
+  } catch {
+    // Where a sandbox forbids it, it runs as everybody does; and one that is gone already is reported otherwise.
   }
 }
 

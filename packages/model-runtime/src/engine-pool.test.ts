@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { getPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -35,6 +36,12 @@ describe('running', () => {
     expect(names).toContain('PASSED')
     expect(names).not.toContain('REDIS_URL')
     expect(names).not.toContain('HOME')
+  })
+
+  it('lets its engines give way to other processes', async () => {
+    const pool = openUnrulyPool({ niceness: 7 })
+    await pool.ready
+    expect(pool.pids.map((pid) => getPriority(pid))).toEqual([getPriority() + 7])
   })
 
   it('answers both where one id is asked for twice at a time', async () => {

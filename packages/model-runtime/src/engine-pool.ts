@@ -113,6 +113,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
           return { ...fixed, latencyObjectiveMs: options.latencyObjectiveMs, execution }
         },
         engines,
+        niceness: options.niceness ?? 0,
         // ONNX Runtime 1.30 keeps telemetry, and leaves a log file of it behind, unless it is told not to.
         env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
       },

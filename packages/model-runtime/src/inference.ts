@@ -76,6 +76,8 @@ export interface EnginePoolOptions {
   version: string
   /** Processes. On a CPU one per core, with one thread each, is the fastest; per GPU one. */
   engines: number
+  /** By how much the engines give way to other processes on their cores, 0 to 19. Default: 0. */
+  niceness?: number
   /** Threads that share one session run. */
   intraOpThreads: number
   /** An engine that has work and says nothing for so long is killed, as if it had crashed. */

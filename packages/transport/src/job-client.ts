@@ -120,13 +120,17 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (remembered !== null) {
       return { job: await answered(job, remembered), queuePosition: null, answeredFrom: 'memory' }
     }
-    const admittance = await admission.admit(job, image, options, admit)
+    const admittance = await admission.admit(job, options, admit)
     if (admittance.kind === 'answered') {
       if (digest !== null) known.add(digest, admittance.answer)
       return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
     }
-    // Sent in this order: when a consumer has the job, its record is there.
-    await Promise.all([redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs), queues.add(job)])
+    // Sent in this order: when a consumer has the job, its image and its record are there.
+    await Promise.all([
+      image === null || admittance.stored ? null : admission.store(job, image, options),
+      redis.set(jobKey(job.id), JSON.stringify(job), 'PX', options.payloadTtlMs),
+      queues.add(job),
+    ])
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
 
