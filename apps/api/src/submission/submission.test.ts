@@ -172,6 +172,27 @@ describe('a form that is refused names the field and what was expected', () => {
     expect(error.code).toBe('invalid_request')
   })
 
+  test.each([
+    [70, 'image'],
+    [71, ''],
+  ])('a boundary of %i characters, where 70 are allowed', async (length, field) => {
+    const boundary = 'a'.repeat(length)
+    const error = await errorOf(() =>
+      parseMultipartSubmission(Buffer.from(`--${boundary}--`), `multipart/form-data; boundary=${boundary}`, limits),
+    )
+    expect(error.code).toBe('invalid_request')
+    expect(error.fields[0]?.field ?? '').toBe(field)
+  })
+
+  test.each(['parameters', 'metadata', 'question'])('%s beyond the limit of the queue, unparsed', async (field) => {
+    const form = new FormData()
+    form.set('image', new Blob([png]), 'cat.png')
+    // Were it parsed first, it would be refused as what it is: no JSON.
+    form.set(field, '['.repeat(2001))
+    const error = await errorOf(async () => multipart(form))
+    expect(error.code).toBe('payload_too_large')
+  })
+
   test('a thousand fields', async () => {
     const form = new FormData()
     for (let index = 0; index < 1000; index += 1) form.append('a', 'b')
