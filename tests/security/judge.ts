@@ -41,6 +41,8 @@ const knownHeaders = new Set([
   'server-timing',
   'transfer-encoding',
   'x-accel-buffering',
+  'cross-origin-resource-policy',
+  'referrer-policy',
   'x-content-type-options',
   'x-request-id',
 ])

@@ -37,12 +37,21 @@ const submission = {
   metadata: { order: '42' },
   deadlineMs: 60_000,
   cache: false,
+  priority: 'high',
   image: png,
 }
 
 test('every content type gives the same submission', async () => {
   const { input, parameters, metadata, model } = submission
-  const fromJson = json({ model, input: { ...input, image }, parameters, metadata, deadline_ms: 60_000, cache: false })
+  const fromJson = json({
+    model,
+    input: { ...input, image },
+    parameters,
+    metadata,
+    deadline_ms: 60_000,
+    cache: false,
+    priority: 'high',
+  })
   const form = new FormData()
   form.set('image', new Blob([png], { type: 'image/png' }), 'cat.png')
   form.set('model', model)
@@ -51,6 +60,7 @@ test('every content type gives the same submission', async () => {
   form.set('metadata', JSON.stringify(metadata))
   form.set('deadline_ms', '60000')
   form.set('cache', 'false')
+  form.set('priority', 'high')
   const fromForm = await multipart(form)
   const query = {
     model: [model],
@@ -59,6 +69,7 @@ test('every content type gives the same submission', async () => {
     metadata: [JSON.stringify(metadata)],
     deadline_ms: ['60000'],
     cache: ['false'],
+    priority: ['high'],
   }
   const fromRaw = parseRawSubmission(png, query, limits)
   for (const { inputIsText: _, image: its, ...parsed } of [fromJson, fromForm, fromRaw]) {
