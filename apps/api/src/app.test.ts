@@ -10,8 +10,7 @@ test('an unknown address is a 404 problem', async () => {
 })
 
 test.each([
-  ['DELETE', '/jobs', 'POST, OPTIONS'],
-  ['GET', '/jobs', 'POST, OPTIONS'],
+  ['DELETE', '/jobs', 'POST, GET, HEAD, OPTIONS'],
   ['PUT', '/jobs/job_aaaaaaaaaaaaaaaaaaaaa', 'GET, HEAD, OPTIONS'],
   ['POST', '/models', 'GET, HEAD, OPTIONS'],
   ['POST', '/', 'GET, HEAD, OPTIONS'],
@@ -25,7 +24,7 @@ test.each([
 test('OPTIONS says what an address takes; HEAD is GET without a body', async () => {
   const api = await startApi()
   const options = await fetch(`${api.url}/jobs`, { method: 'OPTIONS' })
-  expect([options.status, options.headers.get('allow')]).toEqual([204, 'POST, OPTIONS'])
+  expect([options.status, options.headers.get('allow')]).toEqual([204, 'POST, GET, HEAD, OPTIONS'])
   const head = await fetch(`${api.url}/health`, { method: 'HEAD' })
   expect([head.status, await head.text()]).toEqual([200, ''])
   expect((await fetch(`${api.url}/nowhere`, { method: 'HEAD' })).status).toBe(404)

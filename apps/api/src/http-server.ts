@@ -1,14 +1,15 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, maxHeaderSize, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 import { getRequestListener } from '@hono/node-server'
-import { VisionQueueError } from '@vision-queue/jobs'
+import { errorTable, toProblem, VisionQueueError } from '@vision-queue/jobs'
 import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 
 import type { ApiEnv } from './api-env.ts'
 import { problemResponse } from './problem-response.ts'
-import { requestIdFrom } from './request-id.ts'
+import { commonHeaders, requestIdFrom } from './request-id.ts'
 
 export interface HttpServer {
   port: number
@@ -38,26 +39,25 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
       }),
   })
   // Node's closeIdleConnections leaves alone what has connected and not asked yet, as browsers do ahead of time.
-  const running = new Map<Socket, number>()
-  const unanswered = new Set<ServerResponse>()
+  const running = new Map<Socket, Set<ServerResponse>>()
   let draining = false
   let closing = false
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const { socket } = incoming
-    running.set(socket, (running.get(socket) ?? 0) + 1)
-    unanswered.add(outgoing)
+    const its = running.get(socket)
+    its?.add(outgoing)
     if (draining) outgoing.shouldKeepAlive = false
     outgoing.once('close', () => {
-      unanswered.delete(outgoing)
-      const left = (running.get(socket) ?? 1) - 1
-      if (!socket.destroyed) running.set(socket, left)
-      if (closing && left === 0) socket.destroySoon()
+      its?.delete(outgoing)
+      if (closing && its?.size === 0) socket.destroySoon()
     })
     listener(incoming, outgoing).catch((error: unknown) => log.error({ err: error }, 'Answering failed'))
   }
   const server = createServer(
     {
       headersTimeout: 10_000,
+      // It is required all the same, by the listener: Node's own answer would have no body.
+      requireHostHeader: false,
       // The net under readBody's own timer, which can answer with a problem document.
       requestTimeout: bodyTimeoutMs + 15_000,
       connectionsCheckingInterval: 5000,
@@ -68,8 +68,15 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
   )
   // Whoever asks before sending a body is told to go on when it is about to be read, see read-body.ts.
   server.on('checkContinue', answer)
+  // RFC 9110, 10.1.1: what else may be expected can be passed over. Node's own 417 has no body.
+  server.on('checkExpectation', answer)
+  server.on('clientError', (error, socket) => {
+    const midAnswer = [...running].some(([its, answers]) => its === socket && [...answers].some((a) => a.headersSent))
+    if (midAnswer) socket.destroy()
+    else refuseMalformed(error, socket, log)
+  })
   server.on('connection', (socket) => {
-    running.set(socket, 0)
+    running.set(socket, new Set())
     socket.once('close', () => running.delete(socket))
   })
   await new Promise<void>((resolve, reject) => {
@@ -81,16 +88,50 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
     port: typeof address === 'object' && address !== null ? address.port : port,
     async close(timeoutMs, drainMs = 0) {
       draining = true
-      for (const outgoing of unanswered) outgoing.shouldKeepAlive = false
+      for (const answers of running.values()) for (const outgoing of answers) outgoing.shouldKeepAlive = false
       if (drainMs > 0) await new Promise((resolve) => setTimeout(resolve, drainMs))
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve())
       })
       closing = true
-      for (const [socket, requests] of running) if (requests === 0) socket.destroySoon()
+      for (const [socket, { size }] of running) if (size === 0) socket.destroySoon()
       const cut = setTimeout(() => server.closeAllConnections(), timeoutMs)
       await closed
       clearTimeout(cut)
     },
+  }
+}
+
+/** What can't be read as HTTP never reaches the app; Node's own answer to it would have no body. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, log: Logger): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const requestId = requestIdFrom(undefined)
+  const refused = malformed(error)
+  const body = JSON.stringify(toProblem(refused, requestId))
+  const headers = {
+    ...commonHeaders(requestId),
+    'Content-Type': 'application/problem+json',
+    'Content-Length': String(Buffer.byteLength(body)),
+    Connection: 'close',
+  }
+  const { status } = errorTable[refused.code]
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`)
+  // Also whoever hangs up within a body, which is common.
+  log.debug({ request_id: requestId, reason: error.code }, 'No HTTP')
+}
+
+function malformed(error: NodeJS.ErrnoException): VisionQueueError {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new VisionQueueError('invalid_request', `The headers may have at most ${maxHeaderSize} bytes together.`)
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new VisionQueueError('request_timeout', 'The request took too long to arrive.')
+    case undefined:
+    default:
+      return new VisionQueueError('invalid_request', 'This is no well-formed HTTP/1.1 request.')
   }
 }

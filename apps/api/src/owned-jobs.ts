@@ -22,7 +22,10 @@ export function jobsOf(jobs: Pick<JobClient, keyof OwnedJobs>, owner: string | n
       const job = await jobs.read(id)
       return job === null || !mayRead(job) ? null : job
     },
-    cancel: async (id) => jobs.cancel(id, mayRead),
+    async cancel(id) {
+      const ended = await jobs.cancel(id, mayRead)
+      return ended === null || !mayRead(ended) ? null : ended
+    },
     async readForRetry(id) {
       const job = await jobs.readForRetry(id)
       return job === null || !mayRead(job) ? null : job

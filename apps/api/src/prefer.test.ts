@@ -18,7 +18,20 @@ test.each<[string | undefined, number | null]>([
   ['wait=1.5', null],
   ['wait=soon', null],
   ['waiting=5', null],
+  ['wait=5=6', null],
+  ['wait = "5" ; foo', 5],
   ['return=minimal', null],
 ])('Prefer: %s waits %s', (header, seconds) => {
   expect(preferredWaitSeconds(header)).toBe(seconds)
+})
+
+test('a header of spaces takes no time that grows with their square', () => {
+  const took = (spaces: number): number => {
+    const startedAt = performance.now()
+    for (let turn = 0; turn < 20; turn += 1) preferredWaitSeconds(`wait${' '.repeat(spaces)}x`)
+    return performance.now() - startedAt
+  }
+  took(15_000)
+  // Sixteen times the spaces: twenty turns of 15,000 took twenty seconds where it was the square.
+  expect(took(15_000)).toBeLessThan(64 * took(940) + 50)
 })

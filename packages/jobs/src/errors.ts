@@ -122,15 +122,28 @@ export function toProblem(error: VisionQueueError, requestId: string): Problem {
   }
 }
 
-/** zod's issues as our field errors: the path, and what was expected there. */
+/** Names of fields are the caller's words, and as long as a body may be: so much of them comes back. */
+const maxFieldCharacters = 100
+const maxFieldErrors = 20
+
+/** zod's issues as our field errors: the path, and what was expected there; the first 20 of them. */
 export function fieldErrors(error: z.ZodError, under = ''): FieldError[] {
-  return error.issues.flatMap((issue) => {
+  const errors: FieldError[] = []
+  for (const issue of error.issues) {
     const path = [under, ...issue.path.map(String)].filter((part) => part !== '')
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ field: [...path, key].join('.'), expected: 'no field of this name' }))
+    const unknown = issue.code === 'unrecognized_keys' ? issue.keys : null
+    if (unknown === null) errors.push({ field: fieldName(path), expected: issue.message })
+    for (const key of unknown?.slice(0, maxFieldErrors) ?? []) {
+      errors.push({ field: fieldName([...path, key]), expected: 'no field of this name' })
     }
-    return [{ field: path.join('.'), expected: issue.message }]
-  })
+    if (errors.length >= maxFieldErrors) break
+  }
+  return errors.slice(0, maxFieldErrors)
+}
+
+function fieldName(path: readonly string[]): string {
+  const name = path.join('.')
+  return name.length <= maxFieldCharacters ? name : `${name.slice(0, maxFieldCharacters)}…`
 }
 
 /** Field errors as one sentence, for a problem's detail. */

@@ -94,6 +94,19 @@ describe('decoding', () => {
     expect(image).toMatchObject({ height: 4, width: 8 })
   })
 
+  it.each([
+    [1, 16_000],
+    [16_000, 1],
+    [1, 101],
+  ])('refuses a strip of %i x %i pixels where the proportions would be kept', async (width, height) => {
+    const config = { size: { shortest_edge: 4 }, do_center_crop: true, crop_size: 4 }
+    const strip = await sharp({ create: { width, height, channels: 3, background: '#fff' } })
+      .webp()
+      .toBuffer()
+    await expect(decode(strip, to(4, 4, config))).rejects.toMatchObject({ code: 'image_too_large' })
+    expect(await decode(strip)).toMatchObject({ height: 4, width: 4 })
+  })
+
   it('refuses an image of too many pixels by its header', async () => {
     const bytes = await sharp({ create: { width: 100, height: 101, channels: 3, background: '#fff' } })
       .png()

@@ -94,8 +94,18 @@ function hasMorePixels(file: Uint8Array, pixels: number): boolean {
   }
 }
 
-/** Rounded as Hugging Face does: down. */
+/** The longest edge over the shortest of an image whose proportions are kept. */
+const mostElongated = 100
+
+/**
+ * Rounded as Hugging Face does: down. Throws `image_too_large` for a strip: one pixel wide and 16,000 high, 516
+ * bytes as a file, it would become 64 wide and a million high before its middle is cut out.
+ */
 function coveringSize(size: Resize, image: { width: number; height: number }) {
+  if (Math.max(image.width, image.height) > mostElongated * Math.min(image.width, image.height)) {
+    const detail = `For this model an image may be at most ${mostElongated} times as long as wide.`
+    throw new VisionQueueError('image_too_large', detail)
+  }
   const factor = Math.max(size.width, size.height) / Math.min(image.width, image.height)
   return image.width <= image.height
     ? { width: size.width, height: Math.floor(image.height * factor) }
@@ -104,6 +114,7 @@ function coveringSize(size: Resize, image: { width: number; height: number }) {
 
 /** libvips' own words stay inside: they name its functions, not what the sender can do. */
 function imageError(error: unknown, maxPixels: number): VisionQueueError {
+  if (error instanceof VisionQueueError) return error
   const message = error instanceof Error ? error.message : ''
   if (message.includes('exceeds pixel limit')) {
     return new VisionQueueError('image_too_large', `The image has more than ${maxPixels} pixels.`, { cause: error })

@@ -29,7 +29,7 @@ function tend(died: boolean[]): { opened: () => number; taken: string[]; complai
         autorun: !dead,
       })
     },
-    countWaiting: async () => queue.getJobCountByTypes('waiting'),
+    countWaiting: async () => queue.getJobCountByTypes('waiting', 'prioritized'),
     silenceMs: 400,
     log,
   })

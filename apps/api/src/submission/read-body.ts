@@ -1,6 +1,8 @@
 import type { HttpBindings } from '@hono/node-server'
 import { VisionQueueError } from '@vision-queue/jobs'
 
+import { gatherChunks } from './body-chunks.ts'
+
 /**
  * The whole body of a request. Rejects with `payload_too_large` before reading where Content-Length
  * says so and otherwise as soon as the limit is passed; with `request_timeout` when the body isn't
@@ -17,7 +19,7 @@ export async function readBody(
   // A client that asks first sends nothing until now, see http-server.ts.
   if (incoming.headers.expect !== undefined) outgoing.writeContinue()
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+    const chunks = gatherChunks()
     let bytes = 0
     const settle = (outcome: () => void): void => {
       clearTimeout(timer)
@@ -25,15 +27,11 @@ export async function readBody(
       outcome()
     }
     const take = (chunk: Buffer): void => {
-      chunks.push(chunk)
+      chunks.add(chunk)
       bytes += chunk.length
       if (bytes > maxBytes) settle(() => reject(tooLarge()))
     }
-    // Filling one buffer of Content-Length instead would promise memory to whoever announces much and sends
-    // little, and gained nothing over HTTP.
-    const whole = (): Buffer =>
-      chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes)
-    const finish = (): void => settle(() => resolve(whole()))
+    const finish = (): void => settle(() => resolve(chunks.whole()))
     const breakOff = (): void =>
       settle(() =>
         reject(new VisionQueueError('invalid_request', 'The connection closed before the body was complete.')),

@@ -37,12 +37,21 @@ const submission = {
   metadata: { order: '42' },
   deadlineMs: 60_000,
   cache: false,
+  priority: 'high',
   image: png,
 }
 
 test('every content type gives the same submission', async () => {
   const { input, parameters, metadata, model } = submission
-  const fromJson = json({ model, input: { ...input, image }, parameters, metadata, deadline_ms: 60_000, cache: false })
+  const fromJson = json({
+    model,
+    input: { ...input, image },
+    parameters,
+    metadata,
+    deadline_ms: 60_000,
+    cache: false,
+    priority: 'high',
+  })
   const form = new FormData()
   form.set('image', new Blob([png], { type: 'image/png' }), 'cat.png')
   form.set('model', model)
@@ -51,6 +60,7 @@ test('every content type gives the same submission', async () => {
   form.set('metadata', JSON.stringify(metadata))
   form.set('deadline_ms', '60000')
   form.set('cache', 'false')
+  form.set('priority', 'high')
   const fromForm = await multipart(form)
   const query = {
     model: [model],
@@ -59,6 +69,7 @@ test('every content type gives the same submission', async () => {
     metadata: [JSON.stringify(metadata)],
     deadline_ms: ['60000'],
     cache: ['false'],
+    priority: ['high'],
   }
   const fromRaw = parseRawSubmission(png, query, limits)
   for (const { inputIsText: _, image: its, ...parsed } of [fromJson, fromForm, fromRaw]) {
@@ -170,6 +181,27 @@ describe('a form that is refused names the field and what was expected', () => {
   ])('%s', async (_, type, body) => {
     const error = await errorOf(() => parseMultipartSubmission(Buffer.from(body), type, limits))
     expect(error.code).toBe('invalid_request')
+  })
+
+  test.each([
+    [70, 'image'],
+    [71, ''],
+  ])('a boundary of %i characters, where 70 are allowed', async (length, field) => {
+    const boundary = 'a'.repeat(length)
+    const error = await errorOf(() =>
+      parseMultipartSubmission(Buffer.from(`--${boundary}--`), `multipart/form-data; boundary=${boundary}`, limits),
+    )
+    expect(error.code).toBe('invalid_request')
+    expect(error.fields[0]?.field ?? '').toBe(field)
+  })
+
+  test.each(['parameters', 'metadata', 'question'])('%s beyond the limit of the queue, unparsed', async (field) => {
+    const form = new FormData()
+    form.set('image', new Blob([png]), 'cat.png')
+    // Were it parsed first, it would be refused as what it is: no JSON.
+    form.set(field, '['.repeat(2001))
+    const error = await errorOf(async () => multipart(form))
+    expect(error.code).toBe('payload_too_large')
   })
 
   test('a thousand fields', async () => {

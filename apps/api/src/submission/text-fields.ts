@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 import { parseRequest, refusal } from '../expectation.ts'
 import type { ParsedSubmission } from './parsed-submission.ts'
-import { assertInputFits, parseJsonText } from './plain-json.ts'
+import { assertInputFits, assertTextsFit, parseJsonText } from './plain-json.ts'
 
 const textSubmissionSchema = submissionSchema.extend({
   input: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
@@ -20,6 +20,7 @@ export function parseTextFields(
   fields: ReadonlyMap<string, readonly string[]>,
   { maxInputBytes }: { maxInputBytes: number },
 ): Omit<ParsedSubmission, 'image'> {
+  assertTextsFit([...fields].flat(2), maxInputBytes)
   const [model, parameters, metadata, deadline, cache, priority] = envelope.map((name) =>
     onlyOne(name, fields.get(name)),
   )

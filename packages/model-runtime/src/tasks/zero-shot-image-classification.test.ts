@@ -62,6 +62,24 @@ describe('zero-shot classification', () => {
     })
   })
 
+  it.each([
+    [4, 'invalid_input'],
+    [3, 'taken'],
+  ])('takes texts of 1,024 characters: a label of 256 in %i places', async (places, code) => {
+    const model = await load(await writeFolder({ task: 'zero-shot-image-classification' }, towers, files))
+    const input = { candidate_labels: ['a '.repeat(127) + 'aa', 'b'] }
+    const prepared = model.prepare({
+      image: await colour('red'),
+      input,
+      parameters: { hypothesis_template: `${'{}'.repeat(places)}.` },
+    })
+    const outcome = await prepared.then(
+      () => ({ code: 'taken' }),
+      (error: unknown) => error,
+    )
+    expect(outcome).toMatchObject({ code })
+  })
+
   it('needs to be told the scale', async () => {
     const folder = await writeFolder({ task: 'zero-shot-image-classification' }, towers, {
       ...files,

@@ -1,3 +1,4 @@
+import { describeFields, VisionQueueError } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import { openJointGraph } from './clip-joint-graph.ts'
@@ -25,6 +26,18 @@ const parametersSchema = z.strictObject({
 const outputSchema = z.object({
   labels: z.array(z.object({ label: z.string(), score: z.number().min(0).max(1) })),
 })
+
+/**
+ * A template may have many places for its label: 64 labels in 128 places each were 2 MB of text and 3 s of
+ * tokenising, of a request of 17 KB.
+ */
+const maxTextCharacters = 1024
+
+function tooLong(): VisionQueueError {
+  const field = 'parameters.hypothesis_template'
+  const fields = [{ field, expected: `at most ${maxTextCharacters} characters with a label in it` }]
+  return new VisionQueueError('invalid_input', describeFields(fields), { fields })
+}
 
 /** A batch's items with their texts to what each image's likeness to its texts is, as logits in the texts' order. */
 export interface ImageTextModel {
@@ -57,6 +70,7 @@ export const zeroShotImageClassification: Task = {
         const { candidate_labels: labels } = parseInput(inputSchema, request.input, 'input')
         const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
         const texts = labels.map((candidate) => parameters.hypothesis_template.replaceAll('{}', () => candidate))
+        if (texts.some(({ length }) => length > maxTextCharacters)) throw tooLong()
         const prepared = await clip.prepare(request.image, texts)
         const item: PreparedItem = {
           rows: prepared.rows,

@@ -1,0 +1,52 @@
+import * as fc from 'fast-check'
+
+/** Texts that break programs: control characters, halves of surrogate pairs, right-to-left overrides, towers of accents. */
+export const oddTexts: readonly string[] = [
+  '',
+  ' ',
+  '\0',
+  'a\0b',
+  '\u001b[31m',
+  'line\r\nX-Injected: yes',
+  '\ud800',
+  '\udfff\ud800',
+  'a\ud83d',
+  '\u202egnp.exe',
+  '\u200f\u200e\u2066\u2069',
+  '\ufeff',
+  '\uffff\ufffe',
+  'a\u0301\u0327'.repeat(40),
+  `e${'\u0301'.repeat(500)}`,
+  `e${'\u0301'.repeat(32_768)}`,
+  '\ufdfa'.repeat(500),
+  '👩‍👩‍👧‍👦'.repeat(40),
+  '🏳️‍🌈',
+  'İıßẞﬁ',
+  'ｆｕｌｌ',
+  '\u{10ffff}',
+  'x'.repeat(512),
+  'x'.repeat(513),
+  'x '.repeat(256),
+  'x'.repeat(65_000),
+  '[CLS] [SEP] [MASK] <s></s><|endoftext|>',
+  '{}{}{}{}',
+  '${jndi:ldap://127.0.0.1/a}',
+  '{{7*7}}<%= 1 %>',
+  "'; DROP TABLE jobs; --",
+  '../../../../etc/passwd',
+  '__proto__',
+  'constructor',
+  '$ref',
+  'http://169.254.169.254/latest/meta-data/',
+  'vq:{shapes-vqa}:admitted',
+  '{x}}:{y}',
+  '*\r\n$4\r\nPING\r\n',
+]
+
+/** One of them, or random text: any code points, or any 16-bit units whether they belong together or not. */
+export const oddText: fc.Arbitrary<string> = fc.oneof(
+  fc.constantFrom(...oddTexts),
+  fc.string({ unit: 'binary', maxLength: 200 }),
+  fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)), maxLength: 200 }),
+  fc.string({ maxLength: 80 }),
+)
