@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, safeLogging, SettingsError, toRetention } from '@vision-queue/jobs'
+import { letHeapGrow, parseSettings, safeLogging, SettingsError, toRetention } from '@vision-queue/jobs'
 import { openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
 import { pino } from 'pino'
 
@@ -78,6 +78,7 @@ async function main(settings: ApiSettings): Promise<void> {
   process.on('disconnect', stopFor('parent is gone'))
 }
 
+letHeapGrow()
 try {
   await main(parseSettings(apiSettings, process.env))
 } catch (error) {

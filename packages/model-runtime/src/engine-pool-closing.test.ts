@@ -22,10 +22,10 @@ describe('closing', () => {
     )
     await vi.waitFor(() => expect(pool.inFlight).toBe(12))
     await pool.close({ deadlineMs: 30_000 })
-    // Two batches' worth: one runs, one is prepared.
+    // Two batches' worth, of which one runs and one is prepared, and a job for the time in which it runs.
     expect(await asked).toEqual([
-      ...Array.from({ length: 8 }, () => 'sleep 50'),
-      ...Array.from({ length: 4 }, () => 'HandedBackError'),
+      ...Array.from({ length: 9 }, () => 'sleep 50'),
+      ...Array.from({ length: 3 }, () => 'HandedBackError'),
     ])
     expect(pids.filter(isRunning)).toEqual([])
     await expect(ask(pool, 'good')).rejects.toBeInstanceOf(HandedBackError)

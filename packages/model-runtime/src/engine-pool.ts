@@ -133,7 +133,8 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
 
   function dispatch(): void {
     if (closedBy === null && manifest !== null) {
-      for (const [seat, given] of board.assign(seats, 2 * manifest.maxBatchSize)) {
+      // A batch that runs, one that is decoded, and a job to decode meanwhile: a run leaves no time to fetch it.
+      for (const [seat, given] of board.assign(seats, 2 * manifest.maxBatchSize + 1)) {
         const engine = seats.find((candidate) => candidate === seat)?.engine
         engine?.send({ kind: 'jobs', jobs: given.map(({ job }) => job) })
       }
