@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Redis' answer to one command in plain words, such as `INFO memory`: the text of a bulk reply. */
 export async function askRedis(url: string, command: string): Promise<string> {
@@ -17,4 +18,24 @@ export async function askRedis(url: string, command: string): Promise<string> {
   }
   socket.destroy()
   return reply
+}
+
+/** Milliseconds from a PING to its answer on one open connection, so many times. */
+export async function pingRedis(
+  url: string,
+  { times, everyMs }: { times: number; everyMs: number },
+): Promise<number[]> {
+  const { hostname, port } = new URL(url)
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+  await once(socket, 'connect')
+  const measured: number[] = []
+  while (measured.length < times) {
+    await sleep(everyMs)
+    const started = performance.now()
+    socket.write('PING\r\n')
+    await once(socket, 'data')
+    measured.push(performance.now() - started)
+  }
+  socket.destroy()
+  return measured
 }

@@ -1,5 +1,6 @@
 import { isSuccess, latencyMs, percentiles } from '@vision-queue/load/summary'
 
+import { pingRedis } from '../ask-redis.ts'
 import { shapesCorpus } from '../corpora.ts'
 import type { Scenario } from '../scenario.ts'
 import { table } from '../tables.ts'
@@ -11,10 +12,11 @@ export const idle: Scenario = {
   usual: true,
   async run({ long, sharedService }) {
     const service = await sharedService()
+    const ping = percentiles(await pingRedis(service.system.redis.url, { times: 100, everyMs: 50 }))
     const { summary, samples } = await service.measure({
       pace: { kind: 'rate', perSecond: 20, arrivals: 'poisson' },
       requests: (await shapesCorpus()).requests,
-      seconds: long ? 120 : 30,
+      seconds: long ? 120 : 20,
     })
     const jobs = samples.flatMap((sample) => {
       const { times, scheduledMs } = sample
@@ -34,11 +36,18 @@ export const idle: Scenario = {
       const { p50, p95, p99, max } = percentiles(jobs.map(of))
       return [name, p50, p95, p99, max]
     })
+    rows.push([
+      'for scale: a PING to Redis and its answer, 20 a second, before',
+      ping.p50,
+      ping.p95,
+      ping.p99,
+      ping.max,
+    ])
     const ours = percentiles(jobs.map((job) => job.ours))
     const target = { sense: 'at most' as const, unit: 'ms', digits: 1, note: `${jobs.length} jobs` }
     return {
       notes: [
-        `Open loop, Poisson arrivals at 20/s, so some requests meet others; each counts from the time at which it was due, the generator's own lateness (p99 ${summary.lateness.p99.toFixed(1)} ms) included. Prefer: wait. Errors: ${summary.errors}.`,
+        `Open loop, Poisson arrivals at 20/s, so some requests meet others; each counts from the time at which it was due, the generator's own lateness (p99 ${summary.lateness.p99.toFixed(1)} ms) included. Prefer: wait. Errors: ${summary.errors}. A job goes twelve times from one process to another: to the API and back, from there to Redis and back twice, to the consumer, to Redis and back, to an engine and back, and by Redis to the API. A PING goes twice; what that takes on this machine is the table’s last row.`,
       ],
       targets: [
         { ...target, name: 'Idle latency beyond decoding and inference, p50', limit: 5, measured: ours.p50 },

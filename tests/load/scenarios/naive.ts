@@ -5,7 +5,7 @@ import { meanBatch, type Measurement } from '../service.ts'
 import { table } from '../tables.ts'
 
 const clientCounts = [1, 8, 20, 64]
-const seconds = 3
+const seconds = 2
 
 /** One request, one run, in the server's process, against the service. */
 export const naive: Scenario = {

@@ -25,7 +25,7 @@ export const scaling: Scenario = {
     const [one, two] = [await start(1), await start(2)]
     const measured: { one: Measurement; two: Measurement }[] = []
     try {
-      const load = { pace: { kind: 'clients', clients, thinkMs: null } as const, requests: [smallest], seconds: 4 }
+      const load = { pace: { kind: 'clients', clients, thinkMs: null } as const, requests: [smallest], seconds: 3 }
       for (const service of [one, two]) await service.measure(load)
       for (let round = 0; round < rounds; round += 1) {
         measured.push({ one: await one.measure(load), two: await two.measure(load) })

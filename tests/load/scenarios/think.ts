@@ -12,7 +12,7 @@ export const think: Scenario = {
     const { summary } = await service.measure({
       pace: { kind: 'clients', clients: 20, thinkMs: { min: 500, max: 2000 } },
       requests: (await shapesCorpus()).requests,
-      seconds: long ? 300 : 60,
+      seconds: long ? 300 : 30,
     })
     const { latency, sent, errors, refused, perSecond, seconds } = summary
     return {
