@@ -22,6 +22,9 @@ const consumerEnv = {
 type Kind = 'engine' | 'api' | 'consumer'
 /** As often as they die in the field, engines first; a consumer takes 3 s of both cores to come back. */
 const weights = { engine: 75, api: 15, consumer: 10 }
+/** The share of strikes that come before what was struck last is back. Were it all, little would ever be up. */
+const hasty = 0.3
+const longestWaitMs = 15_000
 
 /** An attempt that was under way somewhere when a consumer was killed. */
 interface Struck {
@@ -64,7 +67,6 @@ interface Setting extends ScenarioOptions {
 async function killUnderLoad({ form, seed, minutes, say, system, redis, ledger }: Setting): Promise<Finding> {
   const apis = [...system.apis]
   const consumers = [...system.consumers]
-  const everyConsumer = [...system.consumers]
   const chance = createChance(seed)
   const wanted = form === 'short' ? 6 : 1000
   const end = Date.now() + minutes * 60_000
@@ -82,37 +84,39 @@ async function killUnderLoad({ form, seed, minutes, say, system, redis, ledger }
     signal: stopLoad.signal,
   })
 
-  const strike = async (kind: Kind): Promise<boolean> => {
+  /** Resolves to when what died is back, and null where nobody was there to be killed. */
+  const strike = async (kind: Kind): Promise<(() => Promise<unknown>) | null> => {
     switch (kind) {
       case 'engine': {
         const consumer = chance.pick(consumers)
         const engine = consumer === undefined ? undefined : chance.pick(enginesOf(consumer.pid))
-        if (consumer === undefined || engine === undefined) return false
-        engineKills.push({ at: Date.now(), consumer })
-        return killPid(engine)
+        const at = Date.now()
+        if (consumer === undefined || engine === undefined || !killPid(engine)) return null
+        engineKills.push({ at, consumer })
+        return async () => untilTrue(() => readyAfter(consumer, at).length > 0)
       }
       case 'api': {
         const index = Math.floor(chance.next() * apis.length)
         const [dead] = apis.slice(index, index + 1)
-        if (dead === undefined) return false
+        if (dead === undefined) return null
         dead.signal('SIGKILL')
         const at = Date.now()
         await dead.exited
         const born = await system.addApi(Number(new URL(dead.url).port))
         apis[index] = born
-        apiRecoveries.push(untilAlive(born.url, born.exited).then((back) => (back ? Date.now() - at : NaN)))
-        return true
+        const back = untilAlive(born.url, born.exited).then((alive) => (alive ? Date.now() - at : NaN))
+        apiRecoveries.push(back)
+        return async () => back
       }
       case 'consumer': {
         const index = Math.floor(chance.next() * consumers.length)
         const [dead] = consumers.slice(index, index + 1)
-        if (dead === undefined) return false
+        if (dead === undefined) return null
         struck.push(...(await activeAttempts(redis)))
         dead.signal('SIGKILL')
         const born = await system.addConsumer()
         consumers[index] = born
-        everyConsumer.push(born)
-        return true
+        return async () => untilTrue(() => readyAfter(born, 0).length > 0)
       }
       default:
         return kind satisfies never
@@ -124,12 +128,14 @@ async function killUnderLoad({ form, seed, minutes, say, system, redis, ledger }
   const plan: Kind[] = form === 'short' ? ['engine', 'api', 'consumer'] : []
   while (done < wanted && Date.now() < end) {
     const kind = plan[done] ?? chance.weighted(weights)
-    if (await strike(kind)) {
+    const isBack = await strike(kind)
+    if (isBack !== null) {
       kills[kind] += 1
       done += 1
       if (done % 50 === 0) say(`${done} kills, ${ledger.ids.length} jobs accepted`)
+      if (chance.next() >= hasty) await Promise.race([isBack(), sleep(longestWaitMs)])
     }
-    await sleep(form === 'short' ? 250 : 100 + 900 * chance.next())
+    await sleep(form === 'short' ? 250 : 100 + 400 * chance.next())
   }
   stopLoad.abort()
   const counts = await load
@@ -209,6 +215,11 @@ function readyAfter(consumer: RunningProcess, at: number): number[] {
     }
   }
   return []
+}
+
+async function untilTrue(met: () => boolean): Promise<void> {
+  const end = Date.now() + longestWaitMs
+  while (!met() && Date.now() < end) await sleep(50)
 }
 
 async function untilAlive(url: string, exited: Promise<unknown>): Promise<boolean> {

@@ -11,7 +11,7 @@ import { underLoad, type UnderLoad } from './under-load.ts'
 const poisons = {
   '(crash)': 'crashes its engine natively',
   '(hang)': 'never returns from its run',
-  '(eat)': 'eats memory until its engine is killed',
+  '(eat)': 'takes ever more memory',
 } as const
 type Poison = keyof typeof poisons
 
@@ -25,7 +25,7 @@ export const poison: Scenario = {
     return underLoad(
       {
         consumerEntry: fileURLToPath(new URL('unruly/consumer.ts', import.meta.url)),
-        consumerEnv: { RUN_TIMEOUT_MS: String(runTimeoutMs), ENGINES: '1' },
+        consumerEnv: { RUN_TIMEOUT_MS: String(runTimeoutMs), ENGINES: '1', ENGINE_MEMORY_LIMIT_MB: '500' },
       },
       async (setting) => {
         const findings: Finding[] = []
@@ -40,7 +40,7 @@ export const poison: Scenario = {
 }
 
 async function poisonOnce({ system, load, finding }: UnderLoad, kind: Poison, loadMs: number): Promise<Finding> {
-  const running = load({ clients: 4, pauseMs: 20 })
+  const running = load({ clients: 3, pauseMs: 100 })
   await sleep(loadMs)
   const bad = freshExample(kind)
   const first = await submitAlone(system.url, bad)
@@ -76,8 +76,12 @@ async function submitAlone(url: string, example: Example): Promise<string> {
   throw new Error('Not accepted within a minute')
 }
 
+/** How often engines were started again, once that no longer changes: it is announced with the heartbeat. */
 async function restarts(url: string): Promise<number> {
-  // Announced with the heartbeat.
-  await sleep(700)
-  return (await readMetric(url, 'vision_queue_engine_restarts_total'))[0]?.value ?? 0
+  for (let last = NaN; ;) {
+    await sleep(1000)
+    const now = (await readMetric(url, 'vision_queue_engine_restarts_total'))[0]?.value ?? 0
+    if (now === last) return now
+    last = now
+  }
 }

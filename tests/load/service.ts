@@ -153,7 +153,7 @@ export function meanBatch(batches: ReadonlyMap<number, number>): number {
 }
 
 /**
- * Load until about 3,000 jobs are done, or 20 s: V8 compiles the API and the consumer while they run, and the
+ * Load until about 3,000 jobs are done, or 15 s: V8 compiles the API and the consumer while they run, and the
  * first thousands of jobs cost more than twice the CPU time of later ones.
  */
 export async function warmUp(
@@ -167,5 +167,5 @@ export async function warmUp(
   }
   const { summary } = await measure({ ...load, seconds: 3 })
   const rest = (3000 - summary.succeeded) / Math.max(1, summary.perSecond)
-  if (rest > 0.5) await measure({ ...load, seconds: Math.min(17, rest) })
+  if (rest > 0.5) await measure({ ...load, seconds: Math.min(12, rest) })
 }

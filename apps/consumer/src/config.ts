@@ -51,7 +51,7 @@ export const consumerSettings = z.object({
   ENGINE_MEMORY_LIMIT_MB: integerSetting(0, 16_777_216)
     .default(0)
     .describe(
-      'Resident memory of one engine, in MB. From 85 % of it on batches shrink; an engine that is over it after a batch is emptied and replaced, and no job fails. Leave room above what an engine holds at work (85 MB, the model, the pictures of two batches). It says nothing of a GPU’s memory, which onnxruntime-node can’t bound. 0: four fifths of the machine’s or container’s memory, shared out among the engines.',
+      'Resident memory of one engine, in MB. From 85 % of it on batches shrink; an engine that is over it after a batch is emptied and replaced, and no job fails. One that takes a quarter more in a run (and twice what it held when it was ready) is killed, and the job that did it fails with engine_crashed; on Linux only. Leave room above what an engine holds at work (85 MB, the model, the pictures of two batches). It says nothing of a GPU’s memory, which onnxruntime-node can’t bound. 0: four fifths of the machine’s or container’s memory, shared out among the engines.',
     ),
   CONCURRENCY: integerSetting(1, 4096)
     .default(64)

@@ -40,7 +40,11 @@ export function forkEngine(
   const child = fork(entry, [JSON.stringify(options)], {
     serialization: 'advanced',
     env: { ...env, UV_THREADPOOL_SIZE: String(decodingThreads(engines)) },
-    execArgv: entry.endsWith('.ts') ? ['--import', typeScriptLoader()] : [],
+    execArgv: [
+      // A picture that finds a way to write JavaScript shall find nobody who runs it.
+      '--disallow-code-generation-from-strings',
+      ...(entry.endsWith('.ts') ? ['--import', typeScriptLoader()] : []),
+    ],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   // Before it has made threads of its own, which take it over from the first.

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+
 import { afterEach, expect, it, vi } from 'vitest'
 
 import { ask, askAll, closeUnrulyPools, openUnrulyPool, quiet } from '../test/unruly-pool.ts'
@@ -15,8 +17,8 @@ it('an engine that is over its memory limit is emptied and replaced, and no job 
   await ask(pool, 'good')
   const [before] = pool.pids
   const questions = Array.from({ length: 12 }, (_, index) => `sleep 30 ${index}`)
-  const answers = await askAll(pool, ['grow 400', ...questions])
-  expect(answers).toEqual(['grow 400', ...questions])
+  const answers = await askAll(pool, ['grow 340', ...questions])
+  expect(answers).toEqual(['grow 340', ...questions])
   await vi.waitFor(async () => {
     expect(await ask(pool, 'sleep 300')).toBe('sleep 300')
     expect(pool.stats().engineRestarts).toBe(1)
@@ -24,6 +26,18 @@ it('an engine that is over its memory limit is emptied and replaced, and no job 
   expect(pool.pids).not.toEqual([before])
   expect(warned).toEqual(['an engine holds too much memory; it is replaced'])
   expect(pool.stats().jobs['failed']).toBeUndefined()
+})
+
+it.runIf(existsSync('/proc/self/status'))('one whose run takes ever more is killed; that job fails alone', async () => {
+  const warned: string[] = []
+  const log = { ...quiet, warn: (_: object, message: string) => warned.push(message) }
+  const pool = openUnrulyPool({ memoryLimitBytes, log })
+  const questions = Array.from({ length: 7 }, (_, index) => `good ${index}`)
+  const [eaten, ...answers] = await askAll(pool, ['eat', ...questions])
+  expect(eaten).toBe('engine_crashed')
+  expect(answers).toEqual(questions)
+  // With its batch, and alone.
+  expect(warned.filter((message) => message === 'an engine takes too much memory in a run; killed')).toHaveLength(2)
 })
 
 it('one that can not do with less is left alone: a new process would hold as much', async () => {

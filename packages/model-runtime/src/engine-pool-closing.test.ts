@@ -47,7 +47,8 @@ describe('closing', () => {
     const launched: string[] = []
     const pool = openUnrulyPool({ onLaunch: (ids) => launched.push(...ids) })
     await pool.ready
-    const asked = askAll(pool, ['sleep 300', 'die'])
+    // The one that dies comes first: the other may come too late for its batch.
+    const asked = askAll(pool, ['die', 'sleep 300'])
     await vi.waitFor(() => expect(launched).not.toEqual([]))
     await pool.close({ deadlineMs: 1_000_000 })
     expect(await asked).toEqual(['HandedBackError', 'HandedBackError'])

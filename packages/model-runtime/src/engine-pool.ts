@@ -11,6 +11,7 @@ import { createJobBoard } from './job-board.ts'
 import { createCapacityMeter } from './pool-capacity.ts'
 import { createPoolJobs, type PoolJob } from './pool-jobs.ts'
 import { createPoolStats } from './pool-stats.ts'
+import type { EngineDeath } from './supervised-engine.ts'
 
 const startTries = 3
 
@@ -80,7 +81,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
         log.warn({ model: name, version, batchLimit }, 'out of memory; batches are smaller now')
       }
     },
-    onDeath(seat, { silent }) {
+    onDeath(seat, { killedFor }) {
       if (closedBy !== null) {
         jobs.handBack(seat.handed.values())
         seat.handed.clear()
@@ -88,8 +89,8 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
       }
       const culprit = board.takeBack(seat)
       if (culprit === null) return
-      log.warn({ id: culprit.requestId, model: name, silent }, 'a job killed its engine')
-      jobs.fail(culprit, crashed(silent ? runTimeoutMs : null))
+      log.warn({ id: culprit.requestId, model: name, killedFor }, 'a job killed its engine')
+      jobs.fail(culprit, crashed(killedFor, runTimeoutMs))
     },
     onStartFailure(seat, { error, tries, final }) {
       board.endQuarantine(seat)
@@ -226,11 +227,11 @@ function meanCost(costs: readonly BatchCost[]): BatchCost | null {
   return { fixedMs, perItemMs, p99OverMs, batchSize: Math.round(mean('batchSize')) }
 }
 
-function crashed(silentForMs: number | null): VisionQueueError {
-  return new VisionQueueError(
-    'engine_crashed',
-    silentForMs === null
-      ? 'The engine died while it ran this job alone.'
-      : `The engine ran this job alone and did not finish within ${silentForMs} ms.`,
-  )
+function crashed(killedFor: EngineDeath['killedFor'], runTimeoutMs: number): VisionQueueError {
+  const detail = {
+    died: 'The engine died while it ran this job alone.',
+    silence: `The engine ran this job alone and did not finish within ${runTimeoutMs} ms.`,
+    memory: 'The engine ran this job alone and took more memory than it may have.',
+  }
+  return new VisionQueueError('engine_crashed', detail[killedFor ?? 'died'])
 }

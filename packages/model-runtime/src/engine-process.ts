@@ -1,5 +1,3 @@
-import { letHeapGrow } from '@vision-queue/jobs'
-
 import { startEngine } from './engine.ts'
 import { engineOptionsSchema } from './engine-protocol.ts'
 import { limitImageLibrary } from './image-preprocessing.ts'
@@ -9,7 +7,6 @@ import { parentChannel } from './parent-channel.ts'
 /** The program of an engine process: started by a pool, ended by it. */
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 process.title = `engine ${options.name}@${options.version}`
-letHeapGrow()
 limitImageLibrary()
 await startEngine({
   channel: parentChannel(),

@@ -5,7 +5,7 @@ import type { EngineText, FromEngine } from './engine-protocol.ts'
 import type { Seat } from './job-board.ts'
 import type { PoolJob } from './pool-jobs.ts'
 import type { RuntimeLog } from './runtime-log.ts'
-import { superviseEngine, type SupervisedEngine } from './supervised-engine.ts'
+import { type EngineDeath, superviseEngine, type SupervisedEngine } from './supervised-engine.ts'
 
 type Answers = Extract<FromEngine, { kind: 'answers' }>
 
@@ -28,7 +28,7 @@ export interface SeatEvents {
   onTokens: (seat: EngineSeat, tokens: readonly EngineText[]) => void
   /** Told before the seat takes note of it. `cpuMs`: CPU time since its message before; null for its first. */
   onAnswers: (seat: EngineSeat, message: Answers, cpuMs: number | null) => void
-  onDeath: (seat: EngineSeat, death: { silent: boolean }) => void
+  onDeath: (seat: EngineSeat, death: EngineDeath) => void
   onStartFailure: (seat: EngineSeat, failure: { error: VisionQueueError; tries: number; final: boolean }) => void
   /** Something changed: jobs may be handed out, and callers may be done. */
   onChange: () => void
@@ -37,7 +37,7 @@ export interface SeatEvents {
 export interface SeatOptions {
   fork: ForkOptions
   silenceTimeoutMs: number
-  /** An engine that holds more after a batch is emptied and replaced; 0: never. */
+  /** An engine that holds more after a batch is emptied and replaced, one that holds far more in a run is killed; 0: never. */
   memoryLimitBytes: number
   /** Whether it may be replaced just now. */
   mayRetire: () => boolean
@@ -47,6 +47,8 @@ export interface SeatOptions {
 
 /** Where the model alone takes nearly all that is allowed, a new process would not help. */
 const mostAtRest = 0.9
+/** In a run, where it can't be asked to stop: of the limit, and of what it held when it was ready. */
+const mostInRun = { ofLimit: 1.25, ofRest: 2 }
 
 /**
  * Starts an engine. Over its memory limit it is retired without failing a job: it is handed no more, answers
@@ -92,6 +94,10 @@ export function openEngineSeat({
   const engine = superviseEngine({
     fork,
     silenceTimeoutMs,
+    memoryLimitBytes: () =>
+      memoryLimitBytes === 0
+        ? Infinity
+        : Math.max(mostInRun.ofLimit * memoryLimitBytes, mostInRun.ofRest * bytesAtRest),
     log,
     events: {
       onReady({ manifest, residentBytes, cost: itsCost }) {

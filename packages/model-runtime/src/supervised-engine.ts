@@ -2,6 +2,7 @@ import { VisionQueueError } from '@vision-queue/jobs'
 
 import { forkEngine, type EngineProcess, type ForkOptions } from './engine-fork.ts'
 import { fromEngineSchema, type EngineText, type FromEngine, type ToEngine } from './engine-protocol.ts'
+import { readResidentBytes } from './resident-memory.ts'
 import type { RuntimeLog } from './runtime-log.ts'
 
 /**
@@ -21,7 +22,7 @@ export interface SupervisedEngine {
   /** CPU time of all its processes so far, as last reported. */
   readonly cpuSeconds: number
   send: (message: ToEngine) => void
-  /** Whether it owes an answer: if it then says nothing for `silenceTimeoutMs` it is killed. */
+  /** Whether it owes an answer: if it then says nothing for `silenceTimeoutMs`, or holds more than `memoryLimitBytes`, it is killed. */
   expectWork: (owes: boolean) => void
   /** Ends its process and starts another at once; to be called while it owes nothing. */
   replace: () => void
@@ -29,13 +30,18 @@ export interface SupervisedEngine {
   stop: () => Promise<void>
 }
 
+/** Null: it died by itself, or by another's hand. */
+export interface EngineDeath {
+  killedFor: 'silence' | 'memory' | null
+}
+
 export interface EngineEvents {
   onReady(message: Extract<FromEngine, { kind: 'ready' }>): void
   onLaunch: (ids: string[]) => void
   onTokens: (tokens: EngineText[]) => void
   onAnswers(message: Extract<FromEngine, { kind: 'answers' }>): void
-  /** It died after it had been ready. `silent`: it was killed for saying nothing. */
-  onDeath(death: { silent: boolean }): void
+  /** It died after it had been ready; `killedFor` says why it was killed from here. */
+  onDeath(death: EngineDeath): void
   /** It could not be started. `final`: trying again has no point, or has been tried enough. */
   onStartFailure(failure: { error: VisionQueueError; tries: number; final: boolean }): void
 }
@@ -44,15 +50,19 @@ const shortestPauseMs = 100
 const longestPauseMs = 10_000
 const steadyAfterMs = 30_000
 const startTimeoutMs = 120_000
+const memoryCheckMs = 200
 
 export function superviseEngine({
   fork,
   silenceTimeoutMs,
+  memoryLimitBytes,
   log,
   events,
 }: {
   fork: ForkOptions
   silenceTimeoutMs: number
+  /** Of resident memory, while it owes answers; Infinity: none. Not watched where the system has no /proc. */
+  memoryLimitBytes: () => number
   log: RuntimeLog
   events: EngineEvents
 }): SupervisedEngine {
@@ -63,13 +73,14 @@ export function superviseEngine({
   let restarts = 0
   let cpuSecondsBefore = 0
   let cpuSecondsNow = 0
-  let killedForSilence = false
+  let killedFor: EngineDeath['killedFor'] = null
   let refusal: VisionQueueError | null = null
   let timer: NodeJS.Timeout | undefined
+  let memoryTimer: NodeJS.Timeout | undefined
 
   function start(): void {
     state = 'loading'
-    killedForSilence = false
+    killedFor = null
     refusal = null
     engine = forkEngine(fork, { onMessage, onGone })
     killAfter(startTimeoutMs)
@@ -78,9 +89,32 @@ export function superviseEngine({
   function killAfter(silenceMs: number): void {
     clearTimeout(timer)
     timer = setTimeout(() => {
-      killedForSilence = true
+      killedFor = 'silence'
       engine?.kill()
     }, silenceMs)
+  }
+
+  /** The engine can't look itself while a run holds its thread. */
+  function watchMemory(): void {
+    clearInterval(memoryTimer)
+    memoryTimer = setInterval(() => {
+      void checkMemory(engine)
+    }, memoryCheckMs)
+  }
+
+  async function checkMemory(watched: EngineProcess | null): Promise<void> {
+    const { pid } = watched ?? {}
+    const bytes = pid === undefined ? null : await readResidentBytes(pid)
+    if (bytes === null || bytes <= memoryLimitBytes() || engine !== watched || state !== 'up') return
+    log.warn({ pid, residentBytes: bytes }, 'an engine takes too much memory in a run; killed')
+    killedFor = 'memory'
+    watched?.kill()
+  }
+
+  function endWatches(): void {
+    clearTimeout(timer)
+    clearInterval(memoryTimer)
+    timer = undefined
   }
 
   function onMessage(raw: unknown): void {
@@ -121,8 +155,7 @@ export function superviseEngine({
   }
 
   function onGone(exit: string, lastWords: string): void {
-    clearTimeout(timer)
-    timer = undefined
+    endWatches()
     engine = null
     cpuSecondsBefore += cpuSecondsNow
     cpuSecondsNow = 0
@@ -135,14 +168,14 @@ export function superviseEngine({
     const wasUp = state === 'up'
     deathsInARow = wasUp && performance.now() - upSince > steadyAfterMs ? 1 : deathsInARow + 1
     const pauseMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** (deathsInARow - 1))
-    log.warn({ exit, lastWords, wasUp, silent: killedForSilence, pauseMs }, 'an engine died')
+    log.warn({ exit, lastWords, wasUp, killedFor, pauseMs }, 'an engine died')
     state = 'paused'
     timer = setTimeout(() => {
       restarts += 1
       start()
     }, pauseMs)
     if (wasUp) {
-      events.onDeath({ silent: killedForSilence })
+      events.onDeath({ killedFor })
     } else {
       const error = refusal ?? new VisionQueueError('model_unavailable', `The engine ended while loading (${exit}).`)
       events.onStartFailure({ error, tries: deathsInARow, final: refusal !== null })
@@ -170,21 +203,20 @@ export function superviseEngine({
       if (state !== 'up' || owes === (timer !== undefined)) return
       if (owes) {
         killAfter(silenceTimeoutMs)
+        watchMemory()
       } else {
-        clearTimeout(timer)
-        timer = undefined
+        endWatches()
       }
     },
     replace() {
       if (state !== 'up') return
       state = 'replaced'
-      clearTimeout(timer)
-      timer = undefined
+      endWatches()
       engine?.kill()
     },
     async stop() {
       state = 'stopped'
-      clearTimeout(timer)
+      endWatches()
       engine?.kill()
       await engine?.gone
     },

@@ -10,7 +10,7 @@ import {
  * An engine without a model, whose questions say what goes wrong; anything else is echoed.
  * `die`: the process kills itself during the run, as a native crash would end it; `die preparing`:
  * while the job is prepared; `hang`: the run never ends; `throw`: it throws; `sleep 300`: it blocks
- * the thread for 300 ms; `grow 64`: it holds 64 MB more from then on; `environment`: answers with the names of its environment variables.
+ * the thread for 300 ms; `grow 64`: it holds 64 MB more from then on; `eat`: it takes more and more and never ends; `environment`: answers with the names of its environment variables.
  * A model named `stepping` answers in steps of 10 ms, as many as the question says (`5 steps`), and
  * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded, `stillborn` dies while it loads.
  */
@@ -71,6 +71,7 @@ await startEngine({
           if (question === 'die') process.kill(process.pid, 'SIGKILL')
           if (question === 'throw') throw new Error('a tensor of 12 values')
           if (question === 'hang') block(Infinity)
+          if (question === 'eat') eat()
         }
         for (const question of questions) {
           const mb = Number(/^grow (\d+)/.exec(question)?.[1] ?? 0)
@@ -85,6 +86,13 @@ await startEngine({
     }
   },
 })
+
+function eat(): never {
+  for (;;) {
+    held.push(Buffer.alloc(16 * 2 ** 20, 1))
+    block(10)
+  }
+}
 
 function block(milliseconds: number): void {
   if (milliseconds > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)

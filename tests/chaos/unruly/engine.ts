@@ -10,13 +10,10 @@ import { z } from 'zod'
 
 /**
  * An engine process with the real model, in which a question that holds "(crash)" ends the process as a native
- * crash would, "(hang)" never returns from the run, and "(eat)" takes memory, outside JavaScript's heap as
- * native code does, until the process has none left.
+ * crash would, "(hang)" never returns from the run, and "(eat)" takes ever more memory,
+ * outside JavaScript's heap as native code does.
  */
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
-/** What the process may take before it dies of hunger: a stand-in for the limit that a container sets. */
-const mostEatenBytes = 256 * 1024 * 1024
-
 limitImageLibrary()
 await startEngine({
   channel: parentChannel(),
@@ -39,9 +36,10 @@ await startEngine({
   },
 })
 
-function eat(): void {
+function eat(): never {
   const eaten: Buffer[] = []
-  while (eaten.length * 2 ** 20 < mostEatenBytes) eaten.push(Buffer.alloc(2 ** 20, 1))
-  // As the kernel does to a process over its limit.
-  process.kill(process.pid, 'SIGKILL')
+  for (;;) {
+    eaten.push(Buffer.alloc(16 * 2 ** 20, 1))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+  }
 }

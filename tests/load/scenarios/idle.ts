@@ -16,7 +16,7 @@ export const idle: Scenario = {
     const { summary, samples } = await service.measure({
       pace: { kind: 'rate', perSecond: 20, arrivals: 'poisson' },
       requests: (await shapesCorpus()).requests,
-      seconds: long ? 120 : 20,
+      seconds: long ? 120 : 15,
     })
     const jobs = samples.flatMap((sample) => {
       const { times, scheduledMs } = sample

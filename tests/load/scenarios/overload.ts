@@ -11,7 +11,7 @@ import type { Measurement } from '../service.ts'
 import { table } from '../tables.ts'
 
 /** Of the measured capacity; those above it in two rounds, for the machine is not the same at all times. */
-const loads = [0.5, 0.8, 1, 2, 3, 3, 2]
+const loads = [0.5, 1, 2, 3, 3, 2]
 /** Requests that carry a deadline so short that a full queue can't keep it. */
 const deadlineMs = 300
 const queueLimit = 1000
