@@ -16,6 +16,8 @@ export const idle: Scenario = {
     const { summary, samples } = await service.measure({
       pace: { kind: 'rate', perSecond: 20, arrivals: 'poisson' },
       requests: (await shapesCorpus()).requests,
+      // The load generator is a new process, and at this rate it takes seconds until it is compiled.
+      warmUpSeconds: 5,
       seconds: long ? 120 : 15,
     })
     const jobs = samples.flatMap((sample) => {
