@@ -1,10 +1,8 @@
-import { configDefaults, defineConfig } from 'vitest/config'
+import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'infra/**/*.test.ts', 'tests/**/*.test.ts'],
-    // Minutes of broken processes, and `poison` does not hold yet: `pnpm chaos`, or CHAOS=1 for the short forms.
-    exclude: [...configDefaults.exclude, ...(process.env['CHAOS'] === '1' ? [] : ['tests/chaos/**'])],
     // Without it ONNX Runtime leaves an empty mat-debug-<pid>.log in the system's folder for each process.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     testTimeout: 60_000,

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { getPriority, setPriority } from 'node:os'
 import { pathToFileURL } from 'node:url'
@@ -12,6 +13,8 @@ export interface EngineProcess {
   send: (message: ToEngine) => void
   /** SIGKILL: an engine holds nothing that could be lost, and one in a native call hears nothing else. */
   kill: () => void
+  /** From now on others on its cores come first. While it loads it does not give way: jobs wait for it. */
+  giveWay: () => void
   /** Resolves when the process has ended and all that it said has been heard. */
   readonly gone: Promise<void>
 }
@@ -47,8 +50,6 @@ export function forkEngine(
     ],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  // Before it has made threads of its own, which take it over from the first.
-  if (child.pid !== undefined) giveWay(child.pid, niceness)
   let lastWords = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     lastWords = (lastWords + text).slice(-lastWordsLength)
@@ -78,10 +79,23 @@ export function forkEngine(
     kill() {
       child.kill('SIGKILL')
     },
+    giveWay() {
+      if (child.pid === undefined) return
+      for (const thread of threadsOf(child.pid)) lowerPriority(thread, niceness)
+    },
   }
 }
 
-function giveWay(pid: number, niceness: number): void {
+/** Linux keeps a priority for each thread, whose new threads take it over; elsewhere it is the process's. */
+function threadsOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number)
+  } catch {
+    return [pid]
+  }
+}
+
+function lowerPriority(pid: number, niceness: number): void {
   try {
     setPriority(pid, Math.min(19, getPriority() + niceness))
   } catch {

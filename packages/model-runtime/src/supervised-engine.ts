@@ -133,6 +133,7 @@ export function superviseEngine({
         upSince = performance.now()
         clearTimeout(timer)
         timer = undefined
+        engine?.giveWay()
         events.onReady(message)
         break
       case 'unavailable':
