@@ -27,7 +27,7 @@ export function renderPage(title: string, sections: readonly PageSection[]): str
   const body = sections.map(
     (section) =>
       `<section>\n<h2>${escapeText(section.title)}</h2>\n${[
-        ...section.paragraphs.map((paragraph) => `<p>${escapeText(paragraph)}</p>`),
+        ...section.paragraphs.map((paragraph) => `<p>${withCode(escapeText(paragraph))}</p>`),
         ...section.tables.map(htmlTable),
         section.charts.length === 0
           ? ''
@@ -85,4 +85,9 @@ function htmlTable({ title, columns, rows }: Table): string {
     return `<tr>${cells.join('')}</tr>`
   })
   return `<div class="scroll"><table><caption>${escapeText(title)}</caption><thead><tr>${head}</tr></thead><tbody>\n${lines.join('\n')}\n</tbody></table></div>`
+}
+
+/** What stands between backticks, as in Markdown. */
+function withCode(escaped: string): string {
+  return escaped.replaceAll(/`([^`]*)`/g, '<code>$1</code>')
 }
