@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 import { type Job, jobResponseSchema } from '@vision-queue/jobs'
@@ -8,7 +11,9 @@ import { type Finding, type Scenario, sleep } from './scenario.ts'
 import { underLoad } from './under-load.ts'
 
 const hourMs = 3_600_000
-const shiftedClock = pathToFileURL(fileURLToPath(new URL('shifted-clock.ts', import.meta.url))).href
+const fileUrl = (path: string): string => pathToFileURL(fileURLToPath(new URL(path, import.meta.url))).href
+const shiftedClock = fileUrl('shifted-clock.ts')
+const engineProgram = fileUrl('../../packages/model-runtime/src/engine-process.ts')
 
 /** A consumer's clock is far from the API's. */
 export const clocks: Scenario = {
@@ -25,8 +30,35 @@ export const clocks: Scenario = {
 }
 
 async function shifted(shiftMs: number, loadMs: number): Promise<Finding> {
-  const consumerEnv = { NODE_OPTIONS: `--import tsx --import ${shiftedClock}`, CLOCK_SHIFT_MS: String(shiftMs) }
-  return underLoad({ consumerEnv }, async ({ system, load, ledger, finding }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'vision-queue-clock-'))
+  try {
+    return await underShiftedClock(shiftMs, loadMs, await writeEngine(folder, shiftMs))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** The program of engines with the clock of their machine; they get nothing of the consumer's environment. */
+async function writeEngine(folder: string, shiftMs: number): Promise<string> {
+  const entry = join(folder, 'engine.mts')
+  const lines = [
+    `process.env['CLOCK_SHIFT_MS'] = '${shiftMs}'`,
+    `await import('${shiftedClock}')`,
+    `await import('${engineProgram}')`,
+    'export {}',
+  ]
+  await writeFile(entry, lines.join('\n'))
+  return entry
+}
+
+async function underShiftedClock(shiftMs: number, loadMs: number, engineEntry: string): Promise<Finding> {
+  const consumerEnv = {
+    NODE_OPTIONS: `--import tsx --import ${shiftedClock}`,
+    CLOCK_SHIFT_MS: String(shiftMs),
+    ENGINE_ENTRY: engineEntry,
+  }
+  const consumerEntry = fileURLToPath(new URL('unruly/shifted-consumer.ts', import.meta.url))
+  return underLoad({ consumerEnv, consumerEntry }, async ({ system, load, ledger, finding }) => {
     const running = load()
     await sleep(loadMs)
     const inTime = await withDeadline(system.url, 60_000)

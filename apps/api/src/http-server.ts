@@ -28,6 +28,9 @@ interface Options {
   log: Logger
 }
 
+/** A client that has just connected is about to ask; who connects ahead of time, as browsers do, is not waited for. */
+const firstRequestMs = 300
+
 /** Serves the app over HTTP/1.1. Rejects where the port is taken. */
 export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Options): Promise<HttpServer> {
   const listener = getRequestListener(async (request, env) => app.fetch(request, env), {
@@ -90,13 +93,20 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
       draining = true
       for (const answers of running.values()) for (const outgoing of answers) outgoing.shouldKeepAlive = false
       if (drainMs > 0) await new Promise((resolve) => setTimeout(resolve, drainMs))
+      // When a timer fires, connections may wait to be accepted, and would be reset: the loop takes them in first.
+      await new Promise((resolve) => setImmediate(resolve))
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve())
       })
       closing = true
-      for (const [socket, { size }] of running) if (size === 0) socket.destroySoon()
+      const endIdle = (which: (socket: Socket) => boolean): void => {
+        for (const [socket, { size }] of running) if (size === 0 && which(socket)) socket.destroySoon()
+      }
+      endIdle(({ bytesRead }) => bytesRead > 0)
+      const late = setTimeout(() => endIdle(() => true), Math.min(timeoutMs, firstRequestMs))
       const cut = setTimeout(() => server.closeAllConnections(), timeoutMs)
       await closed
+      clearTimeout(late)
       clearTimeout(cut)
     },
   }

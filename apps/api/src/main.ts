@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 
-import { letHeapGrow, parseSettings, safeLogging, SettingsError, toRetention } from '@vision-queue/jobs'
-import { openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
+import { parseSettings, safeLogging, SettingsError, toRetention } from '@vision-queue/jobs'
+import { letHeapGrow, openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
 import { pino } from 'pino'
 
 import { assertSomebodyHasKey } from './access.ts'

@@ -1,4 +1,4 @@
-import { letHeapGrow } from '@vision-queue/jobs'
+import { letHeapGrow } from '@vision-queue/transport'
 
 import { runConsumer } from './run-consumer.ts'
 

@@ -1,7 +1,6 @@
 export * from './api-key.ts'
 export * from './cached-answer.ts'
 export * from './errors.ts'
-export * from './heap-growth.ts'
 export * from './job.ts'
 export * from './log-safety.ts'
 export * from './keys.ts'

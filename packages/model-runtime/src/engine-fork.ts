@@ -46,7 +46,7 @@ export function forkEngine(
     execArgv: [
       // A picture that finds a way to write JavaScript shall find nobody who runs it.
       '--disallow-code-generation-from-strings',
-      ...(entry.endsWith('.ts') ? ['--import', typeScriptLoader()] : []),
+      ...(/\.m?ts$/.test(entry) ? ['--import', typeScriptLoader()] : []),
     ],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
