@@ -127,7 +127,7 @@ export const apiSettings = z.object({
         'hold MAX_IMAGE_BYTES twice for a moment. Slow hosts can take all of these, and nothing else.',
     ),
   REDIS_COMMAND_TIMEOUT_MS: integerSetting(10, 60_000)
-    .default(1000)
+    .default(900)
     .describe(
       'How long Redis may take to answer one command before the caller gets 503, in milliseconds. ' +
         'Well above the time that the largest image takes to reach Redis.',
