@@ -33,7 +33,7 @@ async function order(id: string, what: 'cancel' | 'retry'): Promise<JobResponse>
 }
 
 test('jobs that run are canceled at once, their neighbours finish, and a canceled one can be asked again', async () => {
-  const launched = await ask('(block 1500)')
+  const launched = await ask('(block 4000)')
   await until(async () => (await read(system.url, launched)).status === 'running', 'the first one runs')
   const [dropped, neighbour] = [await ask('(block 3)'), await ask('(block 4)')]
   await until(async () => (await read(system.url, neighbour)).status === 'running', 'the others are held')
