@@ -57,7 +57,7 @@ async function underShiftedClock(shiftMs: number, loadMs: number, engineEntry: s
     CLOCK_SHIFT_MS: String(shiftMs),
     ENGINE_ENTRY: engineEntry,
   }
-  const consumerEntry = fileURLToPath(new URL('unruly/shifted-consumer.ts', import.meta.url))
+  const consumerEntry = fileURLToPath(new URL('shifted-consumer.ts', import.meta.url))
   return underLoad({ consumerEnv, consumerEntry }, async ({ system, load, ledger, finding }) => {
     const running = load()
     await sleep(loadMs)

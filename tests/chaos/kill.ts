@@ -1,4 +1,5 @@
 import { queuePrefix } from '@vision-queue/jobs'
+import { percentile } from '@vision-queue/load/statistics'
 import { enginesOf } from '@vision-queue/test-support/engine-pids'
 import { type RunningProcess, startSystem, type System } from '@vision-queue/test-support/system'
 
@@ -7,7 +8,7 @@ import { z } from 'zod'
 import { openLedger, promiseHeld, verdictFigures } from './ledger.ts'
 import { settledLeftovers } from './leftovers.ts'
 import { offerLoad } from './load.ts'
-import { createChance, percentile } from './random.ts'
+import { createChance } from './random.ts'
 import { openRedisView, type RedisView } from './redis-view.ts'
 import { type Finding, type Scenario, type ScenarioOptions, sleep } from './scenario.ts'
 

@@ -24,7 +24,7 @@ export const poison: Scenario = {
   async run({ form, say }) {
     return underLoad(
       {
-        consumerEntry: fileURLToPath(new URL('unruly/consumer.ts', import.meta.url)),
+        consumerEntry: fileURLToPath(new URL('../e2e/unruly/consumer.ts', import.meta.url)),
         consumerEnv: { RUN_TIMEOUT_MS: String(runTimeoutMs), ENGINES: '1', ENGINE_MEMORY_LIMIT_MB: '500' },
       },
       async (setting) => {

@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
+import { slope } from '@vision-queue/load/statistics'
+
 /** What a process holds now, from Linux' /proc. */
 export interface Holding {
   /** Resident memory. */
@@ -14,16 +16,7 @@ export function holdingOf(pid: number): Holding {
   return { rssBytes: kilobytes * 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length }
 }
 
-/** The slope of a least-squares line through samples, per minute: what something grows by. */
+/** What something grows by: the slope of the straight line through the samples, `at` in milliseconds. */
 export function growthPerMinute(samples: readonly { at: number; value: number }[]): number {
-  const count = samples.length
-  const meanAt = samples.reduce((sum, { at }) => sum + at, 0) / count
-  const meanValue = samples.reduce((sum, { value }) => sum + value, 0) / count
-  let above = 0
-  let below = 0
-  for (const { at, value } of samples) {
-    above += (at - meanAt) * (value - meanValue)
-    below += (at - meanAt) ** 2
-  }
-  return below === 0 ? 0 : (above / below) * 60_000
+  return slope(samples.map(({ at, value }) => ({ x: at / 60_000, y: value })))
 }

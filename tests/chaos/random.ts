@@ -30,9 +30,3 @@ export function createChance(seed: number): Chance {
     },
   }
 }
-
-/** The value below which `share` of the sorted values lie; NaN of none. */
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = Float64Array.from(values).toSorted()
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN
-}

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
+import { percentile } from '@vision-queue/load/statistics'
+
 import { freshExample } from './load.ts'
-import { percentile } from './random.ts'
 import { holdingOf } from './processes.ts'
 import { type Finding, type Scenario, sleep } from './scenario.ts'
 import { underLoad, type UnderLoad } from './under-load.ts'

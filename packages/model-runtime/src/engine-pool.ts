@@ -17,7 +17,7 @@ const startTries = 3
 
 /**
  * Starts the engines. Jobs wait here, where a dying engine can't take them along, and each engine has
- * at most two batches' worth: one that runs and one that is prepared meanwhile.
+ * at most two batches' worth and a job: one that runs, one that is prepared, and something to decode meanwhile.
  */
 export function createEnginePool(options: EnginePoolOptions): EnginePool {
   const { name, version, engines, runTimeoutMs, log, env = {}, memoryLimitBytes = 0 } = options
@@ -134,7 +134,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
 
   function dispatch(): void {
     if (closedBy === null && manifest !== null) {
-      // A batch that runs, one that is decoded, and a job to decode meanwhile: a run leaves no time to fetch it.
+      // The job on top: while a run holds the engine's thread nothing can be fetched.
       for (const [seat, given] of board.assign(seats, 2 * manifest.maxBatchSize + 1)) {
         const engine = seats.find((candidate) => candidate === seat)?.engine
         engine?.send({ kind: 'jobs', jobs: given.map(({ job }) => job) })

@@ -9,9 +9,10 @@ import {
 import { z } from 'zod'
 
 /**
- * An engine process with the real model and bad manners, which questions ask for: a run with
- * "(die)" in it kills the process as a native crash would, and one with "(block 300)" holds its
- * JavaScript thread for 300 ms first, as onnxruntime-node does while a large model runs.
+ * An engine process with the real model and bad manners, which questions ask for: a run with "(die)" in it is
+ * killed, one with "(crash)" ends the process as a native crash does, one with "(hang)" never returns, and one
+ * with "(eat)" takes ever more memory, outside JavaScript's heap as native code does. One with "(block 300)" holds
+ * its JavaScript thread for 300 ms first, as onnxruntime-node does while a large model runs.
  */
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 limitImageLibrary()
@@ -25,12 +26,15 @@ await startEngine({
       manifest: model.manifest,
       async prepare(job) {
         const question = z.string().parse(job.input['question'])
-        return { item: await model.prepare(job), dies: question.includes('(die)'), blockMs: blockOf(question) }
+        return { item: await model.prepare(job), question }
       },
       async run(items) {
-        const blockMs = Math.max(...items.map((item) => item.blockMs))
-        if (blockMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs)
-        if (items.some(({ dies }) => dies)) process.kill(process.pid, 'SIGKILL')
+        block(Math.max(...items.map(({ question }) => blockOf(question))))
+        const asked = items.map(({ question }) => question).join(' ')
+        if (asked.includes('(die)')) process.kill(process.pid, 'SIGKILL')
+        if (asked.includes('(crash)')) process.kill(process.pid, 'SIGSEGV')
+        if (asked.includes('(hang)')) block(Infinity)
+        if (asked.includes('(eat)')) eat()
         return model.run(items.map(({ item }) => item))
       },
     }
@@ -39,4 +43,16 @@ await startEngine({
 
 function blockOf(question: string): number {
   return Number(/\(block (\d+)\)/.exec(question)?.[1] ?? 0)
+}
+
+function block(milliseconds: number): void {
+  if (milliseconds > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
+
+function eat(): never {
+  const eaten: Buffer[] = []
+  for (;;) {
+    eaten.push(Buffer.alloc(16 * 2 ** 20, 1))
+    block(10)
+  }
 }
