@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Handler, MiddlewareHandler } from 'hono'
 
+import type { AddressOf } from './addresses.ts'
 import type { Caller } from './caller.ts'
 
 /** What every handler finds in its context. */
@@ -9,6 +10,7 @@ export interface ApiEnv {
   Bindings: HttpBindings
   Variables: {
     requestId: string
+    addressOf: AddressOf
     /** Set by `needs` of access.ts, before every handler of a route that isn't open to everybody. */
     caller: Caller
     /** What is left of the caller's requests, for answers that are made whole. */

@@ -87,7 +87,7 @@ describe('the docs', () => {
     const files = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file]) => file ?? '')
     expect(files).toHaveLength(4)
     for (const file of files) {
-      const response = await fetch(api.url + file)
+      const response = await fetch(new URL(file, `${api.url}/docs`))
       expect([file, response.status, (await response.arrayBuffer()).byteLength > 50]).toEqual([file, 200, true])
     }
   })

@@ -5,6 +5,7 @@ import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
 
 import { allowsAnonymous, createAccess } from './access.ts'
+import { addressesAt } from './addresses.ts'
 import type { ApiEnv } from './api-env.ts'
 import type { ApiSettings } from './config.ts'
 import type { Metrics } from './metrics.ts'
@@ -23,8 +24,9 @@ import { orderModel } from './routes/order-model.ts'
 import { purgeModel } from './routes/purge-model.ts'
 import { retryJob } from './routes/retry-job.ts'
 import { submitJob } from './routes/submit-job.ts'
-import type { FetchImage } from './submission/fetch-image.ts'
 import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
+import type { FetchImage } from './submission/fetch-image.ts'
+import { refuseAmbiguousHeaders } from './unambiguous-headers.ts'
 
 export interface AppOptions {
   jobs: JobClient
@@ -52,9 +54,15 @@ export function createApp({
   metrics,
   closing,
 }: AppOptions): Hono<ApiEnv> {
-  const app = new Hono<ApiEnv>()
+  // Not strict: `/jobs/` is `/jobs`, for every method, without a redirect that would lose the body.
+  const app = new Hono<ApiEnv>({ strict: false })
   app.use(nameRequest, observeRequests({ log, metrics }))
   if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
+  const addressOf = addressesAt(settings.PUBLIC_URL)
+  app.use(refuseAmbiguousHeaders, async (c, next) => {
+    c.set('addressOf', addressOf)
+    await next()
+  })
   const { needs, scrape } = createAccess({ keys, settings })
 
   app.post('/jobs', needs('submit'), submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
@@ -76,7 +84,7 @@ export function createApp({
   app.get('/health/live', live)
   app.get('/health/ready', ready({ jobs, models }))
   app.get('/metrics', scrape, showMetrics({ jobs, models, metrics }))
-  app.get('/openapi.json', openApiDocument(allowsAnonymous(settings) ? models : null))
+  app.get('/openapi.json', openApiDocument(allowsAnonymous(settings) ? models : null, settings))
   app.get('/docs', docsPage)
   app.get('/docs/:file', docsFile)
   app.get('/', whatIsWhere)

@@ -17,6 +17,13 @@ export const apiSettings = z.object({
         'as a container needs.',
     ),
   PORT: integerSetting(0, 65_535).default(3000).describe('The TCP port to listen on; 0 takes a free one.'),
+  PUBLIC_URL: publicUrlSetting()
+    .default('')
+    .describe(
+      'Where clients reach the API, if that is not its root: behind a proxy that serves it under a path, such as ' +
+        'https://example.com/vq. `Location`, the `urls` of jobs and the `servers` of /openapi.json begin with it. The ' +
+        'proxy takes the path off the front. Empty: addresses are paths from the root.',
+    ),
   REDIS_URL: redisUrlSetting,
   LOG_LEVEL: logLevelSetting,
   MAX_BODY_BYTES: integerSetting(1024, 512 * mebibyte)
@@ -204,6 +211,19 @@ export type ApiSettings = z.infer<typeof apiSettings>
 export function parsePorts(list: string): number[] | null {
   const ports = list.split(',').map((port) => (/^\s*\d+\s*$/.test(port) ? Number(port) : 0))
   return ports.every((port) => port >= 1 && port <= 65_535) ? ports : null
+}
+
+/** Given without a slash at its end. */
+function publicUrlSetting(): z.ZodType<string> {
+  const isPublicUrl = (text: string): boolean => {
+    if (!URL.canParse(text)) return false
+    const { protocol, username, password } = new URL(text)
+    return ['http:', 'https:'].includes(protocol) && username === '' && password === '' && !/[?#\s]/.test(text)
+  }
+  return z
+    .string()
+    .refine(isPublicUrl, 'expected an address like https://example.com/vq, without user, query and fragment')
+    .transform((text) => new URL(text).href.replace(/\/+$/, ''))
 }
 
 function originsSetting(): z.ZodType<string[]> {

@@ -40,6 +40,8 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
         requestId: requestIdFrom(undefined),
         log,
       }),
+    // For HTTP/1.0 without Host. HTTP/1.1 without one is refused by unambiguous-headers.ts.
+    hostname: 'localhost',
   })
   // Node's closeIdleConnections leaves alone what has connected and not asked yet, as browsers do ahead of time.
   const running = new Map<Socket, Set<ServerResponse>>()
@@ -54,12 +56,13 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
       its?.delete(outgoing)
       if (closing && its?.size === 0) socket.destroySoon()
     })
+    incoming.url = routableTarget(incoming)
     listener(incoming, outgoing).catch((error: unknown) => log.error({ err: error }, 'Answering failed'))
   }
   const server = createServer(
     {
       headersTimeout: 10_000,
-      // It is required all the same, by the listener: Node's own answer would have no body.
+      // It is required all the same, by unambiguous-headers.ts: Node's own answer would have no body.
       requireHostHeader: false,
       // The net under readBody's own timer, which can answer with a problem document.
       requestTimeout: bodyTimeoutMs + 15_000,
@@ -110,6 +113,15 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
       clearTimeout(cut)
     },
   }
+}
+
+/**
+ * The request target in the form that the listener routes (RFC 9112, 3.2). `OPTIONS *` asks about the server as a
+ * whole and is answered as `OPTIONS /`. A scheme may be written in capitals.
+ */
+function routableTarget({ method, url = '' }: IncomingMessage): string {
+  if (method === 'OPTIONS' && url === '*') return '/'
+  return url.replace(/^https?:/i, (scheme) => scheme.toLowerCase())
 }
 
 /** What can't be read as HTTP never reaches the app; Node's own answer to it would have no body. */

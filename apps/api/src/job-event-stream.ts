@@ -1,5 +1,6 @@
 import { isFinal, type Job, type JobStatus } from '@vision-queue/jobs'
 
+import type { AddressOf } from './addresses.ts'
 import { jobResponse } from './job-response.ts'
 import type { OwnedJobs } from './owned-jobs.ts'
 
@@ -22,6 +23,7 @@ interface Options {
   /** The id of the last event that the client has seen, which isn't sent again. */
   lastEventId: string | null
   heartbeatMs: number
+  addressOf: AddressOf
   /** Ends the stream early; the client then reconnects, to another process. */
   closing: AbortSignal
 }
@@ -37,7 +39,7 @@ interface Options {
  * have no id: after a reconnect the text so far comes again.
  */
 export async function openJobEventStream(options: Options): Promise<ReadableStream<Uint8Array> | null> {
-  const { jobs, id, heartbeatMs, closing } = options
+  const { jobs, id, heartbeatMs, addressOf, closing } = options
   let last = options.lastEventId
   // What the watch tells before there is a stream to tell it to.
   const early: Job[] = []
@@ -76,7 +78,8 @@ export async function openJobEventStream(options: Options): Promise<ReadableStre
       }
       deliver = (job) => {
         const eventId = eventIds[job.status]
-        if (eventId !== last) send(`event: job\nid: ${eventId}\ndata: ${JSON.stringify(jobResponse(job))}\n\n`)
+        if (eventId !== last)
+          send(`event: job\nid: ${eventId}\ndata: ${JSON.stringify(jobResponse(job, addressOf))}\n\n`)
         last = eventId
         if (isFinal(job.status)) finish()
         else if (closing.aborted) finish()

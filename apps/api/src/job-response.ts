@@ -1,5 +1,7 @@
 import { type Job, jobIdSchema, type JobResponse, VisionQueueError } from '@vision-queue/jobs'
 
+import type { AddressOf } from './addresses.ts'
+
 /** What is known of a fresh job's turn. */
 export interface Turn {
   /** Jobs accepted before it. */
@@ -9,13 +11,14 @@ export interface Turn {
 }
 
 /** The job as it is answered: without its owner, with its addresses, and where it is fresh, with its turn. */
-export function jobResponse(job: Job, turn?: Turn): JobResponse {
+export function jobResponse(job: Job, addressOf: AddressOf, turn?: Turn): JobResponse {
   const { owner: _owner, ...shown } = job
+  const self = addressOf(`/jobs/${job.id}`)
   return {
     ...shown,
     ...(turn === undefined ? {} : { queue_position: turn.queuePosition }),
     ...(turn === undefined || turn.etaMs === null ? {} : { eta_ms: turn.etaMs }),
-    urls: { self: `/jobs/${job.id}`, events: `/jobs/${job.id}/events`, cancel: `/jobs/${job.id}/cancel` },
+    urls: { self, events: `${self}/events`, cancel: `${self}/cancel` },
   }
 }
 

@@ -40,7 +40,7 @@ const exampleImage = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nG
  * The OpenAPI 3.1 document. Its schemas are the ones that validate; each known model adds the
  * announced schemas of its input, parameters and output, and an example submission.
  */
-export function createOpenApi(models: readonly ModelVersions[]): Record<string, unknown> {
+export function createOpenApi(models: readonly ModelVersions[], publicUrl = ''): Record<string, unknown> {
   // Of a model that was never ready nothing can be told.
   const known = models.filter(({ serving }) => serving.manifest !== null).map(modelResponse)
   const schemas = Object.entries(components).map(([name, schema]) => [name, schemaOf(schema)])
@@ -52,6 +52,8 @@ export function createOpenApi(models: readonly ModelVersions[]): Record<string, 
       description: 'Vision and vision-language models behind a queue: submit an image, get a job, get its result.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    // Without PUBLIC_URL relative to this document's own address, which may be below a proxy's path.
+    servers: [{ url: publicUrl === '' ? '.' : publicUrl }],
     paths: openApiPaths(Object.fromEntries(known.map((model) => [model.name, { value: exampleOf(model) }]))),
     // Without a key: where the service lets everybody in.
     security: [{ ApiKey: [] }, {}],

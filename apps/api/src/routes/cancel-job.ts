@@ -9,6 +9,6 @@ export function cancelJob(jobs: JobClient): ApiHandler {
   return async (c) => {
     const job = await jobsOf(jobs, c.get('caller').owner).cancel(jobIdFromPath(c.req.param('id')))
     if (job === null) throw jobNotFound()
-    return c.json(jobResponse(job), 200, { 'Cache-Control': 'no-store' })
+    return c.json(jobResponse(job, c.get('addressOf')), 200, { 'Cache-Control': 'no-store' })
   }
 }

@@ -5,6 +5,7 @@ import { VisionQueueError } from '@vision-queue/jobs'
 import type { ModelDirectory, ServedModel } from '@vision-queue/transport'
 
 import type { ApiHandler } from '../api-env.ts'
+import type { ApiSettings } from '../config.ts'
 import { groupByName } from '../model-choice.ts'
 import { createOpenApi } from '../openapi.ts'
 
@@ -12,32 +13,37 @@ import { createOpenApi } from '../openapi.ts'
  * `GET /openapi.json`: with the models known now; without them where Redis can't be asked, or where they are
  * told only to who has a key, as everybody reads this.
  */
-export function openApiDocument(models: ModelDirectory | null): ApiHandler {
+export function openApiDocument(
+  models: ModelDirectory | null,
+  { PUBLIC_URL }: Pick<ApiSettings, 'PUBLIC_URL'>,
+): ApiHandler {
   return async (c) => {
     const known = models === null ? [] : await models.list().catch((): ServedModel[] => [])
-    return c.json(createOpenApi(groupByName(known)))
+    return c.json(createOpenApi(groupByName(known), PUBLIC_URL))
   }
 }
 
-const page = `<!doctype html>
+/** The page; `files` is where its files are as seen from it, so that it works below any path of a proxy. */
+const page = (files: string): string => `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>vision-queue API</title>
-    <link rel="stylesheet" href="/docs/swagger-ui.css" />
-    <link rel="icon" type="image/png" href="/docs/favicon-32x32.png" />
+    <link rel="stylesheet" href="${files}swagger-ui.css" />
+    <link rel="icon" type="image/png" href="${files}favicon-32x32.png" />
   </head>
   <body>
     <div id="swagger-ui"></div>
-    <script src="/docs/swagger-ui-bundle.js"></script>
-    <script src="/docs/start.js"></script>
+    <script src="${files}swagger-ui-bundle.js"></script>
+    <script src="${files}start.js"></script>
   </body>
 </html>
 `
 
-// validatorUrl null: the page asks nobody outside.
-const start = `window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', validatorUrl: null })
+// By the script's own address. validatorUrl null: the page asks nobody outside.
+const start = `const url = new URL('../openapi.json', document.currentScript.src).href
+window.ui = SwaggerUIBundle({ url, dom_id: '#swagger-ui', validatorUrl: null })
 `
 
 const contentSecurityPolicy =
@@ -45,8 +51,13 @@ const contentSecurityPolicy =
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** `GET /docs`: Swagger UI over /openapi.json, all of it from this server. */
-export const docsPage: ApiHandler = (c) =>
-  c.html(page, 200, { 'Content-Security-Policy': contentSecurityPolicy, 'Cache-Control': 'no-cache' })
+export const docsPage: ApiHandler = (c) => {
+  const { pathname } = new URL(c.req.url)
+  return c.html(page(pathname.endsWith('/') ? '' : 'docs/'), 200, {
+    'Content-Security-Policy': contentSecurityPolicy,
+    'Cache-Control': 'no-cache',
+  })
+}
 
 const contentTypes = new Map([
   ['swagger-ui.css', 'text/css; charset=utf-8'],

@@ -30,7 +30,7 @@ export function getJob({ jobs, closing }: { jobs: JobClient; closing: AbortSigna
       const own = jobsOf(jobs, c.get('caller').owner)
       const job = wait === 0 ? await own.read(id) : await own.waitFor(id, wait * 1000, waiting.signal)
       if (job === null) throw jobNotFound()
-      return c.json(jobResponse(job), 200, { 'Cache-Control': 'no-store' })
+      return c.json(jobResponse(job, c.get('addressOf')), 200, { 'Cache-Control': 'no-store' })
     } finally {
       waiting.release()
     }

@@ -30,7 +30,7 @@ export function jobEvents(options: { jobs: JobClient; closing: AbortSignal; hear
       await existing(jobs, id)
       return c.body(null, 200, headers)
     }
-    const body = await openJobEventStream({ ...options, jobs, id, lastEventId })
+    const body = await openJobEventStream({ ...options, jobs, id, lastEventId, addressOf: c.get('addressOf') })
     if (body === null) throw jobNotFound()
     return c.body(body, 200, headers)
   }

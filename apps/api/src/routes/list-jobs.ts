@@ -49,7 +49,7 @@ export function listJobs(jobs: JobClient): ApiHandler {
       limit: query.limit ?? 20,
     })
     const list: z.infer<typeof jobListSchema> = {
-      jobs: found.map((job) => jobResponse(job)),
+      jobs: found.map((job) => jobResponse(job, c.get('addressOf'))),
       next_cursor: next === null ? null : `${next.at}-${next.id}`,
     }
     return c.json(list, 200, { 'Cache-Control': 'no-store' })

@@ -55,7 +55,7 @@ export function orderModel({ models, settings, action }: Options): ApiHandler {
       version: version?.version ?? null,
       action,
       forgotten,
-      urls: { model: `/models/${group.name}` },
+      urls: { model: c.get('addressOf')(`/models/${group.name}`) },
     }
     return c.json(accepted, 202, { 'Cache-Control': 'no-store' })
   }

@@ -59,6 +59,7 @@ export function retryJob({ jobs, images, models, settings }: Options): ApiHandle
         throw error
       })
     const turn = queuePosition === null ? undefined : { queuePosition, etaMs: etaMs(queuePosition, pace) }
-    return c.json(jobResponse(accepted, turn), 202, { 'Cache-Control': 'no-store', Location: `/jobs/${job.id}` })
+    const response = jobResponse(accepted, c.get('addressOf'), turn)
+    return c.json(response, 202, { 'Cache-Control': 'no-store', Location: response.urls.self })
   }
 }

@@ -126,8 +126,11 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
       ...(waitSeconds === null ? {} : { 'Preference-Applied': `wait=${waitSeconds}` }),
     }
     // Who did not ask to wait is told where the job is, be it final already.
-    if (isFinal(job.status) && waitSeconds !== null) return c.json(jobResponse(job), 200, headers)
+    if (isFinal(job.status) && waitSeconds !== null) {
+      return c.json(jobResponse(job, c.get('addressOf')), 200, headers)
+    }
     const turn = queuePosition === null ? undefined : { queuePosition, etaMs: etaMs(queuePosition, pace) }
-    return c.json(jobResponse(job, turn), 202, { ...headers, Location: `/jobs/${job.id}` })
+    const response = jobResponse(job, c.get('addressOf'), turn)
+    return c.json(response, 202, { ...headers, Location: response.urls.self })
   }
 }

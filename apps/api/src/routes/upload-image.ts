@@ -20,7 +20,7 @@ export function uploadImage({ images, settings }: { images: ImageStore; settings
   return async (c) => {
     const bytes = await readUpload(c, limits)
     const kept = imageResponse(await imagesOf(images, c.get('caller').owner).keep(inspectImage(bytes, limits), bytes))
-    return c.json(kept, 201, { ...noStore, Location: `/images/${kept.id}` })
+    return c.json(kept, 201, { ...noStore, Location: c.get('addressOf')(`/images/${kept.id}`) })
   }
 }
 

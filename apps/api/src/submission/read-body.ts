@@ -16,8 +16,10 @@ export async function readBody(
   const tooLarge = (): VisionQueueError =>
     new VisionQueueError('payload_too_large', `A body of this type may have at most ${maxBytes} bytes.`)
   if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
-  // A client that asks first sends nothing until now, see http-server.ts.
-  if (incoming.headers.expect !== undefined) outgoing.writeContinue()
+  // A client that asks first sends nothing until now, see http-server.ts. HTTP/1.0 knows no 100 (RFC 9110, 10.1.1).
+  if (incoming.headers.expect?.toLowerCase() === '100-continue' && incoming.httpVersion !== '1.0') {
+    outgoing.writeContinue()
+  }
   return new Promise((resolve, reject) => {
     const chunks = gatherChunks()
     let bytes = 0
