@@ -128,6 +128,21 @@ describe('a job', () => {
       }
       const head = await fetch(`${api.url}/jobs/${id}/events`, { method: 'HEAD', headers: { ...strangers } })
       expect(head.status).toBe(404)
+      for (const status of ['queued', 'succeeded', 'failed'] as const) {
+        const its = await submit(api, mine)
+        if (status !== 'queued') api.jobs.finish(its, status)
+        for (const action of ['retry', 'cancel']) {
+          const [foreign, unknown] = await Promise.all(
+            [its, 'job_aaaaaaaaaaaaaaaaaaaaa'].map(async (asked) =>
+              problemOf(
+                await fetch(`${api.url}/jobs/${asked}/${action}`, { method: 'POST', headers: { ...strangers } }),
+              ),
+            ),
+          )
+          expect(foreign).toMatchObject({ status: 404, code: 'job_not_found' })
+          expect({ ...foreign, request_id: '' }).toEqual({ ...unknown, request_id: '' })
+        }
+      }
     }
     const unknown = await problemOf(await get(api, '/jobs/job_aaaaaaaaaaaaaaaaaaaaa', other))
     const foreign = await problemOf(await get(api, `/jobs/${id}`, other))

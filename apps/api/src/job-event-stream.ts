@@ -36,7 +36,8 @@ interface Options {
  * Between `running` and the final state an answer that is being generated comes as `token` events:
  * a piece of its text and the `index` in the whole where it begins, in UTF-16 units. Who comes late
  * gets all of the text so far as the first piece; should a job begin anew, so does the index. They
- * have no id: after a reconnect the text so far comes again.
+ * have no id: after a reconnect the text so far comes again. What of the text was not sent when a job succeeds is
+ * sent before the final event, so that on every connection the pieces are the whole text.
  */
 export async function openJobEventStream(options: Options): Promise<ReadableStream<Uint8Array> | null> {
   const { jobs, id, heartbeatMs, addressOf, closing } = options
@@ -78,17 +79,25 @@ export async function openJobEventStream(options: Options): Promise<ReadableStre
       }
       deliver = (job) => {
         const eventId = eventIds[job.status]
+        if (eventId !== last) sendRest(job)
         if (eventId !== last)
           send(`event: job\nid: ${eventId}\ndata: ${JSON.stringify(jobResponse(job, addressOf))}\n\n`)
         last = eventId
         if (isFinal(job.status)) finish()
         else if (closing.aborted) finish()
       }
-      deliverText = (text) => {
-        if (said.startsWith(text)) return
+      const sendText = (text: string): void => {
         const index = commonLength(said, text)
         said = text
         send(`event: token\ndata: ${JSON.stringify({ text: text.slice(index), index })}\n\n`)
+      }
+      // The last pieces travel beside the result, and may be late or never come: the result has them all.
+      const sendRest = ({ output }: Job): void => {
+        const text = output?.['text']
+        if (typeof text === 'string' && text !== said) sendText(text)
+      }
+      deliverText = (text) => {
+        if (!said.startsWith(text)) sendText(text)
       }
       send(`retry: ${retryMs}\n\n`)
       for (const job of early) deliver(job)

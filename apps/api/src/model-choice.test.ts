@@ -131,7 +131,10 @@ describe('a job names no model', () => {
     expect(chooseModel(models, null, 'b').model.name).toBe('b')
     expect(errorOf(() => chooseModel(models, null, 'c')).code).toBe('invalid_request')
   })
-  test('with none it is not found', () => {
-    expect(errorOf(() => chooseModel([], null)).code).toBe('model_not_found')
+  test('with none announced nobody can tell yet', () => {
+    for (const reference of [null, 'shapes-vqa', 'shapes-vqa@1']) {
+      const { code, retryAfterMs } = errorOf(() => chooseModel([], reference))
+      expect([code, retryAfterMs]).toEqual(['model_unavailable', 2000])
+    }
   })
 })

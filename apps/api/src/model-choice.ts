@@ -57,8 +57,8 @@ export interface ChosenModel {
 /**
  * Resolves `name`, `name@version` or `name@alias`; null takes the only model there is, or of several the
  * one named `defaultModel`. Throws
- * `model_not_found`; `model_unavailable` where no consumer could run it and none is on its way; and
- * `invalid_request` where a model has to be named because there are several.
+ * `model_not_found`; `model_unavailable` where no consumer could run it and none is on its way, or none has announced
+ * anything yet; and `invalid_request` where a model has to be named because there are several.
  */
 export function chooseModel(models: readonly ServedModel[], reference: string | null, defaultModel = ''): ChosenModel {
   const groups = groupByName(models)
@@ -71,7 +71,7 @@ export function chooseModel(models: readonly ServedModel[], reference: string | 
   return { model, manifest: runnable(model), pinnedVersion: version?.version ?? null }
 }
 
-/** What a reference names; `version` is null where it names none. Throws `model_not_found`. */
+/** What a reference names; `version` is null where it names none. Throws as `modelNotFound` says. */
 export function findModel(
   groups: readonly ModelVersions[],
   reference: string,
@@ -110,19 +110,25 @@ function runnable({ name, version, status, error, manifest }: ServedModel): Mode
 function onlyModel(groups: readonly ModelVersions[]): ModelVersions {
   const served = groups.filter(({ serving }) => serving.consumers.length > 0)
   const [only, ...others] = served.length > 0 ? served : groups
-  if (only === undefined) throw new VisionQueueError('model_not_found', 'No consumer has announced a model yet.')
+  if (only === undefined) throw nothingAnnounced()
   if (others.length === 0) return only
   const names = groups.map(({ name }) => name).join(', ')
   throw refusal('invalid_request', [{ field: 'model', expected: `one of ${names} (missing, and there are several)` }])
 }
 
+/** `model_not_found`, or while no consumer has announced any model, `model_unavailable`: then nobody can tell. */
 export function modelNotFound(reference: string, groups: readonly ModelVersions[]): VisionQueueError {
+  if (groups.length === 0) return nothingAnnounced()
   const known = groups.flatMap(({ name, versions }) =>
     versions.flatMap(({ version, aliases }) => [version, ...aliases].map((its) => `${name}@${its}`)),
   )
   return new VisionQueueError(
     'model_not_found',
-    `There is no model ${JSON.stringify(reference)}. ` +
-      (known.length === 0 ? 'No consumer has announced a model yet.' : `There are: ${known.join(', ')}.`),
+    `There is no model ${JSON.stringify(reference)}. There are: ${known.join(', ')}.`,
   )
+}
+
+/** At a first start, and after Redis was flushed: the model may well be there in a moment. */
+function nothingAnnounced(): VisionQueueError {
+  return new VisionQueueError('model_unavailable', 'No consumer has announced a model yet.', { retryAfterMs: 2000 })
 }

@@ -51,7 +51,7 @@ export const jobControlPaths: Record<string, object> = {
       parameters: [parameter('path', 'name', "The model's name, without a version", text)],
       responses: {
         '200': answer('How many there were', 'Purged'),
-        ...problems('unauthorized', 'forbidden', 'model_not_found', 'queue_unavailable'),
+        ...problems('unauthorized', 'forbidden', 'model_not_found', 'model_unavailable', 'queue_unavailable'),
       },
     },
   },

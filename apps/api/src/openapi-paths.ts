@@ -121,7 +121,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         parameters: [parameter('path', 'name', "The model's name, without a version", text)],
         responses: {
           '200': answer('The model', 'ModelDetail'),
-          ...problems('model_not_found', 'queue_unavailable'),
+          ...problems('model_not_found', 'model_unavailable', 'queue_unavailable'),
         },
       },
     },
@@ -154,7 +154,7 @@ function orderOperation(action: string, summary: string): object {
       requestBody: { required: false, content: { 'application/json': { schema: ref('ModelOrder') } } },
       responses: {
         '202': answer('The order stands; its effect shows in GET /models', 'AcceptedModelOrder'),
-        ...problems('invalid_request', 'model_not_found', 'queue_unavailable'),
+        ...problems('invalid_request', 'model_not_found', 'model_unavailable', 'queue_unavailable'),
       },
     },
   }

@@ -1,5 +1,5 @@
 import type { Job, QueuedJob } from '@vision-queue/jobs'
-import type { JobClient, JobWatch } from '@vision-queue/transport'
+import type { JobClient, JobWatch, MayRead } from '@vision-queue/transport'
 
 /** The jobs of one owner. Another's is as one that isn't known: null, at once, whatever is asked about it. */
 export interface OwnedJobs {
@@ -16,20 +16,11 @@ export interface OwnedJobs {
  * client. Scopes don't widen it; an administrator runs the service and doesn't read its mail.
  */
 export function jobsOf(jobs: Pick<JobClient, keyof OwnedJobs>, owner: string | null): OwnedJobs {
-  const mayRead = (job: { owner: string | null }): boolean => job.owner === owner
+  const mayRead: MayRead = (job) => job.owner === owner
   return {
-    async read(id) {
-      const job = await jobs.read(id)
-      return job === null || !mayRead(job) ? null : job
-    },
-    async cancel(id) {
-      const ended = await jobs.cancel(id, mayRead)
-      return ended === null || !mayRead(ended) ? null : ended
-    },
-    async readForRetry(id) {
-      const job = await jobs.readForRetry(id)
-      return job === null || !mayRead(job) ? null : job
-    },
+    read: async (id) => jobs.read(id, mayRead),
+    cancel: async (id) => jobs.cancel(id, mayRead),
+    readForRetry: async (id) => jobs.readForRetry(id, mayRead),
     list: async (query) => jobs.list({ ...query, owner }),
     watch: async (id, listener, onText) => jobs.watch(id, listener, onText, mayRead),
     waitFor: async (id, timeoutMs, signal) => jobs.waitFor(id, timeoutMs, signal, mayRead),

@@ -16,7 +16,7 @@ import { ReplyError } from 'ioredis'
 import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
-import { createJobControl, createJobEnder, type JobControl } from './job-control.ts'
+import { createJobControl, createJobEnder, type JobControl, type MayRead } from './job-control.ts'
 import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
 import { createJobQueues } from './job-queues.ts'
 import { expiredJob, failedJob } from './unfinished-ends.ts'
@@ -66,8 +66,8 @@ export interface JobClient extends JobControl {
     image: Uint8Array | null,
     options: Partial<AdmitOptions> & { timeoutMs: number; signal?: AbortSignal },
   ): Promise<Accepted>
-  /** The job as it is now, or null when no such job is known (or its result has expired). */
-  read(id: string): Promise<Job | null>
+  /** The job as it is now, or null when no such job is known (or its result has expired) or `mayRead` denies it. */
+  read(id: string, mayRead?: MayRead): Promise<Job | null>
   /**
    * Calls `listener` with the job as it is, then after each change, until closed. Subscribes before
    * it reads, so no change falls between; reads again after a reconnect. Resolves to null when no such job is known.
@@ -78,10 +78,10 @@ export interface JobClient extends JobControl {
     id: string,
     listener: (job: Job) => void,
     onText?: (text: string) => void,
-    mayRead?: (job: Job) => boolean,
+    mayRead?: MayRead,
   ): Promise<JobWatch | null>
   /** The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null when no such job is known. */
-  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: (job: Job) => boolean): Promise<Job | null>
+  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: MayRead): Promise<Job | null>
   /** Resolves when Redis answers; rejects with `queue_unavailable` within the command timeout. */
   ping(): Promise<void>
   /** Under which Redis drops keys when its memory is full, which loses accepted jobs (maxmemory-policy); null: none. */
@@ -136,13 +136,16 @@ export function openJobClient(options: JobClientOptions): JobClient {
   /** What consumers call this process by. */
   const process = nanoid()
 
-  const read = async (id: string): Promise<Job | null> => {
+  const read = async (id: string, mayRead: MayRead = () => true): Promise<Job | null> => {
     // The record goes when the result comes, so it is asked for first: one of the two is there.
     const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
-    if (final !== null) return final
     // Two nodes of a Cluster may have been asked in the other order.
-    if (record === null) return redis.isCluster ? results.read(id) : null
+    const known = final ?? (record === null && redis.isCluster ? await results.read(id) : null)
+    if (known !== null) return mayRead(known) ? known : null
+    if (record === null) return null
     const job = clock.jobToLocal(queuedJobSchema.parse(JSON.parse(record)))
+    // Before anything more is asked about it, which would tell by the time it takes that there is such a job.
+    if (!mayRead(job)) return null
     const place = await queues.find(job)
     if (place?.state === 'waiting' && job.deadlineAt !== null && job.deadlineAt <= Date.now()) {
       return ender.end(job, expiredJob(job, place.attempts, retention.failedResultTtlMs))
@@ -230,13 +233,13 @@ export function openJobClient(options: JobClientOptions): JobClient {
       const last = waited !== null && isFinal(waited.status) ? waited : await read(job.id).catch(() => null)
       return { ...its, job: last ?? its.job }
     },
-    read: (id) => guarded(read(id)),
+    read: (id, mayRead) => guarded(read(id, mayRead)),
     watch: (id, listener, onText, mayRead) => guarded(watcher.watch(id, listener, onText, mayRead)),
     waitFor: (id, timeoutMs, signal, mayRead) => guarded(watcher.waitFor(id, timeoutMs, signal, mayRead)),
-    cancel: (id, mayEnd) => guarded(control.cancel(id, mayEnd)),
+    cancel: (id, mayRead) => guarded(control.cancel(id, mayRead)),
     purge: (model, versions) => guarded(control.purge(model, versions)),
     list: (its) => guarded(index.list(its, read)),
-    readForRetry: (id) => guarded(control.readForRetry(id)),
+    readForRetry: (id, mayRead) => guarded(control.readForRetry(id, mayRead)),
     async ping() {
       await guarded(redis.ping())
     },

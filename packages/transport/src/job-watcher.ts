@@ -1,6 +1,7 @@
 import { isFinal, type Job, type JobChange, jobChangeSchema, jobChannel } from '@vision-queue/jobs'
 import type { Redis } from 'ioredis'
 
+import type { MayRead } from './job-control.ts'
 import { parseJson } from './parse-json.ts'
 import type { TransportLog } from './redis-connection.ts'
 import { createWaits } from './until-final.ts'
@@ -25,13 +26,13 @@ export interface JobWatcher {
     id: string,
     listener: (job: Job) => void,
     onText?: (text: string) => void,
-    mayRead?: (job: Job) => boolean,
+    mayRead?: MayRead,
   ): Promise<JobWatch | null>
   /**
    * The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null when no such job is
    * known or `mayRead` denies it.
    */
-  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: (job: Job) => boolean): Promise<Job | null>
+  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: MayRead): Promise<Job | null>
   /**
    * The same for a job that replies to this process: `submit` queues it once replies can be heard, and tells
    * what it is then. Rejects with what `submit` rejects with.
@@ -57,7 +58,7 @@ interface Options {
   subscriber: Redis
   /** The channel of this process. */
   replies: string
-  read: (id: string) => Promise<Job | null>
+  read: (id: string, mayRead?: MayRead) => Promise<Job | null>
   log: TransportLog
 }
 
@@ -177,7 +178,7 @@ export function createJobWatcher({ subscriber, replies, read, log }: Options): J
     id: string,
     listener: (job: Job) => void,
     onText?: (text: string) => void,
-    { submit, mayRead = () => true }: { submit?: () => Promise<Job>; mayRead?: (job: Job) => boolean } = {},
+    { submit, mayRead }: { submit?: () => Promise<Job>; mayRead?: MayRead } = {},
   ): Promise<JobWatch | null> => {
     const entry = enter(id)
     // Deaf until the snapshot has been given, so that it comes first.
@@ -192,8 +193,8 @@ export function createJobWatcher({ subscriber, replies, read, log }: Options): J
     entry.listeners.add(hearJob)
     try {
       await (submit === undefined ? subscribeToJob(id, entry) : subscribeToReplies())
-      const job = await (submit ?? (async () => read(id)))()
-      if (job === null || !mayRead(job)) {
+      const job = await (submit ?? (async () => read(id, mayRead)))()
+      if (job === null) {
         end()
         return null
       }

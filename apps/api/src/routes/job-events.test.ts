@@ -1,5 +1,5 @@
 import { jobResponseSchema } from '@vision-queue/jobs'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
 import { png } from '../test-support/images.ts'
@@ -103,6 +103,80 @@ test('a text that begins anew is told from the place where it differs, and one t
   await expect.poll(stream.events).toHaveLength(1)
   for (const text of ['a red circle', 'a', 'a red square']) api.jobs.say(id, text)
   await expect.poll(() => tokens(stream)).toEqual(['0 a red circle', '6 square'])
+})
+
+describe('the pieces of a text are all of it when the final event comes', () => {
+  const text = 'a red circle is left of a blue square'
+  /** What a client has that keeps to the pieces of this connection. */
+  const joined = (stream: OpenEvents): string =>
+    [...stream.text().matchAll(/^event: token\ndata: (.*)\n\n/gm)].reduce((so, [, data]) => {
+      const piece = tokenSchema.parse(JSON.parse(data ?? ''))
+      return so.slice(0, piece.index) + piece.text
+    }, '')
+
+  test.each([
+    ['none had come', []],
+    ['some had come', ['a red', 'a red circle']],
+    ['all had come', ['a red', text]],
+    ['they came twice and out of order', ['a red circle', 'a red', 'a red circle']],
+    ['the job had begun anew', ['a green one', 'a']],
+    ['more had been said than the answer holds', [`${text} and so on`]],
+  ])('%s', async (_, said) => {
+    const api = await startApi()
+    const id = await submit(api)
+    const stream = await openEvents(api, id)
+    await expect.poll(stream.events).toHaveLength(1)
+    api.jobs.run(id)
+    for (const soFar of said) api.jobs.say(id, soFar)
+    api.jobs.finish(id, 'succeeded', { text, tokens: 9 })
+    api.jobs.say(id, 'too late')
+    await stream.ended
+    expect(joined(stream)).toBe(text)
+    // Nothing comes after the final event, and nothing twice.
+    expect(stream.text()).toMatch(/event: job\nid: 3\ndata: [^\n]*\n\n$/)
+    expect(new Set(tokens(stream)).size).toBe(tokens(stream).length)
+  })
+
+  test.each([
+    ['from the beginning', {}],
+    ['after queued', { 'Last-Event-ID': '1' }],
+    ['after running', { 'Last-Event-ID': '2' }],
+  ])('for a stream that was resumed %s when the job had ended', async (_, headers) => {
+    const api = await startApi()
+    const id = await submit(api)
+    api.jobs.finish(id, 'succeeded', { text, tokens: 9 })
+    const stream = await openEvents(api, id, headers)
+    await stream.ended
+    expect([joined(stream), tokens(stream)]).toEqual([text, [`0 ${text}`]])
+    expect(stream.events()).toEqual(['3 succeeded'])
+  })
+
+  test('for a stream that was resumed in the middle', async () => {
+    const api = await startApi()
+    const id = await submit(api)
+    const first = await openEvents(api, id)
+    await expect.poll(first.events).toHaveLength(1)
+    api.jobs.run(id)
+    api.jobs.say(id, 'a red circle')
+    await expect.poll(() => joined(first)).toBe('a red circle')
+    first.hangUp()
+    const second = await openEvents(api, id, { 'Last-Event-ID': '2' })
+    await expect.poll(() => api.jobs.openWatches()).toBe(1)
+    api.jobs.finish(id, 'succeeded', { text, tokens: 9 })
+    await second.ended
+    expect(joined(second)).toBe(text)
+  })
+
+  test('an answer without a text, and a job that failed, have none', async () => {
+    const api = await startApi()
+    for (const status of ['succeeded', 'failed'] as const) {
+      const id = await submit(api)
+      api.jobs.finish(id, status)
+      const stream = await openEvents(api, id)
+      await stream.ended
+      expect(tokens(stream)).toEqual([])
+    }
+  })
 })
 
 test('a final job is one event and the end', async () => {

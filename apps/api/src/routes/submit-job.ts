@@ -7,6 +7,7 @@ import {
   type JobClient,
   type ModelDirectory,
   type Pace,
+  type ServedModel,
 } from '@vision-queue/transport'
 import type { Context } from 'hono'
 import { nanoid } from 'nanoid'
@@ -15,7 +16,7 @@ import type { ApiEnv, ApiHandler } from '../api-env.ts'
 import type { ApiSettings } from '../config.ts'
 import { jobResponse } from '../job-response.ts'
 import type { Metrics } from '../metrics.ts'
-import { chooseModel } from '../model-choice.ts'
+import { chooseModel, findModel, groupByName } from '../model-choice.ts'
 import { etaMs, paceOf } from '../pace.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
 import type { FetchImage } from '../submission/fetch-image.ts'
@@ -44,6 +45,11 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
     maxInputBytes: settings.MAX_INPUT_BYTES,
     fetchesImages: fetchImage !== null,
+    async assertModelIsKnown(reference: string) {
+      // While nobody can tell which models there are, the other fault is what there is to say.
+      const listed = await models.list().catch((): ServedModel[] => [])
+      if (listed.length > 0) findModel(groupByName(listed), reference)
+    },
   }
   const jobImages = createJobImages({ images, fetchImage, ...limits, payloadTtlMs: settings.PAYLOAD_TTL_MS })
 

@@ -54,8 +54,8 @@ interface Field {
   value: string | Uint8Array
 }
 
-/** All at once: a form that is cut is refused as that, whatever is in its first field. */
-function fieldsOf(body: Buffer, contentType: string): Field[] {
+/** A form's fields in order. All at once: a form that is cut is refused as that, whatever is in its first field. */
+export function fieldsOf(body: Buffer, contentType: string): Field[] {
   const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType)
   const delimiter = boundary?.[1] ?? boundary?.[2]
   if (delimiter === undefined || delimiter.length > maxBoundaryLength) throw notMultipart()

@@ -14,7 +14,7 @@ export interface MemoryJobs extends JobClient {
   run: (id: string) => void
   /** The answer's text so far, as a consumer tells it. */
   say: (id: string, text: string) => void
-  finish: (id: string, status?: FinalStatus) => void
+  finish: (id: string, status?: FinalStatus, output?: Job['output']) => void
   /** While true every call rejects, as when Redis is away. */
   down: boolean
   /** How Redis drops keys; null: not at all. */
@@ -64,9 +64,10 @@ export function openMemoryJobs(): MemoryJobs {
       const waited = await memory.waitFor(job.id, timeoutMs, signal).catch(() => null)
       return { ...accepted, job: waited ?? unfinishedJob(job, null, 0) }
     },
-    async read(id) {
+    async read(id, mayRead = () => true) {
       up()
-      return jobs.get(id) ?? null
+      const job = jobs.get(id)
+      return job === undefined || !mayRead(job) ? null : job
     },
     watch,
     async waitFor(id, timeoutMs, signal, mayRead) {
@@ -87,9 +88,10 @@ export function openMemoryJobs(): MemoryJobs {
       watching.close()
       return jobs.get(id) ?? null
     },
-    async cancel(id) {
+    async cancel(id, mayRead = () => true) {
       up()
       const job = jobs.get(id)
+      if (job !== undefined && !mayRead(job)) return null
       if (job !== undefined && !isFinal(job.status)) memory.finish(id, 'canceled')
       return jobs.get(id) ?? null
     },
@@ -110,10 +112,10 @@ export function openMemoryJobs(): MemoryJobs {
       for (const { id } of waiting) memory.finish(id, 'canceled')
       return waiting.length
     },
-    async readForRetry(id) {
+    async readForRetry(id, mayRead = () => true) {
       up()
       const final = jobs.get(id)
-      if (final === undefined) return null
+      if (final === undefined || !mayRead(final)) return null
       const kept = memory.submitted.find(({ job }) => job.id === id)
       if (kept === undefined || !isFinal(final.status) || final.status === 'succeeded') {
         throw new VisionQueueError('job_not_retryable', 'The job is not for another try.')
@@ -137,10 +139,10 @@ export function openMemoryJobs(): MemoryJobs {
     say(id, text) {
       for (const listener of listeners) if (listener.id === id) listener.hearText?.(text)
     },
-    finish: (id, status = 'succeeded') =>
+    finish: (id, status = 'succeeded', output = { answers: [{ answer: 'red', score: 0.9 }] }) =>
       change(id, {
         status,
-        output: status === 'succeeded' ? { answers: [{ answer: 'red', score: 0.9 }] } : null,
+        output: status === 'succeeded' ? output : null,
         completed_at: new Date().toISOString(),
       }),
     openWatches: () => listeners.size,
