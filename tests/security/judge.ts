@@ -34,6 +34,7 @@ const knownHeaders = new Set([
   'content-security-policy',
   'content-type',
   'date',
+  'idempotent-replayed',
   'keep-alive',
   'location',
   'preference-applied',

@@ -8,6 +8,7 @@ import { allowsAnonymous, createAccess } from './access.ts'
 import { addressesAt } from './addresses.ts'
 import type { ApiEnv } from './api-env.ts'
 import type { ApiSettings } from './config.ts'
+import { refuseIdempotencyKey } from './idempotency.ts'
 import type { Metrics } from './metrics.ts'
 import { observeRequests } from './observe-requests.ts'
 import { problemResponse } from './problem-response.ts'
@@ -68,18 +69,18 @@ export function createApp({
   app.post('/jobs', needs('submit'), submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
   app.get('/jobs', needs('read'), listJobs(jobs))
   app.get('/jobs/:id', needs('read'), getJob({ jobs, closing }))
-  app.post('/jobs/:id/cancel', needs('submit'), cancelJob(jobs))
+  app.post('/jobs/:id/cancel', needs('submit'), refuseIdempotencyKey, cancelJob(jobs))
   app.post('/jobs/:id/retry', needs('submit'), retryJob({ jobs, images, models, settings }))
   app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
-  app.post('/images', needs('submit'), uploadImage({ images, settings }))
+  app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ images, settings }))
   app.get('/images/:id', needs('submit'), getImage(images))
-  app.delete('/images/:id', needs('submit'), removeImage(images))
+  app.delete('/images/:id', needs('submit'), refuseIdempotencyKey, removeImage(images))
   app.get('/models', needs('read'), listModels(models))
   app.get('/models/:name', needs('read'), getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {
-    app.post(`/models/:name/${action}`, needs('admin'), orderModel({ models, settings, action }))
+    app.post(`/models/:name/${action}`, needs('admin'), refuseIdempotencyKey, orderModel({ models, settings, action }))
   }
-  app.post('/models/:name/purge', needs('admin'), purgeModel({ jobs, models }))
+  app.post('/models/:name/purge', needs('admin'), refuseIdempotencyKey, purgeModel({ jobs, models }))
   app.get('/health', live)
   app.get('/health/live', live)
   app.get('/health/ready', ready({ jobs, models }))
@@ -106,7 +107,15 @@ export function createApp({
 const corsRules = {
   allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
   allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'Prefer', 'X-Request-Id'],
-  exposeHeaders: ['Location', 'Preference-Applied', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
+  exposeHeaders: [
+    'Idempotent-Replayed',
+    'Location',
+    'Preference-Applied',
+    'RateLimit',
+    'RateLimit-Policy',
+    'Retry-After',
+    'X-Request-Id',
+  ],
   maxAge: 600,
 }
 

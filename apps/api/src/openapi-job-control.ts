@@ -1,6 +1,6 @@
 import { jobStatusSchema } from '@vision-queue/jobs'
 
-import { answer, parameter, problems, requestId, text } from './openapi-parts.ts'
+import { acceptedHeaders, answer, idempotencyKey, parameter, problems, requestId, text } from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
 
@@ -24,16 +24,18 @@ export const jobControlPaths: Record<string, object> = {
       operationId: 'retryJob',
       summary: 'Run a failed, canceled or expired job again, as a new job that names the old one in retry_of',
       tags: ['jobs'],
-      parameters: [jobId, requestId],
+      parameters: [jobId, requestId, idempotencyKey],
       responses: {
         '202': answer('The new job', 'Job', {
-          headers: { Location: { description: 'Where the new job is', schema: { type: 'string' } } },
+          headers: acceptedHeaders('Where the new job is'),
         }),
         ...problems(
           'job_not_found',
           'model_not_found',
           'image_not_found',
           'job_not_retryable',
+          'idempotency_conflict',
+          'idempotency_in_flight',
           'queue_full',
           'deadline_unmeetable',
           'queue_unavailable',

@@ -51,6 +51,23 @@ export const requestId = parameter('header', 'X-Request-Id', 'Comes back in the 
   type: 'string',
 })
 
+/** Of the routes that make a job. */
+export const idempotencyKey = parameter(
+  'header',
+  'Idempotency-Key',
+  'The same key with the same request gives the same job, as long as that is kept; 1 to 255 visible ASCII characters',
+  { type: 'string', pattern: '^[!-~]{1,255}$' },
+)
+
+/** Of a job that was accepted; `where` says which. */
+export const acceptedHeaders = (where: string): object => ({
+  Location: { description: where, schema: { type: 'string' } },
+  'Idempotent-Replayed': {
+    description: 'true: this is the job of an earlier request with the same Idempotency-Key',
+    schema: { type: 'string' },
+  },
+})
+
 export const text = { type: 'string' }
 const rawImage = { schema: { type: 'string', contentMediaType: 'application/octet-stream' } }
 

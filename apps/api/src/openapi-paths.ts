@@ -1,7 +1,17 @@
 import { maxWaitSeconds } from './config.ts'
 import { imagePaths } from './openapi-images.ts'
 import { jobControlPaths, listJobsOperation } from './openapi-job-control.ts'
-import { answer, parameter, problems, rawImages, ref, requestId, text } from './openapi-parts.ts'
+import {
+  acceptedHeaders,
+  answer,
+  idempotencyKey,
+  parameter,
+  problems,
+  rawImages,
+  ref,
+  requestId,
+  text,
+} from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
 const seconds = { type: 'integer', minimum: 0, maximum: maxWaitSeconds }
@@ -18,6 +28,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         tags: ['jobs'],
         parameters: [
           requestId,
+          idempotencyKey,
           parameter(
             'header',
             'Prefer',
@@ -46,7 +57,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         responses: {
           '200': answer('The final job, where the caller preferred to wait', 'Job'),
           '202': answer('The job is accepted', 'Job', {
-            headers: { Location: { description: 'Where the job is', schema: text } },
+            headers: acceptedHeaders('Where the job is'),
           }),
           ...problems(
             'invalid_request',
@@ -59,6 +70,8 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
             'image_too_large',
             'image_undecodable',
             'image_unreachable',
+            'idempotency_conflict',
+            'idempotency_in_flight',
             'fetches_full',
             'quota_exceeded',
             'queue_full',

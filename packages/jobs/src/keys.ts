@@ -79,6 +79,13 @@ export const replyChannel = (process: string): string => `${root}:replies:${proc
 /** Channel that tells consumers the id of a running job that was canceled: a hint, the stored result is the truth. */
 export const cancellationsChannel = `${root}:cancellations`
 
+/**
+ * HASH: what an Idempotency-Key (its SHA-256) of an owner was used for, see idempotency-keys.ts. A slot of its own on
+ * Redis Cluster, as it is claimed before anything else.
+ */
+export const idempotencyKey = (owner: string | null, keyHash: string): string =>
+  `${root}:{idempotency:${owner ?? ''}:${keyHash}}`
+
 /** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
 export const modelsKey = `${root}:models`
 /** HASH: a model's aliases (modelAliasesSchema) by its name. */

@@ -58,5 +58,7 @@ export const queuedJobSchema = z.object({
   priority: prioritySchema.default('normal'),
   /** The job that this one is another try of. */
   retryOf: jobIdSchema.nullable().default(null),
+  /** SHA-256 of the Idempotency-Key that it was submitted with, which lapses with its result. */
+  idempotencyKeyHash: z.string().optional(),
 })
 export type QueuedJob = z.infer<typeof queuedJobSchema>

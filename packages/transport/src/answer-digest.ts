@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
-
 import type { ModelManifest, QueuedJob } from '@vision-queue/jobs'
-import type { z } from 'zod'
+
+import { jsonDigest } from './json-digest.ts'
 
 /**
  * Names what a job asks, and of what: two jobs with one digest have the same answer. SHA-256 over version,
@@ -13,16 +12,5 @@ export function answerDigest(
   { version, variant, fingerprint }: Pick<ModelManifest, 'version' | 'variant' | 'fingerprint'>,
   { image, input, parameters, answersOf }: Pick<QueuedJob, 'image' | 'input' | 'parameters' | 'answersOf'>,
 ): string {
-  const model = [version, variant, fingerprint ?? '']
-  const asked = JSON.stringify([...model, image.hash, inOrder(input), inOrder(parameters), answersOf])
-  return createHash('sha256').update(asked).digest('base64url')
-}
-
-type Json = z.infer<ReturnType<typeof z.json>>
-
-function inOrder(value: Json): Json {
-  if (Array.isArray(value)) return value.map(inOrder)
-  if (value === null || typeof value !== 'object') return value
-  const entries = Object.entries(value).map(([key, inner]) => [key, inOrder(inner)] as const)
-  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  return jsonDigest([version, variant, fingerprint ?? '', image.hash, input, parameters, answersOf])
 }

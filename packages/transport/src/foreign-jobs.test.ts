@@ -1,3 +1,4 @@
+import type { QueuedJob } from '@vision-queue/jobs'
 import { expect, test } from 'vitest'
 
 import { image, newJob, nobody, succeeded, useTestQueue } from './test-support/test-queue.ts'
@@ -27,8 +28,8 @@ async function askedAbout(id: string, work: () => Promise<unknown>): Promise<str
 test.each(['read', 'cancel', 'readForRetry', 'watch', 'waitFor'] as const)(
   '%s finds no job of another owner, whatever became of it, and asks no more than of an unknown id',
   async (what) => {
-    const [waiting, ended, failed] = [newJob(), newJob(), newJob()].map((job) => ({ ...job, owner: 'somebody' }))
-    if (waiting === undefined || ended === undefined || failed === undefined) throw new Error('there are three')
+    const somebodys = (): QueuedJob => ({ ...newJob(), owner: 'somebody' })
+    const [waiting, ended, failed] = [somebodys(), somebodys(), somebodys()]
     for (const job of [waiting, ended, failed]) await queue.client.submit(job, image)
     await queue.resultStore().finish(ended, succeeded(ended, 'a'))
     await queue.client.cancel(failed.id)

@@ -5,12 +5,26 @@ export { type ApiKeys, type ApiKeysOptions, openApiKeys } from './api-keys.ts'
 export { type Cancellations, type HeldJob, openCancellations } from './cancellations.ts'
 export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
 export { letHeapGrow } from './heap-growth.ts'
+export {
+  type Claimed,
+  type IdempotencyClaim,
+  type IdempotencyKeys,
+  type IdempotentRequest,
+  newJobId,
+} from './idempotency-keys.ts'
 export { type ImageStore, type ImageStoreOptions, openImageStore, type UploadedImage } from './image-store.ts'
-export { type Accepted, type JobClient, type JobClientOptions, openJobClient } from './job-client.ts'
+export {
+  type Accepted,
+  type JobClient,
+  type JobClientOptions,
+  openJobClient,
+  type SubmitOptions,
+} from './job-client.ts'
 export type { JobControl, MayRead } from './job-control.ts'
 export type { JobPage, ListCursor, ListOptions } from './job-index.ts'
 export { type Delivery, type Disposition, type JobSource, type JobSourceOptions, openJobSource } from './job-source.ts'
 export type { JobWatch } from './job-watcher.ts'
+export { jsonDigest } from './json-digest.ts'
 export {
   type ModelDirectory,
   type ModelDirectoryOptions,

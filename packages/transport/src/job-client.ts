@@ -16,6 +16,7 @@ import { ReplyError } from 'ioredis'
 import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
+import { createIdempotencyKeys, type IdempotencyClaim, type IdempotencyKeys } from './idempotency-keys.ts'
 import { createJobControl, createJobEnder, type JobControl, type MayRead } from './job-control.ts'
 import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
 import { createJobQueues } from './job-queues.ts'
@@ -44,8 +45,13 @@ export interface Accepted {
   answeredFrom: 'memory' | 'redis' | null
 }
 
+export interface SubmitOptions extends AdmitOptions {
+  /** Of the Idempotency-Key; null, the default: there is none. */
+  claim: IdempotencyClaim | null
+}
+
 /** What the API needs of the queue. Every call rejects with `queue_unavailable` while Redis can't be reached. */
-export interface JobClient extends JobControl {
+export interface JobClient extends JobControl, IdempotencyKeys {
   /** An owner's jobs, newest first. */
   list(options: ListOptions): Promise<JobPage>
   /**
@@ -55,7 +61,7 @@ export interface JobClient extends JobControl {
    * already and kept by somebody else. Rejects with `queue_full` over `maxJobs` or `maxBytes`, with
    * `quota_exceeded` over the owner's and with `deadline_unmeetable`, all with `retryAfterMs`.
    */
-  submit(job: QueuedJob, image: Uint8Array | null, options?: Partial<AdmitOptions>): Promise<Accepted>
+  submit(job: QueuedJob, image: Uint8Array | null, options?: Partial<SubmitOptions>): Promise<Accepted>
   /**
    * Submits and waits until the job is final, `timeoutMs` have passed or `signal` fires. Rejects only where
    * `submit` would: once the job is accepted, it is given as it was last known. Cheaper than `submit` and
@@ -64,7 +70,7 @@ export interface JobClient extends JobControl {
   submitAndWait(
     job: QueuedJob,
     image: Uint8Array | null,
-    options: Partial<AdmitOptions> & { timeoutMs: number; signal?: AbortSignal },
+    options: Partial<SubmitOptions> & { timeoutMs: number; signal?: AbortSignal },
   ): Promise<Accepted>
   /** The job as it is now, or null when no such job is known (or its result has expired) or `mayRead` denies it. */
   read(id: string, mayRead?: MayRead): Promise<Job | null>
@@ -119,10 +125,11 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const controlled = { redis, queues, results, retention, clock }
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
+  const keepMs = options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs)
   const index = createJobIndex({
     redis,
     listLength: options.listLength,
-    keepMs: options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs),
+    keepMs,
   })
   const orphans = openOrphanSweep({
     redis,
@@ -140,8 +147,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     // The record goes when the result comes, so it is asked for first: one of the two is there.
     const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
     // Two nodes of a Cluster may have been asked in the other order.
-    const known = final ?? (record === null && redis.isCluster ? await results.read(id) : null)
-    if (known !== null) return mayRead(known) ? known : null
+    const ended = final ?? (record === null && redis.isCluster ? await results.read(id) : null)
+    if (ended !== null) return mayRead(ended) ? ended : null
     if (record === null) return null
     const job = clock.jobToLocal(queuedJobSchema.parse(JSON.parse(record)))
     // Before anything more is asked about it, which would tell by the time it takes that there is such a job.
@@ -158,6 +165,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     await results.finish(job, failedJob(job, place.attempts, retention.failedResultTtlMs))
     return results.read(id)
   }
+  // A submission is some commands, each of which may take its time.
+  const idempotency = createIdempotencyKeys({ redis, read, sendMs: 1000 + 6 * options.commandTimeoutMs, keepMs })
   const watcher = createJobWatcher({ subscriber, replies: replyChannel(process), read, log: options.log })
 
   const answered = async (job: QueuedJob, answer: CachedAnswer): Promise<FinalJob> => {
@@ -176,7 +185,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     ])
   }
 
-  const submit: JobClient['submit'] = async (job, image, admit = {}) => {
+  const enqueue: JobClient['submit'] = async (job, image, admit = {}) => {
     const { digest = null } = admit
     const remembered = digest === null ? null : known.get(digest)
     if (remembered !== null) {
@@ -214,6 +223,19 @@ export function openJobClient(options: JobClientOptions): JobClient {
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
 
+  // The key of a job that is run again is not that of its retry.
+  const submit: JobClient['submit'] = async (
+    { idempotencyKeyHash: _old, ...job },
+    image,
+    { claim = null, ...admit } = {},
+  ) => {
+    if (claim === null) return enqueue(job, image, admit)
+    await claim.send()
+    const accepted = await enqueue({ ...job, idempotencyKeyHash: claim.keyHash }, image, admit)
+    await claim.accept(accepted.job)
+    return accepted
+  }
+
   return {
     submit: (job, image, admit) => guarded(submit(job, image, admit)),
     async submitAndWait(job, image, { timeoutMs, signal, ...admit }) {
@@ -233,6 +255,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
       const last = waited !== null && isFinal(waited.status) ? waited : await read(job.id).catch(() => null)
       return { ...its, job: last ?? its.job }
     },
+    claim: (request) => guarded(idempotency.claim(request)),
     read: (id, mayRead) => guarded(read(id, mayRead)),
     watch: (id, listener, onText, mayRead) => guarded(watcher.watch(id, listener, onText, mayRead)),
     waitFor: (id, timeoutMs, signal, mayRead) => guarded(watcher.waitFor(id, timeoutMs, signal, mayRead)),

@@ -4,6 +4,7 @@ import {
   cachedAnswerSchema,
   type FinalJob,
   finalJobSchema,
+  idempotencyKey,
   type JobChange,
   jobChannel,
   jobKey,
@@ -100,6 +101,9 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
         keep === null ? redis.unlink(jobKey(job.id)) : redis.pexpire(jobKey(job.id), keep.forMs),
         final.status === 'succeeded' ? null : ifRoom(indexEnding(redis, job, final, retention)),
         digest === null ? null : ifRoom(keepAnswer(final, digest)),
+        job.idempotencyKeyHash === undefined
+          ? null
+          : redis.pexpire(idempotencyKey(job.owner, job.idempotencyKeyHash), readableMs),
       ])
       return written === 1
     },

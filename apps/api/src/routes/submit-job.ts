@@ -3,6 +3,7 @@ import {
   type Accepted,
   type AdmitOptions,
   answerDigest,
+  type IdempotencyClaim,
   type ImageStore,
   type JobClient,
   type ModelDirectory,
@@ -10,17 +11,19 @@ import {
   type ServedModel,
 } from '@vision-queue/transport'
 import type { Context } from 'hono'
-import { nanoid } from 'nanoid'
 
 import type { ApiEnv, ApiHandler } from '../api-env.ts'
 import type { ApiSettings } from '../config.ts'
+import { asksOf, parseIdempotencyKey, replayedHeader, submitOnce } from '../idempotency.ts'
 import { jobResponse } from '../job-response.ts'
 import type { Metrics } from '../metrics.ts'
 import { chooseModel, findModel, groupByName } from '../model-choice.ts'
+import { jobsOf } from '../owned-jobs.ts'
 import { etaMs, paceOf } from '../pace.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
 import type { FetchImage } from '../submission/fetch-image.ts'
 import { createJobImages } from '../submission/job-image.ts'
+import type { ParsedSubmission } from '../submission/parsed-submission.ts'
 import { readSubmission } from '../submission/read-submission.ts'
 import { createModelValidator } from '../validate-for-model.ts'
 import { openWaitSignal } from '../wait-signal.ts'
@@ -34,6 +37,12 @@ interface Options {
   metrics: Metrics
   closing: AbortSignal
 }
+
+/** How long a submission waits for its answer; null: not at all. */
+type Wait = { timeoutMs: number; signal: AbortSignal } | null
+
+/** Longer than it takes to choose a model, check an input and hold an image. */
+const claimMs = 5000
 
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
 export function submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }: Options): ApiHandler {
@@ -53,17 +62,17 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
   }
   const jobImages = createJobImages({ images, fetchImage, ...limits, payloadTtlMs: settings.PAYLOAD_TTL_MS })
 
-  const parse = async (
+  const prepare = async (
     c: Context<ApiEnv>,
+    submission: ParsedSubmission,
+    id: string,
   ): Promise<{ job: QueuedJob; bytes: Uint8Array | null; admit: Omit<AdmitOptions, 'reusesPayload'> }> => {
-    const submission = await readSubmission(c, limits)
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
       submission.model,
       settings.DEFAULT_MODEL,
     )
     const { input, parameters } = validateForModel(manifest, submission)
-    const id = `job_${nanoid(21)}`
     const { owner, quota } = c.get('caller')
     const { image, bytes } = await jobImages.take(submission.image, { id, owner }, c.env)
     const createdAt = Date.now()
@@ -103,31 +112,63 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
   }
 
   /** The accepted job, as it is or, where the client waits, once it is final or the time is over. */
-  const accept = async (c: Context<ApiEnv>, waitSeconds: number | null): Promise<Accepted & { pace: Pace | null }> => {
-    const { job, bytes, admit } = await parse(c)
-    const { pace } = admit
-    if (waitSeconds === null) return { ...(await keepingHolds(job, jobs.submit(job, bytes, admit))), pace }
-    const wait = openWaitSignal(c.env, closing)
-    try {
-      const options = { ...admit, timeoutMs: waitSeconds * 1000, signal: wait.signal }
-      return { ...(await keepingHolds(job, jobs.submitAndWait(job, bytes, options))), pace }
-    } finally {
-      wait.release()
-    }
+  const accept = async (
+    c: Context<ApiEnv>,
+    {
+      submission,
+      id,
+      claim,
+      wait,
+    }: { submission: ParsedSubmission; id: string; claim: IdempotencyClaim | null; wait: Wait },
+  ): Promise<Accepted & { pace: Pace | null }> => {
+    const { job, bytes, admit } = await prepare(c, submission, id)
+    const options = { ...admit, claim }
+    const submitted =
+      wait === null ? jobs.submit(job, bytes, options) : jobs.submitAndWait(job, bytes, { ...options, ...wait })
+    return { ...(await keepingHolds(job, submitted)), pace: admit.pace }
+  }
+
+  /** The job of this request or, where its Idempotency-Key was used for the same before, of that one. */
+  const acceptOnce = async (
+    c: Context<ApiEnv>,
+    wait: Wait,
+  ): Promise<Accepted & { pace: Pace | null; replayed: boolean }> => {
+    const { owner } = c.get('caller')
+    const key = parseIdempotencyKey(c.req.header('idempotency-key'))
+    const submission = await readSubmission(c, limits)
+    const leaseMs = fetchImage === null ? claimMs : claimMs + settings.IMAGE_URL_TIMEOUT_MS
+    const once = await submitOnce(
+      jobs,
+      { key, owner, asks: key === null ? null : asksOf(submission), leaseMs },
+      async (id, claim) => accept(c, { submission, id, claim, wait }),
+    )
+    if (once.kind === 'submitted') return { ...once.value, replayed: false }
+    const own = jobsOf(jobs, owner)
+    const waited =
+      wait === null || isFinal(once.job.status) ? null : await own.waitFor(once.job.id, wait.timeoutMs, wait.signal)
+    return { job: waited ?? once.job, queuePosition: null, answeredFrom: null, pace: null, replayed: true }
   }
 
   return async (c) => {
     const startedAt = performance.now()
     const waitSeconds = preferredWaitSeconds(c.req.header('prefer'))
-    const { job, queuePosition, answeredFrom, pace } = await accept(c, waitSeconds).catch((error: unknown) => {
-      const { code } = toVisionQueueError(error)
-      metrics.refused.inc({ code })
-      throw error
-    })
-    metrics.submitted.inc({ model: job.model })
-    metrics.answers.inc({ model: job.model, from: answeredFrom ?? 'none' })
+    const waiting = waitSeconds === null ? null : openWaitSignal(c.env, closing)
+    const wait = waiting === null ? null : { timeoutMs: (waitSeconds ?? 0) * 1000, signal: waiting.signal }
+    const accepted = await acceptOnce(c, wait)
+      .catch((error: unknown) => {
+        const { code } = toVisionQueueError(error)
+        metrics.refused.inc({ code })
+        throw error
+      })
+      .finally(() => waiting?.release())
+    const { job, queuePosition, answeredFrom, pace, replayed } = accepted
+    if (!replayed) {
+      metrics.submitted.inc({ model: job.model })
+      metrics.answers.inc({ model: job.model, from: answeredFrom ?? 'none' })
+    }
     const headers = {
       'Cache-Control': 'no-store',
+      ...(replayed ? replayedHeader : {}),
       'Server-Timing': `total;dur=${(performance.now() - startedAt).toFixed(1)}`,
       ...(waitSeconds === null ? {} : { 'Preference-Applied': `wait=${waitSeconds}` }),
     }

@@ -6,7 +6,7 @@ import {
   unfinishedJob,
   VisionQueueError,
 } from '@vision-queue/jobs'
-import type { JobClient } from '@vision-queue/transport'
+import { type JobClient, newJobId } from '@vision-queue/transport'
 
 /** A queue in this process' memory, whose consumer is the test. */
 export interface MemoryJobs extends JobClient {
@@ -47,6 +47,7 @@ export function openMemoryJobs(): MemoryJobs {
     return { close: () => void listeners.delete(listener) }
   }
 
+  const keys = new Map<string, { digest: string; id: string }>()
   const memory: MemoryJobs = {
     submitted: [],
     down: false,
@@ -63,6 +64,20 @@ export function openMemoryJobs(): MemoryJobs {
       const accepted = await memory.submit(job, image)
       const waited = await memory.waitFor(job.id, timeoutMs, signal).catch(() => null)
       return { ...accepted, job: waited ?? unfinishedJob(job, null, 0) }
+    },
+    async claim({ owner, key, digest }) {
+      up()
+      const name = JSON.stringify([owner, key])
+      const held = keys.get(name)
+      const job = held === undefined ? undefined : jobs.get(held.id)
+      if (held !== undefined && held.digest !== digest) {
+        throw new VisionQueueError('idempotency_conflict', 'The key was used for something else.')
+      }
+      if (job !== undefined) return { kind: 'known', job }
+      const id = newJobId()
+      keys.set(name, { digest, id })
+      const release = async (): Promise<void> => void keys.delete(name)
+      return { kind: 'claimed', claim: { id, keyHash: key, async send() {}, async accept() {}, release } }
     },
     async read(id, mayRead = () => true) {
       up()
