@@ -53,6 +53,23 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
     expect(await client.evictionPolicy()).toBeNull()
   })
 
+  test('requests with one Idempotency-Key are one job', async () => {
+    const owner = 'somebody'
+    for (const key of ['a', 'b', 'c']) {
+      const ids = await Promise.all(
+        Array.from({ length: 5 }, async () => {
+          const claimed = await client.claim({ owner, key, digest: 'd', leaseMs: 5000 })
+          if (claimed.kind === 'known') return claimed.job.id
+          const { claim } = claimed
+          const { job } = await client.submit({ ...newJob(), id: claim.id, owner }, image, { claim })
+          return job.id
+        }),
+      )
+      expect(new Set(ids).size).toBe(1)
+      await client.cancel(ids[0] ?? '')
+    }
+  })
+
   test('jobs of many models, in slots of all nodes, are taken, answered and read', async () => {
     const results = createResultStore({ redis, retention, answerTtlMs: 60_000 })
     const models = ['a', 'b', 'c', 'd', 'e', 'f']

@@ -112,6 +112,16 @@ describe('a submission that is refused leaves its key free', () => {
     expect(await submitOnce(queue.client, { digest: 'another' })).toMatchObject({ known: false })
   })
 
+  test('where nobody knows whether it was queued, the next try does not wait and has the same id', async () => {
+    const claim = claimOf(await queue.client.claim(request))
+    await claim.send()
+    await claim.release(new VisionQueueError('queue_unavailable', 'Redis did not answer.'))
+    const startedAt = performance.now()
+    const { job, known } = await submitOnce(queue.client)
+    expect([known, job.id]).toEqual([false, claim.id])
+    expect(performance.now() - startedAt).toBeLessThan(3000)
+  })
+
   test('and who waits for it takes its turn', async () => {
     const claim = claimOf(await queue.client.claim({ ...request, leaseMs: 10_000 }))
     const waiting = submitOnce(await queue.connect())
