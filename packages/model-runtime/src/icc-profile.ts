@@ -29,7 +29,8 @@ const curveTolerance = 1
 export function isSrgbProfile(profile: Buffer): boolean {
   try {
     const text = (at: number): string => profile.toString('latin1', at, at + 4)
-    if (text(signatureAt) !== 'acsp' || text(colourSpaceAt) !== 'RGB ' || text(connectionSpaceAt) !== 'XYZ ') return false
+    if (text(signatureAt) !== 'acsp' || text(colourSpaceAt) !== 'RGB ' || text(connectionSpaceAt) !== 'XYZ ')
+      return false
     const tags = tagsOf(profile)
     if ([...tags.keys()].some((name) => name.startsWith('A2B') || name.startsWith('D2B'))) return false
     return (
@@ -56,7 +57,9 @@ function tagsOf(profile: Buffer): Map<string, Buffer> {
 }
 
 function isNear(actual: readonly number[] | null, expected: readonly number[]): boolean {
-  return actual !== null && expected.every((value, index) => Math.abs((actual[index] ?? NaN) - value) < primaryTolerance)
+  return (
+    actual !== null && expected.every((value, index) => Math.abs((actual[index] ?? NaN) - value) < primaryTolerance)
+  )
 }
 
 /** 10.31: three s15Fixed16 numbers. */

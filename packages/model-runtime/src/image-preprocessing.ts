@@ -72,7 +72,12 @@ async function decodeComplete(file: Uint8Array, options: DecodeOptions): Promise
 
 async function decode(
   file: Uint8Array,
-  { preprocessing: { resize, kernel }, maxPixels, shrinkAbovePixels = defaultShrinkAbovePixels, timeoutSeconds = 10 }: DecodeOptions,
+  {
+    preprocessing: { resize, kernel },
+    maxPixels,
+    shrinkAbovePixels = defaultShrinkAbovePixels,
+    timeoutSeconds = 10,
+  }: DecodeOptions,
   failOn: FailOnOptions,
 ): Promise<DecodedImage> {
   const { kind, isMarkedSrgb } = coloursOf(file)

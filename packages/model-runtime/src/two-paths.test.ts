@@ -76,7 +76,7 @@ describe('where the profile stands', () => {
     await expectColour(withSegments(await jpeg(), ...pieces.flatMap((piece) => [other, piece])), asP3)
   })
 
-  it('a thumbnail in EXIF has its own, which is not the image\'s', async () => {
+  it("a thumbnail in EXIF has its own, which is not the image's", async () => {
     const thumbnail = withSegments(await picture().resize(16).jpeg().toBuffer(), ...profileSegments(srgb))
     const exif = exifSegment(Buffer.concat([makeExif({ orientation: 1 }), thumbnail]))
     await expectColour(withSegments(await jpeg(), exif, ...profileSegments(p3)), asP3)
@@ -91,7 +91,7 @@ describe('where the profile stands', () => {
     await expectColour(Buffer.concat([withSegments(await jpeg(), ...profileSegments(p3)), await jpeg()]), asP3)
   })
 
-  it('PNG\'s sRGB, gAMA and cHRM chunks change nothing, as with PIL', async () => {
+  it("PNG's sRGB, gAMA and cHRM chunks change nothing, as with PIL", async () => {
     const gama = pngChunk('gAMA', Buffer.from([0, 1, 0x86, 0xa0]))
     await expectColour(withChunks(await png(), gama), stored)
     await expectColour(withChunks(await png(), pngChunk('sRGB', Buffer.from([0])), gama), stored)
@@ -119,7 +119,9 @@ describe('where the profile stands', () => {
       }),
     )
     // CMYK can't show every colour of RGB.
-    expect(difference(areasOf(plain ?? { bytes: new Uint8Array(), width: 0, height: 0 })[0] ?? [], stored)).toBeLessThan(30)
+    expect(
+      difference(areasOf(plain ?? { bytes: new Uint8Array(), width: 0, height: 0 })[0] ?? [], stored),
+    ).toBeLessThan(30)
     const [withRgb, withBroken, withOwn] = others
     expect(difference(withRgb?.bytes ?? [], plain?.bytes ?? [])).toBeLessThan(30)
     expect(difference(withBroken?.bytes ?? [], plain?.bytes ?? [])).toBeLessThan(30)

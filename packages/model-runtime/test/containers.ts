@@ -16,7 +16,10 @@ export function profileSegments(profile: Buffer, pieceBytes = 60_000): Buffer[] 
   const count = Math.ceil(profile.length / pieceBytes)
   return Array.from({ length: count }, (_, index) => {
     const piece = profile.subarray(index * pieceBytes, (index + 1) * pieceBytes)
-    return jpegSegment(0xe2, Buffer.concat([Buffer.from('ICC_PROFILE\0', 'latin1'), Buffer.from([index + 1, count]), piece]))
+    return jpegSegment(
+      0xe2,
+      Buffer.concat([Buffer.from('ICC_PROFILE\0', 'latin1'), Buffer.from([index + 1, count]), piece]),
+    )
   })
 }
 
@@ -45,7 +48,13 @@ export function riffChunk(type: string, content: Uint8Array): Buffer {
 /** A WebP in the extended format, with chunks before and behind its pixels. `flags` announce them (RFC 9649, 2.7.1). */
 export function extendedWebp(
   webp: Buffer,
-  { width, height, flags, before = [], after = [] }: { width: number; height: number; flags: number; before?: Buffer[]; after?: Buffer[] },
+  {
+    width,
+    height,
+    flags,
+    before = [],
+    after = [],
+  }: { width: number; height: number; flags: number; before?: Buffer[]; after?: Buffer[] },
 ): Buffer {
   const header = Buffer.alloc(10)
   header.writeUIntLE(width - 1, 4, 3)
@@ -94,7 +103,12 @@ export const exifSegment = (exif: Uint8Array): Buffer =>
 /** The image with EXIF, a profile or both where its format keeps them. */
 export function withMetadata(
   image: Buffer,
-  { exif, profile, width, height }: { exif?: Buffer | undefined; profile?: Buffer | undefined; width: number; height: number },
+  {
+    exif,
+    profile,
+    width,
+    height,
+  }: { exif?: Buffer | undefined; profile?: Buffer | undefined; width: number; height: number },
 ): Buffer {
   if (image.readUInt16BE(0) === 0xffd8) {
     const exifs = exif === undefined ? [] : [exifSegment(exif)]
@@ -106,5 +120,11 @@ export function withMetadata(
   }
   const flags = (exif === undefined ? 0 : 0x08) | (profile === undefined ? 0 : 0x20)
   const before = profile === undefined ? [] : [riffChunk('ICCP', profile)]
-  return extendedWebp(image, { width, height, flags, before, after: exif === undefined ? [] : [riffChunk('EXIF', exif)] })
+  return extendedWebp(image, {
+    width,
+    height,
+    flags,
+    before,
+    after: exif === undefined ? [] : [riffChunk('EXIF', exif)],
+  })
 }

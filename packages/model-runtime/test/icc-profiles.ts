@@ -17,8 +17,7 @@ const u16 = (...values: number[]): Buffer => {
 }
 const u32 = (value: number): Buffer => Buffer.concat([u16(Math.floor(value / 65_536), value % 65_536)])
 
-const srgbLinear = (stored: number): number =>
-  stored <= 0.04045 ? stored / 12.92 : ((stored + 0.055) / 1.055) ** 2.4
+const srgbLinear = (stored: number): number => (stored <= 0.04045 ? stored / 12.92 : ((stored + 0.055) / 1.055) ** 2.4)
 
 export function gamma(exponent: number): ToneCurve {
   return {
@@ -126,7 +125,9 @@ const corners = (dimensions: number): number[][] =>
 /** 10.10, lut16Type with two grid points a colour; XYZ of 1 is written as 32768. */
 function rgbTable(): Buffer {
   const xyz = corners(3).map((corner) =>
-    [0, 1, 2].map((row) => corner.reduce((sum, value, column) => sum + value * (tablePrimaries[column * 3 + row] ?? 0), 0)),
+    [0, 1, 2].map((row) =>
+      corner.reduce((sum, value, column) => sum + value * (tablePrimaries[column * 3 + row] ?? 0), 0),
+    ),
   )
   return Buffer.concat([
     text('mft2\0\0\0\0'),
@@ -153,7 +154,10 @@ function cmykTable(): Buffer {
 }
 
 /** What a profile of primaries and curves makes of stored bytes, as bytes of sRGB. */
-export function toSrgb(stored: readonly number[], { curve, primaries: xyz }: Required<Pick<ProfileOptions, 'curve' | 'primaries'>>): number[] {
+export function toSrgb(
+  stored: readonly number[],
+  { curve, primaries: xyz }: Required<Pick<ProfileOptions, 'curve' | 'primaries'>>,
+): number[] {
   const linear = stored.map((byte) => curve.linear(byte / 255))
   const at = (row: number, column: number): number => xyz[column * 3 + row] ?? NaN
   const [x = 0, y = 0, z = 0] = [0, 1, 2].map((row) =>

@@ -1,7 +1,16 @@
 import sharp, { type Sharp } from 'sharp'
 
 import { makeExif, withMetadata } from './containers.ts'
-import { curves, gamma, greyToSrgb, makeProfile, primaries, tablePrimaries, type ToneCurve, toSrgb } from './icc-profiles.ts'
+import {
+  curves,
+  gamma,
+  greyToSrgb,
+  makeProfile,
+  primaries,
+  tablePrimaries,
+  type ToneCurve,
+  toSrgb,
+} from './icc-profiles.ts'
 
 /** A file and what it shows, made by code: four areas, of which each has one colour. */
 export interface OddImage {
