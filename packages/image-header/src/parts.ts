@@ -2,7 +2,7 @@ export type ImageFormat = 'jpeg' | 'png' | 'webp'
 
 /**
  * A piece of an image's container. `name` is a PNG's chunk type or a WebP's, such as `iCCP` or `ICCP`; of a JPEG
- * it is `APP0` to `APP15`, `SOF` for a frame header of any kind, or the marker as two hexadecimal digits.
+ * it is `APP0` to `APP15`, `SOF0` to `SOF15` for a frame header, or the marker as two hexadecimal digits.
  */
 export interface ImagePart {
   name: string
@@ -67,7 +67,8 @@ function* segmentsOf(file: Buffer): Generator<ImagePart> {
 function segmentName(marker: number): string {
   if (marker >= 0xe0 && marker <= 0xef) return `APP${marker - 0xe0}`
   // C4, C8 and CC are tables and an extension, all others from C0 to CF are frame headers.
-  if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) return 'SOF'
+  if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc)
+    return `SOF${marker - 0xc0}`
   return marker.toString(16)
 }
 

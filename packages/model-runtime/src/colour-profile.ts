@@ -28,7 +28,7 @@ export function coloursOf(file: Uint8Array): Colours {
 
 function kindIn(parts: readonly ImagePart[]): Colours['kind'] {
   for (const { name, content } of parts) {
-    if (name === 'SOF') return ({ 1: 'grey', 3: 'rgb', 4: 'cmyk' } as const)[content[5] ?? 0] ?? null
+    if (name.startsWith('SOF')) return ({ 1: 'grey', 3: 'rgb', 4: 'cmyk' } as const)[content[5] ?? 0] ?? null
     // PNG specification, 11.2.1: bit 1 of the colour type stands for colour.
     if (name === 'IHDR') return ((content[9] ?? 0) & 2) === 0 ? 'grey' : 'rgb'
     if (name.startsWith('VP8')) return 'rgb'
