@@ -28,16 +28,10 @@ export function formatOf(file: Uint8Array): ImageFormat | null {
  */
 export function* partsOf(file: Uint8Array): Generator<ImagePart> {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.length)
-  switch (formatOf(file)) {
-    case 'jpeg':
-      return yield* segmentsOf(bytes)
-    case 'png':
-      return yield* chunksOf(bytes, { from: 8, to: bytes.length, kind: 'png' })
-    case 'webp':
-      return yield* chunksOf(bytes, { from: 12, to: bytes.readUInt32LE(4) + 8, kind: 'riff' })
-    default:
-      return
-  }
+  const format = formatOf(file)
+  if (format === 'jpeg') yield* segmentsOf(bytes)
+  if (format === 'png') yield* chunksOf(bytes, { from: 8, to: bytes.length, kind: 'png' })
+  if (format === 'webp') yield* chunksOf(bytes, { from: 12, to: bytes.readUInt32LE(4) + 8, kind: 'riff' })
 }
 
 const startOfScan = 0xda

@@ -72,14 +72,9 @@ type Curve = (value: number) => number
 
 /** From 0..1 as stored to 0..1 linear. */
 function readCurve(tag: Buffer | undefined): Curve | null {
-  switch (tag?.toString('latin1', 0, 4)) {
-    case 'curv':
-      return tableCurve(tag)
-    case 'para':
-      return parametricCurve(tag)
-    default:
-      return null
-  }
+  const type = tag?.toString('latin1', 0, 4)
+  if (tag === undefined || (type !== 'curv' && type !== 'para')) return null
+  return type === 'curv' ? tableCurve(tag) : parametricCurve(tag)
 }
 
 /** 10.6: no entry is the identity, one is a gamma as u8Fixed8, more are a table. */

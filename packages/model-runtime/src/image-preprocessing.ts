@@ -1,9 +1,9 @@
 import { formatOf, sizeOf } from '@vision-queue/image-header'
 import { VisionQueueError } from '@vision-queue/jobs'
-import sharp, { type FailOnOptions, type Sharp } from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 
 import { type Colours, coloursOf } from './colour-profile.ts'
-import { isReadableAnyway, withFillersBeforeMarkers } from './jpeg-complaints.ts'
+import { repairJpeg } from './jpeg-repair.ts'
 import type { Preprocessing, Resize } from './preprocessor-config.ts'
 
 /** An image resized and in plain colours: bytes [height, width, 3], RGB, 0..255. */
@@ -45,29 +45,16 @@ export interface DecodeOptions {
  */
 export async function decodeImage(file: Uint8Array, options: DecodeOptions): Promise<DecodedImage> {
   try {
-    return await decode(file, options, 'warning')
+    return await decode(file, options)
   } catch (error) {
-    if (!isReadableAnyway(error)) throw imageError(error, options.maxPixels)
+    const refusal = imageError(error, options.maxPixels)
+    // libvips' messages don't tell which complaint it was: they are shared by all threads.
+    const repaired = refusal.code === 'image_undecodable' ? repairJpeg(file) : null
+    if (repaired === null) throw refusal
+    return await decode(repaired, options).catch(() => {
+      throw refusal
+    })
   }
-  try {
-    return await decodeComplete(file, options)
-  } catch (error) {
-    throw imageError(error, options.maxPixels)
-  }
-}
-
-/**
- * Decodes a JPEG that libjpeg complains of, though every program shows it. Only the first complaint is told, and
- * libjpeg fills what is missing after it with grey. So the file is decoded once more with bytes added wherever
- * compressed pixels end: they change nothing unless some were missing there. Throws if they change anything.
- */
-async function decodeComplete(file: Uint8Array, options: DecodeOptions): Promise<DecodedImage> {
-  const filled = withFillersBeforeMarkers(file)
-  if (filled === null) throw new Error('parts of the image are missing')
-  const image = await decode(file, options, 'error')
-  const other = await decode(filled, options, 'error')
-  if (Buffer.compare(image.bytes, other.bytes) !== 0) throw new Error('pixels of the image are missing')
-  return image
 }
 
 async function decode(
@@ -78,10 +65,9 @@ async function decode(
     shrinkAbovePixels = defaultShrinkAbovePixels,
     timeoutSeconds = 10,
   }: DecodeOptions,
-  failOn: FailOnOptions,
 ): Promise<DecodedImage> {
   const { kind, isMarkedSrgb } = coloursOf(file)
-  const source = sharp(file, { limitInputPixels: maxPixels, autoOrient: true, ignoreIcc: isMarkedSrgb, failOn })
+  const source = sharp(file, { limitInputPixels: maxPixels, autoOrient: true, ignoreIcc: isMarkedSrgb })
   source.timeout({ seconds: timeoutSeconds })
   // libvips opens the file once more for this: 0.2 to 0.5 ms, so only where the size depends on the answer.
   const upright = resize?.fit === 'cover' ? (await source.metadata()).autoOrient : null

@@ -20,10 +20,10 @@ const shipped = fileURLToPath(new URL('../../../models', import.meta.url))
 const circle = 'What colour is the circle?'
 const background = 'What colour is the background?'
 
-/** The question that a file is for, and the right answer; null where any will do. */
-function expectedOf(file: string): [question: string, answer: string | null] {
-  if (/^fail-(linear|grey)-profile|^same-/.test(file)) return [background, 'gray']
-  return [circle, file === 'ok-gray.jpg' ? null : 'red']
+/** The question that a file is for, and the right answer. */
+function expectedOf(file: string): [question: string, answer: RegExp] {
+  if (/^fail-(linear|grey)-profile|^same-/.test(file)) return [background, /^gray gray$/]
+  return [circle, file === 'ok-gray.jpg' ? /./ : /^red red$/]
 }
 
 describe.skipIf(files.length === 0)('images after public bug reports (skipped where they are not there)', () => {
@@ -56,8 +56,7 @@ describe.skipIf(files.length === 0)('images after public bug reports (skipped wh
 
   it.each(files.filter((file) => !file.startsWith('refuse-')))('%s is answered right by both paths', async (file) => {
     const [question, answer] = expectedOf(file)
-    const answers = await ask(file, question)
-    if (answer !== null) expect(answers).toEqual([answer, answer])
+    expect((await ask(file, question)).join(' ')).toMatch(answer)
   })
 
   it.each(files.filter((file) => file.startsWith('refuse-')))('%s is refused', async (file) => {

@@ -102,7 +102,7 @@ const greyProfiles: NamedProfile[] = [
 ]
 
 /** The pixels of the four areas, of any number of channels, with 8 or 16 bits. */
-function stored(colours: readonly number[][], depth: 8 | 16): Sharp {
+function fourAreas(colours: readonly number[][], depth: 8 | 16): Sharp {
   const channels = colours[0]?.length ?? 0
   if (channels !== 1 && channels !== 2 && channels !== 3 && channels !== 4) throw new Error('too many channels')
   const values = Array.from({ length: size.width * size.height }, (_, index) => {
@@ -151,7 +151,7 @@ export async function makeOddImages(): Promise<OddImage[]> {
   return Promise.all(
     all.map(async ({ kind, colours, writer: [format, write, depth], profile: { name, profile, convert } }, index) => {
       const orientation = (index % 8) + 1
-      const image = await write(stored(colours, depth ?? 8)).toBuffer()
+      const image = await write(fourAreas(colours, depth ?? 8)).toBuffer()
       const exif = makeExif({ orientation, littleEndian: index % 3 > 0 })
       const shown = colours.map((colour) => onWhite(convert(colour.slice(0, colour.length < 3 ? 1 : 3)), colour))
       return {

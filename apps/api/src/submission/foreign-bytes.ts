@@ -110,5 +110,5 @@ function textOf(bytes: Buffer): string {
 /** Whether it begins with UTF-8 (where it is cut, a character may be too) and holds no control characters. */
 function isText(bytes: Buffer): boolean {
   const text = textOf(bytes)
-  return text.length > 1 && !/[\0-\u0008\u000e-\u001f\ufffd]/.test(text.slice(0, -1))
+  return text.length > 1 && !/[^\P{Cc}\t\n\f\r]|\ufffd/u.test(text.slice(0, -1))
 }
