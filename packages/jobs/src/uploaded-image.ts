@@ -14,7 +14,7 @@ export const imageFactsSchema = z.object({
   /** As a file. */
   bytes: z.int(),
   type: imageTypeSchema,
-  /** In pixels, as the file says; EXIF may turn it. */
+  /** In pixels, as the image stands upright: EXIF may say that it was stored on its side. */
   width: z.int(),
   height: z.int(),
 })

@@ -1,51 +1,85 @@
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { describe, expect, it } from 'vitest'
 
-import { isMarkedSrgb } from './colour-profile.ts'
-import { decodeImage } from './image-preprocessing.ts'
+import { pngChunk, profileSegments, withChunks, withMetadata, withSegments } from '../test/containers.ts'
+import { curves, gamma, makeProfile, primaries } from '../test/icc-profiles.ts'
+import { coloursOf } from './colour-profile.ts'
+import { isSrgbProfile } from './icc-profile.ts'
 
-const plain = sharp({ create: { width: 64, height: 64, channels: 3, background: '#ff2010' } })
-const preprocessing = { resize: { width: 4, height: 4, fit: 'fill' }, kernel: 'cubic' } as const
-
-describe.each(['jpeg', 'webp'] as const)('the profile of a %s', (format) => {
-  it('is known for sRGB, in both spellings of its name', async () => {
-    const image = await plain.clone().withIccProfile('srgb').toFormat(format).toBuffer()
-    expect(isMarkedSrgb(image)).toBe(true)
-    // sharp brings the fourth version, of two bytes a letter; the second writes one.
-    const older = Buffer.from(image)
-    older.write('sRGB\0\0\0\0', older.indexOf('\0s\0R\0G\0B', 0, 'latin1'), 'latin1')
-    expect(isMarkedSrgb(older)).toBe(true)
+describe('a profile is sRGB by its primaries and curves', () => {
+  it.each([
+    ['version 2, a table', makeProfile({ space: 'RGB ', version: 2 })],
+    ['version 4, parametric', makeProfile({ space: 'RGB ', curve: curves.srgbParametric })],
+    ['version 4, parametric in full', makeProfile({ space: 'RGB ', curve: curves.srgbParametricFull })],
+    ['under any name', makeProfile({ space: 'RGB ', name: 'c2' })],
+  ])('%s', (_, profile) => {
+    expect(isSrgbProfile(profile)).toBe(true)
   })
 
-  it('is not taken for sRGB where there is none, or another', async () => {
-    expect(isMarkedSrgb(await plain.clone().toFormat(format).toBuffer())).toBe(false)
-    expect(isMarkedSrgb(await plain.clone().withIccProfile('p3').toFormat(format).toBuffer())).toBe(false)
+  it.each([
+    ['linear', makeProfile({ space: 'RGB ', name: 'sRGB linear', curve: curves.identity })],
+    ['gamma 1.0', makeProfile({ space: 'RGB ', name: 'sRGB', curve: gamma(1) })],
+    ['gamma 2.2', makeProfile({ space: 'RGB ', name: 'sRGB', curve: gamma(2.2) })],
+    ['Display P3', makeProfile({ space: 'RGB ', name: 'sRGB', primaries: primaries.p3 })],
+    ['Adobe RGB', makeProfile({ space: 'RGB ', name: 'sRGB', primaries: primaries.adobe })],
+    ['a table of colours', makeProfile({ space: 'RGB ', name: 'sRGB', table: true })],
+    ['grey', makeProfile({ space: 'GRAY', name: 'sRGB' })],
+    ['CMYK', makeProfile({ space: 'CMYK', name: 'sRGB', table: true })],
+  ])('not %s, though it is called sRGB', (_, profile) => {
+    expect(isSrgbProfile(profile)).toBe(false)
   })
 
-  it('cut off or overwritten anywhere makes no exception', async () => {
-    const image = await plain.clone().withIccProfile('srgb').toFormat(format).toBuffer()
-    for (let at = 0; at < Math.min(image.length, 700); at += 1) {
-      expect(() => isMarkedSrgb(image.subarray(0, at))).not.toThrow()
-      const spoilt = Buffer.from(image)
-      spoilt.subarray(at, at + 8).fill(0xff)
-      expect(() => isMarkedSrgb(spoilt)).not.toThrow()
+  it('cut off or overwritten anywhere makes no exception', () => {
+    for (const curve of [curves.srgbParametric, curves.srgbTable, gamma(2.2)]) {
+      const profile = makeProfile({ space: 'RGB ', curve })
+      for (let at = 0; at < Math.min(profile.length, 800); at += 1) {
+        expect(() => isSrgbProfile(profile.subarray(0, at))).not.toThrow()
+        const spoilt = Buffer.from(profile)
+        spoilt.subarray(at, at + 8).fill(0xff)
+        expect(() => isSrgbProfile(spoilt)).not.toThrow()
+      }
     }
   })
+})
 
-  it('is applied where it is wider: the colours come out as they were meant', async () => {
-    const image = await plain.clone().withIccProfile('p3').toFormat(format, { quality: 100 }).toBuffer()
-    const stored = await sharp(image, { ignoreIcc: true }).raw().toBuffer()
-    const { bytes } = await decodeImage(image, { preprocessing, maxPixels: 1e6 })
-    const distance = (pixels: Uint8Array) =>
-      Math.max(...[255, 32, 16].map((value, channel) => Math.abs((pixels[channel] ?? NaN) - value)))
-    expect(distance(stored)).toBeGreaterThan(12)
-    expect(distance(bytes)).toBeLessThan(8)
+describe('the colours of a file', () => {
+  const size = { width: 8, height: 8 }
+  const plain = (): Sharp => sharp({ create: { ...size, channels: 3, background: '#ff2010' } })
+  const srgb = makeProfile({ space: 'RGB ' })
+
+  it.each(['jpeg', 'png', 'webp'] as const)('are known from the header of a %s', async (format) => {
+    const image = await plain().toFormat(format).toBuffer()
+    expect(coloursOf(image)).toEqual({ kind: 'rgb', isMarkedSrgb: false })
+    expect(coloursOf(withMetadata(image, { ...size, profile: srgb }))).toEqual({ kind: 'rgb', isMarkedSrgb: true })
+    const wide = makeProfile({ space: 'RGB ', primaries: primaries.p3 })
+    expect(coloursOf(withMetadata(image, { ...size, profile: wide }))).toEqual({ kind: 'rgb', isMarkedSrgb: false })
   })
 
-  it('of sRGB changes nothing when left out', async () => {
-    const image = await plain.clone().withIccProfile('srgb').toFormat(format, { quality: 100 }).toBuffer()
-    const { bytes } = await decodeImage(image, { preprocessing, maxPixels: 1e6 })
-    const applied = await sharp(image).resize({ width: 4, height: 4, kernel: 'cubic' }).raw().toBuffer()
-    for (const [index, byte] of bytes.entries()) expect(Math.abs(byte - (applied[index] ?? NaN))).toBeLessThanOrEqual(1)
+  it.each([
+    ['a grey JPEG', plain().toColourspace('b-w').jpeg(), 'grey'],
+    ['a CMYK JPEG', plain().toColourspace('cmyk').jpeg(), 'cmyk'],
+    ['a grey PNG', plain().toColourspace('b-w').png(), 'grey'],
+    ['a grey PNG with transparency', plain().ensureAlpha(0.5).toColourspace('b-w').png(), 'grey'],
+    ['a grey PNG of 16 bits', plain().toColourspace('grey16').png(), 'grey'],
+    ['a PNG of 16 bits', plain().toColourspace('rgb16').png(), 'rgb'],
+    ['a PNG with a palette', plain().png({ palette: true }), 'rgb'],
+    ['a lossless WebP', plain().webp({ lossless: true }), 'rgb'],
+  ] as const)('%s', async (_, image, kind) => {
+    expect(coloursOf(await image.toBuffer()).kind).toBe(kind)
+  })
+
+  it('a profile whose pieces are not all there, or are there twice, is left to libvips', async () => {
+    const jpeg = await plain().jpeg().toBuffer()
+    const [first = Buffer.alloc(0), ...others] = profileSegments(srgb, 1000)
+    expect(coloursOf(withSegments(jpeg, first, ...others)).isMarkedSrgb).toBe(true)
+    expect(coloursOf(withSegments(jpeg, ...others)).isMarkedSrgb).toBe(false)
+    expect(coloursOf(withSegments(jpeg, first, first, ...others)).isMarkedSrgb).toBe(false)
+  })
+
+  it("a PNG's profile that unpacks to more than a profile has is not unpacked", async () => {
+    const bomb = Buffer.concat([srgb, Buffer.alloc(100_000)])
+    const png = await plain().png().toBuffer()
+    expect(coloursOf(withMetadata(png, { ...size, profile: bomb })).isMarkedSrgb).toBe(false)
+    expect(coloursOf(withChunks(png, pngChunk('iCCP', Buffer.from('no end')))).isMarkedSrgb).toBe(false)
   })
 })

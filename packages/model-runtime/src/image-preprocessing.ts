@@ -1,8 +1,9 @@
+import { formatOf, sizeOf } from '@vision-queue/image-header'
 import { VisionQueueError } from '@vision-queue/jobs'
-import { imageDimensionsFromData } from 'image-dimensions'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 
-import { isMarkedSrgb } from './colour-profile.ts'
+import { type Colours, coloursOf } from './colour-profile.ts'
+import { repairJpeg } from './jpeg-repair.ts'
 import type { Preprocessing, Resize } from './preprocessor-config.ts'
 
 /** An image resized and in plain colours: bytes [height, width, 3], RGB, 0..255. */
@@ -27,47 +28,59 @@ export function limitImageLibrary(): void {
 /** Above it, reading a photo whole costs more than the difference is worth. */
 export const defaultShrinkAbovePixels = 1_000_000
 
+export interface DecodeOptions {
+  preprocessing: Pick<Preprocessing, 'resize' | 'kernel'>
+  maxPixels: number
+  shrinkAbovePixels?: number
+  timeoutSeconds?: number
+}
+
 /**
  * Decodes, turns upright (EXIF), flattens transparency on white and resizes. CMYK, grey and 16-bit
  * images come out as 8-bit RGB; of an animation the first frame is taken. JPEGs and WebPs of more than
  * `shrinkAbovePixels` are shrunk while they are read: faster, and some levels off what PIL makes of
- * them. Colour profiles are applied. It runs in libuv's thread pool: hand over
+ * them. Colour profiles are applied, above it and below. It runs in libuv's thread pool: hand over
  * many at once. Rejects with `image_too_large` (decided from the header) or `image_undecodable`; a
  * truncated file counts as broken.
  */
-export async function decodeImage(
+export async function decodeImage(file: Uint8Array, options: DecodeOptions): Promise<DecodedImage> {
+  try {
+    return await decode(file, options)
+  } catch (error) {
+    const refusal = imageError(error, options.maxPixels)
+    // libvips' messages don't tell which complaint it was: they are shared by all threads.
+    const repaired = refusal.code === 'image_undecodable' ? repairJpeg(file) : null
+    if (repaired === null) throw refusal
+    return await decode(repaired, options).catch(() => {
+      throw refusal
+    })
+  }
+}
+
+async function decode(
   file: Uint8Array,
   {
     preprocessing: { resize, kernel },
     maxPixels,
     shrinkAbovePixels = defaultShrinkAbovePixels,
     timeoutSeconds = 10,
-  }: {
-    preprocessing: Pick<Preprocessing, 'resize' | 'kernel'>
-    maxPixels: number
-    shrinkAbovePixels?: number
-    timeoutSeconds?: number
-  },
+  }: DecodeOptions,
 ): Promise<DecodedImage> {
-  try {
-    const source = sharp(file, { limitInputPixels: maxPixels, autoOrient: true, ignoreIcc: isMarkedSrgb(file) })
-    source.timeout({ seconds: timeoutSeconds })
-    // libvips opens the file once more for this: 0.2 to 0.5 ms, so only where the size depends on the answer.
-    const upright = resize?.fit === 'cover' ? (await source.metadata()).autoOrient : null
-    const size = resize === null || upright === null ? resize : coveringSize(resize, upright)
-    // Converting before anything else is what keeps libvips from shrinking while it reads.
-    if (kernel === 'nearest' || !hasMorePixels(file, shrinkAbovePixels)) source.pipelineColourspace('srgb')
-    source.flatten({ background: '#ffffff' })
-    if (size !== null && kernel !== 'nearest') {
-      source.resize({ width: size.width, height: size.height, fit: 'fill', kernel })
-    }
-    const { data, info } = await source.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
-    if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`)
-    const image = { bytes: data, height: info.height, width: info.width }
-    return size !== null && kernel === 'nearest' ? nearest(image, size) : image
-  } catch (error) {
-    throw imageError(error, maxPixels)
+  const { kind, isMarkedSrgb } = coloursOf(file)
+  const source = sharp(file, { limitInputPixels: maxPixels, autoOrient: true, ignoreIcc: isMarkedSrgb })
+  source.timeout({ seconds: timeoutSeconds })
+  // libvips opens the file once more for this: 0.2 to 0.5 ms, so only where the size depends on the answer.
+  const upright = resize?.fit === 'cover' ? (await source.metadata()).autoOrient : null
+  const size = resize === null || upright === null ? resize : coveringSize(resize, upright)
+  if (!isShrunk(file, shrinkAbovePixels)) await readWhole(source, kind)
+  source.flatten({ background: '#ffffff' })
+  if (size !== null && kernel !== 'nearest') {
+    source.resize({ width: size.width, height: size.height, fit: 'fill', kernel })
   }
+  const { data, info } = await source.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+  if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`)
+  const image = { bytes: data, height: info.height, width: info.width }
+  return size !== null && kernel === 'nearest' ? nearest(image, size) : image
 }
 
 /** PIL's choice, the pixel under the centre; libvips takes the first of each stretch. */
@@ -82,16 +95,25 @@ function nearest({ bytes, ...from }: DecodedImage, to: { width: number; height: 
   return { bytes: picked, ...to }
 }
 
-/** By the header alone. One that isn't understood here is left to libvips, without shrinking. */
-function hasMorePixels(file: Uint8Array, pixels: number): boolean {
-  if (pixels === 0) return true
-  try {
-    // The parser copies what it is given, and nearly every header ends within the first 64 KiB.
-    const header = imageDimensionsFromData(file.subarray(0, 65_536)) ?? imageDimensionsFromData(file)
-    return header !== undefined && header.width * header.height > pixels
-  } catch {
-    return false
+/** Whether libvips may shrink it while it reads; by the header alone. A PNG it never does. */
+function isShrunk(file: Uint8Array, abovePixels: number): boolean {
+  if (formatOf(file) === 'png') return false
+  const size = sizeOf(file)
+  return abovePixels === 0 || (size !== null && size.width * size.height > abovePixels)
+}
+
+/**
+ * Keeps libvips from shrinking while it reads, and makes 8 bits of 16. Asking for a colour space does both. It has to
+ * be the one that the image has: profiles are applied after it, and a grey one doesn't fit if grey has become RGB. For
+ * CMYK libvips would then leave the profile out, so that the whole image is cut out instead.
+ */
+async function readWhole(source: Sharp, kind: Colours['kind']): Promise<void> {
+  if (kind !== 'cmyk') {
+    source.pipelineColourspace(kind === 'grey' ? 'b-w' : 'srgb')
+    return
   }
+  const { autoOrient } = await source.metadata()
+  source.extract({ left: 0, top: 0, width: autoOrient.width, height: autoOrient.height })
 }
 
 /** The longest edge over the shortest of an image whose proportions are kept. */

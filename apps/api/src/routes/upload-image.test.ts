@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { imageResponseSchema, type QueuedJob, VisionQueueError } from '@vision-queue/jobs'
 import { describe, expect, test } from 'vitest'
 
-import { png, pngHeader } from '../test-support/images.ts'
+import { jpegHeader, png, pngHeader } from '../test-support/images.ts'
 import { postJson, problemOf, startApi, type TestApi } from '../test-support/start-api.ts'
 
 type Body = NonNullable<RequestInit['body']>
@@ -54,6 +54,37 @@ describe('an upload', () => {
       expect((await fetch(`${api.url}/images/${id}`, { method: 'HEAD' })).status).toBe(200)
     },
   )
+
+  test.each([
+    [1, 40, 30],
+    [4, 40, 30],
+    [5, 30, 40],
+    [6, 30, 40],
+    [8, 30, 40],
+  ])('of orientation %i has the size of the upright image: %i x %i', async (orientation, width, height) => {
+    const api = await startApi()
+    const exif = Buffer.from(
+      'ffe10022457869660000 49492a0008000000 0100 120103000100000000000000 00000000'.replaceAll(' ', ''),
+      'hex',
+    )
+    exif.writeUInt16LE(orientation, 28)
+    const photo = Buffer.concat([Buffer.from('ffd8', 'hex'), exif, jpegHeader(40, 30).subarray(2)])
+    const sent = await upload(api, { headers: { 'Content-Type': 'image/jpeg' }, body: photo })
+    const image = imageResponseSchema.parse(await sent.json())
+    expect(image).toMatchObject({ type: 'image/jpeg', width, height })
+    expect(await (await fetch(`${api.url}/images/${image.id}`)).json()).toEqual(image)
+  })
+
+  test('of a type that is not taken is refused by the name of that type', async () => {
+    const api = await startApi()
+    const heic = Buffer.from('00000018667479706865696300000000686569636d696631', 'hex')
+    const refused = await problemOf(await upload(api, { headers: { 'Content-Type': 'image/jpeg' }, body: heic }))
+    expect(refused).toMatchObject({
+      status: 415,
+      code: 'unsupported_media_type',
+      detail: expect.stringContaining('HEIC'),
+    })
+  })
 
   test('can be taken back, once', async () => {
     const api = await startApi()

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 
+import { formatOf, uprightSizeOf } from '@vision-queue/image-header'
 import { hashOfImageId, type ImageFacts, imageIdSchema, type ImageType, VisionQueueError } from '@vision-queue/jobs'
-import { imageDimensionsFromData } from 'image-dimensions'
 
 import { refusal } from '../expectation.ts'
+import { describeForeignBytes } from './foreign-bytes.ts'
 
 const expectedText = 'the image as base64 (with padding, without line breaks) or as a data:image/...;base64, URI'
 
@@ -55,8 +56,8 @@ function decodeBase64(text: string): Buffer | null {
 }
 
 /**
- * What can be told of an image without decoding it: hash, size and type, the type by its first bytes,
- * whatever was announced. Reads the header only; whether the pixels decode, the engine finds out.
+ * What can be told of an image without decoding it: hash, type, and its size as it stands upright, by EXIF;
+ * the type by its first bytes, whatever was announced. Reads the header only; whether the pixels decode, the engine finds out.
  * Throws `payload_too_large`, `unsupported_media_type`, `image_too_large` and `image_undecodable`.
  */
 export function inspectImage(
@@ -65,10 +66,10 @@ export function inspectImage(
 ): ImageFacts {
   if (image.length > maxImageBytes) throw tooManyBytes(maxImageBytes)
   const type = imageTypeOf(image)
-  if (type === null) {
-    throw new VisionQueueError('unsupported_media_type', 'The image has to be a JPEG, PNG or WebP; its bytes are none.')
-  }
-  const { width, height } = dimensionsOf(image)
+  if (type === null) throw new VisionQueueError('unsupported_media_type', describeForeignBytes(image))
+  const size = uprightSizeOf(image)
+  if (size === null) throw new VisionQueueError('image_undecodable', 'The header of the image is broken.')
+  const { width, height } = size
   if (width * height > maxImagePixels) {
     throw new VisionQueueError(
       'image_too_large',
@@ -82,24 +83,10 @@ function isAddress(text: string): boolean {
   return /^https?:/i.test(text)
 }
 
-/** The type that an image's first 12 bytes tell, by ISO/IEC 10918-1, the PNG specification and RFC 9649; null for others. */
+/** The type that an image's first 12 bytes tell; null for those that aren't taken. */
 export function imageTypeOf(image: Uint8Array): ImageType | null {
-  const start = Buffer.from(image.subarray(0, 12)).toString('latin1')
-  if (start.startsWith('\u00ff\u00d8\u00ff')) return 'image/jpeg'
-  if (start.startsWith('\u0089PNG\r\n\u001a\n')) return 'image/png'
-  if (start.startsWith('RIFF') && start.endsWith('WEBP')) return 'image/webp'
-  return null
-}
-
-function dimensionsOf(image: Uint8Array): { width: number; height: number } {
-  try {
-    // The parser copies what it is given, and nearly every header ends within the first 64 KiB.
-    const dimensions = imageDimensionsFromData(image.subarray(0, 65_536)) ?? imageDimensionsFromData(image)
-    if (dimensions !== undefined && dimensions.width > 0 && dimensions.height > 0) return dimensions
-  } catch (cause) {
-    throw new VisionQueueError('image_undecodable', 'The header of the image is broken.', { cause })
-  }
-  throw new VisionQueueError('image_undecodable', 'The header of the image is broken.')
+  const format = formatOf(image)
+  return format === null ? null : `image/${format}`
 }
 
 function tooManyBytes(maxImageBytes: number): VisionQueueError {

@@ -1,3 +1,4 @@
+import { createHeavyTurns } from '../heavy-images.ts'
 import { decodeImage } from '../image-preprocessing.ts'
 import { checkSize, createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../pixel-writer.ts'
 import { toPreprocessing } from '../preprocessor-config.ts'
@@ -44,8 +45,11 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
     )
   }
   const writePixels = createPixelWriter(preprocessing, layout)
+  const inTurn = createHeavyTurns()
   return async (image) => {
-    const decoded = await decodeImage(image, { preprocessing, maxPixels: maxImagePixels, shrinkAbovePixels })
+    const decoded = await inTurn(image, async () =>
+      decodeImage(image, { preprocessing, maxPixels: maxImagePixels, shrinkAbovePixels }),
+    )
     checkSize(preprocessing, decoded)
     return {
       [name]: {
