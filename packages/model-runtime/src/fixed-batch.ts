@@ -24,7 +24,9 @@ export function withAnyBatch(session: Session): Session {
  * depend on another's question. Where the batch is fixed the row is run beside copies of itself.
  */
 export function withRowsApart(session: Session): Session {
-  return session.rowsApart === true ? session : { ...inPieces(session, 1, fixedBatchSize(session) ?? 1), rowsApart: true }
+  return session.rowsApart === true
+    ? session
+    : { ...inPieces(session, 1, fixedBatchSize(session) ?? 1), rowsApart: true }
 }
 
 /** Runs `step` rows at a time, filled up to `size`. */

@@ -188,10 +188,7 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
     maxBatchSize: model.max_batch_size,
     labels: labels ?? config?.id2label ?? null,
     preprocessing: model.preprocessing ?? preprocessor,
-    tokenizer:
-      tokenizer === null || tokenizerConfig === null
-        ? null
-        : toTokenizerFiles(tokenizer, tokenizerConfig),
+    tokenizer: tokenizer === null || tokenizerConfig === null ? null : toTokenizerFiles(tokenizer, tokenizerConfig),
     generation: toGenerationFiles(generation, generator),
     graphs,
     logitScale: model.logit_scale ?? config?.logit_scale ?? null,

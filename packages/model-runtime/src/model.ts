@@ -73,15 +73,11 @@ export async function loadModel({
         return await open(variant, true)
       }
       const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
-      const warm = await warmUp(
-        answering.run,
-        sample,
-        {
-          wantedBatchSize: Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
-          timedRuns: timed ? 3 : answering.openSteps === undefined ? 1 : 0,
-          ...(prepares ? { otherSizes: paddedSizes } : {}),
-        },
-      )
+      const warm = await warmUp(answering.run, sample, {
+        wantedBatchSize: Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
+        timedRuns: timed ? 3 : answering.openSteps === undefined ? 1 : 0,
+        ...(prepares ? { otherSizes: paddedSizes } : {}),
+      })
       const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
       return { graphs, answering: { ...answering, run }, ...warm }
     } catch (error) {

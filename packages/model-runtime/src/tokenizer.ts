@@ -2,7 +2,7 @@ import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/job
 import { z } from 'zod'
 
 import type { TokenizerFiles } from './model-folder.ts'
-import { encoderSchema, openEncoder } from './text/encoder.ts'
+import { encoderSchema, openEncoder, withVocabularyIds } from './text/encoder.ts'
 import { openLibrary } from './text/library.ts'
 import { openPostProcessor, postProcessorSchema, type EncodedText } from './text/post-processor.ts'
 
@@ -85,13 +85,14 @@ function openParts(
   try {
     // The library gets the vocabulary and what makes text of ids. For lists of words it takes the unknown token
     // from the config only.
-    const vocabulary = { ...file, normalizer: null, pre_tokenizer: null, post_processor: null }
+    const added = withVocabularyIds(parts.added_tokens, parts.model.vocab)
+    const vocabulary = { ...file, added_tokens: added, normalizer: null, pre_tokenizer: null, post_processor: null }
     const tokenizer = openLibrary(vocabulary, { ...config, unk_token: unknownToken })
     const { model } = tokenizer
     if (model === null) throw new Error('it has no model')
     const surround =
       parts.post_processor == null ? (text: EncodedText) => text : openPostProcessor(parts.post_processor)
-    return { tokenizer, toIds: openEncoder(parts, model), surround }
+    return { tokenizer, toIds: openEncoder({ ...parts, added_tokens: added }, model), surround }
   } catch (error) {
     const why = error instanceof RangeError ? `: ${error.message}` : ''
     throw new VisionQueueError('model_unavailable', `tokenizer.json can not be used${why}.`, { cause: error })

@@ -107,7 +107,8 @@ async function openTextTower(model: TaskModel) {
   const toTokens = await openTextInput(textModel, trial)
   const [first, second] = groupByExactLengths(sampleTexts, toTokens).toSorted((a, b) => b.length - a.length)[0] ?? []
   const pair = [first, second].flatMap((one) => (one === undefined ? [] : [toTokens(one.item)]))
-  if (found.rowsApart === true || !(await changeTogether(found, pair, trial))) return { text: found, textOutput, toTokens }
+  if (found.rowsApart === true || !(await changeTogether(found, pair, trial)))
+    return { text: found, textOutput, toTokens }
   const text = withRowsApart(found)
   return { text, textOutput, toTokens: await openTextInput({ ...textModel, session: text }, trial) }
 }

@@ -73,7 +73,10 @@ export function solveScale(samples: readonly JointSample[]): LogitScale | null {
     points.every(({ cosine, logit }) => Math.abs(scale * cosine + bias - logit) <= 1e-3 * largest)
   const plain = { scale: sum(({ cosine, logit }) => cosine * logit) / sum(({ cosine }) => cosine ** 2), bias: 0 }
   if (explains(plain)) return plain
-  const [meanCosine, meanLogit] = [sum(({ cosine }) => cosine) / points.length, sum(({ logit }) => logit) / points.length]
+  const [meanCosine, meanLogit] = [
+    sum(({ cosine }) => cosine) / points.length,
+    sum(({ logit }) => logit) / points.length,
+  ]
   const spread = sum(({ cosine }) => (cosine - meanCosine) ** 2)
   const scale = sum(({ cosine, logit }) => (cosine - meanCosine) * (logit - meanLogit)) / spread
   const biased = { scale, bias: meanLogit - scale * meanCosine }

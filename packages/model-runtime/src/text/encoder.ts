@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { addedTokenSchema, openAddedTokens } from './added-tokens.ts'
+import { addedTokenSchema, openAddedTokens, type AddedToken } from './added-tokens.ts'
 import type { VocabularyModel } from './library.ts'
 import { normalizerSchema, openNormalizer } from './normalizer.ts'
 import { openPreTokenizer, preTokenizerSchema } from './pre-tokenizer.ts'
@@ -27,6 +27,17 @@ export const encoderSchema = z
   })
 export type EncoderConfig = z.infer<typeof encoderSchema>
 
+/** A token that the vocabulary lists too has the id it has there, whatever the list of added tokens says. */
+export function withVocabularyIds(added: readonly AddedToken[], vocab: object): AddedToken[] {
+  const ids = Array.isArray(vocab)
+    ? new Map(vocab.map((entry: unknown, id) => [Array.isArray(entry) ? String(entry[0]) : '', id]))
+    : new Map(Object.entries(vocab))
+  return added.map((token) => {
+    const id: unknown = ids.get(token.content)
+    return typeof id === 'number' ? { ...token, id } : token
+  })
+}
+
 /**
  * A text to its ids without those around it; undefined for a word that the model doesn't know, where it has no id
  * for such. The way of Hugging Face's Rust library: added tokens that are looked for in the text as it is, then
@@ -36,7 +47,8 @@ export type EncoderConfig = z.infer<typeof encoderSchema>
 export function openEncoder(config: EncoderConfig, model: VocabularyModel): (text: string) => (number | undefined)[] {
   const normalize = config.normalizer == null ? (text: string) => text : openNormalizer(config.normalizer)
   const split = config.pre_tokenizer == null ? (part: string) => [part] : openPreTokenizer(config.pre_tokenizer)
-  const isNormalized = ({ normalized, special }: (typeof config.added_tokens)[number]): boolean => normalized ?? !special
+  const isNormalized = ({ normalized, special }: (typeof config.added_tokens)[number]): boolean =>
+    normalized ?? !special
   const findPlain = openAddedTokens(
     config.added_tokens.filter((token) => !isNormalized(token)),
     (text) => text,
@@ -52,14 +64,20 @@ export function openEncoder(config: EncoderConfig, model: VocabularyModel): (tex
     return bytes ?? [model.unk_token_id]
   }
 
-  return (text) =>
-    findPlain(toWellFormed(text), true).flatMap((part) => {
+  return (whole) =>
+    findPlain(toWellFormed(whole), true).flatMap((part) => {
       if ('id' in part) return [part.id]
-      return findNormalized(normalize(part.text), part.atStart).flatMap((own) => {
+      const text = normalize(part.text)
+      return findNormalized(text, part.atStart && !losesSpace(part.text, text)).flatMap((own) => {
         if ('id' in own) return [own.id]
         return split(own.text, own.atStart).flatMap((piece) => (piece === '' ? [] : model([piece]).flatMap(idsOf)))
       })
     })
+}
+
+/** Whether normalising took the space at the beginning away; what is left then begins further on. */
+function losesSpace(before: string, after: string): boolean {
+  return /^\p{White_Space}/u.test(before) && !/^[\p{White_Space}\u2581]/u.test(after)
 }
 
 /** Halves of a character, which a text of JavaScript may hold, have no UTF-8: they become U+FFFD. */

@@ -3,28 +3,33 @@ import { z } from 'zod'
 import { lowercase, spaces, toByteCharacters } from './characters.ts'
 import { readCharsmap } from './charsmap.ts'
 import { patternSchema, toExpression } from './pattern.ts'
+import { unknownKind } from './unknown-kind.ts'
 
 /** The normalizers of tokenizer.json that work here as in Hugging Face's Rust library. */
-export const normalizerSchema: z.ZodType<Normalizer> = z.discriminatedUnion('type', [
-  z.object({
-    type: z.literal('BertNormalizer'),
-    clean_text: z.boolean().default(true),
-    handle_chinese_chars: z.boolean().default(true),
-    strip_accents: z.boolean().nullish(),
-    lowercase: z.boolean().default(true),
-  }),
-  z.object({ type: z.literal('Strip'), strip_left: z.boolean(), strip_right: z.boolean() }),
-  z.object({ type: z.enum(['NFC', 'NFD', 'NFKC', 'NFKD', 'StripAccents', 'Lowercase', 'Nmt', 'ByteLevel']) }),
-  z.object({ type: z.literal('Precompiled'), precompiled_charsmap: z.string().nullish() }),
-  z.object({ type: z.literal('Replace'), pattern: patternSchema, content: z.string() }),
-  z.object({ type: z.literal('Prepend'), prepend: z.string() }),
-  z.object({
-    type: z.literal('Sequence'),
-    get normalizers() {
-      return z.array(normalizerSchema)
-    },
-  }),
-])
+export const normalizerSchema: z.ZodType<Normalizer> = z.discriminatedUnion(
+  'type',
+  [
+    z.object({
+      type: z.literal('BertNormalizer'),
+      clean_text: z.boolean().default(true),
+      handle_chinese_chars: z.boolean().default(true),
+      strip_accents: z.boolean().nullish(),
+      lowercase: z.boolean().default(true),
+    }),
+    z.object({ type: z.literal('Strip'), strip_left: z.boolean(), strip_right: z.boolean() }),
+    z.object({ type: z.enum(['NFC', 'NFD', 'NFKC', 'NFKD', 'StripAccents', 'Lowercase', 'Nmt', 'ByteLevel']) }),
+    z.object({ type: z.literal('Precompiled'), precompiled_charsmap: z.string().nullish() }),
+    z.object({ type: z.literal('Replace'), pattern: patternSchema, content: z.string() }),
+    z.object({ type: z.literal('Prepend'), prepend: z.string() }),
+    z.object({
+      type: z.literal('Sequence'),
+      get normalizers() {
+        return z.array(normalizerSchema)
+      },
+    }),
+  ],
+  { error: unknownKind },
+)
 export type Normalizer =
   | {
       type: 'BertNormalizer'
@@ -43,8 +48,8 @@ export type Normalizer =
 const spaceAtStart = new RegExp(`^[${spaces}]+`, 'u')
 const spaceAtEnd = new RegExp(`[${spaces}]+$`, 'u')
 const anySpace = new RegExp(`[${spaces}]`, 'gu')
-/** Control characters and the like (Unicode's Other), but for the three that count as spaces. */
-const controls = /(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\p{Cn}\0\uFFFD]/gu
+/** Control characters and the like, but for the three that count as spaces. */
+const controls = /(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\0\uFFFD]/gu
 /** Hugging Face's own ranges, the gap from U+2B820 to U+2B91F included. */
 const chinese =
   /[\u4E00-\u9FFF\u3400-\u4DBF\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}\u{2B920}-\u{2CEAF}\uF900-\uFAFF\u{2F800}-\u{2FA1F}]/gu
@@ -94,6 +99,7 @@ export function openNormalizer(normalizer: Normalizer): (text: string) => string
 function normalizeForBert(text: string, options: Extract<Normalizer, { type: 'BertNormalizer' }>): string {
   const clean = options.clean_text ? text.replaceAll(controls, '').replaceAll(anySpace, ' ') : text
   const spaced = options.handle_chinese_chars ? clean.replaceAll(chinese, ' $& ') : clean
-  const bare = (options.strip_accents ?? options.lowercase) ? spaced.normalize('NFD').replaceAll(/\p{Mn}/gu, '') : spaced
+  const bare =
+    (options.strip_accents ?? options.lowercase) ? spaced.normalize('NFD').replaceAll(/\p{Mn}/gu, '') : spaced
   return options.lowercase ? lowercase(bare) : bare
 }

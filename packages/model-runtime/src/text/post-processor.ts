@@ -1,5 +1,7 @@
 import { z } from 'zod'
 
+import { unknownKind } from './unknown-kind.ts'
+
 const tokenSchema = z.tuple([z.string(), z.int().min(0)])
 const pieceSchema = z.union([
   z.strictObject({ SpecialToken: z.object({ id: z.string(), type_id: z.int().min(0) }) }),
@@ -7,22 +9,26 @@ const pieceSchema = z.union([
 ])
 
 /** What tokenizer.json puts around a text; only its form for one text is used. */
-export const postProcessorSchema: z.ZodType<PostProcessor> = z.discriminatedUnion('type', [
-  z.object({
-    type: z.literal('TemplateProcessing'),
-    single: z.array(pieceSchema),
-    special_tokens: z.record(z.string(), z.object({ ids: z.array(z.int().min(0)) })),
-  }),
-  z.object({ type: z.enum(['BertProcessing', 'RobertaProcessing']), cls: tokenSchema, sep: tokenSchema }),
-  // It moves offsets, which nobody asks for here.
-  z.object({ type: z.literal('ByteLevel') }),
-  z.object({
-    type: z.literal('Sequence'),
-    get processors() {
-      return z.array(postProcessorSchema)
-    },
-  }),
-])
+export const postProcessorSchema: z.ZodType<PostProcessor> = z.discriminatedUnion(
+  'type',
+  [
+    z.object({
+      type: z.literal('TemplateProcessing'),
+      single: z.array(pieceSchema),
+      special_tokens: z.record(z.string(), z.object({ ids: z.array(z.int().min(0)) })),
+    }),
+    z.object({ type: z.enum(['BertProcessing', 'RobertaProcessing']), cls: tokenSchema, sep: tokenSchema }),
+    // It moves offsets, which nobody asks for here.
+    z.object({ type: z.literal('ByteLevel') }),
+    z.object({
+      type: z.literal('Sequence'),
+      get processors() {
+        return z.array(postProcessorSchema)
+      },
+    }),
+  ],
+  { error: unknownKind },
+)
 export type PostProcessor =
   | {
       type: 'TemplateProcessing'

@@ -2,42 +2,47 @@ import { z } from 'zod'
 
 import { punctuation, spaces, toByteCharacters, wordCharacters } from './characters.ts'
 import { behaviors, patternSchema, splitAt, toExpression } from './pattern.ts'
+import { unknownKind } from './unknown-kind.ts'
 
 const behaviorSchema = z.enum(behaviors)
 
 /** The pre-tokenizers of tokenizer.json that work here as in Hugging Face's Rust library. */
-export const preTokenizerSchema: z.ZodType<PreTokenizer> = z.discriminatedUnion('type', [
-  z.object({ type: z.enum(['Whitespace', 'WhitespaceSplit', 'BertPreTokenizer']) }),
-  z.object({
-    type: z.literal('ByteLevel'),
-    add_prefix_space: z.boolean().default(true),
-    use_regex: z.boolean().default(true),
-  }),
-  z.object({
-    type: z.literal('Metaspace'),
-    replacement: z.string().length(1),
-    prepend_scheme: z.enum(['always', 'first', 'never']).optional(),
-    /** Older files' way to say `never`. */
-    add_prefix_space: z.boolean().optional(),
-    split: z.boolean().default(true),
-  }),
-  z.object({ type: z.literal('Digits'), individual_digits: z.boolean().default(false) }),
-  z.object({ type: z.literal('Punctuation'), behavior: behaviorSchema.default('Isolated') }),
-  z.object({
-    type: z.literal('Split'),
-    pattern: patternSchema,
-    behavior: behaviorSchema,
-    invert: z.boolean().default(false),
-  }),
-  z.object({ type: z.literal('CharDelimiterSplit'), delimiter: z.string().min(1).max(2) }),
-  z.object({ type: z.literal('FixedLength'), length: z.int().min(1) }),
-  z.object({
-    type: z.literal('Sequence'),
-    get pretokenizers() {
-      return z.array(preTokenizerSchema)
-    },
-  }),
-])
+export const preTokenizerSchema: z.ZodType<PreTokenizer> = z.discriminatedUnion(
+  'type',
+  [
+    z.object({ type: z.enum(['Whitespace', 'WhitespaceSplit', 'BertPreTokenizer']) }),
+    z.object({
+      type: z.literal('ByteLevel'),
+      add_prefix_space: z.boolean().default(true),
+      use_regex: z.boolean().default(true),
+    }),
+    z.object({
+      type: z.literal('Metaspace'),
+      replacement: z.string().length(1),
+      prepend_scheme: z.enum(['always', 'first', 'never']).optional(),
+      /** Older files' way to say `never`. */
+      add_prefix_space: z.boolean().optional(),
+      split: z.boolean().default(true),
+    }),
+    z.object({ type: z.literal('Digits'), individual_digits: z.boolean().default(false) }),
+    z.object({ type: z.literal('Punctuation'), behavior: behaviorSchema.default('Isolated') }),
+    z.object({
+      type: z.literal('Split'),
+      pattern: patternSchema,
+      behavior: behaviorSchema,
+      invert: z.boolean().default(false),
+    }),
+    z.object({ type: z.literal('CharDelimiterSplit'), delimiter: z.string().min(1).max(2) }),
+    z.object({ type: z.literal('FixedLength'), length: z.int().min(1) }),
+    z.object({
+      type: z.literal('Sequence'),
+      get pretokenizers() {
+        return z.array(preTokenizerSchema)
+      },
+    }),
+  ],
+  { error: unknownKind },
+)
 type Behavior = z.infer<typeof behaviorSchema>
 export type PreTokenizer =
   | { type: 'Whitespace' | 'WhitespaceSplit' | 'BertPreTokenizer' }
@@ -103,7 +108,12 @@ export function openPreTokenizer(config: PreTokenizer): Splitter {
     case 'Sequence': {
       const steps = config.pretokenizers.map((step) => openPreTokenizer(step))
       return (part, atStart) =>
-        steps.reduce((pieces, step) => pieces.flatMap((piece, index) => step(piece, atStart && index === 0)), [part])
+        steps.reduce(
+          // A first piece before which something was left out is not the beginning.
+          (pieces, step) =>
+            pieces.flatMap((piece, index) => step(piece, atStart && index === 0 && part.startsWith(piece))),
+          [part],
+        )
     }
     default:
       return config satisfies never
