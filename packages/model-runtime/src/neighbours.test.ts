@@ -16,13 +16,14 @@ import type { TaskRequest } from './tasks/task.ts'
 
 /**
  * The same job, alone and beside others that it shares runs with: whatever is beside it, its answer is the
- * same. Each model is loaded twice, so that what one keeps (embeddings of texts) doesn't hide what the other does.
+ * same. Where a model keeps what it computed (embeddings of texts) it is loaded twice, so that what one has kept
+ * doesn't hide what the other does.
  *
- * The tolerance is for rounding: matrix products of other sizes add in another order, which is 1e-6 in float32.
- * In int8 such a difference now and then falls to the other side of a rounding to 8 bits, and a score moves by
- * what such a step is worth: 0.02 was the most in 4,000 batches.
+ * The tolerance is for rounding: matrix products of other sizes add in another order. Scores were at most 5e-7 apart,
+ * in float32 and int8 alike. In int8 such a difference can fall to the other side of a rounding to 8 bits, which
+ * moves a number by more; it depends on the kernels that a CPU has.
  */
-const tolerance = { fp32: 1e-4, int8: 0.05 }
+const tolerance = { fp32: 1e-5, int8: 1e-2 }
 
 afterAll(removeFolders)
 
@@ -195,7 +196,8 @@ describe('a job gives the same answer alone and beside any neighbours', () => {
 
   it.each(subjects)('$name: $batches batches', async ({ open, batches, variant, images, from }) => {
     const random = seededRandom(11)
-    const [single, shared] = [await open(), await open()]
+    const single = await open()
+    const shared = single.manifest.task === 'zero-shot-image-classification' ? await open() : single
     const pool = Array.from({ length: 40 }, () => ({
       image: pick(random, images),
       ...makeUp(single.manifest.task, random, from),

@@ -1,4 +1,4 @@
-import { collate, groupByExactLengths, type Row } from '../collate.ts'
+import { collate, exactLengths, groupByExactLengths, type Row } from '../collate.ts'
 import { fixedBatchSize } from '../fixed-batch.ts'
 import type { OutputTensor } from '../session.ts'
 import { lacking } from './lacking.ts'
@@ -6,7 +6,7 @@ import { openImageInput, sampleRows } from './model-inputs.ts'
 import { chooseOutput } from './model-outputs.ts'
 import { changeTogether, type ReadRow } from './neighbours.ts'
 import type { TaskModel } from './task.ts'
-import { openTextInput } from './text-input.ts'
+import { openTextInput, takenTexts } from './text-input.ts'
 import type { ImageTextModel, ImageWithTexts } from './zero-shot-image-classification.ts'
 
 /**
@@ -25,7 +25,9 @@ export async function openJointGraph(model: TaskModel): Promise<ImageTextModel> 
   const besides = async (): Promise<Record<string, Row>> => sampleRows(model, toPixels)
   const trial = { output, besides, rowOf: ownLogit }
   const toTokens = await openTextInput(model, trial)
-  const apart = session.rowsApart === true || (await mixesPairs(model, [toTokens('one'), toTokens('two')], trial))
+  const apart =
+    session.rowsApart === true ||
+    (await mixesPairs(model, takenTexts(toTokens, ['one', 'two', 'a']).map(toTokens), trial))
 
   async function logitsOf(images: readonly ImageWithTexts[], texts: readonly string[]): Promise<OutputTensor> {
     const rows = images.map((image) => image.rows)
@@ -92,7 +94,8 @@ async function mixesPairs(
 ): Promise<boolean> {
   const [white, black] = [await besides(), await sampleRows(model, openImageInput(model), '#000000')]
   const [first, second] = texts
-  const sameLength = groupByExactLengths(texts, (rows) => rows).length === 1
+  if (first === undefined) return false
+  const sameLength = second !== undefined && exactLengths(first) === exactLengths(second)
   return changeTogether(
     model.session,
     [

@@ -54,13 +54,16 @@ function initialScale({ folder }: TaskModel): LogitScale {
 async function agree(model: TaskModel, towers: TwoTowers, samples: readonly JointSample[]): Promise<boolean> {
   const toPixels = openImageInput(model)
   const texts = await towers.embedTexts(samples.map(({ text }) => text))
-  for (const { background, text, image, textEmbedding } of samples) {
-    const [own] = await towers.embedImages([await sampleRows(model, toPixels, background)])
-    const pairs = [
-      [own, image],
-      [texts.get(text), textEmbedding],
-    ] as const
-    if (pairs.some(([made, wanted]) => made?.length !== wanted.length || dotProduct(made, wanted) < alike)) return false
+  const images = new Map<string, Float32Array | undefined>()
+  for (const { background } of samples) {
+    if (images.has(background)) continue
+    const [image] = await towers.embedImages([await sampleRows(model, toPixels, background)])
+    images.set(background, image)
   }
-  return true
+  const isAlike = (made: Float32Array | undefined, wanted: Float32Array): boolean =>
+    made?.length === wanted.length && dotProduct(made, wanted) >= alike
+  return samples.every(
+    ({ background, text, image, textEmbedding }) =>
+      isAlike(images.get(background), image) && isAlike(texts.get(text), textEmbedding),
+  )
 }

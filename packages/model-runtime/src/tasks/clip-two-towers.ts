@@ -10,7 +10,7 @@ import { chooseOutput } from './model-outputs.ts'
 import { changeTogether } from './neighbours.ts'
 import { sliceOutput } from './single-run.ts'
 import type { TaskModel } from './task.ts'
-import { openTextInput } from './text-input.ts'
+import { openTextInput, takenTexts } from './text-input.ts'
 import type { ImageTextModel, ImageWithTexts } from './zero-shot-image-classification.ts'
 
 /** Of 512 numbers each, 8 MB. */
@@ -105,7 +105,8 @@ async function openTextTower(model: TaskModel) {
   const textOutput = chooseOutput(textModel, ['text_embeds', 'pooler_output'])
   const trial = { output: textOutput }
   const toTokens = await openTextInput(textModel, trial)
-  const [first, second] = groupByExactLengths(sampleTexts, toTokens).toSorted((a, b) => b.length - a.length)[0] ?? []
+  const [first, second] =
+    groupByExactLengths(takenTexts(toTokens, sampleTexts), toTokens).toSorted((a, b) => b.length - a.length)[0] ?? []
   const pair = [first, second].flatMap((one) => (one === undefined ? [] : [toTokens(one.item)]))
   if (found.rowsApart === true || !(await changeTogether(found, pair, trial)))
     return { text: found, textOutput, toTokens }

@@ -44,25 +44,40 @@ export async function openTextInput(
   }
   if (fixedLength !== null) return toRows(false)
   if (!hasMask || session.rowsApart === true) return toRows(true)
-  const tried = samples(tokenizer, toRows(false), names.ids)
+  const tried = samples(toRows(false), names.ids)
   if (tried === null) return toRows(true)
   const others = (await trial.besides?.()) ?? {}
   const items = tried.map((rows) => ({ ...rows, ...others }))
   return toRows(await changeTogether(session, items, trial))
 }
 
-/** Two texts of different lengths that the tokenizer takes; null where there are none. */
-function samples({ encode }: TextTokenizer, toRows: TextInput, ids: string): Record<string, Row>[] | null {
-  const found = new Map<number, Record<string, Row>>()
-  for (const text of ['one', 'a', 'What is in the image?', 'a photo of one and two and a b c', '']) {
+/** Those of the texts that the model takes: one may have no token for words that it doesn't know. */
+export function takenTexts(toTokens: TextInput, texts: readonly string[]): string[] {
+  return texts.filter((text) => {
     try {
-      if (encode(text).ids.length > 0) found.set(lengthOf(toRows(text), ids), toRows(text))
+      return Object.keys(toTokens(text)).length > 0
     } catch {
-      // A word that this model doesn't know.
+      return false
     }
+  })
+}
+
+/** Two texts of different lengths that the tokenizer takes; null where there are none. */
+function samples(toRows: TextInput, ids: string): Record<string, Row>[] | null {
+  const found = new Map<number, Record<string, Row>>()
+  for (const text of takenTexts(toRows, [
+    'one',
+    'a',
+    'What is in the image?',
+    'a photo of one and two and a b c',
+    '',
+  ])) {
+    found.set(lengthOf(toRows(text), ids), toRows(text))
   }
-  const [first, second, ...others] = [...found].toSorted(([a], [b]) => a - b).map(([, rows]) => rows)
-  return first === undefined || second === undefined ? null : [first, others.at(-1) ?? second]
+  found.delete(0)
+  const [first, ...others] = [...found].toSorted(([a], [b]) => a - b).map(([, rows]) => rows)
+  const last = others.at(-1)
+  return first === undefined || last === undefined ? null : [first, last]
 }
 
 function lengthOf(rows: Record<string, Row>, ids: string): number {
