@@ -3,11 +3,34 @@ import { blankFeed, type Feed, type PixelArray, type PixelType, type TensorShape
 /**
  * One item's part of one input of the graph.
  * Pixels (`float32`, `float16`, `uint8`): always the same shape; they write all of their place of
- * the batch, so that nothing is copied twice. `int64`: as long as it is, filled up with `padValue` to the longest of the batch.
+ * the batch, so that nothing is copied twice. `int64`: as long as it is, filled up with `padValue` to the longest of the batch; `exact`: never filled up, so
+ * that only items of its length may share a run (exactLengths).
  */
 export type Row =
   | { type: PixelType; dims: readonly number[]; write: (target: PixelArray, offset: number) => void }
-  | { type: 'int64'; values: readonly number[]; padValue: number }
+  | { type: 'int64'; values: readonly number[]; padValue: number; exact?: boolean }
+
+/** The lengths of an item's rows that must not be filled up; items of different ones are never run together. */
+export function exactLengths(rows: Record<string, Row>): string {
+  return Object.values(rows)
+    .flatMap((row) => (row.type === 'int64' && row.exact === true ? [row.values.length] : []))
+    .join(' ')
+}
+
+/** The items in groups of equal exact lengths, each with its place. */
+export function groupByExactLengths<Item>(
+  items: readonly Item[],
+  rowsOf: (item: Item) => Record<string, Row>,
+): { item: Item; index: number }[][] {
+  const groups = new Map<string, { item: Item; index: number }[]>()
+  for (const [index, item] of items.entries()) {
+    const key = exactLengths(rowsOf(item))
+    const group = groups.get(key) ?? []
+    group.push({ item, index })
+    groups.set(key, group)
+  }
+  return [...groups.values()]
+}
 
 /**
  * Stacks the rows of a batch into the tensors of one session run, `[N, ...]`, by input name. All
@@ -49,7 +72,8 @@ function stack(name: string, rows: readonly Row[], fixedLength: number | null, b
   })
   const length = fixedLength ?? Math.max(...sequences.map((row) => row.values.length))
   const data = new BigInt64Array(rows.length * length)
-  for (const [index, { values, padValue }] of sequences.entries()) {
+  for (const [index, { values, padValue, exact = false }] of sequences.entries()) {
+    if (exact && values.length !== length) throw new Error(`${name} is ${values.length} long, beside one of ${length}`)
     for (let position = 0; position < length; position += 1) {
       data[index * length + position] = BigInt(values[position] ?? padValue)
     }

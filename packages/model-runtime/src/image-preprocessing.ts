@@ -150,9 +150,12 @@ function imageError(error: unknown, maxPixels: number): VisionQueueError {
   return new VisionQueueError('image_undecodable', 'The image is broken or truncated.', { cause: error })
 }
 
-/** A white PNG, to warm a model up with. */
-export async function blankImage({ width, height } = { width: 32, height: 32 }): Promise<Uint8Array> {
-  return sharp({ create: { width, height, channels: 3, background: '#ffffff' } })
+/** A PNG of one colour, white unless another is named, to warm a model up with. */
+export async function blankImage(
+  { width, height } = { width: 32, height: 32 },
+  background = '#ffffff',
+): Promise<Uint8Array> {
+  return sharp({ create: { width, height, channels: 3, background } })
     .png()
     .toBuffer()
 }

@@ -20,24 +20,40 @@ const id2labelSchema = z
   .transform((labels) => Object.keys(labels).map((_, index) => labels[index]))
   .refine((labels): labels is string[] => !labels.includes(undefined), 'labels numbered from 0 without gaps')
 const configJsonSchema = z.looseObject({
+  model_type: z.string().nullish(),
   id2label: id2labelSchema.optional(),
   logit_scale: z.number().optional(),
+  logit_bias: z.number().optional(),
   logit_scale_init_value: z.number().optional(),
+  text_config: z.looseObject({ max_position_embeddings: z.int().min(1).nullish() }).nullish(),
 })
+type ConfigJson = z.infer<typeof configJsonSchema>
 
 const tokenizerSchema = z.looseObject({
+  padding: z
+    .looseObject({
+      strategy: z.union([z.string(), z.looseObject({ Fixed: z.int().min(1).optional() })]).nullish(),
+      direction: z.string().nullish(),
+      pad_id: z.int().min(0).nullish(),
+      pad_type_id: z.int().min(0).nullish(),
+    })
+    .nullish(),
+  truncation: z.looseObject({ direction: z.string().nullish(), max_length: z.int().min(1).nullish() }).nullish(),
   model: z.looseObject({
     // Old files name no type. One that the library doesn't know would be taken for a list of words.
     type: z.enum(['WordPiece', 'WordLevel', 'BPE', 'Unigram'], 'WordPiece, WordLevel, BPE or Unigram').optional(),
     unk_token: z.string().nullish(),
   }),
 })
+/** Hugging Face writes 1e30 as the most tokens of a text where there is no limit. */
+const unlimited = 1e12
 const specialTokenSchema = z.union([z.string(), z.looseObject({ content: z.string() }).transform((t) => t.content)])
 const tokenizerConfigSchema = z.looseObject({
-  // Hugging Face writes 1e30 where there is no limit.
   model_max_length: z.number().min(2).optional(),
   pad_token: specialTokenSchema.nullish(),
   unk_token: specialTokenSchema.nullish(),
+  padding_side: z.enum(['left', 'right']).nullish(),
+  truncation_side: z.enum(['left', 'right']).nullish(),
 })
 
 /** A version of a model and where it lies. */
@@ -65,7 +81,22 @@ export interface ModelFolder {
   graphs: GraphFile[]
   /** What cosine similarities are multiplied by, where the files say it. */
   logitScale: number | null
+  /** What that factor was when the training began, where the files say it. */
+  initialLogitScale: number | null
+  /** What is added to them then, where the files say it. */
+  logitBias: number | null
+  /** Whether config.json says that the model is of the SigLIP kind: a sigmoid for each label, and a bias. */
+  isSiglip: boolean
+  textPadding: TextPadding
   settings: ModelJson
+}
+
+/** The lengths that the files give for texts, in tokens; null where they give none. */
+export interface TextPadding {
+  /** Of every text, whatever inputs the graph has: model.json's, or what models of the SigLIP kind are trained with. */
+  always: number | null
+  /** Of texts for a graph that can't be told where a text ends: tokenizer.json's. */
+  withoutMask: number | null
 }
 
 /** `tokenizer.json` and `tokenizer_config.json` as they are, and what we read of the latter. */
@@ -77,6 +108,10 @@ export interface TokenizerFiles {
   /** In tokens, special ones included; Infinity where the model names no limit. */
   maxLength: number
   padToken: string | null
+  /** How a text is filled up; `id` where no token is named. */
+  padding: { id: number; typeId: number; side: 'left' | 'right' }
+  /** Where a text that is too long is cut. */
+  truncationSide: 'left' | 'right'
 }
 
 /**
@@ -153,25 +188,62 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
     maxBatchSize: model.max_batch_size,
     labels: labels ?? config?.id2label ?? null,
     preprocessing: model.preprocessing ?? preprocessor,
-    tokenizer:
-      tokenizer === null || tokenizerConfig === null
-        ? null
-        : {
-            tokenizer,
-            config: tokenizerConfig,
-            unknownToken: tokenizerConfig.unk_token ?? tokenizer.model.unk_token ?? null,
-            maxLength: tokenizerConfig.model_max_length ?? Infinity,
-            padToken: tokenizerConfig.pad_token ?? null,
-          },
+    tokenizer: tokenizer === null || tokenizerConfig === null ? null : toTokenizerFiles(tokenizer, tokenizerConfig),
     generation: toGenerationFiles(generation, generator),
     graphs,
-    logitScale: model.logit_scale ?? logitScale(config),
+    logitScale: model.logit_scale ?? config?.logit_scale ?? null,
+    // Hugging Face's field is a logarithm.
+    initialLogitScale: config?.logit_scale_init_value == null ? null : Math.exp(config.logit_scale_init_value),
+    logitBias: model.logit_bias ?? config?.logit_bias ?? null,
+    isSiglip: isSiglip(config),
+    textPadding: {
+      always: model.pad_texts_to ?? (isSiglip(config) ? siglipLength(config, tokenizerConfig) : null),
+      withoutMask: fixedPadding(tokenizer),
+    },
     settings: model,
   }
 }
 
-/** Hugging Face's `logit_scale_init_value` is a logarithm; a `logit_scale` in the file is the factor itself. */
-function logitScale(config: z.infer<typeof configJsonSchema> | null): number | null {
-  if (config?.logit_scale !== undefined) return config.logit_scale
-  return config?.logit_scale_init_value === undefined ? null : Math.exp(config.logit_scale_init_value)
+/** tokenizer_config.json counts, and tokenizer.json where it is silent, as in Hugging Face's transformers. */
+function toTokenizerFiles(
+  tokenizer: z.infer<typeof tokenizerSchema>,
+  config: z.infer<typeof tokenizerConfigSchema>,
+): TokenizerFiles {
+  const { padding, truncation } = tokenizer
+  const { model_max_length: stated = Infinity } = config
+  const sideOf = (direction: string | null | undefined): 'left' | 'right' =>
+    direction?.toLowerCase() === 'left' ? 'left' : 'right'
+  return {
+    tokenizer,
+    config,
+    unknownToken: config.unk_token ?? tokenizer.model.unk_token ?? null,
+    maxLength: stated < unlimited ? stated : (truncation?.max_length ?? Infinity),
+    padToken: config.pad_token ?? null,
+    padding: {
+      id: padding?.pad_id ?? 0,
+      typeId: padding?.pad_type_id ?? 0,
+      side: config.padding_side ?? sideOf(padding?.direction),
+    },
+    truncationSide: config.truncation_side ?? sideOf(truncation?.direction),
+  }
+}
+
+function isSiglip(config: ConfigJson | null): boolean {
+  return config?.model_type?.startsWith('siglip') ?? false
+}
+
+/**
+ * Texts of SigLIP models are always padded to the length of the training, which is the number of positions,
+ * 64 unless config.json says otherwise (SiglipTextConfig and Siglip2TextConfig of Hugging Face's transformers).
+ */
+function siglipLength(
+  config: ConfigJson | null,
+  tokenizerConfig: z.infer<typeof tokenizerConfigSchema> | null,
+): number {
+  return Math.min(config?.text_config?.max_position_embeddings ?? 64, tokenizerConfig?.model_max_length ?? Infinity)
+}
+
+function fixedPadding(tokenizer: z.infer<typeof tokenizerSchema> | null): number | null {
+  const strategy = tokenizer?.padding?.strategy
+  return typeof strategy === 'object' ? (strategy?.Fixed ?? null) : null
 }

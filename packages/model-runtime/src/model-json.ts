@@ -49,6 +49,13 @@ export const modelJsonSchema = z.strictObject({
     .describe('of an output of one vector a token: the first, or the mean'),
   normalize: z.boolean().default(false).describe('whether embeddings are given the length 1'),
   logit_scale: z.number().gt(0).optional().describe('what cosine similarities of image and text are multiplied by'),
+  logit_bias: z.number().optional().describe('what is added to them then, in models of the SigLIP kind'),
+  pad_texts_to: z
+    .int()
+    .min(1)
+    .max(8192)
+    .optional()
+    .describe('every text is filled up to so many tokens, as the model was trained with; longer ones are cut'),
   cache: z
     .boolean()
     .default(true)

@@ -1,7 +1,7 @@
 import { modelManifestSchema, VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
 import { z } from 'zod'
 
-import { answerBy, type Answering } from './answering.ts'
+import { answerBy, type Answering, type PreparedJob } from './answering.ts'
 import { executionOptionsSchema, type ExecutionOptions, type Variant } from './execution-options.ts'
 import { fixedBatchSize } from './fixed-batch.ts'
 import { fingerprintFolder } from './fingerprint.ts'
@@ -11,8 +11,10 @@ import { readModelFolder, type ModelLocation } from './model-folder.ts'
 import { chooseGraphs, listVariants, openGraphs, type OpenGraphs } from './open-graphs.ts'
 import { padBatches, paddedSizes } from './padded-batch.ts'
 import type { BatchRun } from './run-or-split.ts'
+import type { Session } from './session.ts'
 import { findTask } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
+import { changeTogether } from './tasks/neighbours.ts'
 import { warmUp, type WarmUp } from './warm-up.ts'
 
 /** A model in this process's memory, warm. */
@@ -55,26 +57,27 @@ export async function loadModel({
   const there = listVariants(folder, names)
   const timed = execution.variant === 'auto' && there.length > 1
 
-  const open = async (variant: Variant): Promise<WarmModel> => {
-    const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads })
+  const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
+    const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
     try {
       const answering = answerBy(
         await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels }),
         graphs.session,
       )
+      const sample = async (background?: string): Promise<PreparedJob> => {
+        const image = await blankImage(sampleSize({ folder, session: graphs.session }), background)
+        return answering.prepare({ image, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
+      }
+      if (await mixesRows(graphs.session, sample)) {
+        await graphs.close()
+        return await open(variant, true)
+      }
       const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
-      const warm = await warmUp(
-        answering.run,
-        async () => {
-          const image = await blankImage(sampleSize({ folder, session: graphs.session }))
-          return answering.prepare({ image, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
-        },
-        {
-          wantedBatchSize: Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
-          timedRuns: timed ? 3 : answering.openSteps === undefined ? 1 : 0,
-          ...(prepares ? { otherSizes: paddedSizes } : {}),
-        },
-      )
+      const warm = await warmUp(answering.run, sample, {
+        wantedBatchSize: Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
+        timedRuns: timed ? 3 : answering.openSteps === undefined ? 1 : 0,
+        ...(prepares ? { otherSizes: paddedSizes } : {}),
+      })
       const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
       return { graphs, answering: { ...answering, run }, ...warm }
     } catch (error) {
@@ -100,6 +103,19 @@ export async function loadModel({
   })
   const warmUpRuns = answering.openSteps === undefined ? runs : []
   return { ...answering, manifest, warmUpRuns, close: graphs.close }
+}
+
+/** Whether two samples change each other's outputs in a run. What fails here is the warm-up's to report. */
+async function mixesRows(session: Session, sample: (background: string) => Promise<PreparedJob>): Promise<boolean> {
+  if (session.rowsApart === true) return false
+  try {
+    const jobs = await Promise.all([sample('#ffffff'), sample('#000000')])
+    const rows = jobs.map((job) => job.rows)
+    const isWhole = [...session.inputs.keys()].every((name) => rows[0] !== undefined && name in rows[0])
+    return isWhole && (await changeTogether(session, rows))
+  } catch {
+    return false
+  }
 }
 
 interface WarmModel extends WarmUp {

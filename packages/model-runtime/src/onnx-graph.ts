@@ -6,7 +6,12 @@ export interface GraphFacts {
   externalFiles: string[]
   /** By output: the function that its values come out of, where it makes probabilities of them. */
   probabilities: Map<string, 'softmax' | 'sigmoid'>
+  /** An operator of it, or of a graph within it, that computes one row of a batch from the others; null: none that is known. */
+  mixesRows: string | null
 }
+
+/** Each takes the range of a whole tensor, all rows of the batch together, to make 8-bit integers of it. */
+const mixing = new Set(['DynamicQuantizeLinear', 'DynamicQuantizeMatMul', 'DynamicQuantizeLSTM'])
 
 /** Operators that hand values on without making others of them. */
 const passing = new Set([
@@ -33,15 +38,17 @@ export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
     const { size } = await file.stat()
     const reader = createReader(file)
     const external = new Set<string>()
-    const nodes = new Map<string, { operator: string; input: string }>()
+    const nodes: Nodes = new Map()
+    const operators = new Set<string>()
     for (const graph of await reader.fields(0, size)) {
       if (graph.number !== 7) continue
       for (const field of await reader.fields(graph.start, graph.end)) {
-        if (field.number === 1) await readNode(reader, field, nodes)
+        if (field.number === 1) await readNode(reader, field, nodes, operators)
         else if (field.number === 5) await readExternalFile(reader, field, external)
       }
     }
-    return { externalFiles: [...external], probabilities: findProbabilities(nodes) }
+    const mixesRows = [...operators].find((operator) => mixing.has(operator)) ?? null
+    return { externalFiles: [...external], probabilities: findProbabilities(nodes), mixesRows }
   } catch (error) {
     if (error instanceof RangeError) return null
     throw error
@@ -52,7 +59,7 @@ export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
 
 type Nodes = Map<string, { operator: string; input: string }>
 
-async function readNode(reader: Reader, node: Field, nodes: Nodes): Promise<void> {
+async function readNode(reader: Reader, node: Field, nodes: Nodes, operators: Set<string>): Promise<void> {
   let input: string | null = null
   const outputs: string[] = []
   let operator = ''
@@ -60,8 +67,20 @@ async function readNode(reader: Reader, node: Field, nodes: Nodes): Promise<void
     if (field.number === 1) input ??= await reader.text(field)
     else if (field.number === 2) outputs.push(await reader.text(field))
     else if (field.number === 4) operator = await reader.text(field)
+    else if (field.number === 5) await readInnerGraphs(reader, field, operators)
   }
+  operators.add(operator)
   for (const output of outputs) nodes.set(output, { operator, input: input ?? '' })
+}
+
+/** The branches of an If and the bodies of loops are graphs within an attribute. */
+async function readInnerGraphs(reader: Reader, attribute: Field, operators: Set<string>): Promise<void> {
+  for (const graph of await reader.fields(attribute.start, attribute.end)) {
+    if (graph.number !== 6 && graph.number !== 11) continue
+    for (const field of await reader.fields(graph.start, graph.end)) {
+      if (field.number === 1) await readNode(reader, field, new Map(), operators)
+    }
+  }
 }
 
 async function readExternalFile(reader: Reader, tensor: Field, files: Set<string>): Promise<void> {

@@ -1,7 +1,7 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 
 import type { Variant } from './execution-options.ts'
-import { withAnyBatch } from './fixed-batch.ts'
+import { withAnyBatch, withRowsApart } from './fixed-batch.ts'
 import { inspectGraph, type GraphFile } from './graph-files.ts'
 import type { ModelFolder } from './model-folder.ts'
 import type { GraphFacts } from './onnx-graph.ts'
@@ -15,6 +15,8 @@ export interface OpenGraphs {
   session: Session
   sessions: ReadonlyMap<string, Session>
   facts: GraphFacts
+  /** Loads another graph of the folder; null where it has none of this name. Closed with the others, or before. */
+  openBeside: (name: string) => Promise<Session | null>
   close: () => Promise<void>
 }
 
@@ -34,28 +36,47 @@ export function listVariants({ graphs }: ModelFolder, [first]: readonly string[]
   return graphs.filter(({ name }) => name === first).map(({ variant }) => variant)
 }
 
-/** Loads a set of graphs. One that isn't there in the variant is loaded as fp32, or what there is. */
+/**
+ * Loads a set of graphs. One that isn't there in the variant is loaded as fp32, or what there is. `rowsApart`: no
+ * two rows share a run, as in graphs that compute a row from the others; those whose file says so are run like that anyway.
+ */
 export async function openGraphs(
   folder: ModelFolder,
   names: readonly string[],
   variant: Variant,
-  options: SessionOptions,
+  { rowsApart = false, ...options }: SessionOptions & { rowsApart?: boolean },
 ): Promise<OpenGraphs> {
   const sessions = new Map<string, Session>()
+  const open = new Set<Session>()
   const close = async (): Promise<void> => {
-    await Promise.all([...sessions.values()].map(async (session) => session.close()))
+    await Promise.all([...open].map(async (session) => session.close()))
   }
+  const openOne = async (name: string): Promise<{ session: Session; facts: GraphFacts }> => {
+    const { path } = findGraph(folder.graphs, name, variant)
+    const facts = await inspectGraph(path)
+    const loaded = await openSession(path, options)
+    const session: Session = {
+      ...loaded,
+      async close() {
+        if (open.delete(session)) await loaded.close()
+      },
+    }
+    open.add(session)
+    const apart = rowsApart || facts.mixesRows !== null
+    return { facts, session: apart ? withRowsApart(session) : withAnyBatch(session) }
+  }
+  const openBeside = async (name: string): Promise<Session | null> =>
+    folder.graphs.some((graph) => graph.name === name) ? (await openOne(name)).session : null
   try {
     let facts: GraphFacts | null = null
     for (const name of names) {
-      const { path } = findGraph(folder.graphs, name, variant)
-      const itsFacts = await inspectGraph(path)
-      facts ??= itsFacts
-      sessions.set(name, withAnyBatch(await openSession(path, options)))
+      const opened = await openOne(name)
+      facts ??= opened.facts
+      sessions.set(name, opened.session)
     }
     const [session] = sessions.values()
     if (session === undefined || facts === null) throw new Error('a task names no graphs')
-    return { variant: namedVariant(variant, session), session, sessions, facts, close }
+    return { variant: namedVariant(variant, session), session, sessions, facts, openBeside, close }
   } catch (error) {
     await close()
     throw error

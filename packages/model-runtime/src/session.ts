@@ -18,6 +18,8 @@ export interface Session {
   provider: string
   /** The providers that were wanted more and could not be used. */
   refusals: readonly ProviderRefusal[]
+  /** Its graph computes one row from the others, so that each is run by itself (fixed-batch.ts). Default: rows share runs. */
+  rowsApart?: boolean
   /** Computes the named outputs; without names, all. */
   run: (feeds: Record<string, Feed>, outputs?: readonly string[]) => Promise<Record<string, OutputTensor>>
   close: () => Promise<void>

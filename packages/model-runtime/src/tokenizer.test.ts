@@ -24,7 +24,7 @@ afterAll(async () => {
 const words = (ids: number[]): string[] => ids.map((id) => tinyWords[id] ?? '')
 
 it('encodes with the special tokens, unknown words as such', () => {
-  expect(words(createTokenizer(files).encode('What is LARGE, it?'))).toEqual([
+  expect(words(createTokenizer(files).encode('What is LARGE, it?').ids)).toEqual([
     '[CLS]',
     'what',
     'is',
@@ -38,8 +38,8 @@ it('encodes with the special tokens, unknown words as such', () => {
 
 it('cuts a long text before its closing token, and leaves one that just fits', () => {
   const { encode } = createTokenizer({ ...files, maxLength: 5 })
-  expect(words(encode('a b c'))).toEqual(['[CLS]', 'a', 'b', 'c', '[SEP]'])
-  expect(words(encode('a b c d'))).toEqual(['[CLS]', 'a', 'b', 'c', '[SEP]'])
+  expect(words(encode('a b c').ids)).toEqual(['[CLS]', 'a', 'b', 'c', '[SEP]'])
+  expect(words(encode('a b c d').ids)).toEqual(['[CLS]', 'a', 'b', 'c', '[SEP]'])
 })
 
 it('cuts at the end where the model has no closing token', () => {
@@ -48,7 +48,7 @@ it('cuts at the end where the model has no closing token', () => {
     tokenizer: { ...files.tokenizer, post_processor: null },
     maxLength: 2,
   })
-  expect(words(encode('a b c d'))).toEqual(['a', 'b'])
+  expect(words(encode('a b c d').ids)).toEqual(['a', 'b'])
 })
 
 it('knows the padding token, and refuses one that it does not have', () => {
@@ -59,12 +59,12 @@ it('knows the padding token, and refuses one that it does not have', () => {
 
 it('refuses a word that is unknown to a model without a token for such', () => {
   const { encode } = createTokenizer({ ...files, unknownToken: null })
-  expect(words(encode('a b'))).toEqual(['[CLS]', 'a', 'b', '[SEP]'])
+  expect(words(encode('a b').ids)).toEqual(['[CLS]', 'a', 'b', '[SEP]'])
   expect(() => encode('a zebra')).toThrow('a word that the model does not know')
 })
 
 it('refuses files that make no tokenizer', () => {
   expect(() => createTokenizer({ ...files, tokenizer: { model: { vocab: 'none' } } })).toThrow(
-    'tokenizer.json can not be used',
+    'tokenizer.json: model.vocab: words and their ids',
   )
 })

@@ -9,8 +9,14 @@ export const UINT8 = 2
 export const INT64 = 7
 export const FLOAT16 = 10
 
-export function node(operator: string, inputs: string[], output: string, attributes: Uint8Array[] = []): Uint8Array {
-  const parts = [...inputs.map((input) => text(1, input)), text(2, output), text(4, operator)]
+export function node(
+  operator: string,
+  inputs: string[],
+  output: string | string[],
+  attributes: Uint8Array[] = [],
+): Uint8Array {
+  const outputs = [output].flat().map((name) => text(2, name))
+  const parts = [...inputs.map((input) => text(1, input)), ...outputs, text(4, operator)]
   return bytes(1, message(...parts, ...attributes.map((attribute) => bytes(5, attribute))))
 }
 
@@ -58,6 +64,13 @@ export function weight(name: string, dims: number[], values: number[], file?: st
   const place = file === undefined ? [bytes(9, floats(values))] : [entry('location', file), integer(14, 1)]
   const shape = dims.map((dim) => integer(1, dim))
   return bytes(5, message(...shape, integer(2, FLOAT), text(8, name), ...place))
+}
+
+/** A constant of int64; without dimensions, one number. */
+export function constant(name: string, dims: number[], values: number[]): Uint8Array {
+  const raw = new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
+  const shape = dims.map((dim) => integer(1, dim))
+  return bytes(5, message(...shape, integer(2, INT64), text(8, name), bytes(9, raw)))
 }
 
 /** The parts of a graph as a whole file. */

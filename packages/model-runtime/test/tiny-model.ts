@@ -32,11 +32,11 @@ export const tinyWords = [
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** Every file of the folder; `files` replaces some, null leaves one out. */
+/** Every file of the folder; `files` replaces some, null leaves one out. `graph`: the model's, or several by their names. */
 export async function writeTinyModel(
   folder: string,
   files: Record<string, Json> = {},
-  graph: Uint8Array = tinyGraph(),
+  graph: Uint8Array | Record<string, Uint8Array> = tinyGraph(),
 ): Promise<void> {
   const all: Record<string, Json> = {
     'model.json': { task: 'visual-question-answering', max_batch_size: 8 },
@@ -47,7 +47,8 @@ export async function writeTinyModel(
     ...files,
   }
   await mkdir(join(folder, 'onnx'), { recursive: true })
-  await writeFile(join(folder, 'onnx', 'model.onnx'), graph)
+  const graphs = graph instanceof Uint8Array ? { model: graph } : graph
+  for (const [name, content] of Object.entries(graphs)) await writeFile(join(folder, 'onnx', `${name}.onnx`), content)
   for (const [file, content] of Object.entries(all)) {
     if (content !== null) await writeFile(join(folder, file), JSON.stringify(content))
   }
@@ -65,7 +66,7 @@ export const tinyPreprocessor: Record<string, Json> = {
   image_std: [0.5, 0.5, 0.5],
 }
 
-export const tinyTokenizer: Json = {
+export const tinyTokenizer: Record<string, Json> = {
   version: '1.0',
   truncation: null,
   padding: null,

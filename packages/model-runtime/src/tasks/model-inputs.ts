@@ -1,11 +1,10 @@
 import { createHeavyTurns } from '../heavy-images.ts'
-import { decodeImage } from '../image-preprocessing.ts'
+import { blankImage, decodeImage } from '../image-preprocessing.ts'
 import { checkSize, createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../pixel-writer.ts'
 import { toPreprocessing } from '../preprocessor-config.ts'
 import type { Row } from '../collate.ts'
 import type { Session } from '../session.ts'
 import { isPixelType, type TensorShape } from '../tensor.ts'
-import { createTokenizer } from '../tokenizer.ts'
 import { lacking } from './lacking.ts'
 import type { TaskModel } from './task.ts'
 
@@ -75,6 +74,15 @@ export function sampleSize({ folder, session }: Pick<TaskModel, 'folder' | 'sess
   return { height: edges[0] ?? 32, width: edges[1] ?? 32 }
 }
 
+/** An image of one colour, white unless another is named, of that size as the graph takes it. */
+export async function sampleRows(
+  model: Pick<TaskModel, 'folder' | 'session'>,
+  toPixels: (image: Uint8Array) => Promise<Record<string, Row>>,
+  background?: string,
+): Promise<Record<string, Row>> {
+  return toPixels(await blankImage(sampleSize(model), background))
+}
+
 function findImageInput({ folder, session }: TaskModel): [string, TensorShape] {
   const named = folder.settings.inputs.image
   const known = named ?? (session.inputs.has('pixel_values') ? 'pixel_values' : undefined)
@@ -101,36 +109,8 @@ function findChannels({ folder }: TaskModel, count: number | null): Channels {
   return channels ?? (count === 1 ? 'L' : 'RGB')
 }
 
-/** A text to rows of `input_ids`, and of `attention_mask` and `token_type_ids` where the graph takes them, ``int64 [L]``. */
-export function openTextInput({
-  folder,
-  session,
-}: Pick<TaskModel, 'folder' | 'session'>): (text: string) => Record<string, Row> {
-  if (folder.tokenizer === null) throw lacking(folder, 'tokenizer.json, which turns text into numbers')
-  const { input_ids: ids = 'input_ids', attention_mask: mask, token_type_ids: types } = folder.settings.inputs
-  const optional = { mask: mask ?? 'attention_mask', types: types ?? 'token_type_ids' }
-  for (const name of [ids, mask, types]) {
-    if (name === undefined) continue
-    const { type } = requireInput({ folder, session }, name)
-    if (type !== 'int64') throw lacking(folder, `${name} as int64; the graph takes ${type}`)
-  }
-  const fixedLength = session.inputs.get(ids)?.dims[1] ?? Infinity
-  const maxLength = Math.min(folder.tokenizer.maxLength, fixedLength)
-  const tokenizer = createTokenizer({ ...folder.tokenizer, maxLength })
-  return (text) => {
-    const values = tokenizer.encode(text)
-    const rows: Record<string, Row> = { [ids]: { type: 'int64', values, padValue: tokenizer.padId } }
-    if (session.inputs.has(optional.mask)) {
-      rows[optional.mask] = { type: 'int64', values: values.map(() => 1), padValue: 0 }
-    }
-    if (session.inputs.has(optional.types)) {
-      rows[optional.types] = { type: 'int64', values: values.map(() => 0), padValue: 0 }
-    }
-    return rows
-  }
-}
-
-function requireInput({ folder, session }: Pick<TaskModel, 'folder' | 'session'>, name: string): TensorShape {
+/** The graph's input of this name; throws `model_unavailable` listing those there are. */
+export function requireInput({ folder, session }: Pick<TaskModel, 'folder' | 'session'>, name: string): TensorShape {
   const input = session.inputs.get(name)
   if (input === undefined) throw lacking(folder, `an input named ${name}; the graph has: ${list(session)}`)
   return input

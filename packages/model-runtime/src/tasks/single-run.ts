@@ -1,18 +1,20 @@
 import { toVisionQueueError } from '@vision-queue/jobs'
 
 import { createBatchMemory } from '../batch-memory.ts'
-import { collate } from '../collate.ts'
+import { collate, groupByExactLengths } from '../collate.ts'
 import type { OutputTensor, Session } from '../session.ts'
 import type { blankFeed } from '../tensor.ts'
 import type { PreparedItem } from './task.ts'
 
 /**
  * The run of every task whose model answers in one pass: stack the items, run, give each its slice of
- * the named outputs. The pixels of one batch are written over those of the batch before.
+ * the named outputs. Items whose texts must not be padded run with those of their length. The pixels of one
+ * batch are written over those of the batch before.
  */
 export function openSingleRun(session: Session, outputNames: readonly string[]) {
   const withMemory = createBatchMemory()
-  return async <Decoded>(items: readonly PreparedItem<Decoded>[]): Promise<(Decoded | Error)[]> => {
+
+  async function runTogether<Decoded>(items: readonly PreparedItem<Decoded>[]): Promise<(Decoded | Error)[]> {
     const rows = items.map((item) => item.rows)
     const run = async (blank: typeof blankFeed) => session.run(collate(rows, session.inputs, blank), outputNames)
     const outputs = Object.entries(await withMemory(run))
@@ -26,6 +28,17 @@ export function openSingleRun(session: Session, outputNames: readonly string[]) 
         return toVisionQueueError(error, 'inference_failed')
       }
     })
+  }
+
+  return async <Decoded>(items: readonly PreparedItem<Decoded>[]): Promise<(Decoded | Error)[]> => {
+    const groups = groupByExactLengths(items, ({ rows }) => rows)
+    if (groups.length <= 1) return runTogether(items)
+    const answers: (Decoded | Error)[] = []
+    for (const group of groups) {
+      const own = await runTogether(group.map(({ item }) => item))
+      for (const [place, { index }] of group.entries()) answers[index] = own[place] ?? new Error('no answer came out')
+    }
+    return answers
   }
 }
 

@@ -63,6 +63,8 @@ export interface TaskModel {
   sessions: ReadonlyMap<string, Session>
   /** What the first graph's file says. */
   facts: GraphFacts
+  /** Loads another graph of the folder; null where it has none of this name. Closed with the others, or before. */
+  openBeside: (name: string) => Promise<Session | null>
   maxImagePixels: number
   shrinkAbovePixels: number
 }

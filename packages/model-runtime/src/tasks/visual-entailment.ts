@@ -1,10 +1,11 @@
 import { z } from 'zod'
 
 import { lacking } from './lacking.ts'
-import { openImageInput, openTextInput } from './model-inputs.ts'
+import { openImageInput, sampleRows } from './model-inputs.ts'
 import { openScores } from './model-outputs.ts'
 import { openSingleRun } from './single-run.ts'
 import { parseInput, type Task } from './task.ts'
+import { openTextInput } from './text-input.ts'
 
 const text = 'a statement of 1 to 512 characters'
 const inputSchema = z.strictObject({ text: z.string(text).trim().max(512, text).regex(/\S/, text) })
@@ -40,10 +41,13 @@ export const visualEntailment: Task = {
   parameters: parametersSchema,
   output: outputSchema,
   sampleInput: { text: 'There is something in the image.' },
-  open(model) {
+  async open(model) {
     const toPixels = openImageInput(model)
-    const toTokens = openTextInput(model)
     const head = openScores(model)
+    const toTokens = await openTextInput(model, {
+      output: head.output,
+      besides: async () => sampleRows(model, toPixels),
+    })
     const order = head.labels.map((label) => verdicts[label.toLowerCase()])
     if (order.length !== 3 || new Set(order).size !== 3 || order.includes(undefined)) {
       throw lacking(model.folder, 'three labels, for yes, no and maybe (or entailment, contradiction and neutral)')

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 
-import { openImageInput, openTextInput } from './model-inputs.ts'
+import { openImageInput, sampleRows } from './model-inputs.ts'
 import { openScores } from './model-outputs.ts'
 import { openSingleRun } from './single-run.ts'
 import { parseInput, type Task } from './task.ts'
+import { openTextInput } from './text-input.ts'
 
 const question = 'a question of 1 to 512 characters'
 const inputSchema = z.strictObject({
@@ -26,10 +27,13 @@ export const visualQuestionAnswering: Task = {
   parameters: parametersSchema,
   output: outputSchema,
   sampleInput: { question: 'What is in the image?' },
-  open(model) {
+  async open(model) {
     const toPixels = openImageInput(model)
-    const toTokens = openTextInput(model)
     const head = openScores(model)
+    const toTokens = await openTextInput(model, {
+      output: head.output,
+      besides: async () => sampleRows(model, toPixels),
+    })
     return {
       async prepare(request) {
         const input = parseInput(inputSchema, request.input, 'input')

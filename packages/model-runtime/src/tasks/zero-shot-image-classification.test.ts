@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 
 import { colour, load, removeFolders, runBatch, writeFolder } from '../../test/tiny-folder.ts'
 import { tinyPreprocessor, tinyTokenizer } from '../../test/tiny-model.ts'
-import { colourGraph, jointGraph, textTower } from '../../test/tiny-graphs.ts'
+import { colourGraph, cosineGraph, jointGraph, poolingTower, textTower } from '../../test/tiny-graphs.ts'
 import { createLru } from '../lru.ts'
 
 afterAll(removeFolders)
@@ -86,6 +87,97 @@ describe('zero-shot classification', () => {
       'config.json': null,
     })
     await expect(load(folder)).rejects.toMatchObject({ detail: expect.stringContaining('logit_scale in model.json') })
+  })
+})
+
+const task = { task: 'zero-shot-image-classification' }
+const siglip = { ...files, 'config.json': { model_type: 'siglip', text_config: { max_position_embeddings: 12 } } }
+
+/** The labels' scores by label. */
+async function scoresOf(folder: string, labels: string[], image = 'red'): Promise<Record<string, number>> {
+  const [answer] = await runBatch(await load(folder), [{ image, input: { candidate_labels: labels } }])
+  const parsed = z.object({ labels: z.array(z.object({ label: z.string(), score: z.number() })) }).parse(answer)
+  return Object.fromEntries(parsed.labels.map(({ label, score }) => [label, score]))
+}
+
+describe('a SigLIP model', () => {
+  const joint = { 'model.onnx': cosineGraph({ pool: 'last', mask: 'none', scale: 9, bias: -3 }) }
+  const siglipTowers = {
+    'vision_model.onnx': colourGraph({ output: 'pooler_output' }),
+    'text_model.onnx': poolingTower('last', 'none', 'pooler_output'),
+  }
+
+  it('scores a label by itself: as high alone as beside others, of any length', async () => {
+    const folder = await writeFolder(task, joint, siglip)
+    const alone = await scoresOf(folder, ['small'])
+    const beside = await scoresOf(folder, ['what is it ?', 'small', 'a b c d e f'])
+    expect(beside['small']).toBeCloseTo(alone['small'] ?? NaN, 6)
+    // A softmax of one label would give 1.
+    expect(alone['small']).toBeLessThan(0.99)
+  })
+
+  it('has its texts filled up to the length of its training, so that padding is what this graph sees last', async () => {
+    const scores = await scoresOf(await writeFolder(task, joint, siglip), ['small', 'what is it ?'])
+    expect(scores['small']).toBeCloseTo(scores['what is it ?'] ?? NaN, 6)
+    const longest = { ...siglip, 'config.json': { model_type: 'siglip', text_config: { max_position_embeddings: 3 } } }
+    const cut = await scoresOf(await writeFolder(task, joint, longest), ['small', 'what is it ?'])
+    // Now every text ends in its closing token.
+    expect(cut['small']).not.toBeCloseTo(scores['small'] ?? NaN, 3)
+  })
+
+  it('of two towers needs both scale and bias to be told', async () => {
+    const sentence = 'both logit_scale and logit_bias in model.json, or onnx/model.onnx'
+    for (const known of [{}, { logit_scale: 9 }]) {
+      const folder = await writeFolder({ ...task, ...known }, siglipTowers, siglip)
+      await expect(load(folder)).rejects.toMatchObject({ detail: expect.stringContaining(sentence) })
+    }
+    const started = { ...siglip, 'config.json': { model_type: 'siglip2', logit_scale_init_value: 2.6592 } }
+    await expect(load(await writeFolder(task, siglipTowers, started))).rejects.toMatchObject({
+      detail: expect.stringContaining(sentence),
+    })
+  })
+
+  it.each([
+    ['told', { logit_scale: 9, logit_bias: -3 }, {}],
+    ['those of a joint graph beside them', {}, joint],
+  ])('of two towers gives the scores of its joint graph (%s)', async (_, known, beside) => {
+    const labels = ['small', 'what is it ?', 'a b']
+    const expected = await scoresOf(await writeFolder(task, joint, siglip), labels, 'blue')
+    const scores = await scoresOf(
+      await writeFolder({ ...task, ...known }, { ...siglipTowers, ...beside }, siglip),
+      labels,
+      'blue',
+    )
+    for (const label of labels) expect(scores[label]).toBeCloseTo(expected[label] ?? NaN, 4)
+  })
+})
+
+describe('a joint graph beside two towers', () => {
+  const labels = ['small', 'what is it ?', 'a b']
+  const joint = { 'model.onnx': cosineGraph({ pool: 'mean', mask: 'used', scale: 100 }) }
+  const begun = { ...files, 'config.json': { model_type: 'clip', logit_scale_init_value: 2.6592 } }
+
+  it.each([
+    ['whose towers are the same', { ...towers, 'text_model.onnx': poolingTower('mean', 'used') }],
+    ['whose text tower gives something else', { ...towers, 'text_model.onnx': poolingTower('last', 'used') }],
+    [
+      'whose image tower lacks its projection',
+      {
+        'vision_model.onnx': colourGraph({ output: 'pooler_output', channels: 1 }),
+        'text_model.onnx': poolingTower('mean', 'used'),
+      },
+    ],
+  ])('gives the scores, not where the training of the scale began (%s)', async (_, own) => {
+    const expected = await scoresOf(await writeFolder(task, joint, begun), labels, 'lime')
+    const scores = await scoresOf(await writeFolder(task, { ...own, ...joint }, begun), labels, 'lime')
+    for (const label of labels) expect(scores[label]).toBeCloseTo(expected[label] ?? NaN, 4)
+  })
+
+  it('is not asked where model.json states the scale', async () => {
+    const own = { ...towers, 'text_model.onnx': poolingTower('mean', 'used') }
+    const stated = await scoresOf(await writeFolder({ ...task, logit_scale: 5 }, { ...own, ...joint }, begun), labels)
+    const alone = await scoresOf(await writeFolder({ ...task, logit_scale: 5 }, own, begun), labels)
+    expect(stated).toEqual(alone)
   })
 })
 

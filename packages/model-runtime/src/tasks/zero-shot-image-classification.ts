@@ -1,8 +1,7 @@
 import { describeFields, VisionQueueError } from '@vision-queue/jobs'
 import { z } from 'zod'
 
-import { openJointGraph } from './clip-joint-graph.ts'
-import { openTwoTowers } from './clip-two-towers.ts'
+import { openClip } from './clip-model.ts'
 import { parseInput, type PreparedItem, type Task } from './task.ts'
 import { topScores } from './top-scores.ts'
 
@@ -52,7 +51,7 @@ export interface ImageWithTexts extends Pick<PreparedItem, 'rows'> {
 /**
  * Which of the caller's own labels fits an image best, by a model of the CLIP kind: two graphs,
  * `vision_model` and `text_model`, whose embeddings are compared (those of texts are kept), or one,
- * `model`, that gives `logits_per_image`.
+ * `model`, that gives `logits_per_image`. Models of the SigLIP kind score each label by itself.
  */
 export const zeroShotImageClassification: Task = {
   name: 'zero-shot-image-classification',
@@ -61,10 +60,10 @@ export const zeroShotImageClassification: Task = {
   parameters: parametersSchema,
   output: outputSchema,
   sampleInput: { candidate_labels: ['one', 'two'] },
-  open(model) {
-    const clip = model.sessions.has('text_model') ? openTwoTowers(model) : openJointGraph(model)
+  async open(model) {
+    const clip = await openClip(model)
     const inner = new WeakMap<PreparedItem, ImageWithTexts>()
-    const activation = model.folder.settings.activation ?? 'softmax'
+    const activation = model.folder.settings.activation ?? (model.folder.isSiglip ? 'sigmoid' : 'softmax')
     return {
       async prepare(request) {
         const { candidate_labels: labels } = parseInput(inputSchema, request.input, 'input')
