@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 
 import { StartError } from './start-error.ts'
 
@@ -69,7 +69,7 @@ function sentence(folder: string, words: string): string {
 
 async function problemOf(folder: string): Promise<{ words: string; denied: boolean } | null> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     // Rights, a read-only file system and a full disk show for certain only when something is written.
     const trial = join(folder, `write-test-${randomUUID()}`)
     await writeFile(trial, 'vision-queue')
@@ -79,6 +79,20 @@ async function problemOf(folder: string): Promise<{ words: string; denied: boole
     const words = wordsFor(error)
     if (words === null) throw error
     return { words, denied: ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error)) }
+  }
+}
+
+/** mkdir with `recursive` says ENOENT of a read-only file system. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' && dirname(folder) !== folder) {
+      await makeFolder(dirname(folder))
+      await mkdir(folder)
+      return
+    }
+    if (!(await stat(folder).catch(() => null))?.isDirectory()) throw error
   }
 }
 
