@@ -149,7 +149,11 @@ export function createLauncher(options: Options): Launcher {
 
   async function announce(): Promise<void> {
     const url = addressOf(settings.HOST, settings.PORT)
-    const models = await waitUntilServing({ url, signal, onWait: (missing) => say(`Still waiting: ${missing}.`) })
+    const models = await waitUntilServing({
+      url,
+      signal,
+      onWait: (missing) => say(`Still waiting: ${missing.replace(/\.?$/, '.')}`),
+    })
     served = true
     const what = models.length === 0 ? 'whoever has an API key' : models.join(', ')
     say(`Ready: ${url} serves ${what}.`)

@@ -10,6 +10,7 @@ import type { ApiSettings } from './config.ts'
 import type { Metrics } from './metrics.ts'
 import { observeRequests } from './observe-requests.ts'
 import { problemResponse } from './problem-response.ts'
+import { createQueueTroubleLog } from './queue-trouble-log.ts'
 import { nameRequest } from './request-id.ts'
 import { cancelJob } from './routes/cancel-job.ts'
 import { docsFile, docsPage, openApiDocument, whatIsWhere } from './routes/docs.ts'
@@ -55,6 +56,7 @@ export function createApp({
   const app = new Hono<ApiEnv>()
   app.use(nameRequest, observeRequests({ log, metrics }))
   if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
+  const trouble = createQueueTroubleLog(log)
   const { needs, scrape } = createAccess({ keys, settings })
 
   app.post('/jobs', needs('submit'), submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
@@ -74,7 +76,7 @@ export function createApp({
   app.post('/models/:name/purge', needs('admin'), purgeModel({ jobs, models }))
   app.get('/health', live)
   app.get('/health/live', live)
-  app.get('/health/ready', ready({ jobs, models }))
+  app.get('/health/ready', ready({ jobs, models, trouble, maxAgeMs: settings.READINESS_MAX_AGE_MS }))
   app.get('/metrics', scrape, showMetrics({ jobs, models, metrics }))
   app.get('/openapi.json', openApiDocument(allowsAnonymous(settings) ? models : null))
   app.get('/docs', docsPage)
@@ -88,9 +90,10 @@ export function createApp({
       log,
     }),
   )
-  app.onError((error, c) =>
-    problemResponse(error, { requestId: c.get('requestId'), log, headers: c.get('rateHeaders') }),
-  )
+  app.onError((error, c) => {
+    trouble.note(error)
+    return problemResponse(error, { requestId: c.get('requestId'), log, headers: c.get('rateHeaders') })
+  })
   return app
 }
 

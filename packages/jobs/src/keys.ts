@@ -79,6 +79,10 @@ export const replyChannel = (process: string): string => `${root}:replies:${proc
 /** Channel that tells consumers the id of a running job that was canceled: a hint, the stored result is the truth. */
 export const cancellationsChannel = `${root}:cancellations`
 
+/** STRING: written to see whether Redis takes writes; on the node of a model's queue, or anywhere where it is null. */
+export const readinessKey = (model: string | null): string =>
+  model === null ? `${root}:{readiness}` : `${root}:{${model}}:readiness`
+
 /** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
 export const modelsKey = `${root}:models`
 /** HASH: a model's aliases (modelAliasesSchema) by its name. */

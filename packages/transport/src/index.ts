@@ -21,6 +21,7 @@ export {
 export { type ModelOrders, readModelOrders, type StandingOrder } from './model-orders.ts'
 export { createPoisonStore, type PoisonStore } from './poison-store.ts'
 export { assertNoEviction, openDurableConnection, type TransportLog } from './redis-connection.ts'
+export { readRefusal, type RedisRefusal } from './redis-refusal.ts'
 export { createResultStore, type ResultStore, type ResultStoreOptions } from './result-store.ts'
 export { type JobQuota } from './owner-quota.ts'
 export { type RequestRate, rateWindowSeconds } from './request-rate.ts'
