@@ -4,6 +4,7 @@ export { type Announcer, type AnnouncerOptions, startAnnouncer } from './announc
 export { type ApiKeys, type ApiKeysOptions, openApiKeys } from './api-keys.ts'
 export { type Cancellations, type HeldJob, openCancellations } from './cancellations.ts'
 export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
+export { createLogLimit, type LogLimit } from './log-limit.ts'
 export { letHeapGrow } from './heap-growth.ts'
 export { type ImageStore, type ImageStoreOptions, openImageStore, type UploadedImage } from './image-store.ts'
 export { type Accepted, type JobClient, type JobClientOptions, openJobClient } from './job-client.ts'
