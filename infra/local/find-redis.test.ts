@@ -71,6 +71,22 @@ test("the distribution's package is fetched with fresh lists of our own where th
   expect(await readdir(join(folder, 'cache'))).toEqual(['redis-package'])
 })
 
+test('where the first cache folder can not be written, the package is unpacked into the next, and found there again', async () => {
+  await distribution()
+  await writeFile(join(folder, 'file'), '')
+  const options = {
+    cacheFolder: join(folder, 'file/redis-package'),
+    otherCacheFolders: [join(folder, 'user-cache/redis-package')],
+    env: { PATH: join(folder, 'bin') },
+    say: () => undefined,
+  }
+  const first = await findRedisServer(options)
+  await program('apt-get', 'exit 100')
+
+  expect(first).toMatchObject({ path: join(folder, 'user-cache/redis-package/usr/bin/redis-server') })
+  expect(await findRedisServer(options)).toEqual(first)
+})
+
 test('an unpacked package is used again without apt', async () => {
   await distribution()
   const first = await find()

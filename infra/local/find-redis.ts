@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { access, constants } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { access, constants, mkdir } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
 import { unpackedRedis, unpackRedisPackage } from './redis-package.ts'
@@ -18,6 +18,8 @@ const dockerImage = 'valkey/valkey:8.1-alpine'
 interface Options {
   /** Where the downloaded package is kept unpacked, for the next time. */
   cacheFolder: string
+  /** Folders that are looked through after it; the package is unpacked into the first of all that can be written. */
+  otherCacheFolders?: readonly string[]
   env: Record<string, string | undefined>
   /** A line for the person who waits. */
   say: (line: string) => void
@@ -26,22 +28,35 @@ interface Options {
 
 /**
  * Finds a Redis to start, in this order: valkey-server or redis-server on PATH; Debian's or Ubuntu's
- * package, unpacked into `cacheFolder` without root; Docker. No npm package ships one that runs everywhere.
+ * package, unpacked into a cache folder without root; Docker. No npm package ships one that runs everywhere.
  * Throws RedisNotFoundError, which says how to get one.
  */
-export async function findRedisServer({ cacheFolder, env, say, signal }: Options): Promise<RedisServer> {
+export async function findRedisServer({
+  cacheFolder,
+  otherCacheFolders = [],
+  env,
+  say,
+  signal,
+}: Options): Promise<RedisServer> {
   const onPath = (await findOnPath('valkey-server', env)) ?? (await findOnPath('redis-server', env))
   if (onPath !== null) return { kind: 'binary', path: onPath, libraryPath: null }
 
-  const cached = await unpackedRedis(cacheFolder)
-  if (cached !== null) return { kind: 'binary', ...cached }
+  const folders = [cacheFolder, ...otherCacheFolders] as const
+  for (const folder of folders) {
+    const cached = await unpackedRedis(folder)
+    if (cached !== null) return { kind: 'binary', ...cached }
+  }
 
   const tried: string[] = []
   if ((await findOnPath('apt-get', env)) !== null && (await findOnPath('dpkg', env)) !== null) {
     say('No Redis on PATH: unpacking the one of the distribution, once, without installing it.')
     const unpacking = new AbortController()
     try {
-      const fetched = await unpackRedisPackage({ folder: cacheFolder, env, signal: signal ?? unpacking.signal })
+      const fetched = await unpackRedisPackage({
+        folder: await firstWritable(folders),
+        env,
+        signal: signal ?? unpacking.signal,
+      })
       return { kind: 'binary', ...fetched }
     } catch (error) {
       signal?.throwIfAborted()
@@ -80,6 +95,21 @@ async function findOnPath(name: string, env: Record<string, string | undefined>)
     if (found) return path
   }
   return null
+}
+
+/** The first folder beside which something can be made; the first of all if there is none, which then says why. */
+async function firstWritable(folders: readonly [string, ...string[]]): Promise<string> {
+  for (const folder of folders) {
+    const parent = dirname(folder)
+    const writable = await mkdir(parent, { recursive: true })
+      .then(async () => await access(parent, constants.W_OK))
+      .then(
+        () => true,
+        () => false,
+      )
+    if (writable) return folder
+  }
+  return folders[0]
 }
 
 async function dockerAnswers(env: Record<string, string | undefined>): Promise<boolean> {

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 
+import { readAppendOnlyFiles } from './append-only-files.ts'
 import type { StartSettings } from './config.ts'
+import { inDataFolder, openDataFolder, userFolder } from './data-folder.ts'
 import { takeFolder } from './data-lock.ts'
 import { exampleRequest } from './example-request.ts'
 import { findRedisServer } from './find-redis.ts'
@@ -12,6 +14,7 @@ import { describeExit, type Command, type Exit } from './process-group.ts'
 import { waitUntilServing } from './readiness.ts'
 import { waitUntilRedisAnswers } from './redis-ping.ts'
 import { redisCommand } from './redis-server.ts'
+import { cureLoadFailure } from './repair-redis.ts'
 import { StartError } from './start-error.ts'
 import { superviseProcess, type Backoff, type SupervisedProcess } from './supervised-process.ts'
 
@@ -64,7 +67,14 @@ export function createLauncher(options: Options): Launcher {
 
   const say = (line: string): void => write(`[start] ${line}`)
 
-  function supervise(stage: Stage, name: string, command: Command, leash: Leash): SupervisedProcess {
+  /** `cure` gets the last lines of a process that failed; see cureLoadFailure. */
+  function supervise(
+    stage: Stage,
+    name: string,
+    command: Command,
+    leash: Leash,
+    cure?: (lastLines: readonly string[]) => Promise<boolean>,
+  ): SupervisedProcess {
     const quiet = stage === 'redis'
     let lastWords: string[] = []
     const hold = (): void => leash.hold(stopOrder.flat().flatMap(({ pid }) => (pid === undefined ? [] : [pid])))
@@ -77,13 +87,21 @@ export function createLauncher(options: Options): Launcher {
       stopDeadlineMs,
       say,
       onLine(line) {
-        if (quiet) lastWords = [...lastWords.slice(-4), line]
+        if (quiet) lastWords = [...lastWords.slice(-7), line]
         else write(`[${name}] ${line}`)
       },
       onChange: hold,
-      onExit(exit: Exit) {
-        for (const line of lastWords) write(`[${name}] ${line}`)
+      async onExit(exit: Exit) {
+        const lines = lastWords
         lastWords = []
+        try {
+          if (exit.kind === 'code' && (await cure?.(lines)) === true) return 'restart'
+        } catch (error) {
+          if (served && error instanceof StartError) say(error.message)
+          else over.abort(error)
+          return served ? 'restart' : 'leave'
+        }
+        for (const line of lines) write(`[${name}] ${line}`)
         if (served || exit.kind === 'signal') return 'restart'
         over.abort(new StartError(`${name} ${describeExit(exit)} before it was ready. Its own lines above say why.`))
         return 'leave'
@@ -96,12 +114,22 @@ export function createLauncher(options: Options): Launcher {
   }
 
   async function startRedis(dataFolder: string, leash: Leash): Promise<string> {
-    const server = await findRedisServer({ cacheFolder: options.redisCacheFolder, env, say, signal })
+    const userCache = userFolder(env, 'XDG_CACHE_HOME', '.cache')
+    const otherCacheFolders = [userCache ?? dataFolder, dataFolder].map((folder) => join(folder, 'redis-package'))
+    const cacheFolder = options.redisCacheFolder
+    const server = await findRedisServer({ cacheFolder, otherCacheFolders, env, say, signal })
     const folder = join(dataFolder, 'redis')
-    await mkdir(folder, { recursive: true })
+    await inDataFolder(folder, async () => {
+      await mkdir(folder, { recursive: true })
+      await readAppendOnlyFiles(folder)
+    })
     const port = await freePort()
-    const command = redisCommand({ server, port, folder, persistent: true, env })
-    const redis = supervise('redis', 'redis', command, leash)
+    // Redis would cut off whatever follows a command that it takes for the last one: repairBrokenEnd looks first.
+    const whole = ['--aof-load-truncated', 'no']
+    const command = redisCommand({ server, port, folder, persistent: true, env, settings: whole })
+    const cure = async (lastLines: readonly string[]): Promise<boolean> =>
+      await cureLoadFailure({ server, folder, env, say }, lastLines)
+    const redis = supervise('redis', 'redis', command, leash, cure)
     await waitUntilRedisAnswers({ server, port, pid: () => redis.pid, signal })
     say(`Redis runs on port ${port} and keeps its data in ${folder}.`)
     return `redis://127.0.0.1:${port}`
@@ -121,22 +149,28 @@ export function createLauncher(options: Options): Launcher {
 
   async function announce(): Promise<void> {
     const url = addressOf(settings.HOST, settings.PORT)
-    const models = await waitUntilServing({ url, signal, onWait: (missing) => say(`Still waiting: ${missing}.`) })
+    const models = await waitUntilServing({
+      url,
+      signal,
+      onWait: (missing) => say(`Still waiting: ${missing.replace(/\.?$/, '.')}`),
+    })
     served = true
     const what = models.length === 0 ? 'whoever has an API key' : models.join(', ')
-    say(`Ready: ${url} serves ${what}. Its documentation: ${url}/docs`)
+    say(`Ready: ${url} serves ${what}.`)
     const example = await exampleRequest({ root, url })
-    if (example !== null) say(`Try it:\n\n  ${example}\n`)
+    const otherwise = example === null ? '' : ` Or ask it in another terminal:\n\n  ${example}\n`
+    say(`Open ${url}/docs in a browser.${otherwise}`)
     say('Ctrl-C stops everything.')
   }
 
   async function startAll(leash: Leash, onClose: (close: () => Promise<void>) => void): Promise<void> {
     let redisUrl = settings.REDIS_URL
-    const dataFolder = resolve(root, settings.DATA_DIR)
+    let dataFolder = ''
     if (redisUrl === undefined) {
-      await mkdir(dataFolder, { recursive: true })
+      dataFolder = await openDataFolder({ root, folder: settings.DATA_DIR, given: Boolean(env['DATA_DIR']), env, say })
       const onWait = (): void => say('An earlier start was killed; waiting until its Redis has stopped.')
-      const taken = await takeFolder({ folder: dataFolder, leashPid: leash.pid, onWait, signal })
+      const claim = { folder: dataFolder, leashPid: leash.pid, onWait, signal }
+      const taken = await inDataFolder(dataFolder, async () => await takeFolder(claim))
       onClose(async () => await taken.release())
     }
     await refuseTakenPort(settings.HOST, settings.PORT)

@@ -10,6 +10,8 @@ const modelsSchema = z.object({
   models: z.array(z.object({ name: z.string(), consumers: z.int(), status: z.string().optional() })),
 })
 
+const readinessSchema = z.object({ detail: z.string().optional() })
+
 interface Options {
   /** The address of the API, without a slash at its end. */
   url: string
@@ -40,8 +42,8 @@ async function servedModels(url: string, signal: AbortSignal): Promise<string[] 
   try {
     const either = AbortSignal.any([signal, AbortSignal.timeout(tryTimeoutMs)])
     const ready = await fetch(`${url}/health/ready`, { signal: either })
-    await ready.arrayBuffer()
-    if (ready.status !== 200) return { missing: `the API is not ready (${ready.status})` }
+    const { detail } = readinessSchema.catch({}).parse(await ready.json().catch(() => null))
+    if (ready.status !== 200) return { missing: `the API is not ready (${ready.status}). ${detail ?? ''}`.trim() }
 
     const listed = await fetch(`${url}/models`, { signal: either })
     if (listed.status === 401) return []

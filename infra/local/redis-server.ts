@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+
 import type { RedisServer } from './find-redis.ts'
 import { freePort } from './free-port.ts'
 import { createLeash } from './leash.ts'
@@ -43,24 +45,57 @@ export function redisCommand({
   ].flat()
   switch (server.kind) {
     case 'binary': {
-      const libraries = server.libraryPath === null ? {} : { LD_LIBRARY_PATH: server.libraryPath }
       return {
         file: server.path,
         args: [...extra, '--bind', '127.0.0.1', '--port', String(port), '--dir', folder, ...settings],
         cwd: folder,
-        env: { ...env, ...libraries },
+        env: { ...env, ...libraries(server) },
       }
     }
     case 'docker': {
       // Only the published port leads in, so the server itself may listen everywhere in its container.
-      const user = process.getuid === undefined ? [] : ['--user', `${process.getuid()}:${process.getgid?.() ?? 0}`]
-      const container = ['run', '--rm', '--publish', `127.0.0.1:${port}:6379`, '--volume', `${folder}:/data`, ...user]
+      const container = ['run', '--rm', '--publish', `127.0.0.1:${port}:6379`, '--volume', `${folder}:/data`]
       const inside = ['valkey-server', ...extra, '--protected-mode', 'no', '--dir', '/data', ...settings]
-      return { file: 'docker', args: [...container, server.image, ...inside], cwd: folder, env }
+      return { file: 'docker', args: [...container, ...asThisUser(), server.image, ...inside], cwd: folder, env }
     }
     default:
       return server satisfies never
   }
+}
+
+interface CheckOptions {
+  server: RedisServer
+  /** Redis' data folder. */
+  folder: string
+  /** The manifest of the append-only file, from there. */
+  manifest: string
+  /** Whether to cut off what is broken; it asks on its standard input. */
+  fix: boolean
+  env: Record<string, string | undefined>
+}
+
+/**
+ * The command of the server's own redis-check-aof. That is the server's program under another name, so it is there
+ * wherever the server is, and has its version.
+ */
+export function checkCommand({ server, folder, manifest, fix, env }: CheckOptions): Command & { argv0: string } {
+  const options = fix ? ['--fix'] : []
+  if (server.kind === 'docker') {
+    const container = ['run', '--rm', '--interactive', '--volume', `${folder}:/data`, ...asThisUser()]
+    const args = [...container, server.image, 'valkey-check-aof', ...options, `/data/${manifest}`]
+    return { file: 'docker', args, argv0: 'docker', cwd: folder, env }
+  }
+  const argv0 = server.path.includes('valkey') ? 'valkey-check-aof' : 'redis-check-aof'
+  const args = [...options, join(folder, manifest)]
+  return { file: server.path, args, argv0, cwd: folder, env: { ...env, ...libraries(server) } }
+}
+
+function libraries({ libraryPath }: Extract<RedisServer, { kind: 'binary' }>): Record<string, string> {
+  return libraryPath === null ? {} : { LD_LIBRARY_PATH: libraryPath }
+}
+
+function asThisUser(): string[] {
+  return process.getuid === undefined ? [] : ['--user', `${process.getuid()}:${process.getgid?.() ?? 0}`]
 }
 
 interface StartOptions extends Omit<CommandOptions, 'port'> {

@@ -33,8 +33,8 @@ interface Options {
   onLine: (line: string) => void
   /** Called whenever it was started or has ended. */
   onChange: () => void
-  /** Decides, when it ended by itself, whether it is started again. */
-  onExit: (exit: Exit) => 'restart' | 'leave'
+  /** Decides, when it ended by itself, whether it is started again; waited for, so that it may repair something. */
+  onExit: (exit: Exit) => 'restart' | 'leave' | Promise<'restart' | 'leave'>
 }
 
 /** Keeps one process running until it is stopped: when it dies, it is started again after a growing wait. */
@@ -54,7 +54,7 @@ export function superviseProcess(options: Options): SupervisedProcess {
       const exit = await current.exited
       current = undefined
       onChange()
-      if (stopping.signal.aborted || onExit(exit) === 'leave') return
+      if (stopping.signal.aborted || (await onExit(exit)) === 'leave') return
 
       if (performance.now() - startedAt >= backoff.steadyMs) waitMs = backoff.minMs
       say(`${name} ${describeExit(exit)}; it is started again in ${waitMs / 1000} s.`)

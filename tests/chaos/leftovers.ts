@@ -21,6 +21,7 @@ import {
   queueName,
   queuePrefix,
   rateKeyPrefix,
+  readinessKey,
   resultKey,
   turnsKey,
   uploadFactsKey,
@@ -48,6 +49,8 @@ const jobId = 'job_[^:]+'
 const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'admitted', pattern: like(admittedKey('*')), owner: 'job' },
   { kind: 'admitted-bytes', pattern: like(admittedBytesKey('*')), owner: 'fixed' },
+  { kind: 'readiness', pattern: like(readinessKey('*')), owner: 'expiry' },
+  { kind: 'readiness', pattern: like(readinessKey(null)), owner: 'expiry' },
   { kind: 'payload', pattern: like(payloadKey('*', '*')), owner: 'expiry' },
   { kind: 'holders', pattern: like(payloadHoldersKey('*', '*')), owner: 'expiry' },
   { kind: 'kept', pattern: like(keptKey('*')), owner: 'expiry' },

@@ -31,16 +31,22 @@ export interface TestRedisOptions {
   settings?: readonly string[]
   /** Whether it keeps an append-only file, and how soon that is on the disk. Default: none. */
   appendFsync?: 'everysec' | 'always'
+  /** The folder in which its own is made, such as a small disk. Default: the system's for temporary files. */
+  parentFolder?: string
 }
 
 /**
  * A Redis for one test file: on a port of its own, empty, without persistence unless asked for, found as
  * `npm start` finds it. It ends with the process that started it. Freezing needs a Redis that doesn't run in Docker.
  */
-export async function startTestRedis({ settings, appendFsync }: TestRedisOptions = {}): Promise<SingleTestRedis> {
+export async function startTestRedis({
+  settings,
+  appendFsync,
+  parentFolder = tmpdir(),
+}: TestRedisOptions = {}): Promise<SingleTestRedis> {
   const cacheFolder = fileURLToPath(new URL('../../.vision-queue/redis-package', import.meta.url))
   const server = await findRedisServer({ cacheFolder, env: process.env, say: (line) => console.log(line) })
-  const folder = await mkdtemp(join(tmpdir(), 'vision-queue-redis-'))
+  const folder = await mkdtemp(join(parentFolder, 'vision-queue-redis-'))
   const options = {
     server,
     folder,

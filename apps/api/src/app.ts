@@ -12,6 +12,7 @@ import { refuseIdempotencyKey } from './idempotency.ts'
 import type { Metrics } from './metrics.ts'
 import { observeRequests } from './observe-requests.ts'
 import { problemResponse } from './problem-response.ts'
+import { createQueueTroubleLog } from './queue-trouble-log.ts'
 import { nameRequest } from './request-id.ts'
 import { cancelJob } from './routes/cancel-job.ts'
 import { docsFile, docsPage, openApiDocument, whatIsWhere } from './routes/docs.ts'
@@ -64,6 +65,7 @@ export function createApp({
     c.set('addressOf', addressOf)
     await next()
   })
+  const trouble = createQueueTroubleLog(log)
   const { needs, scrape } = createAccess({ keys, settings })
 
   app.post('/jobs', needs('submit'), submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
@@ -83,7 +85,7 @@ export function createApp({
   app.post('/models/:name/purge', needs('admin'), refuseIdempotencyKey, purgeModel({ jobs, models }))
   app.get('/health', live)
   app.get('/health/live', live)
-  app.get('/health/ready', ready({ jobs, models }))
+  app.get('/health/ready', ready({ jobs, models, trouble, maxAgeMs: settings.READINESS_MAX_AGE_MS }))
   app.get('/metrics', scrape, showMetrics({ jobs, models, metrics }))
   app.get('/openapi.json', openApiDocument(allowsAnonymous(settings) ? models : null, settings))
   app.get('/docs', docsPage)
@@ -97,9 +99,10 @@ export function createApp({
       log,
     }),
   )
-  app.onError((error, c) =>
-    problemResponse(error, { requestId: c.get('requestId'), log, headers: c.get('rateHeaders') }),
-  )
+  app.onError((error, c) => {
+    trouble.note(error)
+    return problemResponse(error, { requestId: c.get('requestId'), log, headers: c.get('rateHeaders') })
+  })
   return app
 }
 

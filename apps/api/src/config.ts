@@ -186,6 +186,12 @@ export const apiSettings = z.object({
       'How long the body of a request may take to arrive, in milliseconds, before it is answered 408. ' +
         'MAX_BODY_BYTES over the slowest upload that is still to succeed.',
     ),
+  READINESS_MAX_AGE_MS: integerSetting(0, 60_000)
+    .default(1000)
+    .describe(
+      'How old what GET /health/ready tells may be, in milliseconds: it writes to Redis to see whether jobs can be ' +
+        'accepted, so often at most.',
+    ),
   SSE_HEARTBEAT_MS: integerSetting(100, 3_600_000)
     .default(15_000)
     .describe(

@@ -31,7 +31,22 @@ interface Options {
 /** A client that has just connected is about to ask; who connects ahead of time, as browsers do, is not waited for. */
 const firstRequestMs = 300
 
-/** Serves the app over HTTP/1.1. Rejects where the port is taken. */
+/** Why nothing can be served at the address that was set, in words for the person who set it. */
+export class ListenError extends Error {}
+
+function listenError(error: Error, host: string, port: number): Error {
+  const code = 'code' in error ? String(error.code) : ''
+  const words: Record<string, string> = {
+    EADDRINUSE: `PORT: ${port} on ${host} is taken by another program. Choose another one: PORT=${port === 65_535 ? 3000 : port + 1}`,
+    EACCES: `PORT: this user may not listen on ${port}. Choose one from 1024 on.`,
+    EADDRNOTAVAIL: `HOST: ${host} is no address of this machine.`,
+    ENOTFOUND: `HOST: ${host} is no address and no known name.`,
+  }
+  const sentence = words[code]
+  return sentence === undefined ? error : new ListenError(`${sentence} (${code})`, { cause: error })
+}
+
+/** Serves the app over HTTP/1.1. Rejects with ListenError where the address can't be had. */
 export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Options): Promise<HttpServer> {
   const listener = getRequestListener(async (request, env) => app.fetch(request, env), {
     // A request that is no URL never reaches the app.
@@ -86,7 +101,7 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
     socket.once('close', () => running.delete(socket))
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error) => reject(listenError(error, host, port)))
     server.listen(port, host, resolve)
   })
   const address = server.address()

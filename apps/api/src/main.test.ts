@@ -60,7 +60,7 @@ test('every bad setting is named at once, and nothing starts', async () => {
   expect(output()).toContain('LOG_LEVEL: expected fatal')
 })
 
-test('a taken port is an error and an exit', async () => {
+test('a taken port is one sentence and an exit', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   onTestFinished(() => {
     server.close()
@@ -70,14 +70,18 @@ test('a taken port is an error and an exit', async () => {
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const { output, exited } = start({ PORT: String(port), REDIS_URL: `redis://127.0.0.1:${await closedPort()}` })
   expect(await exited).toBe(1)
-  expect(output()).toContain('EADDRINUSE')
+  expect(output()).toContain(`PORT: ${port} on 127.0.0.1 is taken by another program. Choose another one: PORT=`)
+  expect(output()).not.toMatch(/^ +at /m)
 })
 
 test('without Redis the API is live, not ready, refuses at once, and stops on SIGTERM', async () => {
   const api = await startListening()
   expect((await fetch(`${api.url}/health`)).status).toBe(200)
   const ready = await fetch(`${api.url}/health/ready`)
-  expect([ready.status, await ready.json()]).toEqual([503, { status: 'not_ready', missing: ['redis'] }])
+  expect([ready.status, await ready.json()]).toEqual([
+    503,
+    { status: 'not_ready', missing: ['redis'], detail: 'Redis does not answer.' },
+  ])
   const refused = await fetch(`${api.url}/jobs?question=x`, {
     method: 'POST',
     headers: { 'Content-Type': 'image/png', Prefer: 'wait=60' },

@@ -7,7 +7,7 @@ import { pino } from 'pino'
 import { assertSomebodyHasKey } from './access.ts'
 import { createApp } from './app.ts'
 import { type ApiSettings, apiSettings } from './config.ts'
-import { openHttpServer } from './http-server.ts'
+import { ListenError, openHttpServer } from './http-server.ts'
 import { createMetrics } from './metrics.ts'
 import { createFetchImage } from './submission/fetch-image.ts'
 
@@ -82,6 +82,6 @@ letHeapGrow()
 try {
   await main(parseSettings(apiSettings, process.env))
 } catch (error) {
-  console.error(error instanceof SettingsError ? error.message : error)
+  console.error(error instanceof SettingsError || error instanceof ListenError ? error.message : error)
   process.exit(1)
 }

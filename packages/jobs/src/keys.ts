@@ -85,6 +85,9 @@ export const cancellationsChannel = `${root}:cancellations`
  */
 export const idempotencyKey = (owner: string | null, keyHash: string): string =>
   `${root}:{idempotency:${owner ?? ''}:${keyHash}}`
+/** STRING: written to see whether Redis takes writes; on the node of a model's queue, or anywhere where it is null. */
+export const readinessKey = (model: string | null): string =>
+  model === null ? `${root}:{readiness}` : `${root}:{${model}}:readiness`
 
 /** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
 export const modelsKey = `${root}:models`

@@ -4,6 +4,7 @@ export { type Announcer, type AnnouncerOptions, startAnnouncer } from './announc
 export { type ApiKeys, type ApiKeysOptions, openApiKeys } from './api-keys.ts'
 export { type Cancellations, type HeldJob, openCancellations } from './cancellations.ts'
 export { createModelForgetting, type ModelForgetting } from './forget-model.ts'
+export { createLogLimit, type LogLimit } from './log-limit.ts'
 export { letHeapGrow } from './heap-growth.ts'
 export {
   type Claimed,
@@ -35,6 +36,7 @@ export {
 export { type ModelOrders, readModelOrders, type StandingOrder } from './model-orders.ts'
 export { createPoisonStore, type PoisonStore } from './poison-store.ts'
 export { assertNoEviction, openDurableConnection, type TransportLog } from './redis-connection.ts'
+export { readRefusal, type RedisRefusal } from './redis-refusal.ts'
 export { createResultStore, type ResultStore, type ResultStoreOptions } from './result-store.ts'
 export { type JobQuota } from './owner-quota.ts'
 export { type RequestRate, rateWindowSeconds } from './request-rate.ts'

@@ -27,13 +27,14 @@ import { createOwnerQuotas } from './owner-quota.ts'
 import { openOrphanSweep } from './orphan-sweep.ts'
 import { openRedisClock } from './redis-clock.ts'
 import {
-  guarded,
+  guarded as guardedBy,
   openFailFastConnection,
   openSubscriber,
   readEvictionPolicy,
   type TransportLog,
 } from './redis-connection.ts'
 import { createResultStore } from './result-store.ts'
+import { assertLoaded, probeWrite } from './write-probe.ts'
 
 /** A job that was accepted. */
 export interface Accepted {
@@ -90,6 +91,8 @@ export interface JobClient extends JobControl, IdempotencyKeys {
   waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: MayRead): Promise<Job | null>
   /** Resolves when Redis answers; rejects with `queue_unavailable` within the command timeout. */
   ping(): Promise<void>
+  /** Resolves when Redis takes writes for these models; see probeWrite. Rejects with `queue_unavailable`, which says why not. */
+  probeWrite(models: readonly string[]): Promise<void>
   /** Under which Redis drops keys when its memory is full, which loses accepted jobs (maxmemory-policy); null: none. */
   evictionPolicy(): Promise<string | null>
   /** Unfinished jobs admitted for the model, and their payload bytes. */
@@ -115,6 +118,7 @@ export interface JobClientOptions extends AdmissionLimits {
 
 export function openJobClient(options: JobClientOptions): JobClient {
   const redis = openFailFastConnection({ ...options, name: 'api' })
+  const guarded = <T>(work: Promise<T>): Promise<T> => guardedBy(work, redis)
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const admission = createAdmission(redis)
   const quotas = createOwnerQuotas(redis)
@@ -266,7 +270,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     async ping() {
       await guarded(redis.ping())
     },
-    evictionPolicy: () => guarded(readEvictionPolicy(redis)),
+    probeWrite: (models) => guarded(probeWrite(redis, models)),
+    evictionPolicy: () => guarded(assertLoaded(redis).then(async () => await readEvictionPolicy(redis))),
     depth: (model) => guarded(admission.depth(model)),
     async close() {
       orphans.close()

@@ -8,6 +8,7 @@ import {
 } from '@vision-queue/jobs'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
+import { createLogLimit } from './log-limit.ts'
 import { openRedisClock } from './redis-clock.ts'
 import { openDurableConnection, type TransportLog } from './redis-connection.ts'
 import { openTendedWorkers } from './tended-workers.ts'
@@ -75,6 +76,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
   const clock = openRedisClock(redis)
   const perWorker = 16
+  const errorLimit = createLogLimit()
 
   const process = async (bullJob: BullJob, token = ''): Promise<void> => {
     const { id = '' } = bullJob
@@ -113,7 +115,9 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       // One Worker looks for lapsed locks on behalf of all.
       skipStalledCheck: index > 0,
     })
-    worker.on('error', (error) => log.warn({ model, error: error.message }, 'A BullMQ worker reported an error'))
+    worker.on('error', (error) => {
+      if (errorLimit.admits(error)) log.warn({ model, error: error.message }, 'A BullMQ worker reported an error')
+    })
     worker.on('failed', (bullJob, error) => {
       log.error({ id: bullJob?.id, model, error: error.message }, 'An attempt at a job could not be finished')
       if (bullJob === undefined || bullJob.attemptsMade < (bullJob.opts.attempts ?? 1)) return

@@ -2,6 +2,7 @@ import { parseRedisUrl, type RedisTarget, VisionQueueError } from '@vision-queue
 import { Cluster, Redis } from 'ioredis'
 
 import { coalesceWrites } from './coalesced-writes.ts'
+import { readRefusal } from './redis-refusal.ts'
 import { type ConnectionBehaviour, createClient, createSubscriberClient } from './redis-client.ts'
 
 /** What the transport tells of itself; pino's loggers fit. */
@@ -79,6 +80,7 @@ function watched<Client extends RedisClient>(
   else coalesceWrites(redis)
   let reported = ''
   const report = (error: Error): void => {
+    connectionErrors.set(redis, error)
     // Reconnecting once a second would otherwise fill the log with one sentence.
     if (error.message === reported) return
     reported = error.message
@@ -87,20 +89,31 @@ function watched<Client extends RedisClient>(
   redis.on('error', report)
   if (redis instanceof Cluster) redis.on('node error', report)
   redis.on('ready', () => {
+    connectionErrors.delete(redis)
     if (reported !== '') log.info({ connection: name }, 'Redis connection is back')
     reported = ''
   })
   return client
 }
 
-/** Turns what ioredis and BullMQ reject with into `queue_unavailable`; our own errors pass. */
-export async function guarded<T>(work: Promise<T>): Promise<T> {
+/** Why a connection is not there, as far as it is known. */
+const connectionErrors = new WeakMap<RedisClient, Error>()
+
+/**
+ * Turns what ioredis and BullMQ reject with into `queue_unavailable`, whose detail says why if Redis does; our own
+ * errors pass. With the connection given, it also says why there is none.
+ */
+export async function guarded<T>(work: Promise<T>, redis?: RedisClient): Promise<T> {
   try {
     return await work
   } catch (error) {
     if (error instanceof VisionQueueError) throw error
-    throw new VisionQueueError('queue_unavailable', 'The queue can not be reached at the moment. Send the job again.', {
-      cause: error,
+    const connectionError = redis === undefined || redis.status === 'ready' ? undefined : connectionErrors.get(redis)
+    const refusal = readRefusal(error) ?? readRefusal(connectionError)
+    const why = refusal === null ? 'The queue can not be reached at the moment.' : refusal.sentence
+    throw new VisionQueueError('queue_unavailable', `${why} Send the job again.`, {
+      // What a connection that isn't there rejects with says less than why it isn't.
+      cause: readRefusal(error) === null && refusal !== null ? connectionError : error,
       retryAfterMs: 1000,
     })
   }

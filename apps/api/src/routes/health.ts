@@ -1,7 +1,9 @@
-import type { JobClient, ModelDirectory } from '@vision-queue/transport'
+import { VisionQueueError } from '@vision-queue/jobs'
+import { type JobClient, type ModelDirectory, readRefusal } from '@vision-queue/transport'
 import { z } from 'zod'
 
 import type { ApiHandler } from '../api-env.ts'
+import type { QueueTroubleLog } from '../queue-trouble-log.ts'
 
 export const healthSchema = z.object({ status: z.literal('ok') })
 
@@ -9,30 +11,71 @@ export const healthSchema = z.object({ status: z.literal('ok') })
 export const readinessSchema = z.object({
   status: z.enum(['ready', 'not_ready']),
   missing: z
-    .array(z.enum(['redis', 'noeviction', 'models']))
+    .array(z.enum(['redis', 'writes', 'noeviction', 'models']))
     .describe(
-      'redis: it does not answer; noeviction: it may drop accepted jobs when its memory is full, for want of ' +
-        'maxmemory-policy noeviction; models: no consumer has ever had one ready',
+      'redis: it does not answer; writes: it answers and refuses writes, as when its disk or memory is full; ' +
+        'noeviction: it may drop accepted jobs when its memory is full, for want of maxmemory-policy noeviction; ' +
+        'models: no consumer has ever had one ready',
     ),
+  detail: z.string().optional().describe('Why it is missing, in a sentence'),
 })
+type Readiness = z.infer<typeof readinessSchema>
 
 /** `GET /health`, `GET /health/live`: the process answers; says nothing of Redis, whose absence no restart cures. */
 export const live: ApiHandler = (c) => c.json({ status: 'ok' } satisfies z.infer<typeof healthSchema>)
 
+interface ReadyOptions {
+  jobs: JobClient
+  models: ModelDirectory
+  trouble: QueueTroubleLog
+  /** How old an earlier look at Redis may be that is told again. */
+  maxAgeMs: number
+}
+
+interface Look {
+  readiness: Promise<Readiness>
+  endedAt: number
+}
+
 /** `GET /health/ready`: 503 naming what is missing. Models without live consumers count: their jobs are accepted and wait. */
-export function ready({ jobs, models }: { jobs: JobClient; models: ModelDirectory }): ApiHandler {
-  const missing = async (): Promise<z.infer<typeof readinessSchema>['missing']> => {
-    try {
-      if ((await jobs.evictionPolicy()) !== null) return ['noeviction']
-      return (await models.list()).some(({ manifest }) => manifest !== null) ? [] : ['models']
-    } catch {
-      return ['redis']
-    }
+export function ready({ maxAgeMs, ...options }: ReadyOptions): ApiHandler {
+  let latest: Look | null = null
+  const readiness = (): Promise<Readiness> => {
+    // One that has not ended serves all who ask meanwhile.
+    if (latest !== null && performance.now() - latest.endedAt < maxAgeMs) return latest.readiness
+    const look: Look = { readiness: readReadiness(options), endedAt: Infinity }
+    latest = look
+    void look.readiness.finally(() => {
+      look.endedAt = performance.now()
+    })
+    return look.readiness
   }
   return async (c) => {
-    const lacks = await missing()
-    const status = lacks.length === 0 ? 'ready' : 'not_ready'
-    const body: z.infer<typeof readinessSchema> = { status, missing: lacks }
-    return c.json(body, status === 'ready' ? 200 : 503, { 'Cache-Control': 'no-store' })
+    const body = await readiness()
+    return c.json(body, body.status === 'ready' ? 200 : 503, { 'Cache-Control': 'no-store' })
   }
+}
+
+/** Never rejects. */
+async function readReadiness({ jobs, models, trouble }: Omit<ReadyOptions, 'maxAgeMs'>): Promise<Readiness> {
+  let reads = false
+  try {
+    if ((await jobs.evictionPolicy()) !== null) {
+      return notReady('noeviction', 'Redis drops keys when its memory is full: set maxmemory-policy noeviction.')
+    }
+    const known = await models.list()
+    reads = true
+    await jobs.probeWrite([...new Set(known.map(({ name }) => name))])
+    trouble.clear()
+    if (known.some(({ manifest }) => manifest !== null)) return { status: 'ready', missing: [] }
+    return notReady('models', 'No consumer has ever had a model ready.')
+  } catch (error) {
+    trouble.note(error)
+    const refusal = error instanceof VisionQueueError ? readRefusal(error.cause) : null
+    return notReady(reads && refusal !== null ? 'writes' : 'redis', refusal?.sentence ?? 'Redis does not answer.')
+  }
+}
+
+function notReady(missing: Readiness['missing'][number], detail: string): Readiness {
+  return { status: 'not_ready', missing: [missing], detail }
 }

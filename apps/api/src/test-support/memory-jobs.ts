@@ -22,6 +22,8 @@ export interface MemoryJobs extends JobClient {
   /** Where set, submissions reject with it. */
   refusal: Error | null
   openWatches: () => number
+  /** How often a write was tried. */
+  probes: number
 }
 
 export function openMemoryJobs(): MemoryJobs {
@@ -53,6 +55,7 @@ export function openMemoryJobs(): MemoryJobs {
     down: false,
     eviction: null,
     refusal: null,
+    probes: 0,
     async submit(job, image) {
       up()
       if (memory.refusal !== null) throw memory.refusal
@@ -140,6 +143,11 @@ export function openMemoryJobs(): MemoryJobs {
     async evictionPolicy() {
       up()
       return memory.eviction
+    },
+    async probeWrite() {
+      up()
+      memory.probes += 1
+      if (memory.refusal !== null) throw memory.refusal
     },
     async ping() {
       up()
