@@ -16,7 +16,25 @@ export function fixedBatchSize({ inputs }: Pick<Session, 'inputs'>): number | nu
  */
 export function withAnyBatch(session: Session): Session {
   const size = fixedBatchSize(session)
-  if (size === null) return session
+  return size === null ? session : inPieces(session, size)
+}
+
+/**
+ * A session that runs each row by itself, for a graph whose rows would change each other's answers (see
+ * GraphFacts.dynamicQuantization). Inputs of different numbers of rows are run together as they are.
+ */
+export function rowByRow(session: Session): Session {
+  const pieces = inPieces(session, 1)
+  return {
+    ...session,
+    async run(feeds, names) {
+      const rows = new Set(Object.values(feeds).flatMap(({ dims }) => (dims.length < 2 ? [] : (dims[0] ?? 1))))
+      return rows.size > 1 ? session.run(feeds, names) : pieces.run(feeds, names)
+    },
+  }
+}
+
+function inPieces(session: Session, size: number): Session {
   return {
     ...session,
     async run(feeds, names) {

@@ -37,5 +37,5 @@ export async function inspectGraph(path: string): Promise<GraphFacts> {
   if (missing !== undefined) {
     throw unavailable(`onnx/${missing} is missing, where onnx/${basename(path)} keeps its weights.`)
   }
-  return facts ?? { externalFiles: [], probabilities: new Map() }
+  return facts ?? { externalFiles: [], probabilities: new Map(), dynamicQuantization: false }
 }

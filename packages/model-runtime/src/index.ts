@@ -6,6 +6,7 @@ export {
   HandedBackError,
   type EnginePool,
   type EnginePoolOptions,
+  type EngineTrouble,
   type InferenceRequest,
   type InferenceResult,
 } from './inference.ts'

@@ -6,6 +6,11 @@ export interface GraphFacts {
   externalFiles: string[]
   /** By output: the function that its values come out of, where it makes probabilities of them. */
   probabilities: Map<string, 'softmax' | 'sigmoid'>
+  /**
+   * Whether it quantises activations while it runs (DynamicQuantizeLinear and the like): by the smallest and
+   * largest value of the whole tensor, so that with several rows each row's answer depends on the others.
+   */
+  dynamicQuantization: boolean
 }
 
 /** Operators that hand values on without making others of them. */
@@ -41,7 +46,8 @@ export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
         else if (field.number === 5) await readExternalFile(reader, field, external)
       }
     }
-    return { externalFiles: [...external], probabilities: findProbabilities(nodes) }
+    const dynamicQuantization = [...nodes.values()].some(({ operator }) => operator.startsWith('DynamicQuantize'))
+    return { externalFiles: [...external], probabilities: findProbabilities(nodes), dynamicQuantization }
   } catch (error) {
     if (error instanceof RangeError) return null
     throw error

@@ -1,7 +1,7 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 
 import type { Variant } from './execution-options.ts'
-import { withAnyBatch } from './fixed-batch.ts'
+import { rowByRow, withAnyBatch } from './fixed-batch.ts'
 import { inspectGraph, type GraphFile } from './graph-files.ts'
 import type { ModelFolder } from './model-folder.ts'
 import type { GraphFacts } from './onnx-graph.ts'
@@ -15,6 +15,8 @@ export interface OpenGraphs {
   session: Session
   sessions: ReadonlyMap<string, Session>
   facts: GraphFacts
+  /** Whether jobs of one run would change each other's answers, so that none share one. */
+  rowsDepend: boolean
   close: () => Promise<void>
 }
 
@@ -34,6 +36,13 @@ export function listVariants({ graphs }: ModelFolder, [first]: readonly string[]
   return graphs.filter(({ name }) => name === first).map(({ variant }) => variant)
 }
 
+/** Whether one of these graphs quantises while it runs in this variant. */
+export async function isDynamic(folder: ModelFolder, names: readonly string[], variant: Variant): Promise<boolean> {
+  const files = names.map((name) => findGraph(folder.graphs, name, variant)).filter((file) => file.variant === variant)
+  const facts = await Promise.all(files.map(async ({ path }) => inspectGraph(path).catch(() => null)))
+  return facts.some((fact) => fact?.dynamicQuantization === true)
+}
+
 /** Loads a set of graphs. One that isn't there in the variant is loaded as fp32, or what there is. */
 export async function openGraphs(
   folder: ModelFolder,
@@ -47,15 +56,18 @@ export async function openGraphs(
   }
   try {
     let facts: GraphFacts | null = null
+    let rowsDepend = false
     for (const name of names) {
       const { path } = findGraph(folder.graphs, name, variant)
       const itsFacts = await inspectGraph(path)
       facts ??= itsFacts
-      sessions.set(name, withAnyBatch(await openSession(path, options)))
+      rowsDepend ||= itsFacts.dynamicQuantization
+      const session = withAnyBatch(await openSession(path, options))
+      sessions.set(name, itsFacts.dynamicQuantization ? rowByRow(session) : session)
     }
     const [session] = sessions.values()
     if (session === undefined || facts === null) throw new Error('a task names no graphs')
-    return { variant: namedVariant(variant, session), session, sessions, facts, close }
+    return { variant: namedVariant(variant, session), session, sessions, facts, rowsDepend, close }
   } catch (error) {
     await close()
     throw error
