@@ -26,3 +26,15 @@ export function createFleetVariant({
     }
   }
 }
+
+/** The manifest of a model that runs what the fleet has decided; null: the fleet has not. */
+export function decidedBy(manifest: ModelManifest, decision: VariantDecision | null): ModelManifest {
+  return decision === null ? manifest : { ...manifest, choice: { ...decision, basis: 'fleet' } }
+}
+
+/** What goes before the reason why a consumer can't run what the fleet runs; empty where it follows nobody. */
+export function cantFollow(decision: VariantDecision | null): string {
+  if (decision === null) return ''
+  const since = decision.at === null ? '' : ` since ${new Date(decision.at).toISOString()}`
+  return `The fleet runs the ${decision.graph} variant of these files${since} (${decision.reason}), which this consumer can't: `
+}

@@ -8,7 +8,7 @@ import {
 } from '@vision-queue/jobs'
 import type { EnginePool } from '@vision-queue/model-runtime'
 
-import type { DecideVariant } from './fleet-variant.ts'
+import { cantFollow, decidedBy, type DecideVariant } from './fleet-variant.ts'
 
 /** What is to be loaded. */
 export interface LoadTarget {
@@ -249,15 +249,4 @@ export function createVersionSlot({
     },
     stats: () => current?.pool.stats() ?? noModelStats,
   }
-}
-
-function decidedBy(manifest: ModelManifest, decision: VariantDecision | null): ModelManifest {
-  return decision === null ? manifest : { ...manifest, choice: { ...decision, basis: 'fleet' } }
-}
-
-/** Before the reason why a consumer can't run what the fleet runs. */
-function cantFollow(decision: VariantDecision | null): string {
-  if (decision === null) return ''
-  const since = decision.at === null ? '' : ` since ${new Date(decision.at).toISOString()}`
-  return `The fleet runs the ${decision.graph} variant of these files${since} (${decision.reason}), which this consumer can't: `
 }
