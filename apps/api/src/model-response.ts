@@ -9,6 +9,10 @@ const jsonSchemaSchema = z.record(z.string(), z.json()).describe('a JSON Schema 
 
 const statusSchema = z.enum(['ready', 'loading', 'failed', 'unloaded', 'no_consumers'])
 
+const retryAtSchema = z.iso
+  .datetime()
+  .nullable()
+  .describe('when engines that died are started again; null where nothing is tried before the files change')
 const variantReasonSchema = z
   .string()
   .nullable()
@@ -26,10 +30,7 @@ export const modelVersionResponseSchema = z.object({
     .describe(
       'why a consumer could not load it, could not load its newest files, or lacks engines; another may have it ready',
     ),
-  retry_at: z.iso
-    .datetime()
-    .nullable()
-    .describe('when engines that died are started again; null where nothing is tried before the files change'),
+  retry_at: retryAtSchema,
   serving: z.boolean().describe('whether jobs that name no version run on it'),
   aliases: z.array(z.string()).describe('name@alias pins a job to the version the alias stands for'),
   variant: z.string().nullable().describe('such as fp32 or int8'),
@@ -58,7 +59,8 @@ export const modelResponseSchema = z.object({
   consumers: z.int().describe('live consumers that have a version ready'),
   max_batch_size: z.int().nullable(),
   status: statusSchema.describe("the serving version's"),
-  error: z.string().nullable().describe('why it failed, where it did'),
+  error: z.string().nullable().describe('why it failed or lacks engines'),
+  retry_at: retryAtSchema,
 })
 export type ModelResponse = z.infer<typeof modelResponseSchema>
 
@@ -124,7 +126,9 @@ export function modelResponse({ name, serving, versions }: ModelVersions): Model
     consumers: new Set(versions.flatMap(({ consumers }) => consumers.map(({ id }) => id))).size,
     max_batch_size: manifest?.maxBatchSize ?? null,
     status,
-    error: status === 'failed' ? serving.error : null,
+    // Beside one that is ready it is about its newest files, or another consumer: see version_details.
+    error: status === 'ready' ? null : serving.error,
+    retry_at: status === 'ready' ? null : isoTime(serving.retryAt),
   }
 }
 
@@ -134,7 +138,7 @@ function versionResponse(model: ServedModel): z.infer<typeof modelVersionRespons
     version,
     status,
     error,
-    retry_at: retryAt === null ? null : new Date(retryAt).toISOString(),
+    retry_at: isoTime(retryAt),
     serving,
     aliases,
     variant: manifest?.variant ?? null,
@@ -143,6 +147,10 @@ function versionResponse(model: ServedModel): z.infer<typeof modelVersionRespons
     refused_providers: manifest?.refusedProviders ?? [],
     consumers: consumers.length,
   }
+}
+
+function isoTime(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
 }
 
 /** More than one where consumers have different settings or different files. */

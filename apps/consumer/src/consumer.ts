@@ -1,5 +1,5 @@
 import { toRetention, VisionQueueError } from '@vision-queue/jobs'
-import { availableCores, createEnginePool, probeProvider } from '@vision-queue/model-runtime'
+import { availableCores, createEnginePool, probeProvider, int8Saturates } from '@vision-queue/model-runtime'
 import {
   agreeOnVariant,
   assertNoEviction,
@@ -145,7 +145,11 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     pollMs: settings.MODEL_POLL_MS,
     readOrders: async () => readModelOrders(redis),
     openPool,
-    decideVariant: createFleetVariant({ agree: async (model, own) => agreeOnVariant(redis, model, own), log }),
+    decideVariant: createFleetVariant({
+      agree: async (model, own) => agreeOnVariant(redis, model, own),
+      int8Saturates: await int8Saturates(),
+      log,
+    }),
     openSource,
     forget: async (name, version) => forgetting.forget(name, version),
     countPinned: async (name, version) => forgetting.countPinned(name, version),

@@ -89,12 +89,16 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
 
   const isReady = (version: string): boolean => slots.get(version)?.status === 'ready'
   const readyVersions = (): string[] => highestFirst([...slots.keys()].filter(isReady))
-  /** The one for jobs that name none; never one on its way out. */
-  const serving = (): string | null =>
-    servingVersion(
-      selection,
-      readyVersions().filter((version) => !owed.has(version)),
-    )
+  /**
+   * The one for jobs that name none; never one on its way out. None where it would be one that can't be served here
+   * as the fleet serves it: an older version would give other answers.
+   */
+  const serving = (): string | null => {
+    const outvoted = [...slots.values()].filter((slot) => slot.outvoted).map(({ version }) => version)
+    const candidates = highestFirst([...readyVersions(), ...outvoted]).filter((version) => !owed.has(version))
+    const chosen = servingVersion(selection, candidates)
+    return chosen === null || !isReady(chosen) ? null : chosen
+  }
 
   /** Takes from a queue exactly while something here can run its jobs. */
   const adjustSources = (): void => {
@@ -141,7 +145,7 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
     }
     const hasFailed = (version: string): boolean => {
       const [found, slot] = [seen.versions.get(version), slots.get(version)]
-      if (found === undefined || slot === undefined) return false
+      if (found === undefined || slot === undefined || slot.outvoted) return false
       return slot.dying || (slot.status === 'failed' && slot.hasFailed(target(version, found)))
     }
     followAliases(seen)

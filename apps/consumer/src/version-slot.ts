@@ -8,7 +8,7 @@ import {
 } from '@vision-queue/jobs'
 import type { EnginePool } from '@vision-queue/model-runtime'
 
-import { cantFollow, decidedBy, type DecideVariant } from './fleet-variant.ts'
+import { cantFollow, decidedBy, type DecideVariant, type FleetVariant } from './fleet-variant.ts'
 
 /** What is to be loaded. */
 export interface LoadTarget {
@@ -50,6 +50,8 @@ export interface VersionSlot {
   readonly retryAt: number | null
   /** Whether nothing of it ever loaded, and its engines die again and again. */
   readonly dying: boolean
+  /** Whether it failed because it can't run the variant that the fleet runs: others serve this version. */
+  readonly outvoted: boolean
   /** The last one that was ready. */
   readonly manifest: ModelManifest | null
   /** All pools, those that finish their last jobs too. */
@@ -94,7 +96,7 @@ export function createVersionSlot({
 }): VersionSlot {
   let current: OpenPool | null = null
   let loading: OpenPool | null = null
-  let failure: { key: string; attempt: string; sentence: string } | null = null
+  let failure: { key: string; attempt: string; sentence: string; outvoted: boolean } | null = null
   let manifest: ModelManifest | null = null
   const open = new Set<EnginePool>()
 
@@ -142,14 +144,13 @@ export function createVersionSlot({
   const settle = async (entry: OpenPool): Promise<void> => {
     try {
       const announced = await entry.pool.ready
-      const decided = entry.following ?? (await decideVariant(announced))
+      const fleet = entry.following === null ? await decideVariant(announced) : null
       if (loading !== entry) return
-      if (decided !== null && decided.graph !== announced.choice?.graph) return follow(entry, decided)
-      manifest = decidedBy(announced, decided)
+      if (fleet !== null && fleet.decision.graph !== announced.choice?.graph) return follow(entry, fleet)
+      manifest = decidedBy(announced, fleet?.decision ?? entry.following)
     } catch (error) {
       if (loading !== entry) return
-      fail(entry, toVisionQueueError(error, 'model_unavailable').detail)
-      return onChange('failed')
+      return fail(entry, toVisionQueueError(error, 'model_unavailable').detail)
     }
     const replaced = current
     current = entry
@@ -158,29 +159,30 @@ export function createVersionSlot({
     onChange('ready')
   }
 
-  const fail = (entry: OpenPool, detail: string): void => {
-    loading = null
+  const fail = ({ target, following }: Pick<OpenPool, 'target' | 'following'>, detail: string): void => {
+    stopLoading()
     // The sentence is public; where the repository lies is not.
-    const sentence = cantFollow(entry.following) + hideFolder(detail, entry.target)
-    failure = { ...entry.target, sentence }
-    close(entry.pool)
-    if (entry.following === null) return
-    // What it has loaded would give other answers than the rest of the fleet.
-    retire(current)
-    current = null
+    failure = { ...target, sentence: cantFollow(following) + hideFolder(detail, target), outvoted: following !== null }
+    if (following !== null) {
+      // What it has loaded would give other answers than the rest of the fleet.
+      retire(current)
+      current = null
+    }
+    onChange('failed')
   }
 
-  const follow = (entry: OpenPool, decision: VariantDecision): void => {
-    load(entry.target, decision)
+  const follow = ({ target }: OpenPool, { decision, obstacle }: FleetVariant): void => {
+    if (obstacle !== null) return fail({ target, following: decision }, obstacle)
+    load(target, decision)
     onChange('following')
   }
 
   /** Redis may have lost the fleet's decision, and another consumer made one since. */
   const confirm = async (entry: OpenPool): Promise<void> => {
-    const decided = manifest === null ? null : await decideVariant(manifest)
-    if (current !== entry || loading !== null || decided === null || manifest === null) return
-    if (decided.graph !== manifest.choice?.graph) follow(entry, decided)
-    else if (decided.at !== manifest.choice.at) manifest = decidedBy(manifest, decided)
+    const fleet = manifest === null ? null : await decideVariant(manifest)
+    if (current !== entry || loading !== null || fleet === null || manifest === null) return
+    if (fleet.decision.graph !== manifest.choice?.graph) follow(entry, fleet)
+    else if (fleet.decision.at !== manifest.choice.at) manifest = decidedBy(manifest, fleet.decision)
   }
 
   const hideFolder = (detail: string, { folder }: LoadTarget): string => detail.replaceAll(folder, version)
@@ -209,6 +211,9 @@ export function createVersionSlot({
     },
     get dying() {
       return current === null && loading !== null && isLost(loading)
+    },
+    get outvoted() {
+      return failure?.outvoted === true
     },
     get manifest() {
       return manifest
@@ -239,7 +244,7 @@ export function createVersionSlot({
     },
     refuse(sentence) {
       stopLoading()
-      failure = { key: '', attempt: '', sentence }
+      failure = { key: '', attempt: '', sentence, outvoted: false }
     },
     drop() {
       stopLoading()

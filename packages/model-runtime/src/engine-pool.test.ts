@@ -201,8 +201,8 @@ describe('an engine that dies while it loads', () => {
 
   it('is killed when it does not load in time, and started again', async () => {
     writeFates(folder, ['hang'])
-    const pool = openUnrulyPool({ modelFolder: folder, loadTimeoutMs: 3000, longestPauseMs: 100 })
-    await expect.poll(() => pool.trouble?.detail, eventually).toContain('did not load its model within 3000 ms')
+    const pool = openUnrulyPool({ modelFolder: folder, loadTimeoutMs: 5000, longestPauseMs: 100 })
+    await expect.poll(() => pool.trouble?.detail, eventually).toContain('did not load its model within 5000 ms')
     expect(await ask(pool, 'good')).toBe('good')
     expect(pool.stats().engineRestarts).toBeGreaterThan(0)
   })

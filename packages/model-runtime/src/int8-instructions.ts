@@ -14,7 +14,16 @@ export async function readInt8Instructions(): Promise<string | null> {
   return findInt8Instructions(await readFile('/proc/cpuinfo', 'utf8').catch(() => ''))
 }
 
-/** The same of the text of /proc/cpuinfo: what all processors have, because a thread may run on any of them. */
+/**
+ * Whether int8 gives other answers on this CPU than on others. On x86 without those instructions ONNX Runtime adds
+ * products of 8 bits in 16 bits, where large ones are cut off (its documentation: "saturation issue" of U8S8); its
+ * option against it, session.x64quantprecision, can't load our graphs in 1.30.
+ */
+export async function int8Saturates(): Promise<boolean> {
+  return process.arch === 'x64' && (await readInt8Instructions()) === null
+}
+
+/** The instructions by the text of /proc/cpuinfo: what all processors have, because a thread may run on any of them. */
 export function findInt8Instructions(cpuinfo: string): string | null {
   const processors = [...cpuinfo.matchAll(/^(?:flags|Features)\s*:(?<list>.*)$/gm)].map(
     ({ groups }) => new Set(groups?.['list']?.trim().split(/\s+/)),

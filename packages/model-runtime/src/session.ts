@@ -87,13 +87,7 @@ async function createSession(
     intraOpNumThreads: Math.min(intraOpThreads, availableCores()),
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
-    extra: {
-      session: {
-        intra_op: { allow_spinning: '0' },
-        // Without VNNI the fast int8 kernels overflow, and give other answers than those of other CPUs.
-        x64quantprecision: '1',
-      },
-    },
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
   })
 }
 

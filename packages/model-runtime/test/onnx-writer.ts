@@ -10,7 +10,21 @@ export const INT64 = 7
 export const FLOAT16 = 10
 
 export function node(operator: string, inputs: string[], output: string, attributes: Uint8Array[] = []): Uint8Array {
-  const parts = [...inputs.map((input) => text(1, input)), text(2, output), text(4, operator)]
+  return nodeOf(operator, inputs, [output], attributes)
+}
+
+/** An operator of several outputs. */
+export function nodeOf(
+  operator: string,
+  inputs: string[],
+  outputs: string[],
+  attributes: Uint8Array[] = [],
+): Uint8Array {
+  const parts = [
+    ...inputs.map((input) => text(1, input)),
+    ...outputs.map((output) => text(2, output)),
+    text(4, operator),
+  ]
   return bytes(1, message(...parts, ...attributes.map((attribute) => bytes(5, attribute))))
 }
 

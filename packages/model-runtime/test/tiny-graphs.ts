@@ -1,4 +1,4 @@
-import { FLOAT, FLOAT16, INT64, int, ints, model, node, UINT8, value, weight } from './onnx-writer.ts'
+import { FLOAT, FLOAT16, INT64, int, ints, model, node, nodeOf, UINT8, value, weight } from './onnx-writer.ts'
 import { tinyWords } from './tiny-model.ts'
 
 export interface ColourGraphOptions {
@@ -49,6 +49,17 @@ export function colourGraph({
       ? ['input_ids', 'attention_mask'].map((name) => value(11, name, INT64, [first, 'sequence_length']))
       : []),
     value(12, output, type === 'float16' ? FLOAT16 : FLOAT, [first, channels, ...(planar ? [1, 1] : [])]),
+  )
+}
+
+/** The same means of pixels that are rounded to 8 bits by the range of the whole batch. */
+export function dynamicGraph(): Uint8Array {
+  return model(
+    nodeOf('DynamicQuantizeLinear', ['pixel_values'], ['quantized', 'scale', 'zero_point']),
+    node('DequantizeLinear', ['quantized', 'scale', 'zero_point'], 'pixels'),
+    node('ReduceMean', ['pixels'], 'logits', [ints('axes', [2, 3]), int('keepdims', 0)]),
+    value(11, 'pixel_values', FLOAT, ['batch_size', 3, 4, 4]),
+    value(12, 'logits', FLOAT, ['batch_size', 3]),
   )
 }
 

@@ -39,3 +39,31 @@ test('models that could only fail are no reason to be ready', async () => {
   api.models.models = [{ ...servedModel({}, 0), manifest: null, status: 'failed' }]
   expect((await fetch(`${api.url}/health/ready`)).status).toBe(503)
 })
+
+test('a model that lost its engines is named, and the replica stays ready: its jobs are accepted and wait', async () => {
+  const api = await startApi()
+  const lost = {
+    status: 'loading',
+    error: 'The engine ended while loading (signal SIGKILL).',
+    retryAt: 1_750_000_000_000,
+  }
+  const starting = servedModel({ name: 'starting' })
+  api.models.models = [
+    servedModel({ name: 'fine' }),
+    { ...servedModel({ name: 'lost' }, 0), ...lost, status: 'loading' },
+    { ...starting, consumers: starting.consumers.map((consumer) => ({ ...consumer, enginesUp: 0 })) },
+    servedModel({ name: 'away' }, 0),
+    { ...servedModel({ name: 'taken-out' }, 0), status: 'unloaded' },
+  ]
+  const response = await fetch(`${api.url}/health/ready`)
+  expect(response.status).toBe(200)
+  expect(await response.json()).toEqual({
+    status: 'ready',
+    missing: [],
+    without_engines: [
+      { model: 'lost@1', status: 'loading', error: lost.error, retry_at: '2025-06-15T15:06:40.000Z' },
+      { model: 'starting@1', status: 'ready', error: null, retry_at: null },
+      { model: 'away@1', status: 'no_consumers', error: null, retry_at: null },
+    ],
+  })
+})
