@@ -48,10 +48,11 @@ test('a model that lost its engines is named, and the replica stays ready: its j
     retryAt: 1_750_000_000_000,
   }
   const starting = servedModel({ name: 'starting' })
+  for (const consumer of starting.consumers) consumer.enginesUp = 0
   api.models.models = [
     servedModel({ name: 'fine' }),
     { ...servedModel({ name: 'lost' }, 0), ...lost, status: 'loading' },
-    { ...starting, consumers: starting.consumers.map((consumer) => ({ ...consumer, enginesUp: 0 })) },
+    starting,
     servedModel({ name: 'away' }, 0),
     { ...servedModel({ name: 'taken-out' }, 0), status: 'unloaded' },
   ]
