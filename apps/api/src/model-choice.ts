@@ -94,7 +94,7 @@ function runnable({ name, version, status, error, manifest }: ServedModel): Mode
     case 'loading':
     case 'no_consumers':
       if (manifest !== null) return manifest
-      throw new VisionQueueError('model_unavailable', `${name}@${version} is being loaded for the first time.`, {
+      throw new VisionQueueError('model_unavailable', loadingFirst(`${name}@${version}`, error), {
         retryAfterMs: 2000,
       })
     case 'failed':
@@ -104,6 +104,10 @@ function runnable({ name, version, status, error, manifest }: ServedModel): Mode
     default:
       return status satisfies never
   }
+}
+
+function loadingFirst(reference: string, error: string | null): string {
+  return `${reference} is being loaded for the first time.${error === null ? '' : ` It failed so far: ${error}`}`
 }
 
 /** The one known model, or where several are known, the one that consumers serve. */

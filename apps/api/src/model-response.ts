@@ -9,6 +9,15 @@ const jsonSchemaSchema = z.record(z.string(), z.json()).describe('a JSON Schema 
 
 const statusSchema = z.enum(['ready', 'loading', 'failed', 'unloaded', 'no_consumers'])
 
+const retryAtSchema = z.iso
+  .datetime()
+  .nullable()
+  .describe('when engines that died are started again; null where nothing is tried before the files change')
+const variantReasonSchema = z
+  .string()
+  .nullable()
+  .describe('why that variant runs: what the fleet has decided, VARIANT, model.json, or what the machine is made for')
+
 /** One version of a model. */
 export const modelVersionResponseSchema = z.object({
   version: z.string(),
@@ -18,10 +27,14 @@ export const modelVersionResponseSchema = z.object({
   error: z
     .string()
     .nullable()
-    .describe('why a consumer could not load it, or could not load its newest files; another may have it ready'),
+    .describe(
+      'why a consumer could not load it, could not load its newest files, or lacks engines; another may have it ready',
+    ),
+  retry_at: retryAtSchema,
   serving: z.boolean().describe('whether jobs that name no version run on it'),
   aliases: z.array(z.string()).describe('name@alias pins a job to the version the alias stands for'),
-  variant: z.string().nullable(),
+  variant: z.string().nullable().describe('such as fp32 or int8'),
+  variant_reason: variantReasonSchema,
   provider: z.string().nullable(),
   refused_providers: z
     .array(z.object({ provider: z.string(), reason: z.string() }))
@@ -37,7 +50,7 @@ export const modelResponseSchema = z.object({
   versions: z.array(z.string()).describe('newest first; name@version pins a job to one'),
   version_details: z.array(modelVersionResponseSchema).describe('newest first'),
   aliases: z.record(z.string(), z.string()).describe('versions by alias'),
-  variants: z.array(z.string()).describe('such as fp32 or int8, of all versions'),
+  variants: z.array(z.string()).describe('such as fp32 or int8, of all versions on all consumers'),
   provider: z.string().nullable().describe('the execution provider, such as cpu'),
   labels: modelManifestSchema.shape.labels.describe('what the model can answer, where that is a fixed list'),
   input: jsonSchemaSchema.nullable(),
@@ -46,7 +59,8 @@ export const modelResponseSchema = z.object({
   consumers: z.int().describe('live consumers that have a version ready'),
   max_batch_size: z.int().nullable(),
   status: statusSchema.describe("the serving version's"),
-  error: z.string().nullable().describe('why it failed, where it did'),
+  error: z.string().nullable().describe('why it failed or lacks engines'),
+  retry_at: retryAtSchema,
 })
 export type ModelResponse = z.infer<typeof modelResponseSchema>
 
@@ -55,6 +69,10 @@ export const consumerStatsSchema = z.object({
   id: z.string(),
   version: z.string(),
   engines: z.int(),
+  engines_up: z.int().describe('those of them that can take jobs now'),
+  variant: z.string().nullable(),
+  variant_reason: variantReasonSchema,
+  provider: z.string().nullable(),
   started_at: z.iso.datetime(),
   heartbeat_at: z.iso.datetime(),
   batches: z.record(z.string(), z.int()).describe('session runs by batch size'),
@@ -99,7 +117,7 @@ export function modelResponse({ name, serving, versions }: ModelVersions): Model
     versions: versions.map(({ version }) => version),
     version_details: versions.map(versionResponse),
     aliases: Object.fromEntries(versions.flatMap(({ version, aliases }) => aliases.map((alias) => [alias, version]))),
-    variants: [...new Set(versions.flatMap((version) => version.manifest?.variant ?? []))],
+    variants: [...new Set(versions.flatMap(variantsOf))],
     provider: manifest?.provider ?? null,
     labels: manifest?.labels ?? null,
     input: manifest === null ? null : withImage(manifest.inputSchema),
@@ -108,22 +126,52 @@ export function modelResponse({ name, serving, versions }: ModelVersions): Model
     consumers: new Set(versions.flatMap(({ consumers }) => consumers.map(({ id }) => id))).size,
     max_batch_size: manifest?.maxBatchSize ?? null,
     status,
-    error: status === 'failed' ? serving.error : null,
+    // Beside one that is ready it is about its newest files, or another consumer: see version_details.
+    error: status === 'ready' ? null : serving.error,
+    retry_at: status === 'ready' ? null : isoTime(serving.retryAt),
   }
 }
 
 function versionResponse(model: ServedModel): z.infer<typeof modelVersionResponseSchema> {
-  const { version, status, error, serving, aliases, manifest, consumers } = model
+  const { version, status, error, retryAt, serving, aliases, manifest, consumers } = model
   return {
     version,
     status,
     error,
+    retry_at: isoTime(retryAt),
     serving,
     aliases,
     variant: manifest?.variant ?? null,
+    variant_reason: variantReason(manifest),
     provider: manifest?.provider ?? null,
     refused_providers: manifest?.refusedProviders ?? [],
     consumers: consumers.length,
+  }
+}
+
+function isoTime(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
+}
+
+/** More than one where consumers have different settings or different files. */
+function variantsOf({ manifest, consumers }: ServedModel): string[] {
+  const ofConsumers = consumers.flatMap((consumer) => consumer.manifest?.variant ?? [])
+  return ofConsumers.length > 0 ? ofConsumers : manifest === null ? [] : [manifest.variant]
+}
+
+function variantReason(manifest: ModelManifest | null): string | null {
+  if (manifest?.choice === undefined) return null
+  const { basis, reason, at } = manifest.choice
+  switch (basis) {
+    case 'setting':
+    case 'model_json':
+      return reason
+    case 'capability':
+      return `by capability: ${reason}`
+    case 'fleet':
+      return `recorded by the fleet${at === null ? '' : ` at ${new Date(at).toISOString()}`}, by capability: ${reason}`
+    default:
+      return basis satisfies never
   }
 }
 
@@ -152,6 +200,10 @@ function consumerStats(version: string, consumer: ServingConsumer): z.infer<type
     id: consumer.id,
     version,
     engines: consumer.engines,
+    engines_up: consumer.enginesUp,
+    variant: consumer.manifest?.variant ?? null,
+    variant_reason: variantReason(consumer.manifest),
+    provider: consumer.manifest?.provider ?? null,
     started_at: new Date(consumer.startedAt).toISOString(),
     heartbeat_at: new Date(consumer.heartbeatAt).toISOString(),
     batches: stats.batches,

@@ -6,7 +6,9 @@ import { etaMs, paceOf } from './pace.ts'
 function consumer(capacity: number | null): ServingConsumer {
   return {
     id: 'con_1',
+    manifest: null,
     engines: 1,
+    enginesUp: 1,
     startedAt: 0,
     heartbeatAt: 0,
     process: { cpuSeconds: 0, engineCpuSeconds: 0, residentBytes: 0, eventLoopDelayMs: 0 },

@@ -63,6 +63,16 @@ export const consumerSettings = z.object({
     .describe(
       'How long one session run may take, in milliseconds, before its engine is killed and the jobs of that batch are run one by one. Well above the slowest honest batch.',
     ),
+  ENGINE_LOAD_TIMEOUT_MS: integerSetting(1000, 24 * 3_600_000)
+    .default(300_000)
+    .describe(
+      'How long an engine may take to load its model and warm it up, in milliseconds, before it is killed and started again. Well above the slowest honest load: read the files once, about 2 s a gigabyte, and build the graph, which takes minutes with tensorrt.',
+    ),
+  ENGINE_RETRY_MAX_MS: integerSetting(100, 3_600_000)
+    .default(10_000)
+    .describe(
+      'The longest pause before an engine that died is started again, in milliseconds: it begins at 100 and doubles with each death in a row. It is tried for ever; only files that are refused (a bad folder, an unsupported graph) are not tried again before they change or an administrator orders a load.',
+    ),
   MAX_IMAGE_PIXELS: integerSetting(1, 1_000_000_000)
     .default(50_000_000)
     .describe('Images of more pixels (width x height) are refused by the decoder. The same as the API’s.'),
@@ -82,7 +92,7 @@ export const consumerSettings = z.object({
     'A provider without which the consumer does not start: rather no answer than a slow one. Empty: none.',
   ),
   VARIANT: executionOptionsSchema.shape.variant.describe(
-    'Which of a model’s graphs runs: fp32, fp16 or int8. auto: on a CPU int8 where there is one and it is faster at warm-up, on other providers fp16 where there is one.',
+    'Which of a model’s graphs runs: fp32, fp16 or int8. auto: the one that model.json names; else the one the fleet has decided on for these files; else int8 on a CPU with instructions for it, fp16 on other providers, where there is one. Never by time. See docs/models.md.',
   ),
   DEVICE_ID: integerSetting(0, 64).default(0).describe('Which GPU, as the provider counts them.'),
   PROVIDER_OPTIONS: z

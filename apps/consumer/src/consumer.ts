@@ -1,12 +1,7 @@
 import { toRetention, VisionQueueError } from '@vision-queue/jobs'
+import { availableCores, createEnginePool, probeProvider, int8Saturates } from '@vision-queue/model-runtime'
 import {
-  availableCores,
-  createEnginePool,
-  type EnginePool,
-  type ModelLocation,
-  probeProvider,
-} from '@vision-queue/model-runtime'
-import {
+  agreeOnVariant,
   assertNoEviction,
   createModelForgetting,
   createPoisonStore,
@@ -25,7 +20,8 @@ import type { Logger } from 'pino'
 
 import { toExecutionOptions, type ConsumerSettings } from './config.ts'
 import { shareCores } from './core-share.ts'
-import { type JobHandling, type ModelManager, startModelManager } from './model-manager.ts'
+import { createFleetVariant } from './fleet-variant.ts'
+import { type JobHandling, type ModelManager, type ModelManagerOptions, startModelManager } from './model-manager.ts'
 import { parseModelPolicy } from './model-policy.ts'
 import { memoryShare } from './memory-share.ts'
 import { createProcessGauge } from './process-gauge.ts'
@@ -86,7 +82,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     log.warn({ wanted, used, cores }, 'ENGINES x INTRA_OP_THREADS is more than the cores of this process: lowered')
   }
 
-  const openPool = ({ folder, name, version }: ModelLocation, sharedBy: number): EnginePool => {
+  const openPool: ModelManagerOptions['openPool'] = ({ folder, name, version }, { variant, onTrouble }, sharedBy) => {
     const share = shareCores(wanted, { cores, sharedBy })
     return createEnginePool({
       modelFolder: folder,
@@ -102,7 +98,10 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
       maxImagePixels: settings.MAX_IMAGE_PIXELS,
       shrinkAbovePixels: settings.SHRINK_ABOVE_PIXELS,
-      execution: toExecutionOptions(settings),
+      loadTimeoutMs: settings.ENGINE_LOAD_TIMEOUT_MS,
+      longestPauseMs: settings.ENGINE_RETRY_MAX_MS,
+      execution: { ...toExecutionOptions(settings), ...(variant === null ? {} : { variant }) },
+      onTrouble,
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })
@@ -146,6 +145,11 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     pollMs: settings.MODEL_POLL_MS,
     readOrders: async () => readModelOrders(redis),
     openPool,
+    decideVariant: createFleetVariant({
+      agree: async (model, own) => agreeOnVariant(redis, model, own),
+      int8Saturates: await int8Saturates(),
+      log,
+    }),
     openSource,
     forget: async (name, version) => forgetting.forget(name, version),
     countPinned: async (name, version) => forgetting.countPinned(name, version),

@@ -2,7 +2,7 @@ import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { AnnouncedModel } from '@vision-queue/jobs'
+import type { AnnouncedModel, VariantDecision } from '@vision-queue/jobs'
 import { createEnginePool, type EnginePool, type InferenceResult } from '@vision-queue/model-runtime'
 import { tinyLabels, writeTinyModel } from '@vision-queue/model-runtime/test/tiny-model'
 import type { StandingOrder } from '@vision-queue/transport'
@@ -27,6 +27,10 @@ let forgotten: string[]
 let opened: string[]
 let pinnedJobs: Record<string, number>
 let handling: JobHandling | undefined
+/** What the fleet runs. */
+let decided: VariantDecision | null
+/** The version that it is about; null: all. */
+let refusing: string | null
 
 beforeEach(async () => {
   repository = await mkdtemp(join(tmpdir(), 'vision-queue-models-'))
@@ -35,6 +39,8 @@ beforeEach(async () => {
   forgotten = []
   opened = []
   pinnedJobs = {}
+  decided = null
+  refusing = null
 })
 afterEach(async () => {
   await manager?.close(1000)
@@ -49,11 +55,14 @@ function start(models = ''): void {
     readOrders: async () => ({
       of: (name, version) => orders[`${name}@${version}`] ?? { wanted: 'configured', at: 0, reloadAt: 0 },
     }),
-    openPool({ name, version, folder }): EnginePool {
+    openPool({ name, version, folder }, { variant, onTrouble }): EnginePool {
       opened.push(`${name}@${version}`)
-      const each = { engines: 1, intraOpThreads: 1, runTimeoutMs: 60_000 }
-      return createEnginePool({ name, version, modelFolder: folder, ...each, log })
+      const each = { engines: 1, intraOpThreads: 1, runTimeoutMs: 60_000, onTrouble }
+      const execution = variant === null ? {} : { variant }
+      return createEnginePool({ name, version, modelFolder: folder, ...each, execution, log })
     },
+    decideVariant: async ({ version }) =>
+      decided === null || (refusing !== null && refusing !== version) ? null : { decision: decided, obstacle: null },
     openSource(model, pinnedTo, itsHandling) {
       const queue = pinnedTo === null ? model : `${model}@${pinnedTo}`
       queues.add(queue)
@@ -274,4 +283,52 @@ test('a selected version that is not there is reported with what is, and loaded 
   expect(announced()[0]?.error).toBe('a has no version 9; it has: 1.')
   await write('a', '9')
   await expect.poll(states, eventually).toEqual({ 'a@9': 'ready *', 'a@1': 'unloaded' })
+})
+
+test('a consumer that would run another variant than the fleet follows it, at the start and later', async () => {
+  await write('a', '1')
+  // The same graph: it is the choice that is looked at.
+  await cp(join(repository, 'a', '1', 'onnx', 'model.onnx'), join(repository, 'a', '1', 'onnx', 'model_int8.onnx'))
+  await cp(join(repository, 'a', '1', 'onnx', 'model.onnx'), join(repository, 'a', '1', 'onnx', 'model_fp16.onnx'))
+  decided = { graph: 'fp16', reason: 'the provider is no CPU', at: 1 }
+  start()
+  await expect.poll(states, eventually).toEqual({ 'a@1': 'ready *' })
+  expect(announced()[0]?.manifest).toMatchObject({ variant: 'fp16', choice: { ...decided, basis: 'fleet' } })
+  expect(opened).toHaveLength(2)
+  // Redis had lost it, and another consumer was first.
+  decided = { graph: 'fp32', reason: 'the CPU has no instructions for int8', at: 2 }
+  await expect.poll(() => announced()[0]?.manifest?.variant, eventually).toBe('fp32')
+  expect(states()).toEqual({ 'a@1': 'ready *' })
+  await expect.poll(() => manager?.describe().engines, eventually).toBe(1)
+})
+
+test('a consumer that can not follow the fleet says so and does not serve', async () => {
+  await write('a', '1')
+  decided = { graph: 'fp16', reason: 'the provider is no CPU', at: 1_750_000_000_000 }
+  start()
+  await expect.poll(states, eventually).toEqual({ 'a@1': 'failed' })
+  expect(announced()[0]?.error).toBe(
+    'The fleet runs the fp16 variant of these files since 2025-06-15T15:06:40.000Z (the provider is no CPU), ' +
+      "which this consumer can't: There is no fp16 variant; there are: fp32.",
+  )
+  expect(queues).toEqual(new Set())
+})
+
+test('one that can not follow answers by no older version either, not even one that an alias keeps loaded', async () => {
+  await Promise.all(['1', '2', '3'].map(async (version) => write('a', version)))
+  await writeFile(join(repository, 'a', 'aliases.json'), '{"stable":"1"}')
+  refusing = '3'
+  decided = { graph: 'fp16', reason: 'the provider is no CPU', at: 1 }
+  start()
+  await expect.poll(states, eventually).toEqual({ 'a@3': 'failed', 'a@2': 'unloaded', 'a@1': 'ready' })
+  expect(queues).toEqual(new Set(['a@1']))
+})
+
+test('one that serves, and can not follow what the fleet has decided since, stops serving', async () => {
+  await write('a', '1')
+  start()
+  await expect.poll(states, eventually).toEqual({ 'a@1': 'ready *' })
+  decided = { graph: 'int8', reason: 'the CPU has avx512_vnni', at: 1 }
+  await expect.poll(states, eventually).toEqual({ 'a@1': 'failed' })
+  expect(queues).toEqual(new Set())
 })

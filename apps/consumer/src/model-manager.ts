@@ -3,11 +3,13 @@ import type { EnginePool, ModelLocation } from '@vision-queue/model-runtime'
 import type { JobSource, ModelOrders } from '@vision-queue/transport'
 import type { Logger } from 'pino'
 
+import type { DecideVariant } from './fleet-variant.ts'
 import type { ModelPolicy } from './model-policy.ts'
 import type { ChosenPool } from './process-job.ts'
 import { createRepositoryWatch, type WatchedModel } from './repository-watch.ts'
 import { readRepository, type RepositoryView } from './repository.ts'
 import { createServedModel, type ServedModel } from './served-model.ts'
+import type { PoolWish } from './version-slot.ts'
 
 /**
  * Keeps what a consumer serves in step with its repository, its settings and the standing orders: looks
@@ -32,7 +34,8 @@ export interface ModelManagerOptions {
   pollMs: number
   readOrders: () => Promise<ModelOrders>
   /** `sharedBy`: how many models share this machine, this one included. */
-  openPool: (location: ModelLocation, sharedBy: number) => EnginePool
+  openPool: (location: ModelLocation, wish: Omit<PoolWish, 'folder'>, sharedBy: number) => EnginePool
+  decideVariant: DecideVariant
   openSource: (model: string, pinnedTo: string | null, handle: JobHandling) => JobSource
   /** Takes a version that left the repository out of what is known; false while jobs wait for it. */
   forget: (name: string, version: string) => Promise<boolean>
@@ -93,9 +96,9 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
       ...options,
       name,
       selection,
-      openPool(location) {
+      openPool(location, wish) {
         const names = [...seen.keys()].filter((candidate) => policy.of(candidate) !== null)
-        const pool = options.openPool(location, Math.max(1, names.length))
+        const pool = options.openPool(location, wish, Math.max(1, names.length))
         opened.add(pool)
         return pool
       },

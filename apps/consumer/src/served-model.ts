@@ -3,10 +3,11 @@ import type { EnginePool, ModelLocation } from '@vision-queue/model-runtime'
 import type { JobSource, ModelOrders } from '@vision-queue/transport'
 import type { Logger } from 'pino'
 
+import type { DecideVariant } from './fleet-variant.ts'
 import { highestFirst, type Selection, servingVersion, wantedVersions } from './model-policy.ts'
 import type { ChosenPool } from './process-job.ts'
 import type { WatchedModel } from './repository-watch.ts'
-import { createVersionSlot, type LoadTarget, type VersionSlot } from './version-slot.ts'
+import { createVersionSlot, type LoadTarget, type PoolWish, type SlotEvent, type VersionSlot } from './version-slot.ts'
 
 /** One model in a consumer: its versions, each with a pool of its own, and the queues that they take jobs from. */
 export interface ServedModel {
@@ -30,7 +31,8 @@ export interface ServedModel {
 export interface ServedModelOptions {
   name: string
   selection: Selection
-  openPool: (location: ModelLocation) => EnginePool
+  openPool: (location: ModelLocation, wish: Omit<PoolWish, 'folder'>) => EnginePool
+  decideVariant: DecideVariant
   /** Opens the queue of the jobs pinned to a version, or with null the one of all others. */
   openSource: (pinnedTo: string | null) => JobSource
   drainMs: number
@@ -63,12 +65,12 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
     if (known !== undefined) return known
     const slot = createVersionSlot({
       version,
-      openPool: (folder) => openPool({ name, version, folder }),
+      openPool: ({ folder, ...wish }) => openPool({ name, version, folder }, wish),
+      decideVariant: options.decideVariant,
       drainMs,
-      onChange(outcome) {
+      onChange(event) {
         if (stopped) return
-        if (outcome === 'ready') log.info({ model: name, version }, 'Model is warm')
-        else log.error({ model: name, version, error: slot.error }, 'Model could not be loaded')
+        tell(event, slot)
         if (last !== null) reconcile(last.seen, last.orders)
         onChange()
       },
@@ -77,14 +79,26 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
     return slot
   }
 
+  const tell = (event: SlotEvent, { version, manifest, error }: VersionSlot): void => {
+    const { variant, choice } = manifest ?? {}
+    if (event === 'ready') log.info({ model: name, version, variant, choice }, 'Model is warm')
+    else if (event === 'failed') log.error({ model: name, version, error }, 'Model could not be loaded')
+    else if (event === 'following') log.warn({ model: name, version }, 'The fleet runs another variant: it is loaded')
+    // Of trouble the pool has told.
+  }
+
   const isReady = (version: string): boolean => slots.get(version)?.status === 'ready'
   const readyVersions = (): string[] => highestFirst([...slots.keys()].filter(isReady))
-  /** The one for jobs that name none; never one on its way out. */
-  const serving = (): string | null =>
-    servingVersion(
-      selection,
-      readyVersions().filter((version) => !owed.has(version)),
-    )
+  /**
+   * The one for jobs that name none; never one on its way out. None where it would be one that can't be served here
+   * as the fleet serves it: an older version would give other answers.
+   */
+  const serving = (): string | null => {
+    const outvoted = [...slots.values()].filter((slot) => slot.outvoted).map(({ version }) => version)
+    const candidates = highestFirst([...readyVersions(), ...outvoted]).filter((version) => !owed.has(version))
+    const chosen = servingVersion(selection, candidates)
+    return chosen === null || !isReady(chosen) ? null : chosen
+  }
 
   /** Takes from a queue exactly while something here can run its jobs. */
   const adjustSources = (): void => {
@@ -131,7 +145,8 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
     }
     const hasFailed = (version: string): boolean => {
       const [found, slot] = [seen.versions.get(version), slots.get(version)]
-      return found !== undefined && slot?.status === 'failed' && slot.hasFailed(target(version, found))
+      if (found === undefined || slot === undefined || slot.outvoted) return false
+      return slot.dying || (slot.status === 'failed' && slot.hasFailed(target(version, found)))
     }
     followAliases(seen)
     wanted = wantedVersions({
@@ -200,7 +215,9 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
           serving: version === itServes,
           error: slot?.error ?? null,
           manifest: slot?.manifest ?? null,
+          retryAt: slot?.retryAt ?? null,
           engines: slot?.engines ?? 0,
+          enginesUp: slot?.enginesUp ?? 0,
         }
       })
     },

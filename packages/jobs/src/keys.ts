@@ -95,6 +95,8 @@ export const modelsKey = `${root}:models`
 export const modelAliasesKey = `${root}:model-aliases`
 /** HASH: what administrators ordered (modelOrderSchema), by name or name@version; reloads under `reload <reference>`. */
 export const modelOrdersKey = `${root}:model-orders`
+/** HASH: which variant of a model version the fleet runs (variantDecisionSchema), by the fingerprint of its files. */
+export const modelVariantsKey = (name: string, version: string): string => `${root}:model-variants:${name}@${version}`
 /** ZSET: consumer ids by last heartbeat. */
 export const consumersKey = `${root}:consumers`
 /** STRING: a consumer's announcement (consumerAnnouncementSchema). */

@@ -22,6 +22,23 @@ export function parseModelReference(reference: string): { name: string; version:
 
 const jsonSchemaSchema = z.record(z.string(), z.json())
 
+/** Which of a version's variants is to run, as consumers keep it in Redis for all that have the same files. */
+export const variantDecisionSchema = z.object({
+  /** The variant by the graph's file name: a file without a suffix is fp32, whatever it holds. */
+  graph: z.enum(['fp32', 'fp16', 'int8']),
+  /** What about the machine that decided it led to it, e.g. `the CPU has avx512_vnni`. */
+  reason: z.string(),
+  /** When it was decided, in milliseconds since 1970; null: not kept yet. */
+  at: z.int().nullable(),
+})
+export type VariantDecision = z.infer<typeof variantDecisionSchema>
+
+/** Why a consumer runs a variant: its VARIANT, model.json, what the machine is made for, or what the fleet has decided. */
+export const variantChoiceSchema = variantDecisionSchema.extend({
+  basis: z.enum(['setting', 'model_json', 'capability', 'fleet']),
+})
+export type VariantChoice = z.infer<typeof variantChoiceSchema>
+
 /**
  * What a consumer tells the rest of the world of a model it serves. The API validates submissions
  * against `inputSchema` and `parametersSchema` (JSON Schema 2020-12) and needs no model file.
@@ -32,6 +49,8 @@ export const modelManifestSchema = z.object({
   /** Hugging Face's name of the task, such as `visual-question-answering`. */
   task: z.string(),
   variant: z.string(),
+  /** Absent: of a consumer from before. */
+  choice: variantChoiceSchema.optional(),
   /** The execution provider it runs on, such as `cpu`. */
   provider: z.string(),
   /** The providers that were wanted more and could not be used. */
@@ -115,7 +134,8 @@ export const noModelStats: ModelStats = {
 }
 
 /**
- * How a consumer stands to a version in its repository. `loading`: it will take its jobs once warm;
+ * How a consumer stands to a version in its repository. `loading`: it will take its jobs once warm, and it is so
+ * again if it has lost all its engines and they can't be started;
  * `unloaded`: not selected, or taken out by an order.
  */
 export const modelStatusSchema = z.enum(['ready', 'loading', 'failed', 'unloaded'])
@@ -128,11 +148,18 @@ export const announcedModelSchema = z.object({
   status: modelStatusSchema,
   /** Whether jobs that name no version run on this one. */
   serving: z.boolean(),
-  /** A public sentence: why it failed or, beside `ready`, why its newest files could not take over. */
+  /**
+   * A public sentence: why it failed; beside `ready`, why its newest files could not take over or engines are
+   * missing; beside `loading`, why its engines could not be started so far.
+   */
   error: z.string().nullable(),
+  /** When engines that could not be started are tried again, in milliseconds since 1970; null: nothing is to be tried. */
+  retryAt: z.int().nullable().optional(),
   /** Null until it was ready once. */
   manifest: modelManifestSchema.nullable(),
   engines: z.int(),
+  /** Those of them that can take jobs now; absent: of a consumer from before. */
+  enginesUp: z.int().optional(),
   stats: modelStatsSchema,
 })
 export type AnnouncedModel = z.infer<typeof announcedModelSchema>

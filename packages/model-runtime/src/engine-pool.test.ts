@@ -1,13 +1,20 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { getPriority } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { getPriority, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { z } from 'zod'
+
+import { type Fate, writeFates } from '../test/fates.ts'
 
 import { isRunning } from '../test/processes.ts'
-import { ask, askAll, closeUnrulyPools, openUnrulyPool } from '../test/unruly-pool.ts'
+import { ask, askAll, closeUnrulyPools, openUnrulyPool, quiet } from '../test/unruly-pool.ts'
+import { HandedBackError } from './inference.ts'
 
+const pauseSchema = z.object({ pauseMs: z.number() })
 afterEach(closeUnrulyPools)
 
 const goodOnes = (count: number): string[] => Array.from({ length: count }, (_, index) => `good ${index}`)
@@ -147,20 +154,94 @@ describe('an engine that dies', () => {
 })
 
 describe('a model that can not be loaded', () => {
-  it.each(['unloadable', 'stillborn'])('fails ready and all jobs instead of trying for ever (%s)', async (name) => {
-    const pool = openUnrulyPool({ name })
+  it('fails ready and all jobs at once, and is not tried again', async () => {
+    const pool = openUnrulyPool({ name: 'unloadable' })
     const asked = ask(pool, 'good')
     await expect(pool.ready).rejects.toMatchObject({ code: 'model_unavailable' })
     await expect(asked).rejects.toMatchObject({ code: 'model_unavailable' })
     await expect(ask(pool, 'good')).rejects.toMatchObject({ code: 'model_unavailable' })
     await pool.close({ deadlineMs: 0 })
     expect(pool.pids.filter(isRunning)).toEqual([])
+    expect(pool.stats().engineRestarts).toBe(0)
   })
 
   it('says which file of a real folder is at fault', async () => {
     const engineEntry = fileURLToPath(new URL('engine-process.ts', import.meta.url))
     const pool = openUnrulyPool({ name: 'missing', engineEntry })
     await expect(pool.ready).rejects.toMatchObject({ detail: 'missing/1/model.json is missing.' })
+  })
+})
+
+describe('an engine that dies while it loads', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fates-'))
+  })
+  afterEach(async () => {
+    await rm(folder, { recursive: true })
+  })
+  const eventually = { timeout: 20_000, interval: 20 }
+
+  it.each<Fate>(['SIGKILL', 'SIGSEGV', 'out of memory'])(
+    'is started again until it loads, however often (%s)',
+    async (fate) => {
+      writeFates(folder, [fate, fate, fate, fate, fate])
+      const pool = openUnrulyPool({ modelFolder: folder, longestPauseMs: 100 })
+      const asked = ask(pool, 'good')
+      await expect.poll(() => pool.trouble?.lost, eventually).toBe(true)
+      expect(pool.trouble?.detail).toMatch(/ended while loading|could not be loaded/)
+      expect(pool.trouble?.retryAt).toBeLessThan(Date.now() + 1000)
+      expect(pool.enginesUp).toBe(0)
+      expect(await asked).toBe('good')
+      expect(pool.stats().engineRestarts).toBe(5)
+      expect(pool.trouble).toBeNull()
+      expect(pool.enginesUp).toBe(1)
+    },
+  )
+
+  it('is killed when it does not load in time, and started again', async () => {
+    writeFates(folder, ['hang'])
+    const pool = openUnrulyPool({ modelFolder: folder, loadTimeoutMs: 5000, longestPauseMs: 100 })
+    await expect.poll(() => pool.trouble?.detail, eventually).toContain('did not load its model within 5000 ms')
+    expect(await ask(pool, 'good')).toBe('good')
+    expect(pool.stats().engineRestarts).toBeGreaterThan(0)
+  })
+
+  it('hands back its jobs once it has lost all its engines, and answers again when one is back', async () => {
+    const changes: (boolean | undefined)[] = []
+    const pool = openUnrulyPool({
+      modelFolder: folder,
+      longestPauseMs: 100,
+      onTrouble: () => changes.push(pool.trouble?.lost),
+    })
+    await pool.ready
+    writeFates(
+      folder,
+      Array.from({ length: 6 }, (): Fate => 'SIGKILL'),
+    )
+    const running = ask(pool, 'sleep 60000')
+    const waiting = ask(pool, 'good')
+    await vi.waitFor(() => expect(Object.keys(pool.stats().batches).length + pool.inFlight).toBeGreaterThan(1))
+    for (const pid of pool.pids) process.kill(pid, 'SIGKILL')
+    await expect(waiting).rejects.toBeInstanceOf(HandedBackError)
+    await expect(running).rejects.toBeInstanceOf(HandedBackError)
+    expect(pool.trouble?.lost).toBe(true)
+    await expect.poll(() => pool.enginesUp, eventually).toBe(1)
+    expect(await ask(pool, 'good')).toBe('good')
+    expect(changes).toContain(true)
+    expect(pool.trouble).toBeNull()
+  })
+
+  it('the pause doubles up to its limit', async () => {
+    writeFates(
+      folder,
+      Array.from({ length: 5 }, (): Fate => 'SIGKILL'),
+    )
+    const pauses: number[] = []
+    const log = { ...quiet, warn: (fields: object) => pauses.push(pauseSchema.parse(fields).pauseMs) }
+    const pool = openUnrulyPool({ modelFolder: folder, longestPauseMs: 300, log })
+    await pool.ready
+    expect(pauses).toEqual([100, 200, 300, 300, 300])
   })
 })
 

@@ -5,6 +5,7 @@ import { type BatchCost, VisionQueueError, type ModelManifest } from '@vision-qu
 
 import { createDeferred } from './deferred.ts'
 import { openEngineSeat, type EngineSeat, type SeatEvents } from './engine-seat.ts'
+import { describeTrouble } from './engine-trouble.ts'
 import { executionOptionsSchema } from './execution-options.ts'
 import { HandedBackError, type EnginePool, type EnginePoolOptions } from './inference.ts'
 import { createJobBoard } from './job-board.ts'
@@ -12,8 +13,6 @@ import { createCapacityMeter } from './pool-capacity.ts'
 import { createPoolJobs, type PoolJob } from './pool-jobs.ts'
 import { createPoolStats } from './pool-stats.ts'
 import type { EngineDeath } from './supervised-engine.ts'
-
-const startTries = 3
 
 /**
  * Starts the engines. Jobs wait here, where a dying engine can't take them along, and each engine has
@@ -46,10 +45,12 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
         for (const refusal of refusedProviders) {
           log.warn({ model: name, version, ...refusal }, 'an execution provider can not be used')
         }
-        // Were each to measure for itself, the same picture might get another answer from another engine.
-        if (variant !== 'fp16') execution = executionOptionsSchema.parse({ ...execution, variant })
+        // One that falls back later, such as for a file that is being replaced, would give other answers.
+        const graph = itsManifest.choice?.graph
+        if (graph !== undefined) execution = executionOptionsSchema.parse({ ...execution, variant: graph })
       }
       manifest ??= itsManifest
+      options.onTrouble?.()
       if (closedBy === null) while (seats.length < engines) seats.push(openSeat())
       ready.resolve(manifest)
     },
@@ -92,10 +93,16 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
       log.warn({ id: culprit.requestId, model: name, killedFor }, 'a job killed its engine')
       jobs.fail(culprit, crashed(killedFor, runTimeoutMs))
     },
-    onStartFailure(seat, { error, tries, final }) {
+    onStartFailure(seat, { error, tries, final, retryAt }) {
       board.endQuarantine(seat)
-      if (manifest === null && (final || tries >= startTries)) giveUp(error)
-      else log.error({ err: error, model: name, version, tries }, 'an engine can not load its model')
+      if (manifest === null && final) return giveUp(error)
+      const retryInMs = retryAt - Date.now()
+      log.error({ err: error, model: name, version, tries, retryInMs }, 'an engine can not load its model')
+      if (manifest !== null && describeTrouble(seats)?.lost === true) {
+        board.clear()
+        jobs.handBack(jobs.unanswered)
+      }
+      options.onTrouble?.()
     },
     onChange: dispatch,
   }
@@ -119,6 +126,8 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
         env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
       },
       silenceTimeoutMs: runTimeoutMs,
+      loadTimeoutMs: options.loadTimeoutMs ?? 300_000,
+      longestPauseMs: options.longestPauseMs ?? 10_000,
       memoryLimitBytes,
       // One at a time, so that the others go on.
       mayRetire: () => closedBy === null && seats.length === engines && seats.every((seat) => seat.ready),
@@ -194,6 +203,12 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
       }
     },
     engines,
+    get enginesUp() {
+      return seats.filter(({ engine }) => engine.up).length
+    },
+    get trouble() {
+      return describeTrouble(seats)
+    },
     get inFlight() {
       return jobs.unanswered.size
     },

@@ -71,8 +71,13 @@ export const fromEngineSchema = z.discriminatedUnion('kind', [
     cost: batchCostSchema.nullable(),
     residentBytes: z.int(),
   }),
-  /** The model can't be loaded, and trying again would not help; the engine ends. */
-  z.object({ kind: z.literal('unavailable'), detail: z.string(), cause: z.string().nullable() }),
+  /** The model can't be loaded; the engine ends. `passing`: trying the same files again may help (see isPassing). */
+  z.object({
+    kind: z.literal('unavailable'),
+    detail: z.string(),
+    cause: z.string().nullable(),
+    passing: z.boolean(),
+  }),
   /** These jobs run now: if the engine dies before it answers, one of them is to blame. */
   z.object({ kind: z.literal('launch'), ids: z.array(z.string()) }),
   /** Of the jobs that asked for it, after a step. */

@@ -1,11 +1,11 @@
-import type { BatchCost, ModelManifest, VisionQueueError } from '@vision-queue/jobs'
+import type { BatchCost, ModelManifest } from '@vision-queue/jobs'
 
 import type { ForkOptions } from './engine-fork.ts'
 import type { EngineText, FromEngine } from './engine-protocol.ts'
 import type { Seat } from './job-board.ts'
 import type { PoolJob } from './pool-jobs.ts'
 import type { RuntimeLog } from './runtime-log.ts'
-import { type EngineDeath, superviseEngine, type SupervisedEngine } from './supervised-engine.ts'
+import { type EngineDeath, type StartFailure, superviseEngine, type SupervisedEngine } from './supervised-engine.ts'
 
 type Answers = Extract<FromEngine, { kind: 'answers' }>
 
@@ -19,6 +19,8 @@ export interface EngineSeat extends Seat<PoolJob> {
   readonly cost: BatchCost | null
   /** True where it is given no more jobs, as it is to be replaced. */
   readonly retiring: boolean
+  /** Why it could not be started the last time; null: it could, or is being started for the first time. */
+  readonly failure: StartFailure | null
 }
 
 export interface SeatEvents {
@@ -29,7 +31,7 @@ export interface SeatEvents {
   /** Told before the seat takes note of it. `cpuMs`: CPU time since its message before; null for its first. */
   onAnswers: (seat: EngineSeat, message: Answers, cpuMs: number | null) => void
   onDeath: (seat: EngineSeat, death: EngineDeath) => void
-  onStartFailure: (seat: EngineSeat, failure: { error: VisionQueueError; tries: number; final: boolean }) => void
+  onStartFailure: (seat: EngineSeat, failure: StartFailure) => void
   /** Something changed: jobs may be handed out, and callers may be done. */
   onChange: () => void
 }
@@ -37,6 +39,8 @@ export interface SeatEvents {
 export interface SeatOptions {
   fork: ForkOptions
   silenceTimeoutMs: number
+  loadTimeoutMs: number
+  longestPauseMs: number
   /** An engine that holds more after a batch is emptied and replaced, one that holds far more in a run is killed; 0: never. */
   memoryLimitBytes: number
   /** Whether it may be replaced just now. */
@@ -57,6 +61,8 @@ const mostInRun = { ofLimit: 1.25, ofRest: 2 }
 export function openEngineSeat({
   fork,
   silenceTimeoutMs,
+  loadTimeoutMs,
+  longestPauseMs,
   memoryLimitBytes,
   mayRetire,
   log,
@@ -70,6 +76,7 @@ export function openEngineSeat({
   let bytesAtRest = Infinity
   let lastCpuSeconds: number | null = null
   let retiring = false
+  let failure: StartFailure | null = null
   const model = { model: fork.options.name, version: fork.options.version }
 
   function noteLaunch(ids: readonly string[]): void {
@@ -94,6 +101,8 @@ export function openEngineSeat({
   const engine = superviseEngine({
     fork,
     silenceTimeoutMs,
+    loadTimeoutMs,
+    longestPauseMs,
     memoryLimitBytes: () =>
       memoryLimitBytes === 0
         ? Infinity
@@ -107,6 +116,7 @@ export function openEngineSeat({
         bytesAtRest = residentBytes
         lastCpuSeconds = null
         retiring = false
+        failure = null
         if (memoryLimitBytes > 0 && residentBytes >= mostAtRest * memoryLimitBytes) {
           log.warn({ ...model, residentBytes, memoryLimitBytes }, 'the model alone takes the memory an engine may have')
         }
@@ -133,8 +143,9 @@ export function openEngineSeat({
         events.onDeath(seat, death)
         events.onChange()
       },
-      onStartFailure(failure) {
-        events.onStartFailure(seat, failure)
+      onStartFailure(newest) {
+        failure = newest
+        events.onStartFailure(seat, newest)
         events.onChange()
       },
     },
@@ -154,6 +165,9 @@ export function openEngineSeat({
     },
     get retiring() {
       return retiring
+    },
+    get failure() {
+      return failure
     },
     get ready() {
       return engine.up && !retiring

@@ -9,6 +9,7 @@ import {
   type EngineOptions,
   type FromEngine,
 } from './engine-protocol.ts'
+import { isPassing } from './load-failure.ts'
 import { createMemoryGuard } from './memory-guard.ts'
 import { isOutOfMemory } from './out-of-memory.ts'
 import { dropReason, type BatchItem, type BatchOutcome, type BatchRun } from './run-or-split.ts'
@@ -70,7 +71,7 @@ export async function startEngine<Prepared>({
     model = await loadModel()
   } catch (error) {
     const { detail, cause } = toVisionQueueError(error, 'model_unavailable')
-    await channel.send({ kind: 'unavailable', detail, cause: describeCause(cause) })
+    await channel.send({ kind: 'unavailable', detail, cause: describeCause(cause), passing: isPassing(error) })
     exit(1)
     return
   }

@@ -36,8 +36,8 @@ export const executionOptionsSchema = z.strictObject({
   /** Where this one can't be used, the model is not loaded. */
   requireProvider: providerSchema.nullable().default(null),
   /**
-   * `auto`: on a CPU int8 where it is there and measured faster at warm-up, else fp32; on other
-   * providers fp16 where it is there. A variant that is named and not there is refused.
+   * `auto`: what model.json names, else what the machine is made for (see candidates). A variant that is named
+   * and not there is refused.
    */
   variant: z.enum(['auto', ...variantSchema.options]).default('auto'),
   /** Which GPU, counted by the provider from 0. */

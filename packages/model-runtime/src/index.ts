@@ -6,10 +6,12 @@ export {
   HandedBackError,
   type EnginePool,
   type EnginePoolOptions,
+  type EngineTrouble,
   type InferenceRequest,
   type InferenceResult,
 } from './inference.ts'
 export type { TextPiece } from './generation/text-stream.ts'
+export { int8Saturates } from './int8-instructions.ts'
 export { findModel, listModels, readModelFolder, type ModelFolder, type ModelLocation } from './model-folder.ts'
 export { probeProvider } from './provider-probe.ts'
 export type { RuntimeLog } from './runtime-log.ts'

@@ -38,11 +38,25 @@ export class HandedBackError extends Error {
   }
 }
 
+/** Why engines of a pool are missing. */
+export interface EngineTrouble {
+  /** A public sentence. */
+  detail: string
+  /** When the next one is started, in milliseconds since 1970. */
+  retryAt: number
+  /**
+   * None of the engines could be started for some tries in a row. The pool has handed back its jobs and takes none
+   * until one is ready: another consumer may have engines.
+   */
+  lost: boolean
+}
+
 /** Engine processes that all serve one model. */
 export interface EnginePool {
   /**
    * Resolves when the first engine can take jobs, the others may still be loading. Rejects with
-   * `model_unavailable` where the model can't be loaded; the pool is of no more use then.
+   * `model_unavailable` if the files can't be served; the pool is of no more use then. An engine that dies while it
+   * loads is no reason: it is started again and again, see `trouble`.
    */
   readonly ready: Promise<ModelManifest>
   /**
@@ -57,6 +71,10 @@ export interface EnginePool {
   readonly pids: number[]
   /** Engine processes there are meant to be. */
   readonly engines: number
+  /** Those of them that can take jobs now. */
+  readonly enginesUp: number
+  /** Null where no engine failed to start the last time it was tried. */
+  readonly trouble: EngineTrouble | null
   /** What the pool has done since it was made. */
   stats: () => ModelStats
   /** CPU time in seconds of all engine processes so far, those that died included. */
@@ -82,6 +100,10 @@ export interface EnginePoolOptions {
   intraOpThreads: number
   /** An engine that has work and says nothing for so long is killed, as if it had crashed. */
   runTimeoutMs: number
+  /** An engine that has not loaded its model by then is killed and started again. Default: 300,000 ms. */
+  loadTimeoutMs?: number
+  /** The longest pause before an engine that died is started again; it begins at 100 ms and doubles. Default: 10,000 ms. */
+  longestPauseMs?: number
   /** Images of more pixels are refused by the decoder. Default: 50 million. */
   maxImagePixels?: number
   /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
@@ -93,7 +115,7 @@ export interface EnginePoolOptions {
    * replaced, and no job fails. Default: 0, no limit.
    */
   memoryLimitBytes?: number
-  /** Execution providers, variant, device. Default: the CPU, and the faster of fp32 and int8. */
+  /** Execution providers, variant, device. Default: the CPU, and the variant it is made for. */
   execution?: Partial<ExecutionOptions>
   /** Environment of the engines; nothing else of this process's is passed on. Default: empty. */
   env?: Record<string, string>
@@ -102,4 +124,6 @@ export interface EnginePoolOptions {
   log: RuntimeLog
   /** Told the ids of each batch when it starts. */
   onLaunch?: (ids: readonly string[]) => void
+  /** Told when `trouble` has changed. */
+  onTrouble?: () => void
 }

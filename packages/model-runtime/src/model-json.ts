@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { variantSchema } from './execution-options.ts'
 import { preprocessorConfigSchema } from './preprocessor-config.ts'
 
 const plainFile = /^(?!\/)(?!.*\.\.)[\w./-]+$/
@@ -17,6 +18,11 @@ export const modelJsonSchema = z.strictObject({
     .max(1024)
     .default(32)
     .describe('the most jobs that share one session run; no more than a batch size that the graph fixes'),
+  variant: variantSchema
+    .optional()
+    .describe(
+      'which of the graphs runs, for the whole fleet; VARIANT of a consumer goes before it. See docs/models.md',
+    ),
   inputs: z
     .strictObject({ image: names, input_ids: names, attention_mask: names, token_type_ids: names })
     .partial()

@@ -1,4 +1,4 @@
-import { modelManifestSchema, VisionQueueError, type ModelManifest } from '@vision-queue/jobs'
+import { modelManifestSchema, type ModelManifest } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import { answerBy, type Answering, type PreparedJob } from './answering.ts'
@@ -8,13 +8,15 @@ import { fingerprintFolder } from './fingerprint.ts'
 import { checkDigest } from './folder-files.ts'
 import { blankImage, defaultShrinkAbovePixels } from './image-preprocessing.ts'
 import { readModelFolder, type ModelLocation } from './model-folder.ts'
-import { chooseGraphs, listVariants, openGraphs, type OpenGraphs } from './open-graphs.ts'
+import { readInt8Instructions } from './int8-instructions.ts'
+import { chooseGraphs, isDynamic, listVariants, openGraphs, type OpenGraphs } from './open-graphs.ts'
 import { padBatches, paddedSizes } from './padded-batch.ts'
 import type { BatchRun } from './run-or-split.ts'
 import type { Session } from './session.ts'
 import { findTask } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
+import { openChosen } from './variant-choice.ts'
 import { warmUp, type WarmUp } from './warm-up.ts'
 
 /** A model in this process's memory, warm. */
@@ -54,9 +56,11 @@ export async function loadModel({
   }
   const names = chooseGraphs(folder, task)
 
-  const there = listVariants(folder, names)
-  const timed = execution.variant === 'auto' && there.length > 1
-
+  const machine = {
+    there: listVariants(folder, names),
+    int8Instructions: await readInt8Instructions(),
+    int8IsDynamic: await isDynamic(folder, names, 'int8'),
+  }
   const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
     try {
@@ -74,23 +78,28 @@ export async function loadModel({
       }
       const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
       const warm = await warmUp(answering.run, sample, {
-        wantedBatchSize: Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
-        timedRuns: timed ? 3 : answering.openSteps === undefined ? 1 : 0,
+        wantedBatchSize: graphs.rowsApart
+          ? 1
+          : Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
+        timedRuns: answering.openSteps === undefined ? 1 : 0,
         ...(prepares ? { otherSizes: paddedSizes } : {}),
       })
       const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
-      return { graphs, answering: { ...answering, run }, ...warm }
+      const { provider } = graphs.session
+      return { graphs, provider, answering: { ...answering, run }, close: graphs.close, ...warm }
     } catch (error) {
       await graphs.close()
       throw error
     }
   }
-  const { graphs, answering, maxBatchSize, runs } = await openVariant(there, execution, open)
+  const { model, choice } = await openChosen(machine, { execution, ofModel: folder.settings.variant }, open)
+  const { graphs, answering, maxBatchSize, runs } = model
   const manifest = modelManifestSchema.parse({
     name: folder.name,
     version: folder.version,
     task: task.name,
     variant: graphs.variant,
+    choice,
     provider: graphs.session.provider,
     refusedProviders: graphs.session.refusals,
     maxBatchSize,
@@ -120,30 +129,7 @@ async function mixesRows(session: Session, sample: (background: string) => Promi
 
 interface WarmModel extends WarmUp {
   graphs: OpenGraphs
+  provider: string
   answering: Answering
-}
-
-/** The variant that is asked for or, with `auto`, the one that suits the provider (see executionOptionsSchema). */
-async function openVariant(
-  there: readonly Variant[],
-  { variant: wanted }: ExecutionOptions,
-  open: (variant: Variant) => Promise<WarmModel>,
-): Promise<WarmModel> {
-  if (wanted !== 'auto') {
-    if (there.includes(wanted)) return open(wanted)
-    throw new VisionQueueError('model_unavailable', `There is no ${wanted} variant; there are: ${there.join(', ')}.`)
-  }
-  const first = await open(there.includes('fp32') ? 'fp32' : (there[0] ?? 'fp32'))
-  const rival: Variant = first.graphs.session.provider === 'cpu' ? 'int8' : 'fp16'
-  if (!there.includes(rival) || first.graphs.variant === rival) return first
-  let second: WarmModel
-  try {
-    second = await open(rival)
-  } catch {
-    // The plain variant works: one that doesn't costs speed, not the service.
-    return first
-  }
-  const chosen = rival === 'fp16' || second.msPerJob < first.msPerJob ? second : first
-  await (chosen === first ? second : first).graphs.close()
-  return chosen
+  close: () => Promise<void>
 }

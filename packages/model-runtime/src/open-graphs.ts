@@ -17,6 +17,8 @@ export interface OpenGraphs {
   facts: GraphFacts
   /** Loads another graph of the folder; null where it has none of this name. Closed with the others, or before. */
   openBeside: (name: string) => Promise<Session | null>
+  /** Whether jobs of one run would change each other's answers, so that no two rows share one. */
+  rowsApart: boolean
   close: () => Promise<void>
 }
 
@@ -34,6 +36,13 @@ export function chooseGraphs({ name, version, graphs }: ModelFolder, task: Task)
 /** The variants in which the first of these graphs is there. */
 export function listVariants({ graphs }: ModelFolder, [first]: readonly string[]): Variant[] {
   return graphs.filter(({ name }) => name === first).map(({ variant }) => variant)
+}
+
+/** Whether one of these graphs computes a row from the others in this variant, as one that quantises while it runs. */
+export async function isDynamic(folder: ModelFolder, names: readonly string[], variant: Variant): Promise<boolean> {
+  const files = names.map((name) => findGraph(folder.graphs, name, variant)).filter((file) => file.variant === variant)
+  const facts = await Promise.all(files.map(async ({ path }) => inspectGraph(path).catch(() => null)))
+  return facts.some((fact) => fact !== null && fact.mixesRows !== null)
 }
 
 /**
@@ -76,7 +85,8 @@ export async function openGraphs(
     }
     const [session] = sessions.values()
     if (session === undefined || facts === null) throw new Error('a task names no graphs')
-    return { variant: namedVariant(variant, session), session, sessions, facts, openBeside, close }
+    const areApart = [...sessions.values()].some((one) => one.rowsApart === true)
+    return { variant: namedVariant(variant, session), session, sessions, facts, openBeside, rowsApart: areApart, close }
   } catch (error) {
     await close()
     throw error

@@ -4,8 +4,9 @@ import { env } from 'onnxruntime-node'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { load, removeFolders, runBatch, writeFolder } from '../test/tiny-folder.ts'
-import { colourGraph } from '../test/tiny-graphs.ts'
+import { colourGraph, dynamicGraph } from '../test/tiny-graphs.ts'
 import { executionOptionsSchema } from './execution-options.ts'
+import { readInt8Instructions } from './int8-instructions.ts'
 import { listProviders, openSession } from './session.ts'
 
 // What ONNX Runtime prints of its own in red where a provider is refused is what this file provokes.
@@ -78,9 +79,21 @@ describe('variants', () => {
     ])
   })
 
-  it('chooses one itself on the CPU: int8 or fp32, whichever is faster, never fp16', async () => {
+  it('chooses one itself on the CPU by the instructions that the CPU has, never fp16', async () => {
+    const instructions = await readInt8Instructions()
     const { manifest } = await load(await writeFolder(base, graphs))
-    expect(['fp32', 'int8']).toContain(manifest.variant)
+    expect(manifest).toMatchObject(
+      instructions === null
+        ? { variant: 'fp32', choice: { graph: 'fp32', reason: 'the CPU has no instructions for int8' } }
+        : { variant: 'int8', choice: { graph: 'int8', reason: `the CPU has ${instructions}` } },
+    )
+  })
+
+  it('runs the one that model.json names, and names no other where VARIANT is set', async () => {
+    const folder = await writeFolder({ ...base, variant: 'fp16' }, graphs)
+    expect((await load(folder)).manifest).toMatchObject({ variant: 'fp16', choice: { basis: 'model_json' } })
+    const set = await load(folder, { execution: { variant: 'fp32' } })
+    expect(set.manifest).toMatchObject({ variant: 'fp32', choice: { basis: 'setting' } })
   })
 
   it('takes fp32 where int8 can not be loaded, and what there is where there is no fp32', async () => {
@@ -91,5 +104,24 @@ describe('variants', () => {
     await expect(load(await writeFolder(base, only), { execution: { variant: 'fp16' } })).rejects.toMatchObject({
       detail: 'There is no fp16 variant; there are: int8.',
     })
+  })
+})
+
+describe('a graph that quantises by the range of the whole batch', () => {
+  const dynamic = dynamicGraph()
+
+  it('gives a job the same answer alone and beside any other: no two share a run', async () => {
+    const model = await load(await writeFolder(base, { 'model.onnx': dynamic }))
+    expect(model.manifest.maxBatchSize).toBe(1)
+    const [alone] = await runBatch(model, [{ image: '#102030' }])
+    const [beside] = await runBatch(model, [{ image: '#102030' }, { image: 'white' }])
+    expect(beside).toEqual(alone)
+  })
+
+  it('is not chosen where there is another', async () => {
+    const folder = await writeFolder(base, { 'model.onnx': colourGraph(), 'model_quantized.onnx': dynamic })
+    const { manifest } = await load(folder)
+    expect(manifest).toMatchObject({ variant: 'fp32', maxBatchSize: 32 })
+    expect((await load(folder, { execution: { variant: 'int8' } })).manifest.maxBatchSize).toBe(1)
   })
 })

@@ -56,7 +56,16 @@ export async function openSession(graphPath: string, options: SessionOptions): P
     required === null
       ? `None of the execution providers can be used (${reasons}).`
       : `The execution provider that is required can not be used (${reasons}).`,
+    // A device may come back; a provider that isn't in this build will not.
+    refusals.every(({ provider }) => !isBuiltIn(provider)) ? {} : { retryAfterMs: providerRetryMs },
   )
+}
+
+/** A hint alone: how soon engines are started again is the pool's to say. */
+const providerRetryMs = 10_000
+
+function isBuiltIn(provider: string): boolean {
+  return listProviders().some(({ name }) => name === provider)
 }
 
 /** The names of the providers that this build of ONNX Runtime has; those not bundled need libraries of their own. */
@@ -70,8 +79,10 @@ async function createSession(
   { deviceId, providerOptions }: ExecutionOptions,
   intraOpThreads: number,
 ): Promise<InferenceSession> {
-  const known = listProviders().map(({ name }) => name)
-  if (!known.includes(provider)) throw new Error(`not in this build of ONNX Runtime, which has ${known.join(', ')}`)
+  if (!isBuiltIn(provider)) {
+    const known = listProviders().map(({ name }) => name)
+    throw new Error(`not in this build of ONNX Runtime, which has ${known.join(', ')}`)
+  }
   const takesDevice = provider === 'cuda' || provider === 'tensorrt' || provider === 'dml'
   return InferenceSession.create(graphPath, {
     executionProviders: [{ name: provider, ...(takesDevice ? { deviceId } : {}), ...providerOptions[provider] }],

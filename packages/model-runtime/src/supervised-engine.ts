@@ -42,25 +42,39 @@ export interface EngineEvents {
   onAnswers(message: Extract<FromEngine, { kind: 'answers' }>): void
   /** It died after it had been ready; `killedFor` says why it was killed from here. */
   onDeath(death: EngineDeath): void
-  /** It could not be started. `final`: trying again has no point, or has been tried enough. */
-  onStartFailure(failure: { error: VisionQueueError; tries: number; final: boolean }): void
+  onStartFailure(failure: StartFailure): void
+}
+
+/** An engine that ended before it was ready. */
+export interface StartFailure {
+  error: VisionQueueError
+  /** Failures in a row. */
+  tries: number
+  /** The files are at fault: the same files can't be loaded, however often it is tried. */
+  final: boolean
+  /** When it is started again, in milliseconds since 1970. */
+  retryAt: number
 }
 
 const shortestPauseMs = 100
-const longestPauseMs = 10_000
 const steadyAfterMs = 30_000
-const startTimeoutMs = 120_000
 const memoryCheckMs = 200
 
 export function superviseEngine({
   fork,
   silenceTimeoutMs,
+  loadTimeoutMs,
+  longestPauseMs,
   memoryLimitBytes,
   log,
   events,
 }: {
   fork: ForkOptions
   silenceTimeoutMs: number
+  /** How long it may take to load its model. */
+  loadTimeoutMs: number
+  /** The longest pause before it is started again. */
+  longestPauseMs: number
   /** Of resident memory, while it owes answers; Infinity: none. Not watched where the system has no /proc. */
   memoryLimitBytes: () => number
   log: RuntimeLog
@@ -70,11 +84,12 @@ export function superviseEngine({
   let state: 'loading' | 'up' | 'paused' | 'replaced' | 'stopped' = 'loading'
   let upSince = 0
   let deathsInARow = 0
+  let failedStarts = 0
   let restarts = 0
   let cpuSecondsBefore = 0
   let cpuSecondsNow = 0
   let killedFor: EngineDeath['killedFor'] = null
-  let refusal: VisionQueueError | null = null
+  let refusal: { error: VisionQueueError; passing: boolean } | null = null
   let timer: NodeJS.Timeout | undefined
   let memoryTimer: NodeJS.Timeout | undefined
 
@@ -83,7 +98,7 @@ export function superviseEngine({
     killedFor = null
     refusal = null
     engine = forkEngine(fork, { onMessage, onGone })
-    killAfter(startTimeoutMs)
+    killAfter(loadTimeoutMs)
   }
 
   function killAfter(silenceMs: number): void {
@@ -131,13 +146,17 @@ export function superviseEngine({
       case 'ready':
         state = 'up'
         upSince = performance.now()
+        failedStarts = 0
         clearTimeout(timer)
         timer = undefined
         engine?.giveWay()
         events.onReady(message)
         break
       case 'unavailable':
-        refusal = new VisionQueueError('model_unavailable', message.detail, { cause: message.cause ?? undefined })
+        refusal = {
+          error: new VisionQueueError('model_unavailable', message.detail, { cause: message.cause ?? undefined }),
+          passing: message.passing,
+        }
         break
       case 'launch':
         events.onLaunch(message.ids)
@@ -177,10 +196,21 @@ export function superviseEngine({
     }, pauseMs)
     if (wasUp) {
       events.onDeath({ killedFor })
-    } else {
-      const error = refusal ?? new VisionQueueError('model_unavailable', `The engine ended while loading (${exit}).`)
-      events.onStartFailure({ error, tries: deathsInARow, final: refusal !== null })
+      return
     }
+    failedStarts += 1
+    events.onStartFailure({
+      error: refusal?.error ?? new VisionQueueError('model_unavailable', howItEnded(exit)),
+      tries: failedStarts,
+      final: refusal?.passing === false,
+      retryAt: Date.now() + pauseMs,
+    })
+  }
+
+  function howItEnded(exit: string): string {
+    return killedFor === 'silence'
+      ? `The engine did not load its model within ${loadTimeoutMs} ms and was killed.`
+      : `The engine ended while loading (${exit}).`
   }
 
   start()

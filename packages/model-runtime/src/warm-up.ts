@@ -8,8 +8,6 @@ import type { TaskOutput } from './task-output.ts'
 export interface WarmUp {
   /** The largest batch that ran: what was wanted, or as much of it as the memory holds. */
   maxBatchSize: number
-  /** In a full batch, by the fastest of `timedRuns`; Infinity where there were none. */
-  msPerJob: number
   /** The timed runs, none the first of its size. */
   runs: readonly BatchRun[]
 }
@@ -17,8 +15,7 @@ export interface WarmUp {
 /**
  * Runs a job once alone and once in a full batch, so that no caller pays for first allocations and a graph
  * that doesn't fit its files fails here. Where memory runs out the batch is halved. Then both sizes are run
- * `timedRuns` times; of those the fastest counts: what disturbs a run only makes it slower. `otherSizes` are
- * run once each, where the provider prepares itself for each size. Rejects with `model_unavailable`.
+ * `timedRuns` times, of which the costs of launches are learned. `otherSizes` are run once each, where the provider prepares itself for each size. Rejects with `model_unavailable`.
  */
 export async function warmUp<Prepared>(
   run: (jobs: readonly Prepared[]) => Promise<(TaskOutput | Error)[]>,
@@ -49,8 +46,7 @@ export async function warmUp<Prepared>(
     for (const size of new Set([1, maxBatchSize])) {
       for (let timed = 0; timed < timedRuns; timed += 1) runs.push({ size, runMs: await runBatch(size) })
     }
-    const full = runs.filter(({ size }) => size === maxBatchSize)
-    return { maxBatchSize, msPerJob: Math.min(...full.map(({ runMs }) => runMs)) / maxBatchSize, runs }
+    return { maxBatchSize, runs }
   } catch (error) {
     const why = error instanceof VisionQueueError && error.cause instanceof Error ? error.cause : error
     throw new VisionQueueError(

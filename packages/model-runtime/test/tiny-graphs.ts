@@ -52,6 +52,17 @@ export function colourGraph({
   )
 }
 
+/** The same means of pixels that are rounded to 8 bits by the range of the whole batch. */
+export function dynamicGraph(): Uint8Array {
+  return model(
+    node('DynamicQuantizeLinear', ['pixel_values'], ['quantized', 'scale', 'zero_point']),
+    node('DequantizeLinear', ['quantized', 'scale', 'zero_point'], 'pixels'),
+    node('ReduceMean', ['pixels'], 'logits', [ints('axes', [2, 3]), int('keepdims', 0)]),
+    value(11, 'pixel_values', FLOAT, ['batch_size', 3, 4, 4]),
+    value(12, 'logits', FLOAT, ['batch_size', 3]),
+  )
+}
+
 /** The words a, b and c mean red, green and blue; others nothing. */
 const meanings = tinyWords.flatMap((word) => ['a', 'b', 'c'].map((letter) => (letter === word ? 1 : 0)))
 const textNodes = [

@@ -5,6 +5,7 @@ import {
   startEngine,
   type EngineModel,
 } from '../src/engine-parts.ts'
+import { type Fate, takeFate } from './fates.ts'
 
 /**
  * An engine without a model, whose questions say what goes wrong; anything else is echoed.
@@ -12,11 +13,12 @@ import {
  * while the job is prepared; `hang`: the run never ends; `throw`: it throws; `sleep 300`: it blocks
  * the thread for 300 ms; `grow 64`: it holds 64 MB more from then on; `eat`: it takes more and more and never ends; `environment`: answers with the names of its environment variables.
  * A model named `stepping` answers in steps of 10 ms, as many as the question says (`5 steps`), and
- * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded, `stillborn` dies while it loads.
+ * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded. A file `fates.json` in the model's folder holds what becomes
+ * of its next processes while they load, one each (see writeFates).
  */
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 
-const { name } = options
+const { name, folder } = options
 const held: Buffer[] = []
 
 const openSteps: NonNullable<EngineModel<string>['openSteps']> = (events) =>
@@ -46,7 +48,7 @@ await startEngine({
   exit: (code) => process.exit(code),
   async loadModel() {
     if (name === 'unloadable') throw new TypeError('secret path of the model')
-    if (name === 'stillborn') process.kill(process.pid, 'SIGKILL')
+    meetFate(takeFate(folder))
     return {
       ...(name === 'stepping' ? { openSteps } : {}),
       manifest: {
@@ -86,6 +88,12 @@ await startEngine({
     }
   },
 })
+
+function meetFate(fate: Fate | null): void {
+  if (fate === 'SIGKILL' || fate === 'SIGSEGV') process.kill(process.pid, fate)
+  if (fate === 'hang') block(Infinity)
+  if (fate === 'out of memory') throw new Error('std::bad_alloc')
+}
 
 function eat(): never {
   for (;;) {

@@ -1,4 +1,4 @@
-import { modelAliasesKey, modelOrdersKey, modelsKey } from '@vision-queue/jobs'
+import { modelAliasesKey, modelOrdersKey, modelsKey, modelVariantsKey } from '@vision-queue/jobs'
 
 import { createAdmission } from './admission.ts'
 import { createJobQueues } from './job-queues.ts'
@@ -30,6 +30,7 @@ export function createModelForgetting(redis: RedisClient): ModelForgetting {
       const reference = `${name}@${version}`
       await Promise.all([
         redis.hdel(modelsKey, reference),
+        redis.unlink(modelVariantsKey(name, version)),
         redis.hdel(modelOrdersKey, reference, `reload ${reference}`),
         ...(isLast ? [redis.hdel(modelAliasesKey, name), redis.hdel(modelOrdersKey, name, `reload ${name}`)] : []),
       ])

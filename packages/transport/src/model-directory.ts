@@ -20,8 +20,12 @@ import { guarded, openFailFastConnection, type RedisClient, type TransportLog } 
 /** A consumer that serves a model version now, and what it has done with it. */
 export interface ServingConsumer {
   id: string
+  /** What it runs: another variant or other files than another consumer, where settings or folders differ. */
+  manifest: ModelManifest | null
   stats: ModelStats
   engines: number
+  /** Those of them that can take jobs now. */
+  enginesUp: number
   startedAt: number
   heartbeatAt: number
   process: ConsumerAnnouncement['process']
@@ -37,6 +41,8 @@ export interface ServedModel {
   status: ModelStatus | 'no_consumers'
   /** Why a consumer could not load it; another one may have it ready. */
   error: string | null
+  /** When a consumer that lacks engines tries again to start them, in milliseconds since 1970. */
+  retryAt: number | null
   /** Whether a consumer runs jobs that name no version on it. */
   serving: boolean
   /** Whether a live consumer has it in its repository; if not, it is only remembered. */
@@ -121,6 +127,7 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       manifest: null,
       status: orders.of(name, version).wanted === 'unloaded' ? 'unloaded' : 'no_consumers',
       error: null,
+      retryAt: null,
       serving: false,
       reported: false,
       aliases: known.aliasesOf(name, version, aliases[name]),
@@ -142,14 +149,18 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       log.warn({}, 'Unreadable announcement of a consumer ignored')
       continue
     }
-    for (const { name, version, status, serving, error, manifest, stats, engines } of announcement.data.models) {
+    for (const announced of announcement.data.models) {
+      const { name, version, status, serving, error, retryAt = null, manifest, stats, engines } = announced
       const model = versionOf(name, version)
       if (manifest !== null) model.manifest ??= known.manifest(`${name}@${version}`, JSON.stringify(manifest))
       if (ranks[status] > ranks[model.status]) model.status = status
       model.reported = true
-      model.error ??= error
+      if (model.error === null && error !== null) Object.assign(model, { error, retryAt })
       model.serving ||= serving
-      if (status === 'ready') model.consumers.push({ ...announcement.data, stats, engines })
+      if (status === 'ready') {
+        const { enginesUp = engines } = announced
+        model.consumers.push({ ...announcement.data, manifest, stats, engines, enginesUp })
+      }
     }
   }
   return [...models.values()].toSorted(

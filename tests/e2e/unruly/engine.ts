@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
 import {
   engineOptionsSchema,
   limitImageLibrary,
@@ -12,7 +15,8 @@ import { z } from 'zod'
  * An engine process with the real model and bad manners, which questions ask for: a run with "(die)" in it is
  * killed, one with "(crash)" ends the process as a native crash does, one with "(hang)" never returns, and one
  * with "(eat)" takes ever more memory, outside JavaScript's heap as native code does. One with "(block 300)" holds
- * its JavaScript thread for 300 ms first, as onnxruntime-node does while a large model runs.
+ * its JavaScript thread for 300 ms first, as onnxruntime-node does while a large model runs. While a file `.no-engines`
+ * lies in the model repository, engines are killed when they load.
  */
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 limitImageLibrary()
@@ -21,6 +25,7 @@ await startEngine({
   options,
   exit: (code) => process.exit(code),
   async loadModel() {
+    if (existsSync(join(options.folder, '../../.no-engines'))) process.kill(process.pid, 'SIGKILL')
     const model = await loadModel(options)
     return {
       manifest: model.manifest,

@@ -87,3 +87,32 @@ test('a submission that Redis refuses is told why, and the log too', async () =>
   expect(await problemOf(response)).toMatchObject({ status: 503, detail: 'Redis is full.' })
   expect(api.logged).toContainEqual(expect.objectContaining({ level: 40, redis: cause.message }))
 })
+
+test('a model that lost its engines is named, and the replica stays ready: its jobs are accepted and wait', async () => {
+  const api = await startApi()
+  const lost = {
+    status: 'loading',
+    error: 'The engine ended while loading (signal SIGKILL).',
+    retryAt: 1_750_000_000_000,
+  }
+  const starting = servedModel({ name: 'starting' })
+  for (const consumer of starting.consumers) consumer.enginesUp = 0
+  api.models.models = [
+    servedModel({ name: 'fine' }),
+    { ...servedModel({ name: 'lost' }, 0), ...lost, status: 'loading' },
+    starting,
+    servedModel({ name: 'away' }, 0),
+    { ...servedModel({ name: 'taken-out' }, 0), status: 'unloaded' },
+  ]
+  const response = await fetch(`${api.url}/health/ready`)
+  expect(response.status).toBe(200)
+  expect(await response.json()).toEqual({
+    status: 'ready',
+    missing: [],
+    without_engines: [
+      { model: 'lost@1', status: 'loading', error: lost.error, retry_at: '2025-06-15T15:06:40.000Z' },
+      { model: 'starting@1', status: 'ready', error: null, retry_at: null },
+      { model: 'away@1', status: 'no_consumers', error: null, retry_at: null },
+    ],
+  })
+})

@@ -3,6 +3,7 @@ import { type JobClient, type ModelDirectory, readRefusal } from '@vision-queue/
 import { z } from 'zod'
 
 import type { ApiHandler } from '../api-env.ts'
+import { modelsWithoutEngines, modelWithoutEnginesSchema } from '../models-without-engines.ts'
 import type { QueueTroubleLog } from '../queue-trouble-log.ts'
 
 export const healthSchema = z.object({ status: z.literal('ok') })
@@ -18,6 +19,12 @@ export const readinessSchema = z.object({
         'models: no consumer has ever had one ready',
     ),
   detail: z.string().optional().describe('Why it is missing, in a sentence'),
+  without_engines: z
+    .array(modelWithoutEnginesSchema)
+    .optional()
+    .describe(
+      'models that no engine can run now; no reason for 503, because this replica accepts their jobs, which wait',
+    ),
 })
 type Readiness = z.infer<typeof readinessSchema>
 
@@ -37,7 +44,10 @@ interface Look {
   endedAt: number
 }
 
-/** `GET /health/ready`: 503 naming what is missing. Models without live consumers count: their jobs are accepted and wait. */
+/**
+ * `GET /health/ready`: 503 naming what is missing. Models without live consumers or engines count: their jobs are
+ * accepted and wait, and a replica that is taken out of service could not accept them. They are named beside it.
+ */
 export function ready({ maxAgeMs, ...options }: ReadyOptions): ApiHandler {
   let latest: Look | null = null
   const readiness = (): Promise<Readiness> => {
@@ -67,7 +77,10 @@ async function readReadiness({ jobs, models, trouble }: Omit<ReadyOptions, 'maxA
     reads = true
     await jobs.probeWrite([...new Set(known.map(({ name }) => name))])
     trouble.clear()
-    if (known.some(({ manifest }) => manifest !== null)) return { status: 'ready', missing: [] }
+    if (known.some(({ manifest }) => manifest !== null)) {
+      const lost = modelsWithoutEngines(known)
+      return { status: 'ready', missing: [], ...(lost.length === 0 ? {} : { without_engines: lost }) }
+    }
     return notReady('models', 'No consumer has ever had a model ready.')
   } catch (error) {
     trouble.note(error)

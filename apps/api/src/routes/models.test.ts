@@ -89,6 +89,40 @@ test('one model is shown with the figures of each consumer', async () => {
   ])
 })
 
+test.each([
+  [{ basis: 'setting', reason: 'VARIANT is set', at: null }, 'VARIANT is set'],
+  [{ basis: 'model_json', reason: 'model.json names it', at: null }, 'model.json names it'],
+  [{ basis: 'capability', reason: 'the CPU has avx_vnni', at: null }, 'by capability: the CPU has avx_vnni'],
+  [
+    { basis: 'fleet', reason: 'the CPU has avx_vnni', at: 1_750_000_000_000 },
+    'recorded by the fleet at 2025-06-15T15:06:40.000Z, by capability: the CPU has avx_vnni',
+  ],
+] as const)('a variant is shown with why it runs: %j', async (choice, shown) => {
+  const api = await startApi()
+  api.models.models = [servedModel({ choice: { graph: 'int8', ...choice } })]
+  const detail = modelDetailSchema.parse(await (await fetch(`${api.url}/models/shapes-vqa`)).json())
+  expect(detail.version_details).toMatchObject([{ variant: 'int8', variant_reason: shown }])
+  expect(detail.consumer_stats).toMatchObject([{ variant: 'int8', variant_reason: shown, provider: 'cpu' }])
+})
+
+test('variants that consumers do not share are all shown, and who runs which', async () => {
+  const api = await startApi()
+  const [int8, fp32] = [servedModel(), servedModel({ variant: 'fp32' })]
+  api.models.models = [{ ...int8, consumers: [...int8.consumers, ...fp32.consumers] }]
+  const detail = modelDetailSchema.parse(await (await fetch(`${api.url}/models/shapes-vqa`)).json())
+  expect(detail.variants).toEqual(['int8', 'fp32'])
+  expect(detail.consumer_stats.map(({ variant }) => variant)).toEqual(['int8', 'fp32'])
+})
+
+test('a model whose engines can not be started is shown with the reason and when they are tried again', async () => {
+  const api = await startApi()
+  const [error, retryAt] = ['The engine ended while loading (signal SIGKILL).', 1_750_000_000_000]
+  api.models.models = [{ ...servedModel({}, 0), status: 'loading', error, retryAt }]
+  const detail = modelDetailSchema.parse(await (await fetch(`${api.url}/models/shapes-vqa`)).json())
+  expect(detail).toMatchObject({ status: 'loading', error, retry_at: '2025-06-15T15:06:40.000Z' })
+  expect(detail.version_details).toMatchObject([{ status: 'loading', error, retry_at: '2025-06-15T15:06:40.000Z' }])
+})
+
 test('an unknown model is 404 and the answer lists what there is', async () => {
   const api = await startApi()
   const problem = await problemOf(await fetch(`${api.url}/models/cats`))
