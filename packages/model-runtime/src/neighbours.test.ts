@@ -175,7 +175,7 @@ function rankingDifferences(
   path: string,
 ): string[] {
   if (alone.length !== beside.length) return [`${path}: ${alone.length} alone, ${beside.length} beside`]
-  const nameOf = ({ score, ...name }: { score: number }): string => JSON.stringify(name)
+  const nameOf = (entry: object): string => JSON.stringify({ ...entry, score: null })
   const scores = new Map(alone.map((entry) => [nameOf(entry), entry.score]))
   return beside.flatMap((entry, place) => {
     const name = nameOf(entry)

@@ -47,7 +47,7 @@ export async function openTextInput(
   const tried = samples(toRows(false), names.ids)
   if (tried === null) return toRows(true)
   const others = (await trial.besides?.()) ?? {}
-  const items = tried.map((rows) => ({ ...rows, ...others }))
+  const items = tried.map((rows) => Object.fromEntries([...Object.entries(rows), ...Object.entries(others)]))
   return toRows(await changeTogether(session, items, trial))
 }
 

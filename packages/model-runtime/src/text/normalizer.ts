@@ -53,7 +53,8 @@ const controls = /(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}\0\uFFFD]/gu
 /** Hugging Face's own ranges, the gap from U+2B820 to U+2B91F included. */
 const chinese =
   /[\u4E00-\u9FFF\u3400-\u4DBF\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}\u{2B920}-\u{2CEAF}\uF900-\uFAFF\u{2F800}-\u{2FA1F}]/gu
-const nmtDropped = /[\u0001-\u0008\u000B\u000E-\u001F\u007F\u008F\u009F]/g
+/** Of the control characters all but U+0000, tab, line feed, form feed, carriage return, U+0080 to U+008E, and U+0090 to U+009E. */
+const nmtDropped = /(?![\0\t\n\f\r\u0080-\u008E\u0090-\u009E])\p{Cc}/gu
 const nmtSpaces = /[\t\n\f\r\u1680\u200B-\u200F\u2028\u2029\u2581\uFEFF\uFFFD]/g
 
 /** The function of a normalizer. */
