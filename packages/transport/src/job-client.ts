@@ -132,6 +132,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     everyMs: options.orphanCheckMs,
     log: options.log,
   })
+  /** How long a place of the owner's quota is held until the job is admitted: for a few commands. */
+  const placeMs = 1000 + 4 * options.commandTimeoutMs
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()
@@ -159,8 +161,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
 
   const answered = async (job: QueuedJob, answer: CachedAnswer): Promise<FinalJob> => {
     const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: retention.resultTtlMs })
-    await Promise.all([results.keep(final), index.add(job)])
-    return final
+    const [kept] = await Promise.all([results.keep(final), index.add(job)])
+    return kept
   }
 
   /** Leaves nothing of a job that was admitted and could not be queued; where that fails, its admission lapses. */
@@ -179,7 +181,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (remembered !== null) {
       return { job: await answered(job, remembered), queuePosition: null, answeredFrom: 'memory' }
     }
-    if (admit.quota) await quotas.take(job, admit.quota, options.payloadTtlMs)
+    if (admit.quota) await quotas.take(job, admit.quota, placeMs)
     const giveBack = async (): Promise<void> => {
       if (admit.quota) await quotas.release(job)
     }
@@ -196,9 +198,13 @@ export function openJobClient(options: JobClientOptions): JobClient {
     const queued = clock.jobToRedis(job)
     // Sent in this order: when a consumer has the job, its image and its record are there. The nodes of a
     // Cluster keep none.
+    const confirmed = admit.quota ? quotas.confirm(job, admit.quota, options.payloadTtlMs) : null
+    // Without it nothing is queued: it might come after the job's end.
+    if (redis.isCluster) await confirmed
     const recorded = redis.set(jobKey(job.id), JSON.stringify(queued), 'PX', options.payloadTtlMs)
     if (redis.isCluster) await Promise.allSettled([recorded])
     const sent = await Promise.allSettled([
+      confirmed,
       image === null || admittance.stored ? null : admission.store(job, image, options),
       recorded,
       queues.add(queued, admittance.turn),

@@ -1,11 +1,12 @@
 import type { QueuedJob } from '@vision-queue/jobs'
-import type { ImageStore, JobClient, ModelDirectory } from '@vision-queue/transport'
+import type { Accepted, ImageStore, JobClient, ModelDirectory, Pace } from '@vision-queue/transport'
+import type { Context } from 'hono'
 import { nanoid } from 'nanoid'
 
-import type { ApiHandler } from '../api-env.ts'
+import type { ApiEnv, ApiHandler } from '../api-env.ts'
 import type { ApiSettings } from '../config.ts'
-import { imageNotFound } from '../image-response.ts'
 import { jobIdFromPath, jobNotFound, jobResponse } from '../job-response.ts'
+import { countSubmission, type Metrics } from '../metrics.ts'
 import { chooseModel } from '../model-choice.ts'
 import { jobsOf } from '../owned-jobs.ts'
 import { etaMs, paceOf } from '../pace.ts'
@@ -16,13 +17,14 @@ interface Options {
   images: ImageStore
   models: ModelDirectory
   settings: ApiSettings
+  metrics: Metrics
 }
 
 /**
  * `POST /jobs/{id}/retry`: 202 with a new job that asks what the old one asked, and names it in `retry_of`. Its
  * deadline, where there is one, is as far away as the old one's was.
  */
-export function retryJob({ jobs, images, models, settings }: Options): ApiHandler {
+export function retryJob({ jobs, images, models, settings, metrics }: Options): ApiHandler {
   const jobImages = createJobImages({
     images,
     // A retry brings no image of its own.
@@ -31,7 +33,7 @@ export function retryJob({ jobs, images, models, settings }: Options): ApiHandle
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
     payloadTtlMs: settings.PAYLOAD_TTL_MS,
   })
-  return async (c) => {
+  const accept = async (c: Context<ApiEnv>): Promise<Accepted & { pace: Pace | null }> => {
     const { owner, quota } = c.get('caller')
     const old = await jobsOf(jobs, owner).readForRetry(jobIdFromPath(c.req.param('id')))
     if (old === null) throw jobNotFound()
@@ -47,18 +49,18 @@ export function retryJob({ jobs, images, models, settings }: Options): ApiHandle
       replyTo: null,
       retryOf: old.id,
     }
-    // Under the name that the old job knows it by, which is its owner's already.
-    if (job.image.uploaded && (await images.hold(job.image.hash, job.id, settings.PAYLOAD_TTL_MS)) === null) {
-      throw imageNotFound()
-    }
+    await jobImages.takeAgain(job)
     const pace = paceOf(model.consumers)
-    const { job: accepted, queuePosition } = await jobs
-      .submit(job, null, { pace, quota, reusesPayload: !job.image.uploaded })
-      .catch(async (error: unknown) => {
-        await jobImages.giveBackRefused(job, error)
-        throw error
-      })
+    try {
+      return { ...(await jobs.submit(job, null, { pace, quota, reusesPayload: !job.image.uploaded })), pace }
+    } catch (error) {
+      await jobImages.giveBackRefused(job, error)
+      throw error
+    }
+  }
+  return async (c) => {
+    const { job, queuePosition, pace } = await countSubmission(metrics, accept(c))
     const turn = queuePosition === null ? undefined : { queuePosition, etaMs: etaMs(queuePosition, pace) }
-    return c.json(jobResponse(accepted, turn), 202, { 'Cache-Control': 'no-store', Location: `/jobs/${job.id}` })
+    return c.json(jobResponse(job, turn), 202, { 'Cache-Control': 'no-store', Location: `/jobs/${job.id}` })
   }
 }

@@ -1,4 +1,4 @@
-import { isFinal, type QueuedJob, toVisionQueueError } from '@vision-queue/jobs'
+import { isFinal, type QueuedJob } from '@vision-queue/jobs'
 import {
   type Accepted,
   type AdmitOptions,
@@ -14,7 +14,7 @@ import { nanoid } from 'nanoid'
 import type { ApiEnv, ApiHandler } from '../api-env.ts'
 import type { ApiSettings } from '../config.ts'
 import { jobResponse } from '../job-response.ts'
-import type { Metrics } from '../metrics.ts'
+import { countSubmission, type Metrics } from '../metrics.ts'
 import { chooseModel } from '../model-choice.ts'
 import { etaMs, paceOf } from '../pace.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
@@ -45,7 +45,8 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
     maxInputBytes: settings.MAX_INPUT_BYTES,
     fetchesImages: fetchImage !== null,
   }
-  const jobImages = createJobImages({ images, fetchImage, ...limits, payloadTtlMs: settings.PAYLOAD_TTL_MS })
+  const storage = { payloadTtlMs: settings.PAYLOAD_TTL_MS, shared: settings.SHARE_ANSWERS }
+  const jobImages = createJobImages({ images, fetchImage, ...limits, ...storage })
 
   const parse = async (
     c: Context<ApiEnv>,
@@ -113,13 +114,7 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
   return async (c) => {
     const startedAt = performance.now()
     const waitSeconds = preferredWaitSeconds(c.req.header('prefer'))
-    const { job, queuePosition, answeredFrom, pace } = await accept(c, waitSeconds).catch((error: unknown) => {
-      const { code } = toVisionQueueError(error)
-      metrics.refused.inc({ code })
-      throw error
-    })
-    metrics.submitted.inc({ model: job.model })
-    metrics.answers.inc({ model: job.model, from: answeredFrom ?? 'none' })
+    const { job, queuePosition, pace } = await countSubmission(metrics, accept(c, waitSeconds))
     const headers = {
       'Cache-Control': 'no-store',
       'Server-Timing': `total;dur=${(performance.now() - startedAt).toFixed(1)}`,
