@@ -71,7 +71,7 @@ ${settle}
 ${redisNow}
 local function keep(ms)
   for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now)) do
-    redis.call('HINCRBY', KEYS[6], '', -tonumber(redis.call('HGET', KEYS[6], lapsed) or 0))
+    redis.call('HINCRBY', KEYS[6], '', 0 - tonumber(redis.call('HGET', KEYS[6], lapsed) or 0))
     redis.call('HDEL', KEYS[6], lapsed)
     redis.call('ZREM', KEYS[5], lapsed)
   end

@@ -1,6 +1,7 @@
 import {
   type CachedAnswer,
   type FinalJob,
+  imageNameOf,
   isFinal,
   type Job,
   jobKey,
@@ -16,6 +17,7 @@ import { ReplyError } from 'ioredis'
 import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
+import { createUploadHolds } from './image-store.ts'
 import { createJobControl, createJobEnder, type JobControl } from './job-control.ts'
 import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
 import { createJobQueues } from './job-queues.ts'
@@ -112,6 +114,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const admission = createAdmission(redis)
   const quotas = createOwnerQuotas(redis)
+  const uploads = createUploadHolds(redis)
   const queues = createJobQueues(redis)
   const clock = openRedisClock(redis)
   const { retention } = options
@@ -129,6 +132,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     admission,
     queues,
     quotas,
+    uploads,
     everyMs: options.orphanCheckMs,
     log: options.log,
   })
@@ -198,7 +202,10 @@ export function openJobClient(options: JobClientOptions): JobClient {
     const queued = clock.jobToRedis(job)
     // Sent in this order: when a consumer has the job, its image and its record are there. The nodes of a
     // Cluster keep none.
-    const confirmed = admit.quota ? quotas.confirm(job, admit.quota, options.payloadTtlMs) : null
+    const confirmed = Promise.all([
+      admit.quota ? quotas.confirm(job, admit.quota, options.payloadTtlMs) : null,
+      job.image.uploaded ? uploads.extend(imageNameOf(job.image), job.id, options.payloadTtlMs) : null,
+    ])
     // Without it nothing is queued: it might come after the job's end.
     if (redis.isCluster) await confirmed
     const recorded = redis.set(jobKey(job.id), JSON.stringify(queued), 'PX', options.payloadTtlMs)

@@ -26,7 +26,7 @@ local function place(bytes, lapse)
   redis.call('PEXPIREAT', KEYS[2], last)
 end
 local function drop(id)
-  redis.call('HINCRBY', KEYS[2], '', -tonumber(redis.call('HGET', KEYS[2], id) or 0))
+  redis.call('HINCRBY', KEYS[2], '', 0 - tonumber(redis.call('HGET', KEYS[2], id) or 0))
   redis.call('HDEL', KEYS[2], id)
   redis.call('ZREM', KEYS[1], id)
 end`

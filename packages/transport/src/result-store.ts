@@ -17,7 +17,7 @@ import { z } from 'zod'
 
 import { createAdmission, defineScript } from './admission.ts'
 import { createEndedBytes } from './ended-bytes.ts'
-import { createUploadRelease } from './image-store.ts'
+import { createUploadHolds } from './image-store.ts'
 import { createOwnerQuotas } from './owner-quota.ts'
 import { indexEnding } from './job-index.ts'
 import { publishChange } from './publish-change.ts'
@@ -67,7 +67,7 @@ export interface ResultStoreOptions {
 export function createResultStore({ redis, retention, answerTtlMs }: ResultStoreOptions): ResultStore {
   const finish = defineScript(redis, 'vqFinish', 1, finishScript)
   const admission = createAdmission(redis)
-  const releaseUpload = createUploadRelease(redis)
+  const uploads = createUploadHolds(redis)
   const quotas = createOwnerQuotas(redis)
   const ended = createEndedBytes(redis, retention)
   const encode = (change: JobChange): string => JSON.stringify(change)
@@ -101,7 +101,7 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
       const keep = keptFor(standing, retention)
       await Promise.all([
         admission.release(job, keep),
-        job.image.uploaded ? releaseUpload(imageNameOf(job.image), job.id) : null,
+        job.image.uploaded ? uploads.release(imageNameOf(job.image), job.id) : null,
         job.owner === null ? null : quotas.release(job),
         keep === null ? redis.unlink(jobKey(job.id)) : keepRecord(redis, job, keep.forMs),
         standing.status === 'succeeded' ? null : ifRoom(indexEnding(redis, job, standing, retention)),

@@ -31,7 +31,6 @@ export function retryJob({ jobs, images, models, settings, metrics }: Options): 
     fetchImage: null,
     maxImageBytes: settings.MAX_IMAGE_BYTES,
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
-    payloadTtlMs: settings.PAYLOAD_TTL_MS,
   })
   const accept = async (c: Context<ApiEnv>): Promise<Accepted & { pace: Pace | null }> => {
     const { owner, quota } = c.get('caller')

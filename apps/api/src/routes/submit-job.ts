@@ -45,8 +45,7 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
     maxInputBytes: settings.MAX_INPUT_BYTES,
     fetchesImages: fetchImage !== null,
   }
-  const storage = { payloadTtlMs: settings.PAYLOAD_TTL_MS, shared: settings.SHARE_ANSWERS }
-  const jobImages = createJobImages({ images, fetchImage, ...limits, ...storage })
+  const jobImages = createJobImages({ images, fetchImage, ...limits, shared: settings.SHARE_ANSWERS })
 
   const parse = async (
     c: Context<ApiEnv>,

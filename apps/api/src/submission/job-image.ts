@@ -41,28 +41,25 @@ interface Options {
   fetchImage: FetchImage | null
   maxImageBytes: number
   maxImagePixels: number
-  /** How long an accepted job may stay unfinished. */
-  payloadTtlMs: number
   /** Whether owners share what is stored. They then can tell what another one has sent. Default: false. */
   shared?: boolean | undefined
 }
 
-/** Beyond the time of the job itself, which begins a little later. */
-const slackMs = 60_000
+/** How long an upload is held for a submission. Once admitted, its job holds it for as long as it may be unfinished. */
+const holdMs = 60_000
 
-export function createJobImages({ images, fetchImage, payloadTtlMs, shared = false, ...limits }: Options): JobImages {
-  const holdMs = payloadTtlMs + slackMs
+export function createJobImages({ images, fetchImage, shared = false, ...limits }: Options): JobImages {
   const withBytes = (received: Uint8Array, owner: string | null): JobImage => {
     const { hash, bytes, type } = inspectImage(received, limits)
     // An image that is there already is not sent again, which shows in the time that a submission takes.
     const name = imageNameFor(shared ? null : owner, hash)
-    return { image: { hash, name, bytes, type, uploaded: false }, bytes: received }
+    return { image: { hash, ...nameIfOther(name, hash), bytes, type, uploaded: false }, bytes: received }
   }
   const held = async (uploaded: string, { id, owner }: Pick<QueuedJob, 'id' | 'owner'>): Promise<JobImage> => {
     const upload = await imagesOf(images, owner).hold(uploaded, id, holdMs)
     if (upload === null) throw imageNotFound()
     const { hash, name, bytes, type } = upload
-    return { image: { hash, name, bytes, type, uploaded: true }, bytes: null }
+    return { image: { hash, ...nameIfOther(name, hash), bytes, type, uploaded: true }, bytes: null }
   }
   const giveBack = async ({ id, image }: Pick<QueuedJob, 'id' | 'image'>): Promise<void> => {
     if (image.uploaded) await images.release(imageNameOf(image), id).catch(() => {})
@@ -97,4 +94,8 @@ export function createJobImages({ images, fetchImage, payloadTtlMs, shared = fal
       if (refused) await giveBack(job)
     },
   }
+}
+
+function nameIfOther(name: string, hash: string): Pick<QueuedJob['image'], 'name'> {
+  return name === hash ? {} : { name }
 }
