@@ -5,6 +5,7 @@ import {
   apiKeysKey,
   consumerKey,
   consumersKey,
+  endedBytesKey,
   endedJobsKey,
   jobKey,
   keptBytesKey,
@@ -60,6 +61,11 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   ...(['failed', 'canceled', 'expired'] as const).map((status) => ({
     kind: 'ended jobs',
     pattern: like(endedJobsKey('*', status)),
+    owner: 'expiry' as const,
+  })),
+  ...[true, false].map((succeeded) => ({
+    kind: "an owner's ended bytes",
+    pattern: like(endedBytesKey('*', succeeded)),
     owner: 'expiry' as const,
   })),
   { kind: "an owner's jobs", pattern: like(ownerJobsKey('*')), owner: 'expiry' },

@@ -12,7 +12,14 @@ const options = trafficOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null')
 const log = { info() {}, warn() {}, error: (...words: unknown[]) => console.error(...words) }
 const model = 'no-op'
 const resultTtlMs = 10_000
-const retention = { resultTtlMs, failedResultTtlMs: resultTtlMs, failedPayloadTtlMs: 0, failedPayloadMaxBytes: 0 }
+const retention = {
+  resultTtlMs,
+  failedResultTtlMs: resultTtlMs,
+  resultMaxBytes: 1e12,
+  failedResultMaxBytes: 1e12,
+  failedPayloadTtlMs: 0,
+  failedPayloadMaxBytes: 0,
+}
 let done = 0
 setInterval(() => process.send?.({ done }), 200)
 process.once('disconnect', () => process.exit(0))

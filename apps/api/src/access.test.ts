@@ -1,4 +1,4 @@
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { imageNameOf, jobResponseSchema } from '@vision-queue/jobs'
 import { describe, expect, test } from 'vitest'
 
 import { png } from './test-support/images.ts'
@@ -185,6 +185,21 @@ describe('a job', () => {
   })
 })
 
+test('an image is stored apart for each key, so that nobody tells from the time what another one sent', async () => {
+  for (const [env, names] of [
+    [{}, 3],
+    [{ SHARE_ANSWERS: 'true' }, 1],
+  ] as const) {
+    const api = await startApi(env)
+    const [one, other] = [bearer(api.keys.add(['submit'])), bearer(api.keys.add(['submit']))]
+    for (const headers of [one, one, other, {}]) await submit(api, headers)
+    const images = api.jobs.submitted.map(({ job }) => job.image)
+    expect(new Set(images.map(({ hash }) => hash)).size).toBe(1)
+    expect(new Set(images.map((image) => imageNameOf(image))).size).toBe(names)
+    expect(imageNameOf(images[0] ?? { hash: '1' })).toBe(imageNameOf(images[1] ?? { hash: '2' }))
+  }
+})
+
 test('an uploaded image is used, seen and removed by the key that uploaded it alone', async () => {
   const api = await startApi()
   const [mine, other] = [bearer(api.keys.add(['submit'])), bearer(api.keys.add(['submit']))]
@@ -200,7 +215,9 @@ test('an uploaded image is used, seen and removed by the key that uploaded it al
   expect(await (await get(api, path, mine)).json()).toMatchObject({ id: ask.input.image })
   expect((await postJson(api, ask, mine)).status).toBe(202)
   const [submitted] = api.jobs.submitted
-  expect([...api.images.held]).toEqual([`${submitted?.job.image.hash} ${submitted?.job.id}`])
+  expect([...api.images.held]).toEqual([`${submitted?.job.image.name} ${submitted?.job.id}`])
+  // What the image is, is the same for all: an answer or a crash is told by it, however the image came.
+  expect(`img_${submitted?.job.image.hash}`).toBe(ask.input.image)
   expect((await fetch(api.url + path, { method: 'DELETE', headers: mine })).status).toBe(204)
 })
 

@@ -72,7 +72,7 @@ export function createApp({
   app.get('/jobs', needs('read'), listJobs(jobs))
   app.get('/jobs/:id', needs('read'), getJob({ jobs, closing }))
   app.post('/jobs/:id/cancel', needs('submit'), refuseIdempotencyKey, cancelJob(jobs))
-  app.post('/jobs/:id/retry', needs('submit'), retryJob({ jobs, images, models, settings }))
+  app.post('/jobs/:id/retry', needs('submit'), retryJob({ jobs, images, models, settings, metrics }))
   app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
   app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ images, settings }))
   app.get('/images/:id', needs('submit'), getImage(images))

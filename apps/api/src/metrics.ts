@@ -1,3 +1,5 @@
+import { toVisionQueueError } from '@vision-queue/jobs'
+import type { Accepted } from '@vision-queue/transport'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 /** What the API counts itself; everything is in a registry of its own, so that tests don't share it. */
@@ -15,6 +17,24 @@ export interface Metrics {
 }
 
 const prefix = 'vision_queue_'
+
+/** Counts a submission as accepted or refused, by whichever route it came; one that was answered with an earlier one's job is none. */
+export async function countSubmission<T extends Accepted & { replayed: boolean }>(
+  { submitted, refused, answers }: Pick<Metrics, 'submitted' | 'refused' | 'answers'>,
+  submission: Promise<T>,
+): Promise<T> {
+  try {
+    const accepted = await submission
+    if (accepted.replayed) return accepted
+    const { model } = accepted.job
+    submitted.inc({ model })
+    answers.inc({ model, from: accepted.answeredFrom ?? 'none' })
+    return accepted
+  } catch (error) {
+    refused.inc({ code: toVisionQueueError(error).code })
+    throw error
+  }
+}
 
 export function createMetrics(): Metrics {
   const registry = new Registry()

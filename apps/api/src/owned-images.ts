@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import type { ImageStore } from '@vision-queue/transport'
+import type { ImageStore, UploadedImage } from '@vision-queue/transport'
 
 /**
  * The uploaded images of one owner, by the hash of their bytes. In the store they lie under a name made of
@@ -10,18 +10,13 @@ import type { ImageStore } from '@vision-queue/transport'
 export interface OwnedImages {
   keep: ImageStore['keep']
   read: ImageStore['read']
-  /** The held image has the hash under which the store, and so the job, knows it. */
-  hold: ImageStore['hold']
+  /** Also gives the name that the image has in the store, which the job carries. */
+  hold(hash: string, jobId: string, forMs: number): Promise<(UploadedImage & { name: string }) | null>
   remove: ImageStore['remove']
 }
 
 export function imagesOf(images: ImageStore, owner: string | null): OwnedImages {
-  const name = (hash: string): string =>
-    owner === null
-      ? hash
-      : createHash('sha256')
-          .update(JSON.stringify([owner, hash]))
-          .digest('hex')
+  const name = (hash: string): string => imageNameFor(owner, hash)
   return {
     async keep(facts, bytes) {
       return { ...(await images.keep({ ...facts, hash: name(facts.hash) }, bytes)), hash: facts.hash }
@@ -30,7 +25,18 @@ export function imagesOf(images: ImageStore, owner: string | null): OwnedImages 
       const image = await images.read(name(hash))
       return image === null ? null : { ...image, hash }
     },
-    hold: async (hash, jobId, forMs) => images.hold(name(hash), jobId, forMs),
+    async hold(hash, jobId, forMs) {
+      const image = await images.hold(name(hash), jobId, forMs)
+      return image === null ? null : { ...image, hash, name: name(hash) }
+    },
     remove: async (hash) => images.remove(name(hash)),
   }
+}
+
+/** The name in Redis of an owner's image, by the hash of its bytes. */
+export function imageNameFor(owner: string | null, hash: string): string {
+  if (owner === null) return hash
+  return createHash('sha256')
+    .update(JSON.stringify([owner, hash]))
+    .digest('hex')
 }

@@ -51,7 +51,7 @@ function processor(run: ChosenPool['run']) {
         finals.push(final)
         return true
       },
-      async keep() {},
+      keep: async (final) => final,
       readAnswer: async () => null,
       async announceRunning() {},
     },
@@ -60,7 +60,14 @@ function processor(run: ChosenPool['run']) {
     suspects: createSuspectGate(),
     cancellations: { hold: () => ({ signal: canceling.signal, release() {} }), close() {} },
     shared: null,
-    retention: { resultTtlMs: 1000, failedResultTtlMs: 2000, failedPayloadTtlMs: 0, failedPayloadMaxBytes: 0 },
+    retention: {
+      resultTtlMs: 1000,
+      failedResultTtlMs: 2000,
+      resultMaxBytes: 1e9,
+      failedResultMaxBytes: 1e9,
+      failedPayloadTtlMs: 0,
+      failedPayloadMaxBytes: 0,
+    },
     maxStalls: 5,
     maxAttempts: 3,
     onFinished() {},

@@ -24,20 +24,20 @@ export const queuePrefix = (model: string): string => `${root}:{${model}}`
 
 /** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
 export const admittedKey = (model: string): string => `${root}:{${model}}:admitted`
-/** HASH: payload bytes, hash and owner (`<bytes> <hash> <owner>`) by admitted job id, and the sum of the bytes under the empty field. */
+/** HASH: payload bytes, name and owner (`<bytes> <name> <owner>`) by admitted job id, and the sum of the bytes under the empty field. */
 export const admittedBytesKey = (model: string): string => `${root}:{${model}}:admitted-bytes`
 /** ZSET of BullMQ: the jobs that wait in a queue, by priority and arrival. */
 export const waitingKey = (model: string, queue: string): string => `${queuePrefix(model)}:${queue}:prioritized`
 /** HASH: how far each owner is in a queue's order of turns, and where the queue is. */
 export const turnsKey = (model: string, queue: string): string => `${queuePrefix(model)}:turns:${queue}`
-/** STRING: an image's bytes. */
-export const payloadKey = (model: string, hash: string): string => `${root}:{${model}}:payload:${hash}`
+/** STRING: an image's bytes, by its name (imageNameOf). */
+export const payloadKey = (model: string, name: string): string => `${root}:{${model}}:payload:${name}`
 /** ZSET: the jobs that still need the payload, by the time at which their need lapses. */
-export const payloadHoldersKey = (model: string, hash: string): string => `${root}:{${model}}:holders:${hash}`
+export const payloadHoldersKey = (model: string, name: string): string => `${root}:{${model}}:holders:${name}`
 
-/** ZSET: hashes of the payloads that are kept for jobs which failed, were canceled or expired, by when that lapses. */
+/** ZSET: names of the payloads that are kept for jobs which failed, were canceled or expired, by when that lapses. */
 export const keptKey = (model: string): string => `${root}:{${model}}:kept`
-/** HASH: bytes of those payloads by hash, and their sum under the empty field. */
+/** HASH: bytes of those payloads by name, and their sum under the empty field. */
 export const keptBytesKey = (model: string): string => `${root}:{${model}}:kept-bytes`
 
 /** STRING: present while the model refuses an image of this hash, because it crashed an engine. */
@@ -59,17 +59,23 @@ export const uploadKey = (hash: string): string => `${uploadsTag}:image:${hash}`
 /** ZSET: the jobs that need the upload, and the upload itself as `upload`, by the time at which the need lapses. */
 export const uploadHoldersKey = (hash: string): string => `${uploadsTag}:holders:${hash}`
 
+/** The name that a job's image has in Redis. */
+export const imageNameOf = ({ name, hash }: Pick<QueuedJob['image'], 'name' | 'hash'>): string => name ?? hash
+
 /** Where the bytes of a job's image are. */
 export const imageKeyOf = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string =>
-  image.uploaded ? uploadKey(image.hash) : payloadKey(model, image.hash)
+  image.uploaded ? uploadKey(imageNameOf(image)) : payloadKey(model, imageNameOf(image))
 
 /** STRING: the accepted job (queuedJobSchema); of one that did not succeed, for as long as it may be run again. */
 export const jobKey = (id: string): string => `${root}:job:${id}`
-/** ZSET: ids of an owner's jobs by when they were submitted. */
+/** ZSET: an owner's jobs, `<id> <model>`, by when they were submitted. */
 export const ownedJobsKey = (owner: string | null): string => `${root}:owned:${owner ?? ''}`
 /** ZSET: those of them that ended so. */
 export const endedJobsKey = (owner: string | null, status: FinalStatus): string =>
   `${root}:owned:${owner ?? ''}:${status}`
+/** HASH: bytes that an owner's ended jobs hold, by when that lapses; succeeded jobs have a hash, the others another one. */
+export const endedBytesKey = (owner: string | null, succeeded: boolean): string =>
+  `${root}:owned:${owner ?? ''}:bytes:${succeeded ? 'succeeded' : 'other'}`
 /** STRING: the final job (finalJobSchema), written once. */
 export const resultKey = (id: string): string => `${root}:result:${id}`
 /** Channel on which a job's changes (jobChangeSchema) are published. */
@@ -97,7 +103,7 @@ export const modelAliasesKey = `${root}:model-aliases`
 export const modelOrdersKey = `${root}:model-orders`
 /** HASH: which variant of a model version the fleet runs (variantDecisionSchema), by the fingerprint of its files. */
 export const modelVariantsKey = (name: string, version: string): string => `${root}:model-variants:${name}@${version}`
-/** ZSET: consumer ids by last heartbeat. */
+/** ZSET: consumer ids by last heartbeat, in Redis' time. */
 export const consumersKey = `${root}:consumers`
 /** STRING: a consumer's announcement (consumerAnnouncementSchema). */
 export const consumerKey = (id: string): string => `${root}:consumer:${id}`

@@ -3,7 +3,7 @@ import { z } from 'zod'
 /** Request ids are job ids: `job_` and 21 random characters. No `:`, which BullMQ reserves. */
 export const jobIdSchema = z.string().regex(/^job_[A-Za-z0-9_-]{21}$/, 'an id like job_V1StGXR8Z5jdHi6BmyTab')
 
-/** SHA-256 of the image's bytes, 64 hexadecimal digits: the name of a payload. */
+/** A SHA-256, 64 hexadecimal digits. */
 export const payloadHashSchema = z.string().regex(/^[0-9a-f]{64}$/)
 
 /** The image types that are taken. */
@@ -33,7 +33,13 @@ export const queuedJobSchema = z.object({
   /** Whether only that version will do. */
   versionPinned: z.boolean(),
   image: z.object({
+    /** SHA-256 of the image's bytes. */
     hash: payloadHashSchema,
+    /**
+     * The name its bytes have in Redis, made of the owner and `hash`, so that nobody can tell what images another
+     * owner has sent. Not set: the name is `hash`.
+     */
+    name: payloadHashSchema.optional(),
     bytes: z.int(),
     type: imageTypeSchema,
     /** Whether its bytes lie with the uploaded images, and not with the model's payloads. */

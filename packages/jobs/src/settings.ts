@@ -102,6 +102,16 @@ export const retentionSettings = {
     .describe(
       'How long a failed, canceled or expired job can be fetched and is listed, in milliseconds. The same for API and consumers.',
     ),
+  RESULT_MAX_BYTES: integerSetting(0, 1024 ** 4)
+    .default(1024 ** 3)
+    .describe(
+      'How many bytes the results of succeeded jobs of one owner (a key; all who have none are one) may hold for RESULT_TTL_MS. Results beyond that are kept for two minutes instead, which their expires_at says. About 1 KB a job, and its metadata. The same for API and consumers.',
+    ),
+  FAILED_RESULT_MAX_BYTES: integerSetting(0, 1024 ** 4)
+    .default(64 * 1024 * 1024)
+    .describe(
+      'How many bytes the failed, canceled and expired jobs of one owner may hold for FAILED_RESULT_TTL_MS. Those beyond that are kept for two minutes instead, with their images. About 3 KB a job, and its inputs and metadata. The same for API and consumers.',
+    ),
   FAILED_PAYLOAD_TTL_MS: integerSetting(0, 30 * 24 * 3_600_000)
     .default(3_600_000)
     .describe(
@@ -120,6 +130,10 @@ export interface Retention {
   resultTtlMs: number
   /** The same for failed, canceled and expired jobs. */
   failedResultTtlMs: number
+  /** The most bytes that one owner's succeeded jobs hold for so long; those beyond are kept for two minutes. */
+  resultMaxBytes: number
+  /** The same for failed, canceled and expired jobs. */
+  failedResultMaxBytes: number
   /** How long the image of such a job is kept. 0: not at all. */
   failedPayloadTtlMs: number
   /** The most bytes of such images for one model. */
@@ -130,6 +144,8 @@ export function toRetention(settings: Record<keyof typeof retentionSettings, num
   return {
     resultTtlMs: settings.RESULT_TTL_MS,
     failedResultTtlMs: settings.FAILED_RESULT_TTL_MS,
+    resultMaxBytes: settings.RESULT_MAX_BYTES,
+    failedResultMaxBytes: settings.FAILED_RESULT_MAX_BYTES,
     failedPayloadTtlMs: settings.FAILED_PAYLOAD_TTL_MS,
     failedPayloadMaxBytes: settings.FAILED_PAYLOAD_MAX_BYTES,
   }

@@ -4,6 +4,7 @@ import {
   answerKey,
   type CachedAnswer,
   cachedAnswerSchema,
+  imageNameOf,
   keptBytesKey,
   keptKey,
   payloadHoldersKey,
@@ -52,7 +53,7 @@ export type Admittance =
   | { kind: 'answered'; answer: CachedAnswer }
 
 /** What an admission is known by. */
-export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'> & { image: Pick<QueuedJob['image'], 'hash'> }
+export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'> & { image: Pick<QueuedJob['image'], 'hash' | 'name'> }
 
 export interface Admission {
   /**
@@ -77,8 +78,8 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
   const keys = ({ model, image }: Pick<AdmittedJob, 'model' | 'image'>): string[] => [
     admittedKey(model),
     admittedBytesKey(model),
-    payloadKey(model, image.hash),
-    payloadHoldersKey(model, image.hash),
+    payloadKey(model, imageNameOf(image)),
+    payloadHoldersKey(model, imageNameOf(image)),
   ]
   const admit = defineScript(redis, 'vqAdmit', 7, admitScript(rounds))
   const release = defineScript(redis, 'vqRelease', 6, releaseScript)
@@ -98,7 +99,7 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
         reusesPayload ? 1 : 0,
-        `${job.image.hash} ${job.owner ?? ''}`,
+        `${imageNameOf(job.image)} ${job.owner ?? ''}`,
         ...turnArguments(job),
       ])
       const [kind, ahead, other, stored] = admitReplySchema.parse(reply)
@@ -130,7 +131,7 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
     async store(job, image, limits) {
       // A view, not a copy.
       const bytes = Buffer.from(image.buffer, image.byteOffset, image.byteLength)
-      await redis.set(payloadKey(job.model, job.image.hash), bytes, 'PX', limits.payloadTtlMs)
+      await redis.set(payloadKey(job.model, imageNameOf(job.image)), bytes, 'PX', limits.payloadTtlMs)
     },
     async release(job, keep) {
       await release([
@@ -140,7 +141,7 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
         job.id,
         keep?.forMs ?? 0,
         keep?.maxBytes ?? 0,
-        job.image.hash,
+        imageNameOf(job.image),
       ])
     },
     async depth(model) {

@@ -7,6 +7,7 @@ import {
   modelsKey,
 } from '@vision-queue/jobs'
 
+import { defineScript } from './admission.ts'
 import type { RedisClient, TransportLog } from './redis-connection.ts'
 
 /** Keeps a consumer known: announces it now and at every heartbeat, and takes it back at the end. */
@@ -27,11 +28,22 @@ export interface AnnouncerOptions {
 /** A consumer counts as gone after so many missed heartbeats. */
 const missedHeartbeats = 3
 
+/**
+ * Enters a consumer and drops those that have been silent for ARGV[2] milliseconds. By Redis' clock: a consumer whose
+ * own is ahead would drop the others.
+ */
+const beatScript = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])`
+
 /** Resolves once the first announcement is in Redis. */
 export async function startAnnouncer({ redis, heartbeatMs, describe, log }: AnnouncerOptions): Promise<Announcer> {
+  const beatInRedis = defineScript(redis, 'vqHeartbeat', 1, beatScript)
   const announce = async (): Promise<string> => {
     const announcement = describe()
-    const { id, heartbeatAt, models, aliases } = announcement
+    const { id, models, aliases } = announcement
     const lifetimeMs = heartbeatMs * missedHeartbeats
     // Only of what is ready: a version that never was is known while its consumer lives.
     const manifests = models.flatMap(({ status, manifest }): ModelManifest[] =>
@@ -39,8 +51,7 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
     )
     await Promise.all([
       redis.set(consumerKey(id), JSON.stringify(announcement), 'PX', lifetimeMs),
-      redis.zadd(consumersKey, heartbeatAt, id),
-      redis.zremrangebyscore(consumersKey, '-inf', heartbeatAt - 10 * lifetimeMs),
+      beatInRedis([consumersKey, id, 10 * lifetimeMs]),
       ...manifests.map(async (manifest) =>
         redis.hset(modelsKey, `${manifest.name}@${manifest.version}`, JSON.stringify(manifest)),
       ),

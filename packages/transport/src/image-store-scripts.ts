@@ -13,7 +13,7 @@ local function bytesOf(hash)
   return facts and cjson.decode(facts).bytes or 0
 end
 local function forget(hash)
-  redis.call('HINCRBY', KEYS[2], '', -bytesOf(hash))
+  redis.call('HINCRBY', KEYS[2], '', 0 - bytesOf(hash))
   redis.call('HDEL', KEYS[2], hash)
   redis.call('ZREM', KEYS[1], hash)
 end
@@ -69,6 +69,13 @@ redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 redis.call('ZADD', KEYS[4], 'GT', now + ARGV[2], 'upload', now + ARGV[4], ARGV[3])
 settle()
 return {redis.call('HGET', KEYS[2], hash), expiry()}`
+
+/** ARGV: hash, a job that holds it, for how many milliseconds more. 1 where its bytes are there. */
+export const extendScript = `${preamble}
+if redis.call('EXISTS', KEYS[3]) == 0 then return 0 end
+redis.call('ZADD', KEYS[4], 'GT', now + ARGV[3], ARGV[2])
+settle()
+return 1`
 
 /** ARGV: hash, a holder. 1 where it held the image. In a full Redis too, as a job's end. */
 export const releaseScript = `#!lua flags=allow-oom

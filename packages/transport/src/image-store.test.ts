@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto'
 
-import { imageKeyOf, payloadKey, type QueuedJob, uploadFactsKey, uploadKey, uploadLapsesKey } from '@vision-queue/jobs'
+import {
+  imageKeyOf,
+  payloadKey,
+  type QueuedJob,
+  uploadFactsKey,
+  uploadHoldersKey,
+  uploadKey,
+  uploadLapsesKey,
+} from '@vision-queue/jobs'
 import { describe, expect, test, vi } from 'vitest'
 
 import { type ImageStore, type ImageStoreOptions, openImageStore } from './image-store.ts'
@@ -155,6 +163,22 @@ describe('jobs on an uploaded image', () => {
     await queue.resultStore().finish(two, succeeded(two, 'a'))
     expect(await queue.redis.exists(imageKeyOf(two))).toBe(0)
     expect(await heldBytes()).toBe(0)
+  })
+
+  test('hold it for as long as they may be unfinished, though it was held for their submission for a moment', async () => {
+    const store = await openStore({ imageTtlMs: 500 })
+    await store.keep(facts, bytes)
+    const [accepted, refused] = [jobOn(facts), jobOn(facts)]
+    for (const job of [accepted, refused]) await store.hold(facts.hash, job.id, 700)
+    await queue.client.submit(accepted, null)
+    const held = async (): Promise<string[]> =>
+      queue.redis.zrange(uploadHoldersKey(facts.hash), '0', '-1', 'WITHSCORES')
+    expect(Number((await held()).at(-1))).toBeGreaterThan(Date.now() + 50_000)
+    await expect.poll(async () => store.read(facts.hash)).toBeNull()
+    await new Promise((resolve) => void setTimeout(resolve, 300))
+    expect(await queue.redis.getBuffer(imageKeyOf(accepted))).toEqual(bytes)
+    await queue.resultStore().finish(accepted, succeeded(accepted, 'a'))
+    expect(await queue.redis.exists(imageKeyOf(accepted), uploadHoldersKey(facts.hash))).toBe(0)
   })
 
   test('put off its expiry', async () => {

@@ -10,7 +10,7 @@ import {
 import { z } from 'zod'
 
 import { defineScript } from './admission.ts'
-import { holdScript, keepScript, readScript, releaseScript } from './image-store-scripts.ts'
+import { extendScript, holdScript, keepScript, readScript, releaseScript } from './image-store-scripts.ts'
 import { type ConnectionOptions, guarded, openFailFastConnection, type RedisClient } from './redis-connection.ts'
 
 export interface UploadedImage extends ImageFacts {
@@ -91,11 +91,24 @@ export function openImageStore({ imageTtlMs, maxBytes, ...options }: ImageStoreO
   }
 }
 
-/** `release` of an image store, over a connection that is there. */
-export function createUploadRelease(redis: RedisClient): (hash: string, jobId: string) => Promise<void> {
+/** The holds of jobs on uploaded images, over a connection that is there. */
+export interface UploadHolds {
+  /** The job is admitted and needs the image that it holds for `forMs` more. Without effect where that is gone. */
+  extend(hash: string, jobId: string, forMs: number): Promise<void>
+  /** As an image store's. */
+  release: ImageStore['release']
+}
+
+export function createUploadHolds(redis: RedisClient): UploadHolds {
+  const extend = defineScript(redis, 'vqExtendUpload', 4, extendScript)
   const release = defineScript(redis, 'vqReleaseUpload', 4, releaseScript)
-  return async (hash, jobId) => {
-    await release([...keysOf(hash), hash, jobId])
+  return {
+    async extend(hash, jobId, forMs) {
+      await extend([...keysOf(hash), hash, jobId, forMs])
+    },
+    async release(hash, jobId) {
+      await release([...keysOf(hash), hash, jobId])
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 import {
   type CachedAnswer,
   type FinalJob,
+  imageNameOf,
   isFinal,
   type Job,
   jobKey,
@@ -17,6 +18,7 @@ import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createIdempotencyKeys, type IdempotencyClaim, type IdempotencyKeys } from './idempotency-keys.ts'
+import { createUploadHolds } from './image-store.ts'
 import { createJobControl, createJobEnder, type JobControl, type MayRead } from './job-control.ts'
 import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
 import { createJobQueues } from './job-queues.ts'
@@ -122,6 +124,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const admission = createAdmission(redis)
   const quotas = createOwnerQuotas(redis)
+  const uploads = createUploadHolds(redis)
   const queues = createJobQueues(redis)
   const clock = openRedisClock(redis)
   const { retention } = options
@@ -140,9 +143,12 @@ export function openJobClient(options: JobClientOptions): JobClient {
     admission,
     queues,
     quotas,
+    uploads,
     everyMs: options.orphanCheckMs,
     log: options.log,
   })
+  /** How long a place of the owner's quota is held until the job is admitted: for a few commands. */
+  const placeMs = 1000 + 4 * options.commandTimeoutMs
   const known = createKnownAnswers(options.answerMemoryBytes)
   /** What consumers call this process by. */
   const process = nanoid()
@@ -175,8 +181,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
 
   const answered = async (job: QueuedJob, answer: CachedAnswer): Promise<FinalJob> => {
     const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: retention.resultTtlMs })
-    await Promise.all([results.keep(final), index.add(job)])
-    return final
+    const [kept] = await Promise.all([results.keep(final), index.add(job)])
+    return kept
   }
 
   /** Leaves nothing of a job that was admitted and could not be queued; where that fails, its admission lapses. */
@@ -195,7 +201,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (remembered !== null) {
       return { job: await answered(job, remembered), queuePosition: null, answeredFrom: 'memory' }
     }
-    if (admit.quota) await quotas.take(job, admit.quota, options.payloadTtlMs)
+    if (admit.quota) await quotas.take(job, admit.quota, placeMs)
     const giveBack = async (): Promise<void> => {
       if (admit.quota) await quotas.release(job)
     }
@@ -212,9 +218,16 @@ export function openJobClient(options: JobClientOptions): JobClient {
     const queued = clock.jobToRedis(job)
     // Sent in this order: when a consumer has the job, its image and its record are there. The nodes of a
     // Cluster keep none.
+    const confirmed = Promise.all([
+      admit.quota ? quotas.confirm(job, admit.quota, options.payloadTtlMs) : null,
+      job.image.uploaded ? uploads.extend(imageNameOf(job.image), job.id, options.payloadTtlMs) : null,
+    ])
+    // Without it nothing is queued: it might come after the job's end.
+    if (redis.isCluster) await confirmed
     const recorded = redis.set(jobKey(job.id), JSON.stringify(queued), 'PX', options.payloadTtlMs)
     if (redis.isCluster) await Promise.allSettled([recorded])
     const sent = await Promise.allSettled([
+      confirmed,
       image === null || admittance.stored ? null : admission.store(job, image, options),
       recorded,
       queues.add(queued, admittance.turn),

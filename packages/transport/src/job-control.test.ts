@@ -1,4 +1,4 @@
-import { finalJob, type Job, payloadKey, type QueuedJob, resultKey } from '@vision-queue/jobs'
+import { finalJob, type Job, jobKey, keptKey, payloadKey, type QueuedJob, resultKey } from '@vision-queue/jobs'
 import { describe, expect, test } from 'vitest'
 
 import { image, newJob, nobody, retention, succeeded, useTestQueue } from './test-support/test-queue.ts'
@@ -141,6 +141,70 @@ describe('another try', () => {
       expect(done).toMatchObject({ status: 'succeeded', retry_of: id, output: { answer: '100 bytes' } })
       expect((await keeping.read(id))?.status).not.toBe('succeeded')
     }
+  })
+
+  test.each(['after', 'while'])('of a canceled job has its image, though a result comes %s it', async (when) => {
+    const keeping = await queue.connect({
+      maxJobs: 100,
+      maxBytes: 100_000,
+      retention: { ...retention, ...kept, failedPayloadMaxBytes: 100_000 },
+    })
+    const results = queue.resultStore({ ...kept, failedPayloadMaxBytes: 100_000 })
+    let canceled = 0
+    for (let round = 0; round < 40; round += 1) {
+      const bytes = Buffer.alloc(100, round)
+      const job = newJob(bytes)
+      await keeping.submit(job, bytes)
+      const late = async (): Promise<boolean> => results.finish(job, succeeded(job, 'late'))
+      const ended =
+        when === 'after'
+          ? [await keeping.cancel(job.id), await late()]
+          : await Promise.all([keeping.cancel(job.id), late()])
+      if ((await keeping.read(job.id))?.status !== 'canceled') continue
+      canceled += 1
+      expect(ended).toMatchObject([{ status: 'canceled' }, false])
+      const old = await keeping.readForRetry(job.id)
+      expect(old).toMatchObject({ image: job.image, metadata: job.metadata, input: job.input })
+      const again = { ...newJob(bytes), retryOf: job.id }
+      await keeping.submit(again, null, { reusesPayload: true })
+      await results.finish(again, succeeded(again, 'a'))
+    }
+    expect(canceled).toBeGreaterThanOrEqual(when === 'after' ? 40 : 0)
+  })
+
+  test('of a job that succeeded first is not kept for, though its cancellation comes meanwhile', async () => {
+    const keeping = await queue.connect({ retention: { ...retention, ...kept } })
+    const job = newJob()
+    await keeping.submit(job, image)
+    await queue.resultStore(kept).finish(job, succeeded(job, 'a'))
+    // As a cancellation that looked before the result was there.
+    const final = finalJob(job, { status: 'canceled', attempts: 0 }, 60_000)
+    expect(await queue.resultStore(kept).finish(job, final)).toBe(false)
+    expect(await queue.redis.exists(jobKey(job.id), payloadKey('m', job.image.hash), keptKey('m'))).toBe(0)
+    expect(await queue.redis.keys('vq:owned:*:canceled')).toEqual([])
+  })
+
+  test('has its image for its time and no longer, whoever used the image in between', async () => {
+    const keeping = await queue.connect({ payloadTtlMs: 600_000, retention: { ...retention, ...kept } })
+    const left = async (): Promise<number> => queue.redis.pttl(payloadKey('m', newJob().image.hash))
+    const first = newJob()
+    await keeping.submit(first, image)
+    await keeping.cancel(first.id)
+    expect(await left()).toBeLessThanOrEqual(kept.failedPayloadTtlMs)
+    const [again, other] = [newJob(), newJob()]
+    await keeping.submit(again, image)
+    await keeping.submit(other, image)
+    expect(await left()).toBeGreaterThan(kept.failedPayloadTtlMs)
+    await queue.resultStore(kept).finish(again, succeeded(again, 'a'))
+    // One still needs it.
+    expect(await left()).toBeGreaterThan(kept.failedPayloadTtlMs)
+    await queue.resultStore(kept).finish(other, succeeded(other, 'a'))
+    expect(await left()).toBeLessThanOrEqual(kept.failedPayloadTtlMs)
+    expect(await left()).toBeGreaterThan(kept.failedPayloadTtlMs / 2)
+    // One that is admitted for a shorter time doesn't shorten that of the others.
+    const hasty = await queue.connect({ payloadTtlMs: 200, retention: { ...retention, ...kept } })
+    await hasty.submit(newJob(), image)
+    expect(await left()).toBeGreaterThan(kept.failedPayloadTtlMs / 2)
   })
 
   test('is not for a job that waits, has succeeded, or whose image is gone', async () => {

@@ -54,9 +54,10 @@ interface Options {
 export function createJobEnder({ redis, queues, results }: Options): JobEnder {
   return {
     async end(job, final) {
-      const written = await results.finish(job, final)
+      await results.finish(job, final)
       if (!(await queues.remove(job))) await redis.publish(cancellationsChannel, job.id)
-      return written ? final : ((await results.read(job.id)) ?? final)
+      // Another one may have been first, and one that is written may expire earlier than it was to.
+      return (await results.read(job.id)) ?? final
     },
   }
 }
@@ -76,7 +77,8 @@ export function createJobControl(options: Options, { end }: JobEnder): JobContro
       if (final === null) throw new VisionQueueError('job_not_retryable', 'The job has not ended yet.')
       if (final.status === 'succeeded') throw new VisionQueueError('job_not_retryable', 'The job has succeeded.')
       if (job === null) throw new VisionQueueError('job_not_retryable', 'What the job was is not kept any more.')
-      return clock.jobToLocal(job)
+      // The metadata is kept with the result only.
+      return { ...clock.jobToLocal(job), metadata: final.metadata }
     },
     async purge(model, versions) {
       let purged = 0

@@ -71,6 +71,52 @@ describe('the list of an owner', () => {
     expect(await byStatus('failed')).toEqual([failed.id])
   })
 
+  test('costs little that finds nothing, and goes on where it stopped', async () => {
+    const jobs = await submit(200)
+    for (const job of jobs.slice(0, 120)) await end(job, 'failed')
+    const reads = async (): Promise<number> => {
+      const stats = await queue.redis.info('commandstats')
+      return Number(/^cmdstat_get:calls=(\d+)/m.exec(stats)?.[1] ?? 0)
+    }
+    // For the name of a model no job is read; a page may be short of what was asked for, and says where it goes on.
+    const costs: [Partial<ListOptions>, number][] = [
+      [{ model: 'nothing', limit: 1 }, 0],
+      [{ model: 'nothing', status: 'failed' }, 0],
+      [{ status: 'running', limit: 1 }, 110],
+      [{ status: 'succeeded', limit: 1 }, 110],
+      [{ limit: 1 }, 10],
+    ]
+    for (const [query, most] of costs) {
+      const before = await reads()
+      await queue.client.list({ ...all, ...query })
+      expect([query, (await reads()) - before <= most]).toEqual([query, true])
+    }
+    const found: string[] = []
+    let cursor: ListCursor | null = null
+    let calls = 0
+    do {
+      const page = await queue.client.list({ ...all, status: 'queued', cursor, limit: 30 })
+      found.push(...page.jobs.map(({ id }) => id))
+      cursor = page.next
+      calls += 1
+    } while (cursor !== null && calls < 20)
+    expect(found.toSorted()).toEqual(
+      jobs
+        .slice(120)
+        .map(({ id }) => id)
+        .toSorted(),
+    )
+  })
+
+  test('has jobs that an earlier release entered without their model', async () => {
+    const [mine, elsewhere] = [...(await submit(1)), ...(await submit(1, { model: 'other' }))]
+    if (mine === undefined || elsewhere === undefined) throw new Error('none')
+    await queue.redis.del('vq:owned:me')
+    for (const { id, createdAt } of [mine, elsewhere]) await queue.redis.zadd('vq:owned:me', createdAt, id)
+    expect(await idsOf({ model: 'other' })).toEqual([elsewhere.id])
+    expect(await idsOf({})).toHaveLength(2)
+  })
+
   test('is bounded, lapses, and is not kept where that is turned off', async () => {
     const short = await queue.connect({ maxJobs: 100, maxBytes: 1e6, listLength: 0 })
     await short.submit({ ...newJob(), owner: 'quiet' }, image)

@@ -5,6 +5,7 @@ import {
   type JobStatus,
   ownedJobsKey,
   type QueuedJob,
+  resultKey,
   type Retention,
 } from '@vision-queue/jobs'
 import { LRUCache } from 'lru-cache'
@@ -41,15 +42,19 @@ export interface JobIndexOptions {
   keepMs: number
 }
 
-/** How many jobs one call looks at for those that are asked for. */
+/** How many entries of a list one call looks at for the jobs that are asked for. */
 const lookedAt = 500
 const chunk = 50
+/** How many jobs one call reads that are not asked for. A job may be large, and reading it is most of the work. */
+const readInVain = 50
+const readAtOnce = 5
 /** How often an owner's list is cut to its length. Until then it is longer by what is submitted meanwhile. */
 const tendMs = 60_000
 
 /**
  * The jobs of each owner, for listing. Of those that did not succeed there is a list for each ending, so that they
- * are found among many that did. A listed job may be gone: whoever reads the list reads the job.
+ * are found among many that did. A listed job may be gone: whoever reads the list reads the job. An entry names the
+ * job's model, so that jobs of other models are passed over without being read; an earlier release's has the id only.
  */
 export interface JobIndex {
   /** One command, but for the first of an owner in a while. */
@@ -60,40 +65,61 @@ export interface JobIndex {
 export function createJobIndex({ redis, listLength, keepMs }: JobIndexOptions): JobIndex {
   const tended = new LRUCache<string, true>({ max: 10_000, ttl: tendMs, ttlAutopurge: false })
 
-  const page = async (key: string, { cursor }: ListOptions, offset: number): Promise<ListCursor[]> => {
+  const page = async (key: string, { cursor }: ListOptions, offset: number): Promise<Entry[]> => {
     const from = cursor?.at ?? '+inf'
     const flat = await redis.zrevrangebyscore(key, from, '-inf', 'WITHSCORES', 'LIMIT', offset, chunk)
-    return flat.flatMap((id, index) => (index % 2 === 0 ? [{ id, at: Number(flat[index + 1]) }] : []))
+    return flat.flatMap((member, index) => {
+      const [id = '', model = null] = member.split(' ')
+      return index % 2 === 0 ? [{ id, model, at: Number(flat[index + 1]) }] : []
+    })
+  }
+
+  /** The entries that may be asked for, as far as that can be told without reading the jobs. */
+  const candidates = async (entries: Entry[], { cursor, model, status }: ListOptions): Promise<Entry[]> => {
+    const some = entries.filter((entry) => {
+      // Of those that were submitted in one millisecond the greater ids come first.
+      const comes = cursor === null || entry.at < cursor.at || entry.id < cursor.id
+      return comes && (model === null || entry.model === null || entry.model === model)
+    })
+    if (status === null || hasOwnList(status)) return some
+    const ended = await Promise.all(some.map(async ({ id }) => redis.exists(resultKey(id))))
+    return some.filter((_, index) => ended[index] === (status === 'succeeded' ? 1 : 0))
   }
 
   return {
-    async add({ id, owner, createdAt }) {
+    async add({ id, model, owner, createdAt }) {
       if (listLength === 0) return
       const key = ownedJobsKey(owner)
       const tend = !tended.has(key)
       if (tend) tended.set(key, true)
       await Promise.all([
-        redis.zadd(key, createdAt, id),
+        redis.zadd(key, createdAt, `${id} ${model}`),
         ...(tend ? [redis.zremrangebyrank(key, 0, -listLength - 1), redis.pexpire(key, keepMs)] : []),
       ])
     },
     async list(options, read) {
-      const { owner, status, model, cursor, limit } = options
+      const { owner, status, model, limit } = options
+      const isAskedFor = (job: Job): boolean =>
+        (status === null || job.status === status) && (model === null || job.model === model)
       const key = status === null || !hasOwnList(status) ? ownedJobsKey(owner) : endedJobsKey(owner, status)
       const jobs: Job[] = []
+      let inVain = 0
       for (let offset = 0; offset < lookedAt; offset += chunk) {
         const entries = await page(key, options, offset)
-        // Of those that were submitted in one millisecond the greater ids come first.
-        const after = entries.filter(({ at, id }) => cursor === null || at < cursor.at || id < cursor.id)
-        const found = await Promise.all(after.map(async ({ id }) => read(id)))
-        for (const [index, job] of found.entries()) {
-          if (job === null || (status !== null && job.status !== status) || (model !== null && job.model !== model))
-            continue
-          jobs.push(job)
-          if (jobs.length === limit) return { jobs, next: after[index] ?? null }
+        const left = await candidates(entries, options)
+        while (left.length > 0) {
+          const some = left.splice(0, Math.max(limit - jobs.length, readAtOnce))
+          const found = await Promise.all(some.map(async ({ id }) => read(id)))
+          for (const [index, job] of found.entries()) {
+            if (job === null) continue
+            if (isAskedFor(job)) jobs.push(job)
+            else inVain += 1
+            if (jobs.length === limit) return { jobs, next: cursorOf(some[index]) }
+          }
+          if (inVain >= readInVain) return { jobs, next: cursorOf(some.at(-1)) }
         }
         if (entries.length < chunk) return { jobs, next: null }
-        if (offset + chunk >= lookedAt) return { jobs, next: entries.at(-1) ?? null }
+        if (offset + chunk >= lookedAt) return { jobs, next: cursorOf(entries.at(-1)) }
       }
       return { jobs, next: null }
     },
@@ -104,15 +130,23 @@ export function createJobIndex({ redis, listLength, keepMs }: JobIndexOptions): 
 export async function indexEnding(
   redis: RedisClient,
   { owner, createdAt }: QueuedJob,
-  { id, status }: FinalJob,
+  { id, model, status }: FinalJob,
   { failedResultTtlMs }: Retention,
 ): Promise<void> {
   const key = endedJobsKey(owner, status)
   await Promise.all([
-    redis.zadd(key, createdAt, id),
+    redis.zadd(key, createdAt, `${id} ${model}`),
     redis.zremrangebyrank(key, 0, -mostEnded - 1),
     redis.pexpire(key, failedResultTtlMs),
   ])
+}
+
+interface Entry extends ListCursor {
+  model: string | null
+}
+
+function cursorOf(entry: Entry | undefined): ListCursor | null {
+  return entry === undefined ? null : { at: entry.at, id: entry.id }
 }
 
 /** The most jobs of one owner that are listed under one ending; older ones can still be read by their ids. */

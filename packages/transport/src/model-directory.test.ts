@@ -86,6 +86,21 @@ test('a heartbeat keeps a consumer known for longer than its announcement lives'
   await announcer.close()
 })
 
+test('a consumer whose clock is an hour ahead hides none of the others', async () => {
+  const hourMs = 3_600_000
+  const ahead = (): ConsumerAnnouncement => ({ ...announcement('ahead'), heartbeatAt: Date.now() + hourMs })
+  const fast = await startAnnouncer({ redis, heartbeatMs: 20, log: quiet, describe: ahead })
+  const honest = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => announcement('honest') })
+  const until = Date.now() + 4 * heartbeatMs
+  while (Date.now() < until) expect(await consumers()).toEqual(['ahead', 'honest'])
+  await Promise.all([fast.close(), honest.close()])
+  // One that fell silent without a word is dropped all the same, in time.
+  await redis.zadd('vq:consumers', Date.now() - hourMs, 'silent')
+  const other = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => announcement('other') })
+  expect(await redis.zrange('vq:consumers', '0', '-1')).toEqual(['other'])
+  await other.close()
+})
+
 test('a manifest that did not change stays the same object', async () => {
   const [before] = await directory.list()
   const [after] = await directory.list()

@@ -44,6 +44,19 @@ test('of the orders for a model and for a version the later holds', async () => 
   expect(await wanted('1', '2')).toEqual(['configured', 'configured'])
 })
 
+test('the later of two orders holds, though the first came from a machine whose clock is ahead', async () => {
+  const honestNow = Date.now
+  Date.now = () => honestNow() + 3_600_000
+  try {
+    await giveModelOrder(redis, { name: 'm', version: '1', action: 'load' })
+  } finally {
+    Date.now = honestNow
+  }
+  await new Promise((resolve) => void setTimeout(resolve, 5))
+  await giveModelOrder(redis, { name: 'm', version: null, action: 'unload' })
+  expect(await wanted('1')).toEqual(['unloaded'])
+})
+
 test('a reload leaves what is wanted as it is, and each is a new one', async () => {
   await order('unload', '1')
   await order('reload', '1')

@@ -33,6 +33,15 @@ export async function readModelOrders(redis: RedisClient): Promise<ModelOrders> 
   }
 }
 
+/**
+ * ARGV: the field, what is wanted. By Redis' clock: the later of two orders holds, and the clocks of the API processes
+ * that they came through may differ.
+ */
+const writeScript = `
+local time = redis.call('TIME')
+local at = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+return redis.call('HSET', KEYS[1], ARGV[1], '{"wanted":"' .. ARGV[2] .. '","at":' .. at .. '}')`
+
 /** `version` null: all versions. `load` without a version goes back to what MODELS says. */
 export async function giveModelOrder(
   redis: RedisClient,
@@ -40,7 +49,7 @@ export async function giveModelOrder(
 ): Promise<void> {
   const reference = version === null ? name : `${name}@${version}`
   const write = async (field: string, wanted: ModelOrder['wanted']): Promise<void> => {
-    await redis.hset(modelOrdersKey, field, JSON.stringify({ wanted, at: Date.now() } satisfies ModelOrder))
+    await redis.eval(writeScript, 1, modelOrdersKey, field, wanted)
   }
   switch (action) {
     case 'load':

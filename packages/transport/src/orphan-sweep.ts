@@ -1,6 +1,7 @@
 import { admittedBytesKey, admittedKey, jobKey, modelsKey, queuedJobSchema } from '@vision-queue/jobs'
 
 import type { Admission } from './admission.ts'
+import type { UploadHolds } from './image-store.ts'
 import type { JobQueues } from './job-queues.ts'
 import type { OwnerQuotas } from './owner-quota.ts'
 import type { RedisClient, TransportLog } from './redis-connection.ts'
@@ -24,6 +25,7 @@ interface Options {
   admission: Admission
   queues: Pick<JobQueues, 'add' | 'find'>
   quotas: Pick<OwnerQuotas, 'release'>
+  uploads: Pick<UploadHolds, 'release'>
 }
 
 /** Looks every `everyMs` until closed, and tells of what it found. */
@@ -42,7 +44,7 @@ export function openOrphanSweep({ everyMs, log, ...options }: Options & { everyM
   return { close: () => clearInterval(timer) }
 }
 
-export function createOrphanSweep({ redis, admission, queues, quotas }: Options): OrphanSweep {
+export function createOrphanSweep({ redis, admission, queues, quotas, uploads }: Options): OrphanSweep {
   let suspects = new Set<string>()
 
   /** What is still to be done for it; null: it is as it should be. */
@@ -50,9 +52,11 @@ export function createOrphanSweep({ redis, admission, queues, quotas }: Options)
     const record = await redis.get(jobKey(id))
     if (record === null) {
       return async () => {
-        const [, hash = '', owner = ''] = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        const [, name = '', owner = ''] = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
         if (owner !== '') await quotas.release({ id, owner })
-        await admission.release({ id, model, image: { hash } }, null)
+        // Where its image was uploaded. The hold is this job's own, so that no other one is concerned.
+        await uploads.release(name, id)
+        await admission.release({ id, model, image: { hash: name } }, null)
         return 'givenBack'
       }
     }

@@ -2,7 +2,7 @@ import { ownerBytesKey, ownerJobsKey, type QueuedJob } from '@vision-queue/jobs'
 import { describe, expect, test } from 'vitest'
 
 import { createOwnerQuotas } from './owner-quota.ts'
-import { image, newJob, succeeded, useTestQueue } from './test-support/test-queue.ts'
+import { image, limits, newJob, succeeded, useTestQueue } from './test-support/test-queue.ts'
 
 const queue = useTestQueue()
 const owner = 'abcdefABC123'
@@ -70,6 +70,45 @@ describe('what a key has in the queue', () => {
     for (const key of [ownerJobsKey(owner), ownerBytesKey(owner)]) {
       expect(await queue.redis.pttl(key)).toBeGreaterThan(0)
     }
+  })
+
+  test('is not used up by submissions that Redis carried out after they were given up', async () => {
+    const quota = { maxJobs: 6, maxBytes: null }
+    const roomy = await queue.connect({ maxJobs: 100, maxBytes: 100_000 })
+    await roomy.submit(owned(), image, { quota })
+    await queue.redis.client('PAUSE', 1000)
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 5 }, async () => roomy.submit(owned(), image, { quota })),
+    )
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual(
+      outcomes.map(() => 'queue_unavailable'),
+    )
+    // All were carried out by now, and none was admitted.
+    expect(await queue.redis.zcard(ownerJobsKey(owner))).toBe(6)
+    expect(await roomy.depth('m')).toMatchObject({ jobs: 1 })
+    await expect(roomy.submit(owned(), image, { quota })).rejects.toMatchObject({ code: 'quota_exceeded' })
+    // A few command timeouts, and not the time that jobs are kept.
+    const submitting = async (): Promise<string> => {
+      return (await roomy.submit(owned(), image, { quota }).catch(() => null)) === null ? 'refused' : 'accepted'
+    }
+    await expect.poll(submitting, { timeout: 6000, interval: 100 }).toBe('accepted')
+    for (let index = 0; index < 4; index += 1) expect(await submitting()).toBe('accepted')
+    // What was admitted keeps its place: one before the pause and five after it.
+    expect(await submitting()).toBe('refused')
+    const lapses = await queue.redis.zrange(ownerJobsKey(owner), '0', '-1', 'WITHSCORES')
+    expect(Number(lapses[1])).toBeGreaterThan(Date.now() + limits.payloadTtlMs - 15_000)
+  })
+
+  test('counts a job again that was admitted when its place had lapsed, and takes nothing twice', async () => {
+    const [quotas, job] = [createOwnerQuotas(queue.redis), owned()]
+    const quota = { maxJobs: 1, maxBytes: null }
+    await quotas.take(job, quota, 20)
+    await expect.poll(async () => queue.redis.exists(ownerJobsKey(owner))).toBe(0)
+    for (let time = 0; time < 2; time += 1) await quotas.confirm(job, quota, 60_000)
+    expect(await queue.redis.hgetall(ownerBytesKey(owner))).toEqual({ [job.id]: '100', '': '100' })
+    await expect(quotas.take(owned(), quota, 60_000)).rejects.toMatchObject({ code: 'quota_exceeded' })
+    await quotas.release(job)
+    expect(await queue.redis.keys('vq:{owner*')).toEqual([])
   })
 
   test('counts a job once, however often it is submitted', async () => {

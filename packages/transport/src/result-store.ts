@@ -5,6 +5,7 @@ import {
   type FinalJob,
   finalJobSchema,
   idempotencyKey,
+  imageNameOf,
   type JobChange,
   jobChannel,
   jobKey,
@@ -13,9 +14,11 @@ import {
   resultKey,
   type Retention,
 } from '@vision-queue/jobs'
+import { z } from 'zod'
 
 import { createAdmission, defineScript } from './admission.ts'
-import { createUploadRelease } from './image-store.ts'
+import { createEndedBytes } from './ended-bytes.ts'
+import { createUploadHolds } from './image-store.ts'
 import { createOwnerQuotas } from './owner-quota.ts'
 import { indexEnding } from './job-index.ts'
 import { publishChange } from './publish-change.ts'
@@ -29,12 +32,13 @@ export interface ResultStore {
   read(id: string): Promise<FinalJob | null>
   /**
    * Stores and publishes the final state, until it expires, then gives back the admission and, unless the job may be
-   * run again, the payload; keeps the answer for others under `digest`, unless that is null. Resolves to false when the job had a final state already.
-   * Safe to repeat.
+   * run again, the payload; keeps the answer for others under `digest`, unless that is null. Resolves to false when the
+   * job had a final state already: then that one decides what is kept. An owner whose ended jobs hold their bound
+   * already has the state stored with an earlier `expires_at`. Safe to repeat.
    */
   finish(job: QueuedJob, final: FinalJob, digest?: string | null): Promise<boolean>
-  /** Stores the final state of a job that was never queued. */
-  keep(final: FinalJob): Promise<void>
+  /** Stores the final state of a job that was never queued; resolves to it as it is stored. */
+  keep(final: FinalJob): Promise<FinalJob>
   /** An answer that is kept for whoever asks the same; null where there is none. */
   readAnswer(model: string, digest: string): Promise<CachedAnswer | null>
   /** Tells watchers that a job runs; a hint that may be lost, the truth is BullMQ's. */
@@ -44,12 +48,15 @@ export interface ResultStore {
 /**
  * Runs when Redis' memory is full, too: a job that was accepted must come to its end, and what its end gives
  * back is more than its result takes. Without the flag its record would be gone and its result refused.
+ * Gives 1, or the final state that was there.
  */
 const finishScript = `#!lua flags=allow-oom
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return redis.call('GET', KEYS[1]) end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
 return 1`
+
+const finishReplySchema = z.union([z.literal(1), z.string()])
 
 export interface ResultStoreOptions {
   redis: RedisClient
@@ -61,8 +68,9 @@ export interface ResultStoreOptions {
 export function createResultStore({ redis, retention, answerTtlMs }: ResultStoreOptions): ResultStore {
   const finish = defineScript(redis, 'vqFinish', 1, finishScript)
   const admission = createAdmission(redis)
-  const releaseUpload = createUploadRelease(redis)
+  const uploads = createUploadHolds(redis)
   const quotas = createOwnerQuotas(redis)
+  const ended = createEndedBytes(redis, retention)
   const encode = (change: JobChange): string => JSON.stringify(change)
 
   const keepAnswer = async ({ model, output, version, variant }: FinalJob, digest: string): Promise<void> => {
@@ -76,39 +84,45 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
       const stored = await redis.get(resultKey(id))
       return stored === null ? null : finalJobSchema.parse(JSON.parse(stored))
     },
-    async finish(job, final, digest = null) {
-      const readableMs = readableFor(final)
-      // What another try needs. Gone before the result, so that no reader takes the job for a waiting one.
-      const keepMs =
-        final.status === 'succeeded' ? 0 : Math.min(retention.failedPayloadTtlMs, Math.floor(readableMs * 0.9))
-      const keep = keepMs === 0 ? null : { forMs: keepMs, maxBytes: retention.failedPayloadMaxBytes }
-      const writing = finish([
+    async finish(job, unlimited, digest = null) {
+      const final = ended.limited(unlimited)
+      const encoded = JSON.stringify(final)
+      const reply = await finish([
         resultKey(job.id),
-        JSON.stringify(final),
-        readableMs,
+        encoded,
+        readableFor(final),
         jobChannel(job.id),
         encode({ kind: 'final', job: final }),
         job.replyTo === null ? '' : replyChannel(job.replyTo),
       ])
-      // Sent together: Redis runs them in this order, so the slot is never free before the result is there. The
-      // nodes of a Cluster keep no order among them.
-      if (redis.isCluster) await writing
-      const [written] = await Promise.all([
-        writing,
+      const there = finishReplySchema.parse(reply)
+      // Not before it is known which final state stands: a result that comes after a cancellation must not take along
+      // what another try needs.
+      const standing = there === 1 ? final : finalJobSchema.parse(JSON.parse(there))
+      const keep = keptFor(standing, retention)
+      await Promise.all([
         admission.release(job, keep),
-        job.image.uploaded ? releaseUpload(job.image.hash, job.id) : null,
+        job.image.uploaded ? uploads.release(imageNameOf(job.image), job.id) : null,
         job.owner === null ? null : quotas.release(job),
-        keep === null ? redis.unlink(jobKey(job.id)) : redis.pexpire(jobKey(job.id), keep.forMs),
-        final.status === 'succeeded' ? null : ifRoom(indexEnding(redis, job, final, retention)),
+        keep === null ? redis.unlink(jobKey(job.id)) : keepRecord(redis, job, keep.forMs),
+        standing.status === 'succeeded' ? null : ifRoom(indexEnding(redis, job, standing, retention)),
         digest === null ? null : ifRoom(keepAnswer(final, digest)),
         job.idempotencyKeyHash === undefined
           ? null
-          : redis.pexpire(idempotencyKey(job.owner, job.idempotencyKeyHash), readableMs),
+          : redis.pexpire(idempotencyKey(job.owner, job.idempotencyKeyHash), readableFor(standing)),
       ])
-      return written === 1
+      if (there === 1) {
+        const record = keep === null ? 0 : JSON.stringify([job.input, job.parameters]).length
+        ended.add(final, { result: encoded.length, record })
+      }
+      return there === 1
     },
-    async keep(final) {
-      await redis.set(resultKey(final.id), JSON.stringify(final), 'PX', readableFor(final))
+    async keep(unlimited) {
+      const final = ended.limited(unlimited)
+      const encoded = JSON.stringify(final)
+      await redis.set(resultKey(final.id), encoded, 'PX', readableFor(final))
+      ended.add(final, { result: encoded.length, record: 0 })
+      return final
     },
     async readAnswer(model, digest) {
       const kept = await redis.get(answerKey(model, digest))
@@ -125,8 +139,30 @@ function readableFor({ expires_at: expiresAt }: FinalJob): number {
   return expiresAt === null ? 1 : Math.max(1, Date.parse(expiresAt) - Date.now())
 }
 
+/** For how long and within which bound the image and the record of a job are kept for another try; null: not at all. */
+function keptFor(final: FinalJob, retention: Retention): { forMs: number; maxBytes: number } | null {
+  if (final.status === 'succeeded') return null
+  // Gone before the result, so that no reader takes the job for a waiting one.
+  const forMs = Math.min(retention.failedPayloadTtlMs, Math.floor(readableFor(final) * 0.9))
+  return forMs === 0 ? null : { forMs, maxBytes: retention.failedPayloadMaxBytes }
+}
+
+/** Of whatever release it is. */
+const recordSchema = z.record(z.string(), z.json())
+
+/** Keeps the record of an ended job, without the metadata: the result has it, and it may be most of what is kept. */
+async function keepRecord(redis: RedisClient, { id, metadata }: QueuedJob, forMs: number): Promise<void> {
+  await redis.pexpire(jobKey(id), forMs)
+  if (metadata === null) return
+  const record = await redis.get(jobKey(id))
+  if (record === null) return
+  const without = { ...recordSchema.parse(JSON.parse(record)), metadata: null }
+  const stored = redis.set(jobKey(id), JSON.stringify(without), 'PX', forMs, 'XX')
+  await ifRoom(stored)
+}
+
 /** What a job's end can do without: a Redis whose memory is full refuses it, and the job has ended all the same. */
-async function ifRoom(work: Promise<void>): Promise<void> {
+async function ifRoom(work: Promise<unknown>): Promise<void> {
   await work.catch((error: unknown) => {
     if (!(error instanceof Error && error.message.startsWith('OOM'))) throw error
   })

@@ -50,6 +50,28 @@ test('a job about an uploaded image holds it anew, and is 404 when that is gone'
   expect(await problemOf(await retry(api, id))).toMatchObject({ status: 404, code: 'image_not_found' })
 })
 
+test('is counted as every submission is, accepted or refused', async () => {
+  const api = await startApi()
+  const counters = async (): Promise<(string | undefined)[]> => {
+    const text = await (await fetch(`${api.url}/metrics`)).text()
+    const names = ['jobs_submitted_total{model="shapes-vqa"}', 'jobs_refused_total{code="job_not_retryable"}']
+    return names.map(
+      (name) =>
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`vision_queue_${name}`))
+          ?.split(' ')[1],
+    )
+  }
+  const id = await submit(api)
+  expect(await counters()).toEqual(['1', undefined])
+  expect((await retry(api, id)).status).toBe(409)
+  expect(await counters()).toEqual(['1', '1'])
+  api.jobs.finish(id, 'failed')
+  expect((await retry(api, id)).status).toBe(202)
+  expect(await counters()).toEqual(['2', '1'])
+})
+
 test('an unknown job is 404, and Redis away is 503', async () => {
   const api = await startApi()
   expect(await problemOf(await retry(api, 'job_aaaaaaaaaaaaaaaaaaaaa'))).toMatchObject({ code: 'job_not_found' })

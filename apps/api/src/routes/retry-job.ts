@@ -1,12 +1,13 @@
-import type { Job, QueuedJob } from '@vision-queue/jobs'
-import type { IdempotencyClaim, ImageStore, JobClient, ModelDirectory } from '@vision-queue/transport'
+import type { QueuedJob } from '@vision-queue/jobs'
+import type { Accepted, IdempotencyClaim, ImageStore, JobClient, ModelDirectory, Pace } from '@vision-queue/transport'
+import type { Context } from 'hono'
 
-import type { ApiHandler } from '../api-env.ts'
+import type { ApiEnv, ApiHandler } from '../api-env.ts'
 import type { Caller } from '../caller.ts'
 import type { ApiSettings } from '../config.ts'
-import { imageNotFound } from '../image-response.ts'
 import { parseIdempotencyKey, replayedHeader, submitOnce } from '../idempotency.ts'
-import { jobIdFromPath, jobNotFound, jobResponse, type Turn } from '../job-response.ts'
+import { jobIdFromPath, jobNotFound, jobResponse } from '../job-response.ts'
+import { countSubmission, type Metrics } from '../metrics.ts'
 import { chooseModel } from '../model-choice.ts'
 import { jobsOf } from '../owned-jobs.ts'
 import { etaMs, paceOf } from '../pace.ts'
@@ -17,6 +18,7 @@ interface Options {
   images: ImageStore
   models: ModelDirectory
   settings: ApiSettings
+  metrics: Metrics
 }
 
 /** Longer than it takes to read a job, choose a model and hold an image. */
@@ -26,20 +28,19 @@ const claimMs = 5000
  * `POST /jobs/{id}/retry`: 202 with a new job that asks what the old one asked, and names it in `retry_of`. Its
  * deadline, where there is one, is as far away as the old one's was.
  */
-export function retryJob({ jobs, images, models, settings }: Options): ApiHandler {
+export function retryJob({ jobs, images, models, settings, metrics }: Options): ApiHandler {
   const jobImages = createJobImages({
     images,
     // A retry brings no image of its own.
     fetchImage: null,
     maxImageBytes: settings.MAX_IMAGE_BYTES,
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
-    payloadTtlMs: settings.PAYLOAD_TTL_MS,
   })
   const accept = async (
     { owner, quota }: Caller,
     oldId: string,
     { id, claim }: { id: string; claim: IdempotencyClaim | null },
-  ): Promise<{ job: Job; turn: Turn | undefined }> => {
+  ): Promise<Accepted & { pace: Pace | null }> => {
     const old = await jobsOf(jobs, owner).readForRetry(oldId)
     if (old === null) throw jobNotFound()
     const reference = old.versionPinned ? `${old.model}@${old.modelVersion}` : old.model
@@ -54,21 +55,17 @@ export function retryJob({ jobs, images, models, settings }: Options): ApiHandle
       replyTo: null,
       retryOf: old.id,
     }
-    // Under the name that the old job knows it by, which is its owner's already.
-    if (job.image.uploaded && (await images.hold(job.image.hash, job.id, settings.PAYLOAD_TTL_MS)) === null) {
-      throw imageNotFound()
-    }
+    await jobImages.takeAgain(job)
     const pace = paceOf(model.consumers)
-    const { job: accepted, queuePosition } = await jobs
-      .submit(job, null, { pace, quota, reusesPayload: !job.image.uploaded, claim })
-      .catch(async (error: unknown) => {
-        await jobImages.giveBackRefused(job, error)
-        throw error
-      })
-    const turn = queuePosition === null ? undefined : { queuePosition, etaMs: etaMs(queuePosition, pace) }
-    return { job: accepted, turn }
+    try {
+      return { ...(await jobs.submit(job, null, { pace, quota, reusesPayload: !job.image.uploaded, claim })), pace }
+    } catch (error) {
+      await jobImages.giveBackRefused(job, error)
+      throw error
+    }
   }
-  return async (c) => {
+  /** The new job or, if its Idempotency-Key was used for the same before, that one. */
+  const acceptOnce = async (c: Context<ApiEnv>): Promise<Accepted & { pace: Pace | null; replayed: boolean }> => {
     const caller = c.get('caller')
     const oldId = jobIdFromPath(c.req.param('id'))
     const key = parseIdempotencyKey(c.req.header('idempotency-key'))
@@ -76,12 +73,18 @@ export function retryJob({ jobs, images, models, settings }: Options): ApiHandle
     const once = await submitOnce(jobs, { key, owner: caller.owner, asks, leaseMs: claimMs }, async (id, claim) =>
       accept(caller, oldId, { id, claim }),
     )
-    const { job, turn } = once.kind === 'submitted' ? once.value : { job: once.job, turn: undefined }
+    return once.kind === 'submitted'
+      ? { ...once.value, replayed: false }
+      : { job: once.job, queuePosition: null, answeredFrom: null, pace: null, replayed: true }
+  }
+  return async (c) => {
+    const { job, queuePosition, pace, replayed } = await countSubmission(metrics, acceptOnce(c))
+    const turn = queuePosition === null ? undefined : { queuePosition, etaMs: etaMs(queuePosition, pace) }
     const response = jobResponse(job, c.get('addressOf'), turn)
     return c.json(response, 202, {
       'Cache-Control': 'no-store',
       Location: response.urls.self,
-      ...(once.kind === 'replayed' ? replayedHeader : {}),
+      ...(replayed ? replayedHeader : {}),
     })
   }
 }

@@ -1,4 +1,4 @@
-import { isFinal, type QueuedJob, toVisionQueueError } from '@vision-queue/jobs'
+import { isFinal, type QueuedJob } from '@vision-queue/jobs'
 import {
   type Accepted,
   type AdmitOptions,
@@ -16,7 +16,7 @@ import type { ApiEnv, ApiHandler } from '../api-env.ts'
 import type { ApiSettings } from '../config.ts'
 import { asksOf, parseIdempotencyKey, replayedHeader, submitOnce } from '../idempotency.ts'
 import { jobResponse } from '../job-response.ts'
-import type { Metrics } from '../metrics.ts'
+import { countSubmission, type Metrics } from '../metrics.ts'
 import { chooseModel, findModel, groupByName } from '../model-choice.ts'
 import { jobsOf } from '../owned-jobs.ts'
 import { etaMs, paceOf } from '../pace.ts'
@@ -60,7 +60,7 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
       if (listed.length > 0) findModel(groupByName(listed), reference)
     },
   }
-  const jobImages = createJobImages({ images, fetchImage, ...limits, payloadTtlMs: settings.PAYLOAD_TTL_MS })
+  const jobImages = createJobImages({ images, fetchImage, ...limits, shared: settings.SHARE_ANSWERS })
 
   const prepare = async (
     c: Context<ApiEnv>,
@@ -154,18 +154,9 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
     const waitSeconds = preferredWaitSeconds(c.req.header('prefer'))
     const waiting = waitSeconds === null ? null : openWaitSignal(c.env, closing)
     const wait = waiting === null ? null : { timeoutMs: (waitSeconds ?? 0) * 1000, signal: waiting.signal }
-    const accepted = await acceptOnce(c, wait)
-      .catch((error: unknown) => {
-        const { code } = toVisionQueueError(error)
-        metrics.refused.inc({ code })
-        throw error
-      })
-      .finally(() => waiting?.release())
-    const { job, queuePosition, answeredFrom, pace, replayed } = accepted
-    if (!replayed) {
-      metrics.submitted.inc({ model: job.model })
-      metrics.answers.inc({ model: job.model, from: answeredFrom ?? 'none' })
-    }
+    const { job, queuePosition, pace, replayed } = await countSubmission(metrics, acceptOnce(c, wait)).finally(() =>
+      waiting?.release(),
+    )
     const headers = {
       'Cache-Control': 'no-store',
       ...(replayed ? replayedHeader : {}),

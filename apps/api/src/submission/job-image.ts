@@ -1,9 +1,9 @@
 import type { HttpBindings } from '@hono/node-server'
-import { type QueuedJob, VisionQueueError } from '@vision-queue/jobs'
+import { imageNameOf, type QueuedJob, VisionQueueError } from '@vision-queue/jobs'
 import type { ImageStore } from '@vision-queue/transport'
 
 import { imageNotFound } from '../image-response.ts'
-import { imagesOf } from '../owned-images.ts'
+import { imageNameFor, imagesOf } from '../owned-images.ts'
 import { openWaitSignal } from '../wait-signal.ts'
 import { inspectImage } from './image.ts'
 import type { FetchImage } from './fetch-image.ts'
@@ -24,6 +24,11 @@ export interface JobImages {
    * fetching ends when the client goes.
    */
   take(submitted: SubmittedImage, job: Pick<QueuedJob, 'id' | 'owner'>, client: HttpBindings): Promise<JobImage>
+  /**
+   * Holds the upload of an earlier job for another try of it, under the name that the earlier one knows it by, which
+   * is its owner's already. Rejects with `image_not_found`. Last before the submission, as `take`.
+   */
+  takeAgain(job: Pick<QueuedJob, 'id' | 'image'>): Promise<void>
   /** Lets go of the upload of a job that needs it no more; never rejects, as a hold lapses by itself. */
   giveBack(job: Pick<QueuedJob, 'id' | 'image'>): Promise<void>
   /** `giveBack` for a job whose submission rejected with `error`; a job that may be in the queue keeps its image. */
@@ -36,39 +41,41 @@ interface Options {
   fetchImage: FetchImage | null
   maxImageBytes: number
   maxImagePixels: number
-  /** How long an accepted job may stay unfinished. */
-  payloadTtlMs: number
+  /** Whether owners share what is stored. They then can tell what another one has sent. Default: false. */
+  shared?: boolean | undefined
 }
 
-/** Beyond the time of the job itself, which begins a little later. */
-const slackMs = 60_000
+/** How long an upload is held for a submission. Once admitted, its job holds it for as long as it may be unfinished. */
+const holdMs = 60_000
 
-export function createJobImages({ images, fetchImage, payloadTtlMs, ...limits }: Options): JobImages {
-  const withBytes = (received: Uint8Array): JobImage => {
+export function createJobImages({ images, fetchImage, shared = false, ...limits }: Options): JobImages {
+  const withBytes = (received: Uint8Array, owner: string | null): JobImage => {
     const { hash, bytes, type } = inspectImage(received, limits)
-    return { image: { hash, bytes, type, uploaded: false }, bytes: received }
+    // An image that is there already is not sent again, which shows in the time that a submission takes.
+    const name = imageNameFor(shared ? null : owner, hash)
+    return { image: { hash, ...nameIfOther(name, hash), bytes, type, uploaded: false }, bytes: received }
   }
   const held = async (uploaded: string, { id, owner }: Pick<QueuedJob, 'id' | 'owner'>): Promise<JobImage> => {
-    const upload = await imagesOf(images, owner).hold(uploaded, id, payloadTtlMs + slackMs)
+    const upload = await imagesOf(images, owner).hold(uploaded, id, holdMs)
     if (upload === null) throw imageNotFound()
-    const { hash, bytes, type } = upload
-    return { image: { hash, bytes, type, uploaded: true }, bytes: null }
+    const { hash, name, bytes, type } = upload
+    return { image: { hash, ...nameIfOther(name, hash), bytes, type, uploaded: true }, bytes: null }
   }
   const giveBack = async ({ id, image }: Pick<QueuedJob, 'id' | 'image'>): Promise<void> => {
-    if (image.uploaded) await images.release(image.hash, id).catch(() => {})
+    if (image.uploaded) await images.release(imageNameOf(image), id).catch(() => {})
   }
   return {
     async take(submitted, job, client) {
       switch (submitted.kind) {
         case 'bytes':
-          return withBytes(submitted.bytes)
+          return withBytes(submitted.bytes, job.owner)
         case 'upload':
           return held(submitted.hash, job)
         case 'address': {
           if (fetchImage === null) throw new Error('an address got past the parser')
           const wait = openWaitSignal(client)
           try {
-            return withBytes(await fetchImage(submitted, wait.signal))
+            return withBytes(await fetchImage(submitted, wait.signal), job.owner)
           } finally {
             wait.release()
           }
@@ -77,10 +84,18 @@ export function createJobImages({ images, fetchImage, payloadTtlMs, ...limits }:
           return submitted satisfies never
       }
     },
+    async takeAgain({ id, image }) {
+      if (!image.uploaded) return
+      if ((await images.hold(imageNameOf(image), id, holdMs)) === null) throw imageNotFound()
+    },
     giveBack,
     async giveBackRefused(job, error) {
       const refused = error instanceof VisionQueueError && error.code !== 'queue_unavailable'
       if (refused) await giveBack(job)
     },
   }
+}
+
+function nameIfOther(name: string, hash: string): Pick<QueuedJob['image'], 'name'> {
+  return name === hash ? {} : { name }
 }

@@ -14,6 +14,8 @@ export const quiet = { info() {}, warn() {}, error() {} }
 export const retention = {
   resultTtlMs: 60_000,
   failedResultTtlMs: 60_000,
+  resultMaxBytes: 1e9,
+  failedResultMaxBytes: 1e9,
   failedPayloadTtlMs: 0,
   failedPayloadMaxBytes: 1000,
 }
