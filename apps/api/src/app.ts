@@ -23,6 +23,7 @@ import { orderModel } from './routes/order-model.ts'
 import { purgeModel } from './routes/purge-model.ts'
 import { retryJob } from './routes/retry-job.ts'
 import { submitJob } from './routes/submit-job.ts'
+import { createBodyBudget } from './submission/body-budget.ts'
 import type { FetchImage } from './submission/fetch-image.ts'
 import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
 
@@ -57,19 +58,28 @@ export function createApp({
   if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
   const { needs, scrape } = createAccess({ keys, settings })
 
-  app.post('/jobs', needs('submit'), submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
+  const bodyBudget = createBodyBudget({
+    maxBytes: settings.MAX_BODY_BYTES_IN_FLIGHT,
+    maxBodyBytes: settings.MAX_BODY_BYTES,
+  })
+
+  app.post(
+    '/jobs',
+    needs('submit'),
+    submitJob({ jobs, images, models, fetchImage, bodyBudget, settings, metrics, closing }),
+  )
   app.get('/jobs', needs('read'), listJobs(jobs))
   app.get('/jobs/:id', needs('read'), getJob({ jobs, closing }))
   app.post('/jobs/:id/cancel', needs('submit'), cancelJob(jobs))
   app.post('/jobs/:id/retry', needs('submit'), retryJob({ jobs, images, models, settings }))
   app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
-  app.post('/images', needs('submit'), uploadImage({ images, settings }))
+  app.post('/images', needs('submit'), uploadImage({ images, bodyBudget, settings }))
   app.get('/images/:id', needs('submit'), getImage(images))
   app.delete('/images/:id', needs('submit'), removeImage(images))
   app.get('/models', needs('read'), listModels(models))
   app.get('/models/:name', needs('read'), getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {
-    app.post(`/models/:name/${action}`, needs('admin'), orderModel({ models, settings, action }))
+    app.post(`/models/:name/${action}`, needs('admin'), orderModel({ models, bodyBudget, settings, action }))
   }
   app.post('/models/:name/purge', needs('admin'), purgeModel({ jobs, models }))
   app.get('/health', live)

@@ -18,6 +18,7 @@ import type { Metrics } from '../metrics.ts'
 import { chooseModel } from '../model-choice.ts'
 import { etaMs, paceOf } from '../pace.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
+import type { BodyBudget } from '../submission/body-budget.ts'
 import type { FetchImage } from '../submission/fetch-image.ts'
 import { createJobImages } from '../submission/job-image.ts'
 import { readSubmission } from '../submission/read-submission.ts'
@@ -29,15 +30,18 @@ interface Options {
   images: ImageStore
   models: ModelDirectory
   fetchImage: FetchImage | null
+  bodyBudget: BodyBudget
   settings: ApiSettings
   metrics: Metrics
   closing: AbortSignal
 }
 
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
-export function submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }: Options): ApiHandler {
+export function submitJob(options: Options): ApiHandler {
+  const { jobs, images, models, fetchImage, settings, metrics, closing } = options
   const validateForModel = createModelValidator()
   const limits = {
+    bodyBudget: options.bodyBudget,
     maxBodyBytes: settings.MAX_BODY_BYTES,
     bodyTimeoutMs: settings.BODY_TIMEOUT_MS,
     maxImageBytes: settings.MAX_IMAGE_BYTES,
