@@ -37,11 +37,19 @@ interface Options {
 }
 
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
-export function submitJob(options: Options): ApiHandler {
-  const { jobs, images, models, fetchImage, settings, metrics, closing } = options
+export function submitJob({
+  jobs,
+  images,
+  models,
+  fetchImage,
+  bodyBudget,
+  settings,
+  metrics,
+  closing,
+}: Options): ApiHandler {
   const validateForModel = createModelValidator()
   const limits = {
-    bodyBudget: options.bodyBudget,
+    bodyBudget,
     maxBodyBytes: settings.MAX_BODY_BYTES,
     bodyTimeoutMs: settings.BODY_TIMEOUT_MS,
     maxImageBytes: settings.MAX_IMAGE_BYTES,

@@ -64,10 +64,14 @@ export function createBodyBudget({ maxBytes, maxBodyBytes, stillMs = 1000 }: Opt
     return true
   }
   const makeRoom = (bytes: number, ofLimit: number): void => {
-    while (held + bytes > ofLimit) {
-      if (endStill()) continue
-      const detail = 'More bodies arrive at once than there is memory for. Try again in a moment.'
-      throw new VisionQueueError('overloaded', detail, { retryAfterMs })
+    const isFull = (): boolean => held + bytes > ofLimit
+    let full = isFull()
+    while (full) {
+      if (!endStill()) {
+        const detail = 'More bodies arrive at once than there is memory for. Try again in a moment.'
+        throw new VisionQueueError('overloaded', detail, { retryAfterMs })
+      }
+      full = isFull()
     }
   }
 

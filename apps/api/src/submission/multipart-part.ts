@@ -47,7 +47,7 @@ export function readPart(part: MultipartPart, { body, boundary, number }: PartOp
  * A single text inside JSON, which generated clients write, is that text.
  */
 export function textOfPart({ name, bytes, type, charset }: FormPart): string {
-  const text = isAscii(bytes) ? bytes.toString('latin1') : decodeText(bytes, { name, charset })
+  const text = charset === 'utf-8' && isAscii(bytes) ? bytes.toString('latin1') : decodeText(bytes, { name, charset })
   if (!type.endsWith('json')) return text
   try {
     const value: unknown = JSON.parse(text)

@@ -23,14 +23,14 @@ export interface TypedBodyOptions {
 const urlencoded = 'application/x-www-form-urlencoded'
 const listedTypes = ['application/json', 'multipart/form-data', ...imageTypes, urlencoded, 'application/octet-stream']
 /** What clients write who don't say what they send: curl, fetch with a text, object stores; '' is no type at all. */
-const vagueTypes: readonly string[] = ['', urlencoded, 'text/plain', 'application/octet-stream', 'binary/octet-stream']
+const vagueTypes = new Set(['', urlencoded, 'text/plain', 'application/octet-stream', 'binary/octet-stream'])
 const jsonType = /^(application|text)\/json$|^[^/]+\/[^/]+\+json$/
 
 /** Reads the body. What can be refused by the headers is, unread. */
 export async function readTypedBody(c: Context<ApiEnv>, options: TypedBodyOptions): Promise<TypedBody> {
   const type = c.req.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   const isImage = type.startsWith('image/')
-  if (!isImage && type !== 'multipart/form-data' && !jsonType.test(type) && !vagueTypes.includes(type)) throw notTaken()
+  if (!isImage && type !== 'multipart/form-data' && !jsonType.test(type) && !vagueTypes.has(type)) throw notTaken()
   const coding = c.req.header('content-encoding')?.trim().toLowerCase() ?? ''
   if (coding !== '' && coding !== 'identity') {
     const detail = 'The body has to come as it is, without a Content-Encoding or with identity; it is not decompressed.'
