@@ -32,7 +32,7 @@ export const apiSettings = z.object({
       'How many bytes of bodies may have arrived at a time and not be whole yet, in each API process; beyond it a body ' +
         'is answered 503 with Retry-After, before it is read where Content-Length tells. Bodies over 1 MiB get three ' +
         'quarters of it, and one that stands still for a second gives way. A body becomes whole in twice its size. ' +
-        '0: an eighth of the memory of the machine or container, at most 512 MiB. Never less than MAX_BODY_BYTES.',
+        '0: an eighth of the memory of the machine or container, at most 256 MiB. Never less than MAX_BODY_BYTES.',
     ),
   MAX_IMAGE_BYTES: integerSetting(1024, 512 * mebibyte)
     .default(10 * mebibyte)

@@ -97,9 +97,9 @@ export function createBodyBudget({ maxBytes, maxBodyBytes, stillMs = 1000 }: Opt
   }
 }
 
-/** An eighth of the memory of the machine, or of the container where that is less; 512 MiB at most. */
+/** An eighth of the memory of the machine, or of the container where that is less; 256 MiB at most. */
 function defaultBytes(): number {
   const constrained = process.constrainedMemory()
   const there = constrained > 0 ? Math.min(totalmem(), constrained) : totalmem()
-  return Math.min(Math.floor(there / 8), 512 * mebibyte)
+  return Math.min(Math.floor(there / 8), 256 * mebibyte)
 }

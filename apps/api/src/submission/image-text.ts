@@ -14,7 +14,9 @@ export function imageOfText(
   { field, ...limits }: Pick<SubmissionLimits, 'maxImageBytes' | 'fetchesImages'> & { field: string },
 ): SubmittedImage {
   const trimmed = text.trim()
-  if (imageIdSchema.safeParse(trimmed).success) return { kind: 'upload', hash: hashOfImageId(trimmed) }
+  if (isLikeId(trimmed) && imageIdSchema.safeParse(trimmed).success) {
+    return { kind: 'upload', hash: hashOfImageId(trimmed) }
+  }
   if (limits.fetchesImages && isAddress(trimmed)) return { kind: 'address', address: trimmed, field }
   return { kind: 'bytes', bytes: decodeImageText(trimmed, { field, ...limits }) }
 }
@@ -27,9 +29,14 @@ export function decodeImageText(
   const trimmed = text.trim()
   const refuse = (why: string): Error => refusal('invalid_request', [{ field, expected: `${expectedText}; ${why}` }])
   if (isAddress(trimmed)) throw refuse('addresses are not fetched here')
-  if (imageIdSchema.safeParse(trimmed).success) throw refuse('the id of an uploaded image is not taken here')
   // The URL-safe alphabet would make some bytes of it.
-  if (trimmed.startsWith('img_')) throw refuse('an id of an uploaded image is img_ and 64 hexadecimal digits')
+  if (isLikeId(trimmed)) {
+    throw refuse(
+      imageIdSchema.safeParse(trimmed).success
+        ? 'the id of an uploaded image is not taken here'
+        : 'an id of an uploaded image is img_ and 64 hexadecimal digits',
+    )
+  }
   const uri = parseDataUri(trimmed)
   if (uri?.kind === 'bytes') {
     if (uri.bytes.length > maxImageBytes) throw tooManyBytes(maxImageBytes)
@@ -42,6 +49,11 @@ export function decodeImageText(
   const decoded = decodeBase64(base64)
   if ('bytes' in decoded) return decoded.bytes
   throw refuse(uri === null ? decoded.fault : `after "base64,": ${decoded.fault}`)
+}
+
+/** What base64 of an image never begins with. */
+function isLikeId(text: string): boolean {
+  return text.startsWith('img_')
 }
 
 function isAddress(text: string): boolean {
