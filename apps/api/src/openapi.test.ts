@@ -85,7 +85,7 @@ test('forms and queries are described with every field of a submission, which JS
     expect(Object.keys(form).toSorted()).toEqual(['image', ...besides].toSorted())
   }
   const queried = [...objects(all.get('#/paths//jobs/post/parameters'))].flatMap(([, { in: where, name }]) =>
-    where === 'query' ? [name] : [],
+    where === 'query' ? [String(name)] : [],
   )
   expect(queried.toSorted()).toEqual(besides.toSorted())
   for (const field of besides) {
