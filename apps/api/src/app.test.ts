@@ -65,7 +65,7 @@ test('a manifest that can not be compiled is a 500 that says nothing of it', asy
 test('a request is one log line without its address, its query or its body', async () => {
   const api = await startApi()
   await postJson(api, { input: { image: png.toString('base64'), question: 'a secret question' } })
-  await fetch(`${api.url}/jobs/job_aaaaaaaaaaaaaaaaaaaaa?wait=99&key=sesame`)
+  await fetch(`${api.url}/jobs/job_aaaaaaaaaaaaaaaaaaaaa?wait=-1&key=sesame`)
   expect(api.logged).toMatchObject([
     { level: 30, method: 'POST', route: '/jobs', status: 202, request_id: expect.stringMatching(/^req_/) },
     { level: 30, method: 'GET', route: '/jobs/:id', status: 400 },

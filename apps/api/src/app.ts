@@ -26,6 +26,7 @@ import { orderModel } from './routes/order-model.ts'
 import { purgeModel } from './routes/purge-model.ts'
 import { retryJob } from './routes/retry-job.ts'
 import { submitJob } from './routes/submit-job.ts'
+import { createBodyBudget } from './submission/body-budget.ts'
 import { getImage, removeImage, uploadImage } from './routes/upload-image.ts'
 import type { FetchImage } from './submission/fetch-image.ts'
 import { refuseAmbiguousHeaders } from './unambiguous-headers.ts'
@@ -68,19 +69,33 @@ export function createApp({
   const trouble = createQueueTroubleLog(log)
   const { needs, scrape } = createAccess({ keys, settings })
 
-  app.post('/jobs', needs('submit'), submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }))
+  const bodyBudget = createBodyBudget({
+    maxBytes: settings.MAX_BODY_BYTES_IN_FLIGHT,
+    maxBodyBytes: settings.MAX_BODY_BYTES,
+  })
+
+  app.post(
+    '/jobs',
+    needs('submit'),
+    submitJob({ jobs, images, models, fetchImage, bodyBudget, settings, metrics, closing }),
+  )
   app.get('/jobs', needs('read'), listJobs(jobs))
   app.get('/jobs/:id', needs('read'), getJob({ jobs, closing }))
   app.post('/jobs/:id/cancel', needs('submit'), refuseIdempotencyKey, cancelJob(jobs))
   app.post('/jobs/:id/retry', needs('submit'), retryJob({ jobs, images, models, settings, metrics }))
   app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
-  app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ images, settings }))
+  app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ images, bodyBudget, settings }))
   app.get('/images/:id', needs('submit'), getImage(images))
   app.delete('/images/:id', needs('submit'), refuseIdempotencyKey, removeImage(images))
   app.get('/models', needs('read'), listModels(models))
   app.get('/models/:name', needs('read'), getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {
-    app.post(`/models/:name/${action}`, needs('admin'), refuseIdempotencyKey, orderModel({ models, settings, action }))
+    app.post(
+      `/models/:name/${action}`,
+      needs('admin'),
+      refuseIdempotencyKey,
+      orderModel({ models, bodyBudget, settings, action }),
+    )
   }
   app.post('/models/:name/purge', needs('admin'), refuseIdempotencyKey, purgeModel({ jobs, models }))
   app.get('/health', live)

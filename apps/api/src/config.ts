@@ -31,7 +31,15 @@ export const apiSettings = z.object({
     .describe(
       'The largest body of a request, in bytes; a larger one is answered 413 before it is read whole. ' +
         'Base64 makes an image a third larger, so keep it above 1.4 times MAX_IMAGE_BYTES. ' +
-        'Every upload in progress may hold so much memory.',
+        'What all of them may hold together is MAX_BODY_BYTES_IN_FLIGHT.',
+    ),
+  MAX_BODY_BYTES_IN_FLIGHT: integerSetting(0, 1024 ** 4)
+    .default(0)
+    .describe(
+      'How many bytes of bodies may have arrived at a time and not be whole yet, in each API process; beyond it a body ' +
+        'is answered 503 with Retry-After, before it is read where Content-Length tells. Bodies over 1 MiB get three ' +
+        'quarters of it, and one that stands still for a second gives way. A body becomes whole in twice its size. ' +
+        '0: an eighth of the memory of the machine or container, at most 256 MiB. Never less than MAX_BODY_BYTES.',
     ),
   MAX_IMAGE_BYTES: integerSetting(1024, 512 * mebibyte)
     .default(10 * mebibyte)

@@ -15,9 +15,16 @@ export function parseRequest<S extends z.ZodType>(
   throw refusal(code, fieldErrors(parsed.error, under))
 }
 
+/** Names of fields may be the caller's words: so much of them comes back. */
+const maxFieldCharacters = 100
+
 /** The error that names fields, its detail made of them. */
-export function refusal(code: ErrorCode, fields: readonly FieldError[]): VisionQueueError {
-  return new VisionQueueError(code, describeFields(fields), { fields })
+export function refusal(code: ErrorCode, fields: readonly FieldError[], cause?: unknown): VisionQueueError {
+  const short = fields.map(({ field, expected }) => ({
+    field: field.length <= maxFieldCharacters ? field : `${field.slice(0, maxFieldCharacters)}…`,
+    expected,
+  }))
+  return new VisionQueueError(code, describeFields(short), { fields: short, cause })
 }
 
 /**

@@ -4,7 +4,7 @@ import { type Job, VisionQueueError } from '@vision-queue/jobs'
 import { type IdempotencyClaim, type JobClient, jsonDigest, newJobId } from '@vision-queue/transport'
 
 import type { ApiMiddleware } from './api-env.ts'
-import type { JsonValue, ParsedSubmission, SubmittedImage } from './submission/parsed-submission.ts'
+import type { JsonValue, ReceivedSubmission, SubmittedImage } from './submission/parsed-submission.ts'
 
 /** Tells that the answer is an earlier request's, as Stripe's API does. */
 export const replayedHeader = { 'Idempotent-Replayed': 'true' } as const
@@ -53,8 +53,11 @@ export function parseIdempotencyKey(header: string | undefined): string | null {
   )
 }
 
-/** All that makes the job of a submission, whichever form of body it came in. Of a form's boundary nothing is left. */
-export function asksOf({ image, ...rest }: ParsedSubmission): JsonValue {
+/**
+ * All that makes the job of a submission, whichever form of body it came in. Of a form's boundary nothing is left, nor
+ * of names in the address' query that mean nothing to us.
+ */
+export function asksOf({ image, unreadQuery: _unread, ...rest }: ReceivedSubmission): JsonValue {
   return { kind: 'submission', image: imageOf(image), ...rest }
 }
 

@@ -8,6 +8,10 @@ const formSchema = {
   required: ['image'],
   additionalProperties: false,
 }
+const urlencodedSchema = {
+  ...formSchema,
+  properties: { image: { type: 'string', description: 'base64 or a data: URI' } },
+}
 
 /** The routes of uploaded images, for openApiPaths. */
 export const imagePaths: Record<string, object> = {
@@ -22,6 +26,7 @@ export const imagePaths: Record<string, object> = {
         content: {
           'application/json': { schema: ref('Upload') },
           'multipart/form-data': { schema: formSchema },
+          'application/x-www-form-urlencoded': { schema: urlencodedSchema },
           ...rawImages,
         },
       },
@@ -37,6 +42,7 @@ export const imagePaths: Record<string, object> = {
           'image_too_large',
           'image_undecodable',
           'uploads_full',
+          'overloaded',
           'queue_unavailable',
         ),
       },

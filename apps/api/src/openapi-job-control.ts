@@ -67,7 +67,7 @@ export const listJobsOperation = {
     parameter('query', 'status', 'only those in this state', { type: 'string', enum: jobStatusSchema.options }),
     parameter('query', 'model', 'only those of this model, by its name', text),
     parameter('query', 'cursor', 'next_cursor of the answer before', text),
-    parameter('query', 'limit', 'how many at most; default 20', { type: 'integer', minimum: 1, maximum: 100 }),
+    parameter('query', 'limit', 'how many at most; default 20, and no more than 100', { type: 'integer', minimum: 1 }),
     requestId,
   ],
   responses: { '200': answer('Some of them', 'JobList'), ...problems('invalid_request', 'queue_unavailable') },

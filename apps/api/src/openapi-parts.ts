@@ -71,5 +71,5 @@ export const acceptedHeaders = (where: string): object => ({
 export const text = { type: 'string' }
 const rawImage = { schema: { type: 'string', contentMediaType: 'application/octet-stream' } }
 
-/** The bodies that are an image and nothing else. */
-export const rawImages = Object.fromEntries(imageTypes.map((type) => [type, rawImage]))
+/** The bodies that are an image and nothing else; which type it is, its bytes tell. */
+export const rawImages = Object.fromEntries([...imageTypes, 'application/octet-stream'].map((type) => [type, rawImage]))

@@ -14,7 +14,7 @@ import {
 } from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
-const seconds = { type: 'integer', minimum: 0, maximum: maxWaitSeconds }
+const seconds = { type: 'number', minimum: 0 }
 
 /** Every route, by OpenAPI path and method. A test holds it against the routes that there are. */
 export function openApiPaths(submissionExamples: Record<string, object>): Record<string, object> {
@@ -38,12 +38,13 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
           parameter(
             'query',
             'model',
-            `name, name@version or name@alias; ${queryNote}, as every other name, which is an input`,
+            `name, name@version or name@alias; ${queryNote}, as the model's inputs by their names; other names are passed over`,
             text,
           ),
           parameter('query', 'parameters', `the parameters as JSON; ${queryNote}`, text),
           parameter('query', 'metadata', `the metadata as JSON; ${queryNote}`, text),
           parameter('query', 'deadline_ms', queryNote, { type: 'integer' }),
+          parameter('query', 'cache', `false: compute it anew; ${queryNote}`, { type: 'boolean' }),
           parameter('query', 'priority', `low, normal or high; ${queryNote}`, text),
         ],
         requestBody: {
@@ -51,6 +52,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
           content: {
             'application/json': { schema: ref('Submission'), examples: submissionExamples },
             'multipart/form-data': { schema: formSchema },
+            'application/x-www-form-urlencoded': { schema: urlencodedSchema },
             ...rawImages,
           },
         },
@@ -75,6 +77,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
             'fetches_full',
             'quota_exceeded',
             'queue_full',
+            'overloaded',
             'queue_unavailable',
             'model_unavailable',
           ),
@@ -88,7 +91,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
         tags: ['jobs'],
         parameters: [
           jobId,
-          parameter('query', 'wait', 'how many seconds to wait for a final state', seconds),
+          parameter('query', 'wait', `how many seconds to wait for a final state; ${maxWaitSeconds} at most`, seconds),
           requestId,
         ],
         responses: {
@@ -174,23 +177,38 @@ function orderOperation(action: string, summary: string): object {
   }
 }
 
-const formSchema = {
+const imageText = 'base64, a data: URI, the id of an uploaded image or, where the server fetches images, an address'
+
+const formFields = {
+  model: text,
+  parameters: { type: 'string', contentMediaType: 'application/json' },
+  metadata: { type: 'string', contentMediaType: 'application/json' },
+  deadline_ms: { type: 'integer' },
+  cache: { type: 'boolean' },
+  priority: { type: 'string', enum: ['low', 'normal', 'high'] },
+}
+const formRules = {
   type: 'object',
-  description: 'Every other field is an input of the model; a repeated one is a list.',
+  description:
+    'Every other field is an input of the model. A list is a repeated field, JSON, or items between commas. An empty ' +
+    'field counts as left out.',
+  required: ['image'],
+  additionalProperties: { type: 'string' },
+}
+const formSchema = {
+  ...formRules,
   properties: {
     image: {
       type: 'string',
       contentMediaType: 'application/octet-stream',
-      description: 'a file, or as text the id of an uploaded image or, where the server fetches images, an address',
+      description: `a file, or as text: ${imageText}`,
     },
-    model: text,
-    parameters: { type: 'string', contentMediaType: 'application/json' },
-    metadata: { type: 'string', contentMediaType: 'application/json' },
-    deadline_ms: { type: 'integer' },
-    priority: { type: 'string', enum: ['low', 'normal', 'high'] },
+    ...formFields,
   },
-  required: ['image'],
-  additionalProperties: { type: 'string' },
+}
+const urlencodedSchema = {
+  ...formRules,
+  properties: { image: { type: 'string', description: imageText }, ...formFields },
 }
 
 function health(operationId: string, summary: string, responses: Record<string, object>): object {

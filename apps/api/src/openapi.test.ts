@@ -75,3 +75,20 @@ test('without Redis the document is there, without models', async () => {
   const response = await fetch(`${api.url}/openapi.json`)
   expect([response.status, (await response.text()).includes('shapes-vqa.input')]).toEqual([200, false])
 })
+
+test('forms and queries are described with every field of a submission, which JSON may leave null', () => {
+  const all = new Map(objects(createOpenApi(models)))
+  const fields = Object.keys(all.get('#/components/schemas/Submission/properties') ?? {})
+  const besides = fields.filter((field) => field !== 'input')
+  for (const type of ['multipart/form-data', 'application/x-www-form-urlencoded']) {
+    const form = all.get(`#/paths//jobs/post/requestBody/content/${type}/schema/properties`) ?? {}
+    expect(Object.keys(form).toSorted()).toEqual(['image', ...besides].toSorted())
+  }
+  const queried = [...objects(all.get('#/paths//jobs/post/parameters'))].flatMap(([, { in: where, name }]) =>
+    where === 'query' ? [String(name)] : [],
+  )
+  expect(queried.toSorted()).toEqual(besides.toSorted())
+  for (const field of besides) {
+    expect(JSON.stringify(all.get(`#/components/schemas/Submission/properties/${field}`))).toContain('"null"')
+  }
+})

@@ -1,16 +1,17 @@
 import { VisionQueueError } from '@vision-queue/jobs'
 import { describe, expect, test } from 'vitest'
 
-import type { ParsedSubmission } from './submission/parsed-submission.ts'
+import type { ReceivedSubmission } from './submission/parsed-submission.ts'
 import { png } from './test-support/images.ts'
 import { servedModel } from './test-support/served-models.ts'
 import { createModelValidator } from './validate-for-model.ts'
 
 const { manifest } = servedModel()
-const submission: ParsedSubmission = {
+const submission: ReceivedSubmission = {
   model: null,
   input: { question: 'What colour?' },
-  inputIsText: false,
+  inputFrom: 'json',
+  unreadQuery: [],
   image: { kind: 'bytes', bytes: png },
   parameters: {},
   metadata: null,
@@ -19,7 +20,7 @@ const submission: ParsedSubmission = {
   priority: 'normal' as const,
 }
 
-function fieldsOf(changes: Partial<ParsedSubmission>): VisionQueueError['fields'] {
+function fieldsOf(changes: Partial<ReceivedSubmission>): VisionQueueError['fields'] {
   try {
     createModelValidator()(manifest, { ...submission, ...changes })
   } catch (error) {
@@ -34,7 +35,7 @@ test('what fits passes as it was sent, without the defaults of this version', ()
 })
 
 describe('every misfit is named with what the model expects', () => {
-  test.each<[Partial<ParsedSubmission>, string, string]>([
+  test.each<[Partial<ReceivedSubmission>, string, string]>([
     [{ input: {} }, 'input.question', 'a string (missing)'],
     [{ input: { question: 3 } }, 'input.question', 'a string'],
     [{ input: { question: '' } }, 'input.question', 'at least 1 character'],
@@ -77,12 +78,12 @@ describe('text from forms and queries gets the types of the schema', () => {
       { question: '?', candidate_labels: ['cat', 'dog'] },
     ],
   ])('%o', (input, typed) => {
-    expect(createModelValidator()(manifest, { ...submission, input, inputIsText: true }).input).toEqual(typed)
+    expect(createModelValidator()(manifest, { ...submission, input, inputFrom: 'form' }).input).toEqual(typed)
   })
 
   test('what is no number is named, not read as 0', () => {
-    expect(fieldsOf({ input: { question: '?', page: '' }, inputIsText: true })).toMatchObject([{ field: 'input.page' }])
-    expect(fieldsOf({ input: { question: '?', page: 'x' }, inputIsText: true })).toMatchObject([
+    expect(fieldsOf({ input: { question: '?', page: '' }, inputFrom: 'form' })).toMatchObject([{ field: 'input.page' }])
+    expect(fieldsOf({ input: { question: '?', page: 'x' }, inputFrom: 'form' })).toMatchObject([
       { field: 'input.page' },
     ])
   })

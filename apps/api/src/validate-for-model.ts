@@ -2,7 +2,8 @@ import { fieldErrors, type ModelManifest } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import { expectation, refusal } from './expectation.ts'
-import type { JsonValue, ParsedSubmission } from './submission/parsed-submission.ts'
+import { knownInput } from './query-names.ts'
+import type { JsonValue, ReceivedSubmission } from './submission/parsed-submission.ts'
 import { typeTextInput } from './typed-text.ts'
 
 interface ModelInput {
@@ -15,7 +16,7 @@ interface ModelInput {
  * `invalid_input` that names every field at fault. Returns what was sent, not what the schemas would
  * fill in: the defaults are those of the version that runs the job.
  */
-export type ValidateForModel = (manifest: ModelManifest, submission: ParsedSubmission) => ModelInput
+export type ValidateForModel = (manifest: ModelManifest, submission: ReceivedSubmission) => ModelInput
 
 /** The validator, with the schemas of each manifest compiled once. */
 export function createModelValidator(): ValidateForModel {
@@ -31,7 +32,8 @@ export function createModelValidator(): ValidateForModel {
   return (manifest, submission) => {
     const schemas = schemasOf(manifest)
     const { parameters } = submission
-    const input = submission.inputIsText ? typeTextInput(submission.input, manifest.inputSchema) : submission.input
+    const sent = knownInput(manifest, submission)
+    const input = submission.inputFrom === 'json' ? sent : typeTextInput(sent, manifest.inputSchema)
     const fields = [...misfits(schemas.input, input, 'input'), ...misfits(schemas.parameters, parameters, 'parameters')]
     if (fields.length > 0) throw refusal('invalid_input', fields)
     return { input, parameters }

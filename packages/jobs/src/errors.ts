@@ -43,6 +43,7 @@ export const errorTable = {
   inference_failed: { status: 500, title: 'The model failed on this input', retryable: false },
   payload_expired: { status: 500, title: 'The image had expired before the job ran', retryable: false },
   queue_unavailable: { status: 503, title: 'The queue is not available', retryable: true },
+  overloaded: { status: 503, title: 'Too much is arriving at once', retryable: true },
   model_unavailable: { status: 503, title: 'The model is not available now', retryable: true },
   deadline_exceeded: { status: 504, title: 'The deadline passed before the job ran', retryable: true },
 } as const satisfies Record<string, { status: number; title: string; retryable: boolean }>

@@ -22,7 +22,7 @@ export type ImageFacts = z.infer<typeof imageFactsSchema>
 
 /** The body of `POST /images` as JSON. */
 export const uploadSchema = z.strictObject({
-  image: z.string('the image as base64 or as a data:image/... URI').min(1, 'the image as base64 or as a data: URI'),
+  image: z.string('the image as base64 or as a data: URI').min(1, 'the image as base64 or as a data: URI'),
 })
 
 /** An uploaded image as the API answers it. */

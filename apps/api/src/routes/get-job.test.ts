@@ -47,7 +47,7 @@ test('?wait ends with a client that goes away', async () => {
   await expect.poll(() => api.jobs.openWatches()).toBe(0)
 })
 
-test.each(['wait=61', 'wait=-1', 'wait=1.5', 'wait=soon', 'wait=', 'wiat=5'])(
+test.each(['wait=-1', 'wait=soon', 'wait=30s', 'wait=1;5', 'wiat=5', 'Wait=5'])(
   '?%s is 400 and names the field',
   async (query) => {
     const api = await startApi()
@@ -71,4 +71,32 @@ test('Redis away is 503 with Retry-After', async () => {
     const response = await fetch(`${api.url}/jobs/${id}${query}`)
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
   }
+})
+
+test.each([
+  ['wait=90', 60_000],
+  ['wait=999999999999', 60_000],
+  ['wait=60', 60_000],
+  ['wait=true', 60_000],
+  ['wait=yes', 60_000],
+  ['wait=30.0', 30_000],
+  ['wait=1.5', 1500],
+  ['wait=%2030%20', 30_000],
+  ['utm_source=mail&wait=5&_=1700000000', 5000],
+  ['wait=0', null],
+  ['wait=false', null],
+  ['wait=', null],
+  ['wait', null],
+  ['utm_source=mail&fbclid=x&_=1700000000&foo=bar&v=2', null],
+])('?%s waits %s ms', async (query, ms) => {
+  const api = await startApi()
+  const id = await submit(api)
+  const waited: number[] = []
+  const { read } = api.jobs
+  api.jobs.waitFor = async (job, timeoutMs) => {
+    waited.push(timeoutMs)
+    return read(job)
+  }
+  expect((await fetch(`${api.url}/jobs/${id}?${query}`)).status).toBe(200)
+  expect(waited).toEqual(ms === null ? [] : [ms])
 })

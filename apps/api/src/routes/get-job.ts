@@ -6,17 +6,23 @@ import { maxWaitSeconds } from '../config.ts'
 import { parseRequest } from '../expectation.ts'
 import { jobIdFromPath, jobNotFound, jobResponse } from '../job-response.ts'
 import { jobsOf } from '../owned-jobs.ts'
+import { filledQuery } from '../query.ts'
+import { booleanOfText, numberOfText } from '../typed-text.ts'
 import { openWaitSignal } from '../wait-signal.ts'
 
-const seconds = `a whole number of seconds from 0 to ${maxWaitSeconds}`
+const seconds = 'a number of seconds, such as 30, or true for as long as is waited at most'
 
-/** The query of `GET /jobs/{id}`. */
-export const getJobQuerySchema = z.strictObject({
+/** The query of `GET /jobs/{id}`. Longer than is waited at most is cut to that, as with `Prefer: wait`. */
+export const getJobQuerySchema = z.object({
   wait: z
     .string()
-    .regex(/^\d{1,2}$/, seconds)
-    .transform(Number)
-    .refine((value) => value <= maxWaitSeconds, seconds)
+    .transform((text, context) => {
+      const switched = booleanOfText(text)
+      const wanted = numberOfText(text) ?? (switched === null ? null : switched ? maxWaitSeconds : 0)
+      if (wanted !== null && wanted >= 0) return Math.min(wanted, maxWaitSeconds)
+      context.addIssue(seconds)
+      return z.NEVER
+    })
     .optional(),
 })
 
@@ -24,7 +30,7 @@ export const getJobQuerySchema = z.strictObject({
 export function getJob({ jobs, closing }: { jobs: JobClient; closing: AbortSignal }): ApiHandler {
   return async (c) => {
     const id = jobIdFromPath(c.req.param('id'))
-    const { wait = 0 } = parseRequest(getJobQuerySchema, c.req.query())
+    const { wait = 0 } = parseRequest(getJobQuerySchema, filledQuery(c, Object.keys(getJobQuerySchema.shape)))
     const waiting = openWaitSignal(c.env, closing)
     try {
       const own = jobsOf(jobs, c.get('caller').owner)

@@ -27,12 +27,21 @@ test('jobs are listed newest first, in parts, by state', async () => {
   expect((await list(api, '?model=other')).ids).toEqual([])
 })
 
-test.each(['limit=0', 'limit=101', 'limit=x', 'status=done', 'cursor=7', 'cursor=7-job_short', 'owner=me'])(
+test.each(['limit=0', 'limit=1.5', 'limit=x', 'status=done', 'cursor=7', 'cursor=7-job_short', 'staus=failed'])(
   '?%s is 400 and names the field',
   async (query) => {
     const api = await startApi()
     const problem = await problemOf(await fetch(`${api.url}/jobs?${query}`))
     expect(problem).toMatchObject({ status: 400, code: 'invalid_request', errors: [{ field: query.split('=')[0] }] })
+  },
+)
+
+test.each(['owner=me&utm_source=mail&_=1', 'limit=101', 'limit=99999999999', 'status=&model=&cursor=&limit='])(
+  '?%s lists them all: unknown names are passed over, empty ones not sent, and more than there may be is the most',
+  async (query) => {
+    const api = await startApi()
+    const id = await submit(api)
+    expect((await list(api, `?${query}`)).ids).toEqual([id])
   },
 )
 

@@ -6,12 +6,14 @@ import type { ApiHandler } from '../api-env.ts'
 import { parseRequest } from '../expectation.ts'
 import { jobResponse } from '../job-response.ts'
 import { jobsOf } from '../owned-jobs.ts'
+import { filledQuery } from '../query.ts'
 
-const limit = 'a whole number from 1 to 100'
+const maxLimit = 100
+const limit = `a whole number from 1 on; ${maxLimit} at most are given`
 const cursor = 'the next_cursor of an earlier answer'
 
-/** The query of `GET /jobs`. */
-export const listJobsQuerySchema = z.strictObject({
+/** The query of `GET /jobs`; other names are passed over. */
+export const listJobsQuerySchema = z.object({
   status: jobStatusSchema.optional(),
   model: z.string().min(1).max(200).optional(),
   cursor: z
@@ -24,9 +26,10 @@ export const listJobsQuerySchema = z.strictObject({
     .optional(),
   limit: z
     .string()
-    .regex(/^\d{1,3}$/, limit)
+    .regex(/^\d+$/, limit)
     .transform(Number)
-    .refine((value) => value >= 1 && value <= 100, limit)
+    .refine((value) => value >= 1, limit)
+    .transform((value) => Math.min(value, maxLimit))
     .optional(),
 })
 
@@ -41,7 +44,7 @@ export const jobListSchema = z.object({
 /** `GET /jobs`: the caller's own jobs, newest first, as long as their results are kept. */
 export function listJobs(jobs: JobClient): ApiHandler {
   return async (c) => {
-    const query = parseRequest(listJobsQuerySchema, c.req.query())
+    const query = parseRequest(listJobsQuerySchema, filledQuery(c, Object.keys(listJobsQuerySchema.shape)))
     const { jobs: found, next } = await jobsOf(jobs, c.get('caller').owner).list({
       status: query.status ?? null,
       model: query.model ?? null,

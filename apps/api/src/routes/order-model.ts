@@ -6,12 +6,13 @@ import type { ApiHandler } from '../api-env.ts'
 import type { ApiSettings } from '../config.ts'
 import { parseRequest } from '../expectation.ts'
 import { findModel, groupByName } from '../model-choice.ts'
+import type { BodyBudget } from '../submission/body-budget.ts'
 import { parseJsonBody } from '../submission/plain-json.ts'
 import { readBody } from '../submission/read-body.ts'
 
 /** The body, which may be left out. */
 export const orderBodySchema = z.strictObject({
-  version: modelVersionSchema.optional().describe('a version or an alias; without it, all versions'),
+  version: modelVersionSchema.nullish().describe('a version or an alias; without it, all versions'),
 })
 
 export const acceptedOrderSchema = z.object({
@@ -24,6 +25,7 @@ export const acceptedOrderSchema = z.object({
 
 interface Options {
   models: ModelDirectory
+  bodyBudget: BodyBudget
   settings: ApiSettings
   action: ModelAction
 }
@@ -31,12 +33,13 @@ interface Options {
 const maxBodyBytes = 4096
 
 /** `POST /models/{name}/load|unload|reload`: 202 once the order stands in Redis, where all consumers find it. */
-export function orderModel({ models, settings, action }: Options): ApiHandler {
+export function orderModel({ models, bodyBudget, settings, action }: Options): ApiHandler {
   return async (c) => {
-    const body = await readBody(c.env, { maxBytes: maxBodyBytes, timeoutMs: settings.BODY_TIMEOUT_MS })
+    const limits = { maxBytes: maxBodyBytes, timeoutMs: settings.BODY_TIMEOUT_MS, budget: bodyBudget }
+    const body = await readBody(c.env, limits)
     const { version: wanted } = body.length === 0 ? {} : parseRequest(orderBodySchema, parseJsonBody(body))
     const name = c.req.param('name') ?? ''
-    const reference = wanted === undefined ? name : `${name}@${wanted}`
+    const reference = wanted === undefined || wanted === null ? name : `${name}@${wanted}`
     const { group, version } = findModel(groupByName(await models.list()), reference)
 
     // There is nothing to load anew of what isn't loaded.

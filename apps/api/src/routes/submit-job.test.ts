@@ -187,27 +187,37 @@ describe('a refused submission', () => {
     )
   })
 
-  test.each(['text/plain', 'application/x-www-form-urlencoded', 'image/gif', ''])(
-    'a body of type "%s" is 415 and the answer lists what is taken',
+  test.each(['text/html', 'application/xml', 'video/mp4', 'multipart/mixed', 'application/jsonp', 'text/plain'])(
+    'a body of type "%s" that holds no JSON is 415 and the answer lists what is taken',
     async (type) => {
       const api = await startApi()
-      const sent = { method: 'POST', headers: { 'Content-Type': type }, body: JSON.stringify(body) }
+      const sent = { method: 'POST', headers: { 'Content-Type': type }, body: 'What colour?' }
       const problem = await problemOf(await fetch(`${api.url}/jobs`, sent))
       expect(problem.code).toBe('unsupported_media_type')
       expect(problem.detail).toContain('application/json, multipart/form-data, image/jpeg, image/png, image/webp')
     },
   )
 
-  test('a compressed body is 415', async () => {
-    const api = await startApi()
-    expect((await problemOf(await postJson(api, body, { 'Content-Encoding': 'gzip' }))).status).toBe(415)
-  })
+  test.each(['gzip', 'deflate', 'br', 'zstd', 'identity, gzip', 'nonsense'])(
+    'a body in the coding %s is 415 and the answer names what is taken',
+    async (coding) => {
+      const api = await startApi()
+      const problem = await problemOf(await postJson(api, body, { 'Content-Encoding': coding }))
+      expect([problem.status, problem.detail]).toEqual([415, expect.stringContaining('identity')])
+    },
+  )
 
-  test('a query beside a JSON body is refused by name', async () => {
+  test.each([
+    ['wait=5', 'wait', 'Prefer'],
+    ['model=other', 'model', 'in the body'],
+    ['image=AAAA', 'image', 'in the body'],
+    ['question=What', 'question', 'in the body'],
+    ['top_k=3', 'top_k', 'in the body'],
+  ])('?%s beside a JSON body is refused: it would have changed the answer', async (query, field, expected) => {
     const api = await startApi()
     const sent = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
-    const problem = await problemOf(await fetch(`${api.url}/jobs?wait=5`, sent))
-    expect(problem.errors).toMatchObject([{ field: 'wait' }])
+    const problem = await problemOf(await fetch(`${api.url}/jobs?${query}`, sent))
+    expect(problem.errors).toEqual([{ field, expected: expect.stringContaining(expected) }])
   })
 
   test('a full queue is 429 with Retry-After in whole seconds', async () => {

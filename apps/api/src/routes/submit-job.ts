@@ -21,9 +21,10 @@ import { chooseModel, findModel, groupByName } from '../model-choice.ts'
 import { jobsOf } from '../owned-jobs.ts'
 import { etaMs, paceOf } from '../pace.ts'
 import { preferredWaitSeconds } from '../prefer.ts'
+import type { BodyBudget } from '../submission/body-budget.ts'
 import type { FetchImage } from '../submission/fetch-image.ts'
 import { createJobImages } from '../submission/job-image.ts'
-import type { ParsedSubmission } from '../submission/parsed-submission.ts'
+import type { ReceivedSubmission } from '../submission/parsed-submission.ts'
 import { readSubmission } from '../submission/read-submission.ts'
 import { createModelValidator } from '../validate-for-model.ts'
 import { openWaitSignal } from '../wait-signal.ts'
@@ -33,6 +34,7 @@ interface Options {
   images: ImageStore
   models: ModelDirectory
   fetchImage: FetchImage | null
+  bodyBudget: BodyBudget
   settings: ApiSettings
   metrics: Metrics
   closing: AbortSignal
@@ -45,9 +47,19 @@ type Wait = { timeoutMs: number; signal: AbortSignal } | null
 const claimMs = 5000
 
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
-export function submitJob({ jobs, images, models, fetchImage, settings, metrics, closing }: Options): ApiHandler {
+export function submitJob({
+  jobs,
+  images,
+  models,
+  fetchImage,
+  bodyBudget,
+  settings,
+  metrics,
+  closing,
+}: Options): ApiHandler {
   const validateForModel = createModelValidator()
   const limits = {
+    bodyBudget,
     maxBodyBytes: settings.MAX_BODY_BYTES,
     bodyTimeoutMs: settings.BODY_TIMEOUT_MS,
     maxImageBytes: settings.MAX_IMAGE_BYTES,
@@ -64,7 +76,7 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
 
   const prepare = async (
     c: Context<ApiEnv>,
-    submission: ParsedSubmission,
+    submission: ReceivedSubmission,
     id: string,
   ): Promise<{ job: QueuedJob; bytes: Uint8Array | null; admit: Omit<AdmitOptions, 'reusesPayload'> }> => {
     const { model, manifest, pinnedVersion } = chooseModel(
@@ -119,7 +131,7 @@ export function submitJob({ jobs, images, models, fetchImage, settings, metrics,
       id,
       claim,
       wait,
-    }: { submission: ParsedSubmission; id: string; claim: IdempotencyClaim | null; wait: Wait },
+    }: { submission: ReceivedSubmission; id: string; claim: IdempotencyClaim | null; wait: Wait },
   ): Promise<Accepted & { pace: Pace | null }> => {
     const { job, bytes, admit } = await prepare(c, submission, id)
     const options = { ...admit, claim }

@@ -4,14 +4,24 @@ import type { ApiHandler } from '../api-env.ts'
 import type { ApiSettings } from '../config.ts'
 import { imageHashFromPath, imageNotFound, imageResponse } from '../image-response.ts'
 import { imagesOf } from '../owned-images.ts'
+import type { BodyBudget } from '../submission/body-budget.ts'
 import { inspectImage } from '../submission/image.ts'
 import { readUpload } from '../submission/read-upload.ts'
 
 const noStore = { 'Cache-Control': 'no-store' }
 
 /** `POST /images`: 201 with the id under which the image can be asked about; the same image has the same id. */
-export function uploadImage({ images, settings }: { images: ImageStore; settings: ApiSettings }): ApiHandler {
+export function uploadImage({
+  images,
+  bodyBudget,
+  settings,
+}: {
+  images: ImageStore
+  bodyBudget: BodyBudget
+  settings: ApiSettings
+}): ApiHandler {
   const limits = {
+    bodyBudget,
     maxBodyBytes: settings.MAX_BODY_BYTES,
     bodyTimeoutMs: settings.BODY_TIMEOUT_MS,
     maxImageBytes: settings.MAX_IMAGE_BYTES,

@@ -2,7 +2,7 @@ import { submissionSchema } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import { parseRequest } from '../expectation.ts'
-import { asAddress, asUpload, decodeImageText } from './image.ts'
+import { imageOfText } from './image-text.ts'
 import type { ParsedSubmission, SubmissionLimits } from './parsed-submission.ts'
 import { assertInputFits, parseJsonBody } from './plain-json.ts'
 
@@ -12,15 +12,14 @@ const jsonObjectSchema = z.record(z.string(), z.json())
 export function parseJsonSubmission(body: Uint8Array, limits: SubmissionLimits): ParsedSubmission {
   const submission = parseRequest(submissionSchema, parseJsonBody(body))
   const { image, ...rest } = submission.input
-  const field = 'input.image'
-  const { parameters = {}, metadata = null } = submission
+  const parameters = submission.parameters ?? {}
+  const metadata = submission.metadata ?? null
   assertInputFits({ rest, parameters, metadata }, limits.maxInputBytes)
   return {
     model: submission.model ?? null,
     input: parseRequest(jsonObjectSchema, rest, { under: 'input' }),
-    inputIsText: false,
-    image: asUpload(image) ??
-      asAddress(image, { field, ...limits }) ?? { kind: 'bytes', bytes: decodeImageText(image, { field, ...limits }) },
+    inputFrom: 'json',
+    image: imageOfText(image, { field: 'input.image', ...limits }),
     parameters,
     metadata,
     deadlineMs: submission.deadline_ms ?? null,

@@ -1,83 +1,75 @@
+import { isAscii } from 'node:buffer'
+
 import { MaxPartsExceededError, type MultipartPart, parseMultipart } from '@remix-run/multipart-parser'
 import { VisionQueueError } from '@vision-queue/jobs'
 
-import { refusal } from '../expectation.ts'
-import { asAddress, asUpload } from './image.ts'
-import type { ParsedSubmission, SubmissionLimits } from './parsed-submission.ts'
-import { parseTextFields } from './text-fields.ts'
+import { addText, type Form, isImageField, maxFormFields } from './form.ts'
+import { imageTypeOf } from './image.ts'
+import { readPart, textOfPart } from './multipart-part.ts'
 
-const maxParts = 256
 /** RFC 2046, 5.1.1. Looking for one of 14,000 characters in a body made for it took a minute. */
 const maxBoundaryLength = 70
 
-/** `multipart/form-data`: the image is the file field `image` an upload's id or its address, everything else is text. */
-export function parseMultipartSubmission(
-  body: Buffer,
-  contentType: string,
-  limits: SubmissionLimits,
-): ParsedSubmission {
-  const { texts, image } = parseForm(body, contentType)
-  const named = texts.get('image') ?? []
-  texts.delete('image')
-  const [id] = named
-  if (id === undefined ? image === null : image !== null || named.length > 1) {
-    throw refusal('invalid_request', [{ field: 'image', expected: 'one file, or the id of one uploaded image' }])
+/** `multipart/form-data`. Files are views of the body, not copies. */
+export function parseMultipartForm(body: Buffer, contentType: string): Form {
+  const form: Form = { texts: new Map(), images: [] }
+  const boundary = boundaryOf(contentType)
+  for (const [index, raw] of partsOf(body, boundary).entries()) {
+    const part = readPart(raw, { body, boundary, number: index + 1 })
+    // An empty file field of a page comes with an empty name and no bytes.
+    if (part.bytes.length === 0) continue
+    if (!isImageField(part.name)) addText(form, part.name, textOfPart(part))
+    else form.images.push(isImageText(part) ? textOfPart(part) : part.bytes)
   }
-  const fields = parseTextFields(texts, limits)
-  if (image !== null) return { ...fields, image: { kind: 'bytes', bytes: image } }
-  const elsewhere = asUpload(id ?? '') ?? asAddress(id ?? '', { field: 'image', ...limits })
-  if (elsewhere !== null) return { ...fields, image: elsewhere }
-  throw refusal('invalid_request', [{ field: 'image', expected: 'a file, or the id of an uploaded image (img_...)' }])
+  return form
 }
 
-/** A form's text fields by name, and its one file `image`: a view of the body, not empty; null where there is none. */
-export function parseForm(
-  body: Buffer,
-  contentType: string,
-): { texts: Map<string, string[]>; image: Uint8Array | null } {
-  const texts = new Map<string, string[]>()
-  let image: Uint8Array | null = null
-  for (const { name, value } of fieldsOf(body, contentType)) {
-    if (typeof value === 'string') texts.set(name, [...(texts.get(name) ?? []), value])
-    else if (name !== 'image')
-      throw refusal('invalid_request', [{ field: name, expected: 'text; only "image" is a file' }])
-    else if (image !== null || value.length === 0) {
-      throw refusal('invalid_request', [{ field: 'image', expected: 'one file that is not empty' }])
-    } else image = value
+/** Whether the part `image` is no file but a text that stands for one, whatever it was announced as. */
+function isImageText({ bytes, type, hasFilename }: ReturnType<typeof readPart>): boolean {
+  if (imageTypeOf(bytes) !== null || !isAscii(bytes)) return false
+  if (type.startsWith('text/')) return true
+  const isUri = bytes.subarray(0, 5).toString('latin1').toLowerCase() === 'data:'
+  return isUri || (!hasFilename && !type.startsWith('image/'))
+}
+
+function boundaryOf(contentType: string): string {
+  const match = /;\s*boundary\s*=\s*(?:"([^"]*)"|([^;\s]*))/i.exec(contentType)
+  const boundary = match?.[1] ?? match?.[2] ?? ''
+  if (boundary === '' || boundary.length > maxBoundaryLength) {
+    throw notMultipart(
+      `its Content-Type has no boundary of 1 to ${maxBoundaryLength} characters. A client that encodes the form writes ` +
+        'the header itself',
+    )
   }
-  return { texts, image }
+  return boundary
 }
 
-interface Field {
-  name: string
-  /** Text, or a file's bytes. */
-  value: string | Uint8Array
-}
-
-/** A form's fields in order. All at once: a form that is cut is refused as that, whatever is in its first field. */
-export function fieldsOf(body: Buffer, contentType: string): Field[] {
-  const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType)
-  const delimiter = boundary?.[1] ?? boundary?.[2]
-  if (delimiter === undefined || delimiter.length > maxBoundaryLength) throw notMultipart()
+/** All at once: a form that is cut is refused as that, whatever is in its first field. */
+function partsOf(body: Buffer, boundary: string): MultipartPart[] {
+  const content = body.subarray(startOf(body, boundary))
   try {
-    const limits = { maxParts, maxFileSize: body.length, maxTotalSize: body.length }
-    return [...parseMultipart(body, { boundary: delimiter, ...limits })].map(fieldOf)
+    const limits = { maxParts: maxFormFields, maxFileSize: body.length, maxTotalSize: body.length }
+    return [...parseMultipart(content, { boundary, ...limits })]
   } catch (cause) {
-    if (!(cause instanceof MaxPartsExceededError)) throw notMultipart(cause)
-    throw new VisionQueueError('payload_too_large', `A form may have at most ${maxParts} fields.`)
+    if (cause instanceof MaxPartsExceededError) {
+      throw new VisionQueueError('payload_too_large', `A form may have at most ${maxFormFields} fields.`)
+    }
+    throw notMultipart('it ends before the boundary that closes it, or the headers of a part are too long', cause)
   }
 }
 
-function fieldOf(part: MultipartPart): Field {
-  const { name, content } = part
-  if (name === undefined) throw new Error('a part without a name')
-  if (!part.isFile) return { name, value: part.text }
-  // Given one buffer, the parser gives one view of it per part; its own `bytes` would copy.
-  const [only] = content
-  return { name, value: only !== undefined && content.length === 1 ? only : part.bytes }
+/** Where the first boundary is; what comes before it means nothing (RFC 2046, 5.1.1). */
+function startOf(body: Buffer, boundary: string): number {
+  const first = Buffer.from(`--${boundary}`, 'latin1')
+  const start = body.subarray(0, first.length).equals(first) ? 0 : body.indexOf(`\r\n--${boundary}`, 0, 'latin1') + 2
+  // -1 + 2: it is nowhere.
+  if (start === 1) throw notMultipart('the boundary of its Content-Type begins no line of it')
+  const line = body.subarray(start + first.length, start + first.length + 16).toString('latin1')
+  if (/^[ \t]*\n/.test(line)) throw notMultipart('its lines end in LF, where a form has CR LF')
+  return start
 }
 
-function notMultipart(cause?: unknown): VisionQueueError {
-  const detail = 'The body is not the multipart/form-data in UTF-8 that Content-Type announces.'
+function notMultipart(why: string, cause?: unknown): VisionQueueError {
+  const detail = `The body is not the multipart/form-data that Content-Type announces: ${why}.`
   return new VisionQueueError('invalid_request', detail, { cause })
 }

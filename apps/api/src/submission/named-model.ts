@@ -1,31 +1,34 @@
 import { modelReferenceSchema } from '@vision-queue/jobs'
 
-import { fieldsOf } from './multipart.ts'
+import { parseMultipartForm } from './multipart.ts'
 import { parseJsonBody } from './plain-json.ts'
-import type { TypedBody } from './typed-body.ts'
+import type { SubmittedBody } from './read-submission.ts'
+import { parseUrlencoded } from './urlencoded.ts'
 
 /**
  * The model that a submission names, whatever else is wrong with it; null if the body can't be parsed at all, or
  * names none or more than one. For submissions that were refused: a model that isn't there goes before other faults.
  */
-export function namedModel({ kind, bytes, query }: TypedBody, contentType: string): string | null {
+export function namedModel(body: SubmittedBody): string | null {
   try {
-    const parsed = modelReferenceSchema.safeParse(modelIn(kind, bytes, query, contentType))
+    const parsed = modelReferenceSchema.safeParse(modelIn(body))
     return parsed.success ? parsed.data : null
   } catch {
     return null
   }
 }
 
-function modelIn(kind: TypedBody['kind'], bytes: Buffer, query: TypedBody['query'], contentType: string): unknown {
+function modelIn({ kind, bytes, contentType, query }: SubmittedBody): unknown {
   switch (kind) {
     case 'raw':
       return onlyOne(query['model'])
     case 'multipart':
-      return onlyOne(fieldsOf(bytes, contentType).flatMap(({ name, value }) => (name === 'model' ? [value] : [])))
+      return onlyOne(parseMultipartForm(bytes, contentType).texts.get('model'))
+    case 'urlencoded':
+      return onlyOne(parseUrlencoded(bytes).texts.get('model'))
     case 'json': {
-      const body = parseJsonBody(bytes)
-      return typeof body === 'object' && body !== null && 'model' in body ? body.model : null
+      const parsed = parseJsonBody(bytes)
+      return typeof parsed === 'object' && parsed !== null && 'model' in parsed ? parsed.model : null
     }
     default:
       return kind satisfies never

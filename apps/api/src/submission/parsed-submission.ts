@@ -18,8 +18,11 @@ export interface ParsedSubmission {
   model: string | null
   /** The task's inputs without the image. */
   input: Record<string, JsonValue>
-  /** Whether the inputs came as text (form fields, a query) and still need the types the model's schema asks for. */
-  inputIsText: boolean
+  /**
+   * Where the inputs stood. In a form and in a query they are text and still need the types that the model's schema
+   * asks for; in a query there may be names beside them that mean nothing to us.
+   */
+  inputFrom: 'json' | 'form' | 'query'
   image: SubmittedImage
   parameters: Record<string, JsonValue>
   metadata: Record<string, string> | null
@@ -27,6 +30,11 @@ export interface ParsedSubmission {
   priority: Priority
   /** Whether an earlier answer will do. */
   cache: boolean
+}
+
+/** A submission and the names in its address' query, where those are not its inputs. */
+export interface ReceivedSubmission extends ParsedSubmission {
+  unreadQuery: readonly string[]
 }
 
 /** How large the parts of a submission may be, in bytes. */

@@ -3,13 +3,15 @@ import { isAscii } from 'node:buffer'
 import { VisionQueueError } from '@vision-queue/jobs'
 
 import { refusal } from '../expectation.ts'
+import { jsonFault } from './json-fault.ts'
 
 /** Beyond any model's input, and few enough that walking them takes no noticeable time. */
 const maxValues = 16_384
 const maxDepth = 32
 
 /**
- * A JSON body. Parsing and validating block the event loop for as long as there are values, so a body
+ * A JSON body, without its fields that are null: that is what clients write for a field that is not set, at any depth.
+ * Parsing and validating block the event loop for as long as there are values, so a body
  * of a million small ones is refused by counting its separators before it is parsed; the one large
  * value a body may hold is its image, a single string.
  */
@@ -24,28 +26,55 @@ export function parseJsonBody(body: Uint8Array): unknown {
       }
     }
   }
-  let value: unknown
-  try {
-    value = JSON.parse(decodeText(bytes))
-  } catch {
-    throw new VisionQueueError('invalid_request', 'The body is not valid JSON in UTF-8.')
-  }
+  const value = parseText(decodeText(bytes))
   if (!nestsAtMost(value, maxDepth)) {
     throw new VisionQueueError('invalid_request', `A JSON body may be nested at most ${maxDepth} deep.`)
   }
-  return value
+  return withoutNulls(value)
+}
+
+function parseText(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    // Base64 that a shell put into a body has its line breaks as they are; as spaces they mean the same everywhere.
+    if (error instanceof Error && error.message.startsWith('Bad control character')) return parseText(oneLine(text))
+    throw new VisionQueueError('invalid_request', `The body is not valid JSON: ${jsonFault(text, error)}.`)
+  }
+}
+
+function oneLine(text: string): string {
+  // Control characters other than white space stay, and are refused.
+  const line = text.replaceAll(/[\r\n\t]+/g, ' ')
+  if (line === text)
+    throw new VisionQueueError('invalid_request', 'The body is not valid JSON: it has a control character.')
+  return line
 }
 
 /** Base64 and most other text is ASCII, which needs no decoder: of a body of 5 MB a fifth of the time. */
 function decodeText(bytes: Buffer): string {
-  return isAscii(bytes) ? bytes.toString('latin1') : new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  if (isAscii(bytes) && bytes[1] !== 0) return bytes.toString('latin1')
+  const start = bytes.subarray(0, 2).toString('latin1')
+  if (start === '\u00ff\u00fe' || start === '\u00fe\u00ff' || start.includes('\0')) {
+    throw new VisionQueueError('invalid_request', 'The body is JSON in UTF-16, where UTF-8 is expected.')
+  }
+  try {
+    // A byte order mark is left out.
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new VisionQueueError(
+      'invalid_request',
+      'The body is not valid JSON in UTF-8: it has bytes that are no UTF-8.',
+      { cause },
+    )
+  }
 }
 
-/** JSON in a form field or a query parameter. */
+/** JSON in a form field or a query parameter, without its fields that are null. */
 export function parseJsonText(field: string, text: string): unknown {
   try {
     const value: unknown = JSON.parse(text)
-    if (nestsAtMost(value, maxDepth)) return value
+    if (nestsAtMost(value, maxDepth)) return withoutNulls(value)
   } catch {
     // Answered below.
   }
@@ -82,4 +111,12 @@ function nestsAtMost(value: unknown, depth: number): boolean {
     level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
   }
   return true
+}
+
+/** Items of a list stay, as each has its place there. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls)
+  if (typeof value !== 'object' || value === null) return value
+  const fields = Object.entries(value)
+  return Object.fromEntries(fields.flatMap(([name, field]) => (field === null ? [] : [[name, withoutNulls(field)]])))
 }

@@ -2,7 +2,7 @@ import { refusal } from '../expectation.ts'
 import type { ParsedSubmission, SubmissionLimits } from './parsed-submission.ts'
 import { parseTextFields } from './text-fields.ts'
 
-/** `image/jpeg`, `image/png` or `image/webp`: the body is the image, everything else is in the query. */
+/** The bytes of an image: the body is the image, everything else is in the query. */
 export function parseRawSubmission(
   body: Uint8Array,
   query: Readonly<Record<string, string[]>>,
@@ -12,5 +12,6 @@ export function parseRawSubmission(
   if (Object.hasOwn(query, 'image')) {
     throw refusal('invalid_request', [{ field: 'image', expected: 'not in the query: the body is the image' }])
   }
-  return { ...parseTextFields(new Map(Object.entries(query)), limits), image: { kind: 'bytes', bytes: body } }
+  const fields = parseTextFields(new Map(Object.entries(query)), limits)
+  return { ...fields, inputFrom: 'query', image: { kind: 'bytes', bytes: body } }
 }

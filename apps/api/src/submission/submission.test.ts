@@ -2,8 +2,9 @@ import { VisionQueueError } from '@vision-queue/jobs'
 import { describe, expect, test } from 'vitest'
 
 import { png } from '../test-support/images.ts'
+import { parseFormSubmission } from './form.ts'
 import { parseJsonSubmission } from './json.ts'
-import { parseMultipartSubmission } from './multipart.ts'
+import { parseMultipartForm } from './multipart.ts'
 import type { ParsedSubmission } from './parsed-submission.ts'
 import { parseRawSubmission } from './raw.ts'
 
@@ -12,7 +13,7 @@ const limits = { maxImageBytes: 1_000_000, maxInputBytes: 2000, fetchesImages: f
 async function multipart(form: FormData): Promise<ParsedSubmission> {
   const encoded = new Response(form)
   const body = Buffer.from(await encoded.arrayBuffer())
-  return parseMultipartSubmission(body, encoded.headers.get('content-type') ?? '', limits)
+  return parseFormSubmission(parseMultipartForm(body, encoded.headers.get('content-type') ?? ''), limits)
 }
 
 function json(body: unknown): ReturnType<typeof parseJsonSubmission> {
@@ -72,7 +73,7 @@ test('every content type gives the same submission', async () => {
     priority: ['high'],
   }
   const fromRaw = parseRawSubmission(png, query, limits)
-  for (const { inputIsText: _, image: its, ...parsed } of [fromJson, fromForm, fromRaw]) {
+  for (const { inputFrom: _, image: its, ...parsed } of [fromJson, fromForm, fromRaw]) {
     expect({ ...parsed, image: its.kind === 'bytes' && Buffer.from(its.bytes) }).toEqual(submission)
   }
 })
@@ -153,8 +154,8 @@ describe('a form that is refused names the field and what was expected', () => {
     ['no image', (form) => form.delete('image'), 'image'],
     ['an empty image', (form) => form.set('image', new Blob([]), 'empty.png'), 'image'],
     ['two images', (form) => form.append('image', new Blob([png]), 'more.png'), 'image'],
-    ['an image as text', (form) => form.set('image', image), 'image'],
-    ['a question as a file', (form) => form.set('question', new Blob(['?']), 'q.txt'), 'question'],
+    ['an image as text that is none', (form) => form.set('image', 'cat.jpg'), 'image'],
+    ['another file', (form) => form.set('mask', new Blob([png]), 'mask.png'), 'mask'],
     ['parameters that are no JSON', (form) => form.set('parameters', '{'), 'parameters'],
     ['parameters that are no object', (form) => form.set('parameters', '3'), 'parameters'],
     ['metadata that is no JSON', (form) => form.set('metadata', 'a=b'), 'metadata'],
@@ -179,7 +180,7 @@ describe('a form that is refused names the field and what was expected', () => {
       '--abc\r\nContent-Disposition: form-data; name="a"\r\n\r\nx',
     ],
   ])('%s', async (_, type, body) => {
-    const error = await errorOf(() => parseMultipartSubmission(Buffer.from(body), type, limits))
+    const error = await errorOf(() => parseMultipartForm(Buffer.from(body), type))
     expect(error.code).toBe('invalid_request')
   })
 
@@ -189,7 +190,10 @@ describe('a form that is refused names the field and what was expected', () => {
   ])('a boundary of %i characters, where 70 are allowed', async (length, field) => {
     const boundary = 'a'.repeat(length)
     const error = await errorOf(() =>
-      parseMultipartSubmission(Buffer.from(`--${boundary}--`), `multipart/form-data; boundary=${boundary}`, limits),
+      parseFormSubmission(
+        parseMultipartForm(Buffer.from(`--${boundary}--`), `multipart/form-data; boundary=${boundary}`),
+        limits,
+      ),
     )
     expect(error.code).toBe('invalid_request')
     expect(error.fields[0]?.field ?? '').toBe(field)

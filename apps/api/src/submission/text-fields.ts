@@ -2,6 +2,7 @@ import { submissionSchema } from '@vision-queue/jobs'
 import { z } from 'zod'
 
 import { parseRequest, refusal } from '../expectation.ts'
+import { booleanOfText, numberOfText } from '../typed-text.ts'
 import type { ParsedSubmission } from './parsed-submission.ts'
 import { assertInputFits, assertTextsFit, parseJsonText } from './plain-json.ts'
 
@@ -10,23 +11,21 @@ const textSubmissionSchema = submissionSchema.extend({
 })
 
 /** The names that don't belong to the model's input. */
-const envelope = ['model', 'parameters', 'metadata', 'deadline_ms', 'cache', 'priority'] as const
+export const envelopeNames = ['model', 'parameters', 'metadata', 'deadline_ms', 'cache', 'priority'] as const
 
 /**
  * A submission without its image from form fields or query parameters: the envelope's by their names,
- * `parameters` and `metadata` as JSON text, every other name an input. A repeated input is a list.
+ * `parameters` and `metadata` as JSON text, every other name an input. A repeated input is a list, and so is one whose
+ * name ends as in `labels[]` or `labels[0]`. An empty text counts as not sent.
  */
 export function parseTextFields(
   fields: ReadonlyMap<string, readonly string[]>,
   { maxInputBytes }: { maxInputBytes: number },
-): Omit<ParsedSubmission, 'image'> {
+): Omit<ParsedSubmission, 'image' | 'inputFrom'> {
   assertTextsFit([...fields].flat(2), maxInputBytes)
-  const [model, parameters, metadata, deadline, cache, priority] = envelope.map((name) =>
-    onlyOne(name, fields.get(name)),
-  )
-  const names: readonly string[] = envelope
-  const input = [...fields].flatMap(([name, values]) =>
-    names.includes(name) ? [] : [[name, values.length === 1 ? values[0] : [...values]]],
+  const { envelope, input } = sorted(fields)
+  const [model, parameters, metadata, deadline, cache, priority] = envelopeNames.map((name) =>
+    onlyOne(name, envelope.get(name)),
   )
   const submission = parseRequest(textSubmissionSchema, {
     model,
@@ -34,14 +33,13 @@ export function parseTextFields(
     parameters: parameters === undefined ? undefined : parseJsonText('parameters', parameters),
     metadata: metadata === undefined ? undefined : parseJsonText('metadata', metadata),
     priority,
-    // What is no number stays text, for the schema to name.
-    cache: cache === 'true' || cache === 'false' ? cache === 'true' : cache,
-    deadline_ms: deadline !== undefined && /^\d+$/.test(deadline) ? Number(deadline) : deadline,
+    // What is none stays text, for the schema to name.
+    cache: cache === undefined ? undefined : (booleanOfText(cache) ?? cache),
+    deadline_ms: deadline === undefined ? undefined : (numberOfText(deadline) ?? deadline),
   })
   const parsed = {
     model: submission.model ?? null,
     input: submission.input,
-    inputIsText: true,
     parameters: submission.parameters ?? {},
     metadata: submission.metadata ?? null,
     deadlineMs: submission.deadline_ms ?? null,
@@ -52,7 +50,29 @@ export function parseTextFields(
   return parsed
 }
 
+/** The envelope's fields, and the inputs by their names without brackets; of neither those that are empty. */
+function sorted(fields: ReadonlyMap<string, readonly string[]>): {
+  envelope: Map<string, string[]>
+  input: Map<string, string | string[]>
+} {
+  const envelope = new Map<string, string[]>()
+  const input = new Map<string, string | string[]>()
+  const ofEnvelope: readonly string[] = envelopeNames
+  for (const [name, sent] of fields) {
+    const values = sent.filter((value) => value !== '')
+    const [only] = values
+    const bare = name.replace(/\[\d{0,4}\]$/, '')
+    if (only === undefined) continue
+    if (ofEnvelope.includes(name)) envelope.set(name, values)
+    else if (bare === name && values.length === 1 && !input.has(name)) input.set(name, only)
+    else input.set(bare, [...[input.get(bare) ?? []].flat(), ...values])
+  }
+  return { envelope, input }
+}
+
+/** Without the line break that a shell or an editor put at its end. */
 function onlyOne(field: string, values: readonly string[] = []): string | undefined {
   if (values.length > 1) throw refusal('invalid_request', [{ field, expected: 'one value' }])
-  return values[0]
+  const text = values[0]?.trim()
+  return text === '' ? undefined : text
 }
