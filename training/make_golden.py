@@ -1,6 +1,6 @@
 """Writes what torch and PIL make of three example pictures of each model, for the runtime's tests.
 
-    python3 make_golden.py --work WORK --models MODELS --out ../packages/model-runtime/test/golden-logits.json
+    python3 make_golden.py --work WORK --models MODELS --out ../packages/engine/test/golden-logits.json
 
 WORK holds the checkpoints that MODELS were exported from. Nothing here reads a graph: pictures
 are decoded and resized by PIL as preprocessor_config.json says, texts are split by tokenizer.py,

@@ -1,6 +1,6 @@
 import { apiSettings } from '@vision-queue/api/config'
 import { consumerSettings } from '@vision-queue/consumer/config'
-import { describeSettings, type SettingsSchema } from '@vision-queue/jobs'
+import { describeSettings, type SettingsSchema } from '@vision-queue/process'
 import { startSettings } from '@vision-queue/local/config'
 
 /** README's tables by the name in their markers, `<!-- settings:api -->` to `<!-- /settings:api -->`. */

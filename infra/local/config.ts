@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { integerSetting, redisUrlSetting } from '@vision-queue/jobs'
+import { integerSetting, redisUrlSetting } from '@vision-queue/process'
 
 /** The settings of `npm start` itself. Everything else in the environment is handed on to the API and the consumers. */
 export const startSettings = z.object({

@@ -29,7 +29,7 @@ export async function waitUntilRedisAnswers({ server, port, pid, signal }: Optio
   }
 }
 
-/** Written to a socket, because ioredis belongs to packages/transport. */
+/** Written to a socket, because ioredis belongs to packages/redis. */
 async function ask(port: number): Promise<{ ready: boolean; pid: number | null }> {
   const text = await new Promise<string>((resolve) => {
     let answer = ''

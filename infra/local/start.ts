@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-import { parseSettings, SettingsError } from '@vision-queue/jobs'
+import { parseSettings, SettingsError } from '@vision-queue/process'
 import { startSettings } from './config.ts'
 import { createLauncher, type AppCommand } from './launcher.ts'
 import { onStopRequest } from './stop-requests.ts'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-import { type Job, jobResponseSchema } from '@vision-queue/jobs'
+import { type Job, jobResponseSchema } from '@vision-queue/protocol'
 import { final } from '@vision-queue/test-support/client'
 
 import { freshExample } from './load.ts'
@@ -13,7 +13,7 @@ import { underLoad } from './under-load.ts'
 const hourMs = 3_600_000
 const fileUrl = (path: string): string => pathToFileURL(fileURLToPath(new URL(path, import.meta.url))).href
 const shiftedClock = fileUrl('shifted-clock.ts')
-const engineProgram = fileUrl('../../packages/model-runtime/src/engine-process.ts')
+const engineProgram = fileUrl('../../packages/engine/src/engine-process.ts')
 
 /** A consumer's clock is far from the API's. */
 export const clocks: Scenario = {

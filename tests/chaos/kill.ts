@@ -1,4 +1,4 @@
-import { queuePrefix } from '@vision-queue/jobs'
+import { queuePrefix } from '@vision-queue/queue'
 import { percentile } from '@vision-queue/load/statistics'
 import { enginesOf } from '@vision-queue/test-support/engine-pids'
 import { type RunningProcess, startSystem, type System } from '@vision-queue/test-support/system'

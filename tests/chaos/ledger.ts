@@ -1,4 +1,5 @@
-import { isFinal, jobChangeSchema, jobChannel } from '@vision-queue/jobs'
+import { isFinal } from '@vision-queue/protocol'
+import { jobChangeSchema, jobChannel } from '@vision-queue/queue'
 import { read } from '@vision-queue/test-support/client'
 
 import { openRedisView } from './redis-view.ts'

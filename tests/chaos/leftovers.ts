@@ -30,7 +30,7 @@ import {
   uploadKey,
   uploadLapsesKey,
   waitingKey,
-} from '@vision-queue/jobs'
+} from '@vision-queue/queue'
 
 import type { RedisView } from './redis-view.ts'
 

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { final, forms, readMetric } from '@vision-queue/test-support/client'
 import type { Example } from '@vision-queue/test-support/examples'
 

@@ -1,4 +1,4 @@
-import { until } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 
 import { type Finding, sleep } from './scenario.ts'
 import { underLoad } from './under-load.ts'

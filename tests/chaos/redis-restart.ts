@@ -2,7 +2,7 @@ import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { startTestRedis } from '@vision-queue/test-support/redis'
-import { until } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 
 import { type Finding, sleep } from './scenario.ts'
 import { underLoad } from './under-load.ts'

@@ -1,4 +1,4 @@
-import { openDurableConnection } from '@vision-queue/transport'
+import { openDurableConnection } from '@vision-queue/redis'
 
 const quiet = { info() {}, warn() {}, error() {} }
 

@@ -1,6 +1,6 @@
-import { queuedJobSchema } from '@vision-queue/jobs'
+import { queuedJobSchema } from '@vision-queue/queue'
 import { final, read } from '@vision-queue/test-support/client'
-import { until } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 
 import { freshExample } from './load.ts'
 import { type Finding, type Scenario, sleep } from './scenario.ts'

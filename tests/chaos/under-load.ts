@@ -1,4 +1,4 @@
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { forms } from '@vision-queue/test-support/client'
 import type { TestRedis } from '@vision-queue/test-support/redis'
 import { startSystem, type System, type SystemOptions } from '@vision-queue/test-support/system'

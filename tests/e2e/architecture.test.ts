@@ -11,17 +11,37 @@ function sources(group: string): string[] {
   return readdirSync(join(root, group)).flatMap((name) => {
     const folder = join(group, name, 'src')
     return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.startsWith('test-support'))
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !/(^|\/)test-support\//.test(file))
       .map((file) => join(folder, file))
   })
 }
 
+const everySource = [...sources('apps'), ...sources('packages')]
+const roomOf = (file: string): string => file.split('/').slice(0, 2).join('/')
+
+/** The names in a file's import and export statements that are not relative, node's own left out. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const named = [...text.matchAll(/(?:from |import\(|^import )'([^'.][^']*)'/gm)].map(([, name = '']) => name)
+  return named.filter((name) => !name.startsWith('node:'))
+}
+
 function importers(library: string): string[] {
-  const pattern = new RegExp(`from '${library}(/[^']*)?'`)
-  const found = [...sources('apps'), ...sources('packages')].filter((file) =>
-    pattern.test(readFileSync(join(root, file), 'utf8')),
+  const found = everySource.filter((file) =>
+    importsOf(file).some((name) => name === library || name.startsWith(`${library}/`)),
   )
-  return [...new Set(found.map((file) => file.split('/').slice(0, 2).join('/')))]
+  return [...new Set(found.map(roomOf))]
+}
+
+/** Our own packages that a room imports: `engine`, `queue`, ... */
+function ownImports(room: string): string[] {
+  const names = everySource
+    .filter((file) => roomOf(file) === room)
+    .flatMap(importsOf)
+    .filter((name) => name.startsWith('@vision-queue/'))
+    .map((name) => name.split('/')[1] ?? '')
+    .filter((name) => !room.endsWith(`/${name}`))
+  return [...new Set(names)].toSorted()
 }
 
 describe('docs/path-of-a-job.md', () => {
@@ -35,32 +55,65 @@ describe('docs/path-of-a-job.md', () => {
   })
 })
 
-describe('only one package knows each library', () => {
+describe('only one room knows each library', () => {
   test.each([
-    ['bullmq', 'packages/transport'],
-    ['ioredis', 'packages/transport'],
-    ['onnxruntime-node', 'packages/model-runtime'],
-    ['sharp', 'packages/model-runtime'],
-    ['hono', 'apps/api'],
-  ])('%s is imported by %s alone', (library, home) => {
-    expect(importers(library)).toEqual([home])
+    ['bullmq', ['packages/queue']],
+    ['ioredis', ['packages/redis']],
+    ['onnxruntime-node', ['packages/engine']],
+    ['sharp', ['packages/engine']],
+    ['hono', ['apps/api']],
+  ])('%s is imported by %s alone', (library, homes) => {
+    expect(importers(library)).toEqual(homes)
+  })
+})
+
+describe('the arrows between the rooms', () => {
+  // A room that is not named here has no arrows to keep.
+  test.each([
+    ['packages/protocol', []],
+    ['packages/process', ['protocol']],
+    ['packages/models', ['process', 'protocol']],
+    ['packages/redis', ['process', 'protocol']],
+    ['packages/queue', ['process', 'protocol', 'redis']],
+    ['packages/image-header', []],
+    ['packages/engine', ['image-header', 'models', 'process', 'protocol']],
+    ['packages/engine-pool', ['engine', 'models', 'process', 'protocol']],
+    ['packages/guarded-fetch', []],
+    ['apps/api', ['guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis']],
+    ['apps/consumer', ['engine-pool', 'models', 'process', 'protocol', 'queue', 'redis']],
+  ])('%s imports %j and nothing else of ours', (room, allowed) => {
+    expect(ownImports(room).filter((name) => !allowed.includes(name))).toEqual([])
   })
 
-  test('the contract imports nothing but zod', () => {
-    const imported = sources('packages')
-      .filter((file) => file.startsWith('packages/jobs/'))
-      .flatMap((file) =>
-        [...readFileSync(join(root, file), 'utf8').matchAll(/from '([^'.][^']*)'/g)].map(([, name]) => name),
-      )
+  test('the protocol imports zod and nothing else', () => {
+    const imported = everySource.filter((file) => roomOf(file) === 'packages/protocol').flatMap(importsOf)
     expect([...new Set(imported)]).toEqual(['zod'])
+  })
+
+  test('of the engine, the pool sees its messages only', () => {
+    const seen = everySource.filter((file) => roomOf(file) === 'packages/engine-pool').flatMap(importsOf)
+    expect(seen.filter((name) => name.startsWith('@vision-queue/engine/') && !name.endsWith('/messages'))).toEqual([])
+  })
+
+  test('what the pool sees of the engine loads neither ONNX Runtime nor the image library', () => {
+    const reached = new Set<string>()
+    const open = ['packages/engine/src/messages.ts']
+    for (let file = open.pop(); file !== undefined; file = open.pop()) {
+      if (reached.has(file)) continue
+      reached.add(file)
+      const text = readFileSync(join(root, file), 'utf8')
+      for (const [, type, name = ''] of text.matchAll(/^(?:import|export) (type )?.*?from '(\.[^']+)'/gms)) {
+        if (type === undefined) open.push(join(dirname(file), name))
+      }
+    }
+    const libraries = [...reached].flatMap(importsOf)
+    expect(libraries.filter((name) => name === 'onnxruntime-node' || name === 'sharp')).toEqual([])
   })
 })
 
 describe('the environment', () => {
   test('is read nowhere but where a process starts', () => {
-    const readers = [...sources('apps'), ...sources('packages')].filter((file) =>
-      readFileSync(join(root, file), 'utf8').includes('process.env'),
-    )
-    expect(readers.filter((file) => !/(main|run-consumer|engine-pool|engine-child)\.ts$/.test(file))).toEqual([])
+    const readers = everySource.filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'))
+    expect(readers.filter((file) => !/(main|run-consumer)\.ts$/.test(file))).toEqual([])
   })
 })

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 
 import { final, forms, problem } from '@vision-queue/test-support/client'
 import { startSystem, type System } from '@vision-queue/test-support/system'
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const assets = process.env['VISION_QUEUE_ASSETS'] ?? fileURLToPath(new URL('../../../shared/assets', import.meta.url))

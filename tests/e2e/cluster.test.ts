@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-import { imageResponseSchema, type Job, jobResponseSchema, jobSchema } from '@vision-queue/jobs'
+import { imageResponseSchema, type Job, jobResponseSchema, jobSchema } from '@vision-queue/protocol'
 import {
   answerOf,
   final,
@@ -20,7 +20,8 @@ import {
   type TestRedisGroup,
   whyNoRedisGroups,
 } from '@vision-queue/test-support/redis-groups'
-import { startSystem, type System, until } from '@vision-queue/test-support/system'
+import { startSystem, type System } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 /** The main paths of the other end-to-end tests, on a Redis Cluster; all of them: TEST_ON_CLUSTER=1 npx vitest run tests/e2e */

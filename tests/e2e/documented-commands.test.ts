@@ -27,10 +27,10 @@ const notRun: Readonly<Record<string, string>> = {
   'pnpm bench': 'takes ten minutes',
   'pnpm load': 'takes a minute; tests/e2e/load.test.ts runs it',
   'pnpm vq keys revoke': 'names a key that there is not; apps/cli tests it',
-  'pnpm models:check': 'names a model that does not ship; packages/model-runtime tests it',
+  'pnpm models:check': 'names a model that does not ship; packages/engine tests it',
   'REDIS_URL=redis://redis.internal:6379 ': 'names a host that there is not',
   'curl -H \'Content-Type: application/json\' -d \'{"input":{"image":"https://images.example.com':
-    'fetches from the internet; apps/api/src/routes/submit-by-address.test.ts',
+    'fetches from the internet; apps/api/src/intake/submit-by-address.test.ts',
   'curl -F image=https://images.example.com': 'fetches from the internet',
   'curl -F model=squeezenet': 'names a model that does not ship',
 }

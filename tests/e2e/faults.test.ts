@@ -1,11 +1,12 @@
 import { fileURLToPath } from 'node:url'
 
-import { type Job, jobResponseSchema } from '@vision-queue/jobs'
-import { availableCores } from '@vision-queue/model-runtime'
+import { type Job, jobResponseSchema } from '@vision-queue/protocol'
+import { availableCores } from '@vision-queue/process'
 import { answerOf, final, read, readMetric, submit } from '@vision-queue/test-support/client'
 import { enginesOf } from '@vision-queue/test-support/engine-pids'
 import { readExamples } from '@vision-queue/test-support/examples'
-import { startSystem, type System, type SystemOptions, until } from '@vision-queue/test-support/system'
+import { startSystem, type System, type SystemOptions } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 import { afterEach, describe, expect, test } from 'vitest'
 
 const examples = readExamples()

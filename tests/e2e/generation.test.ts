@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
 /** The tiny captioner behind the whole service: text generated in an engine, heard by an SSE subscriber. */
-const captioner = fileURLToPath(new URL('../../packages/model-runtime/test/tiny-captioner', import.meta.url))
+const captioner = fileURLToPath(new URL('../../packages/engine/test/tiny-captioner', import.meta.url))
 const image = await readFile(fileURLToPath(new URL('../../models/shapes-vqa/1/examples/scene-01.jpg', import.meta.url)))
 const answerSchema = z.object({
   id: z.string(),

@@ -1,4 +1,4 @@
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { final, forms } from '@vision-queue/test-support/client'
 import { type Example, readExamples } from '@vision-queue/test-support/examples'
 import { startSystem, type System } from '@vision-queue/test-support/system'

@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url'
 
-import { type JobResponse, jobResponseSchema } from '@vision-queue/jobs'
+import { type JobResponse, jobResponseSchema } from '@vision-queue/protocol'
 import { final, read, submit } from '@vision-queue/test-support/client'
 import { readExamples } from '@vision-queue/test-support/examples'
-import { startSystem, type System, until } from '@vision-queue/test-support/system'
+import { startSystem, type System } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const [example] = readExamples()

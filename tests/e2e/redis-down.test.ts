@@ -1,6 +1,7 @@
 import { final, forms, problem, submit } from '@vision-queue/test-support/client'
 import { type Example, readExamples } from '@vision-queue/test-support/examples'
-import { startSystem, type System, until } from '@vision-queue/test-support/system'
+import { startSystem, type System } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const commandTimeoutMs = 500

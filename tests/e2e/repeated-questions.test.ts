@@ -1,4 +1,4 @@
-import { jobSchema } from '@vision-queue/jobs'
+import { jobSchema } from '@vision-queue/protocol'
 import { final, readMetric } from '@vision-queue/test-support/client'
 import { type Example, readExamples } from '@vision-queue/test-support/examples'
 import { startSystem, type System } from '@vision-queue/test-support/system'

@@ -4,10 +4,11 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { jobSchema, modelVariantsKey } from '@vision-queue/jobs'
+import { jobSchema } from '@vision-queue/protocol'
+import { modelVariantsKey } from '@vision-queue/queue'
 import { readExamples } from '@vision-queue/test-support/examples'
 import { type RunningProcess, startSystem, type System } from '@vision-queue/test-support/system'
-import { openDurableConnection } from '@vision-queue/transport'
+import { openDurableConnection } from '@vision-queue/redis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 

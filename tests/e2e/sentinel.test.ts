@@ -1,8 +1,9 @@
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { final, forms, submit } from '@vision-queue/test-support/client'
 import { type Example, readExamples } from '@vision-queue/test-support/examples'
 import { startTestSentinel, type TestSentinel, whyNoRedisGroups } from '@vision-queue/test-support/redis-groups'
-import { startSystem, type System, until } from '@vision-queue/test-support/system'
+import { startSystem, type System } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const reason = await whyNoRedisGroups()

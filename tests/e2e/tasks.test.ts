@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { readEvents } from '@vision-queue/test-support/client'
 import { startSystem, type System } from '@vision-queue/test-support/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'

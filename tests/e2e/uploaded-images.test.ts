@@ -1,7 +1,8 @@
-import { imageResponseSchema, jobSchema } from '@vision-queue/jobs'
+import { imageResponseSchema, jobSchema } from '@vision-queue/protocol'
 import { answerOf, final, problem } from '@vision-queue/test-support/client'
 import { readExamples } from '@vision-queue/test-support/examples'
-import { startSystem, type System, until } from '@vision-queue/test-support/system'
+import { startSystem, type System } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const imageTtlMs = 4000

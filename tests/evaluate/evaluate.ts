@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { startSystem } from '@vision-queue/test-support/system'
 import { z } from 'zod'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { runBareLoop } from '@vision-queue/model-runtime/bare'
+import { runBareLoop } from '@vision-queue/engine/bare'
 
 import { type BareReport, bareOptionsSchema } from './bare.ts'
 

@@ -4,7 +4,7 @@ import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { PlannedRequest } from '@vision-queue/load/load-plan'
-import { findAssets } from '@vision-queue/model-runtime/test/assets'
+import { findAssets } from '@vision-queue/test-support/assets'
 
 import sharp from 'sharp'
 import { z } from 'zod'

@@ -9,8 +9,9 @@ import type { Measured } from './figures.ts'
 import { askRedis } from './ask-redis.ts'
 
 const packages = {
-  'packages/model-runtime/package.json': ['onnxruntime-node', 'sharp'],
-  'packages/transport/package.json': ['bullmq', 'ioredis'],
+  'packages/engine/package.json': ['onnxruntime-node', 'sharp'],
+  'packages/queue/package.json': ['bullmq'],
+  'packages/redis/package.json': ['ioredis'],
   'apps/api/package.json': ['hono'],
   'apps/load/package.json': ['undici'],
 } as const

@@ -1,5 +1,6 @@
 import { serve } from '@hono/node-server'
-import { findModel, loadModel } from '@vision-queue/model-runtime/bare'
+import { findModel } from '@vision-queue/models'
+import { loadModel } from '@vision-queue/engine/parts'
 import { Hono } from 'hono'
 
 /**

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createHash, randomBytes } from 'node:crypto'
 
-import { finalJob, type QueuedJob } from '@vision-queue/jobs'
-import { createResultStore, openDurableConnection, openJobClient, openJobSource } from '@vision-queue/transport'
+import { finalJob, type QueuedJob } from '@vision-queue/queue'
+import { createResultStore, openJobSource } from '@vision-queue/queue/worker'
+import { openDurableConnection } from '@vision-queue/redis'
+import { openJobClient } from '@vision-queue/queue/producer'
 import { nanoid } from 'nanoid'
 
 import { trafficOptionsSchema } from './queue-traffic.ts'

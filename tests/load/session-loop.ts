@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { loadModel } from '@vision-queue/model-runtime/bare'
+import { loadModel } from '@vision-queue/engine/parts'
 
 import { type SessionReport, sessionOptionsSchema } from './session.ts'
 

@@ -1,4 +1,4 @@
-import { problemSchema } from '@vision-queue/jobs'
+import { problemSchema } from '@vision-queue/protocol'
 import { final, forms, submit } from '@vision-queue/test-support/client'
 import { readExamples } from '@vision-queue/test-support/examples'
 import { startSystem, type System } from '@vision-queue/test-support/system'

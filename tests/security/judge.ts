@@ -1,7 +1,7 @@
 import { homedir, hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
-import { finalJobSchema, jobResponseSchema, problemSchema } from '@vision-queue/jobs'
+import { finalJobSchema, jobResponseSchema, problemSchema } from '@vision-queue/protocol'
 
 import type { Answer } from './http-message.ts'
 

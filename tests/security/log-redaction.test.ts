@@ -1,8 +1,8 @@
-import { jobResponseSchema } from '@vision-queue/jobs'
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { final, forms } from '@vision-queue/test-support/client'
 import { readExamples } from '@vision-queue/test-support/examples'
 import { startSystem, type System } from '@vision-queue/test-support/system'
-import { openApiKeys } from '@vision-queue/transport'
+import { openApiKeys } from '@vision-queue/queue/producer'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { askRedis } from '../load/ask-redis.ts'

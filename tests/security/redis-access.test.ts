@@ -7,7 +7,7 @@ import { final, forms, submit } from '@vision-queue/test-support/client'
 import { type Example, readExamples } from '@vision-queue/test-support/examples'
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
 import { startSystem, type System } from '@vision-queue/test-support/system'
-import { openApiKeys } from '@vision-queue/transport'
+import { openApiKeys } from '@vision-queue/queue/producer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { askRedis } from '../load/ask-redis.ts'

@@ -1,4 +1,4 @@
-import { type Job, jobResponseSchema, jobSchema, type Problem, problemSchema } from '@vision-queue/jobs'
+import { type Job, jobResponseSchema, jobSchema, type Problem, problemSchema } from '@vision-queue/protocol'
 
 import { z } from 'zod'
 

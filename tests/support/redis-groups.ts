@@ -133,7 +133,7 @@ async function findServer(): Promise<RedisServer> {
   return findRedisServer({ cacheFolder, env: process.env, say: (line) => console.log(line) })
 }
 
-/** One command to a Redis on loopback, and its reply as it comes over the wire; written to a socket, as ioredis belongs to packages/transport. */
+/** One command to a Redis on loopback, and its reply as it comes over the wire; written to a socket, as ioredis belongs to packages/redis. */
 export async function ask(port: number, ...words: string[]): Promise<string> {
   const command = `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`
   return new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Handler, MiddlewareHandler } from 'hono'
 
 import type { AddressOf } from './addresses.ts'
-import type { Caller } from './caller.ts'
+import type { Caller } from './guard/caller.ts'
 
 /** What every handler finds in its context. */
 export interface ApiEnv {

@@ -1,7 +1,7 @@
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import { parseSettings, SettingsError } from '@vision-queue/jobs'
+import { parseSettings, SettingsError } from '@vision-queue/process'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 

@@ -1,5 +1,11 @@
 import { parseHostPatterns } from '@vision-queue/guarded-fetch'
-import { booleanSetting, integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/jobs'
+import {
+  booleanSetting,
+  integerSetting,
+  logLevelSetting,
+  redisUrlSetting,
+  retentionSettings,
+} from '@vision-queue/process'
 import { z } from 'zod'
 
 /** The longest that `Prefer: wait` and `?wait=` hold a request, in seconds: below the idle limits of common proxies. */

@@ -1,4 +1,4 @@
-import { describeFields, type ErrorCode, type FieldError, fieldErrors, VisionQueueError } from '@vision-queue/jobs'
+import { describeFields, type ErrorCode, type FieldError, fieldErrors, VisionQueueError } from '@vision-queue/protocol'
 import type { z } from 'zod'
 
 /**

@@ -3,13 +3,13 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import { getRequestListener } from '@hono/node-server'
-import { errorTable, toProblem, VisionQueueError } from '@vision-queue/jobs'
+import { errorTable, toProblem, VisionQueueError } from '@vision-queue/protocol'
 import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 
 import type { ApiEnv } from './api-env.ts'
 import { problemResponse } from './problem-response.ts'
-import { commonHeaders, requestIdFrom } from './request-id.ts'
+import { commonHeaders, requestIdFrom } from './observe/request-id.ts'
 
 export interface HttpServer {
   port: number

@@ -1,15 +1,16 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, safeLogging, SettingsError, toRetention } from '@vision-queue/jobs'
-import { letHeapGrow, openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/transport'
+import { parseSettings, safeLogging, SettingsError, toRetention } from '@vision-queue/process'
+import { letHeapGrow } from '@vision-queue/process'
+import { openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
 import { pino } from 'pino'
 
-import { assertSomebodyHasKey } from './access.ts'
+import { assertSomebodyHasKey } from './guard/access.ts'
 import { createApp } from './app.ts'
 import { type ApiSettings, apiSettings } from './config.ts'
 import { ListenError, openHttpServer } from './http-server.ts'
-import { createMetrics } from './metrics.ts'
-import { createFetchImage } from './submission/fetch-image.ts'
+import { createMetrics } from './observe/metrics.ts'
+import { createFetchImage } from './intake/fetch-image.ts'
 
 /** Starts in order, stops in reverse under one deadline: SHUTDOWN_TIMEOUT_MS. */
 async function main(settings: ApiSettings): Promise<void> {

@@ -1,4 +1,4 @@
-import { integerSetting, redisUrlSetting } from '@vision-queue/jobs'
+import { integerSetting, redisUrlSetting } from '@vision-queue/process'
 import { z } from 'zod'
 
 /** What the command line tool reads from its environment: where the keys are. */

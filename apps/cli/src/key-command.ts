@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-import { keyIdSchema, type KeyLimits, type Scope, scopes, scopeSchema } from '@vision-queue/jobs'
+import { keyIdSchema, type KeyLimits, type Scope, scopes, scopeSchema } from '@vision-queue/queue'
 import { z } from 'zod'
 
 /** What is asked for on the command line, after `vq keys`. */

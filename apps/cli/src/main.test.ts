@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-import { openApiKeys } from '@vision-queue/transport'
+import { openApiKeys } from '@vision-queue/queue/producer'
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 

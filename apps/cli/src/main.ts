@@ -1,5 +1,6 @@
-import { parseSettings, SettingsError, VisionQueueError } from '@vision-queue/jobs'
-import { openApiKeys } from '@vision-queue/transport'
+import { parseSettings, SettingsError } from '@vision-queue/process'
+import { VisionQueueError } from '@vision-queue/protocol'
+import { openApiKeys } from '@vision-queue/queue/producer'
 
 import { cliSettings } from './config.ts'
 import { parseKeyCommand, usage, UsageError } from './key-command.ts'

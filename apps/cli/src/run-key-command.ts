@@ -1,5 +1,5 @@
-import { type ApiKey, isUsable } from '@vision-queue/jobs'
-import type { ApiKeys } from '@vision-queue/transport'
+import { type ApiKey, isUsable } from '@vision-queue/queue'
+import type { ApiKeys } from '@vision-queue/queue/producer'
 
 import { type KeyCommand, usage } from './key-command.ts'
 

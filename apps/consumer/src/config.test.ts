@@ -1,4 +1,4 @@
-import { parseSettings } from '@vision-queue/jobs'
+import { parseSettings } from '@vision-queue/process'
 import { expect, it } from 'vitest'
 
 import { consumerSettings, toExecutionOptions } from './config.ts'

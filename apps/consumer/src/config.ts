@@ -1,8 +1,8 @@
-import { integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/jobs'
-import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/model-runtime'
+import { integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/process'
+import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { z } from 'zod'
 
-import { modelSelectionPattern, splitModels } from './model-policy.ts'
+import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
 
 const { providers, providerOptions } = executionOptionsSchema.shape
 

@@ -1,33 +1,40 @@
-import { toRetention, VisionQueueError } from '@vision-queue/jobs'
-import { availableCores, createEnginePool, probeProvider, int8Saturates } from '@vision-queue/model-runtime'
+import { toRetention, int8Saturates } from '@vision-queue/process'
+import { VisionQueueError } from '@vision-queue/protocol'
+import { availableCores } from '@vision-queue/process'
+import { createEnginePool, probeProvider } from '@vision-queue/engine-pool'
+
 import {
   agreeOnVariant,
-  assertNoEviction,
   createModelForgetting,
   createPoisonStore,
   createResultStore,
-  failedJob,
   type JobSource,
   openCancellations,
-  openDurableConnection,
   openJobSource,
   openTextPublisher,
   readModelOrders,
   startAnnouncer,
-} from '@vision-queue/transport'
+} from '@vision-queue/queue/worker'
+import { assertNoEviction, openDurableConnection } from '@vision-queue/redis'
+import { failedJob } from '@vision-queue/queue'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
 import { toExecutionOptions, type ConsumerSettings } from './config.ts'
-import { shareCores } from './core-share.ts'
-import { createFleetVariant } from './fleet-variant.ts'
-import { type JobHandling, type ModelManager, type ModelManagerOptions, startModelManager } from './model-manager.ts'
-import { parseModelPolicy } from './model-policy.ts'
-import { memoryShare } from './memory-share.ts'
+import { shareCores } from './fleet/core-share.ts'
+import { createFleetVariant } from './fleet/fleet-variant.ts'
+import {
+  type JobHandling,
+  type ModelManager,
+  type ModelManagerOptions,
+  startModelManager,
+} from './fleet/model-manager.ts'
+import { parseModelPolicy } from './fleet/model-policy.ts'
+import { memoryShare } from './fleet/memory-share.ts'
 import { createProcessGauge } from './process-gauge.ts'
-import { type Answer, createJobProcessor } from './process-job.ts'
-import { createSharedAnswers } from './shared-answers.ts'
-import { createSuspectGate, type SuspectGate } from './suspect-gate.ts'
+import { type Answer, createJobProcessor } from './jobs/process-job.ts'
+import { createSharedAnswers } from './jobs/shared-answers.ts'
+import { createSuspectGate, type SuspectGate } from './jobs/suspect-gate.ts'
 
 export interface Consumer {
   id: string

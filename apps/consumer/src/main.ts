@@ -1,4 +1,4 @@
-import { letHeapGrow } from '@vision-queue/transport'
+import { letHeapGrow } from '@vision-queue/process'
 
 import { runConsumer } from './run-consumer.ts'
 

@@ -1,7 +1,8 @@
 import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { parseSettings, safeLogging, SettingsError, VisionQueueError } from '@vision-queue/jobs'
+import { parseSettings, safeLogging, SettingsError } from '@vision-queue/process'
+import { VisionQueueError } from '@vision-queue/protocol'
 import { pino } from 'pino'
 
 import { consumerSettings } from './config.ts'

@@ -1,13 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import {
-  engineOptionsSchema,
-  limitImageLibrary,
-  loadModel,
-  parentChannel,
-  startEngine,
-} from '@vision-queue/model-runtime/engine'
+import { engineOptionsSchema } from '@vision-queue/engine/messages'
+import { limitImageLibrary, loadModel, parentChannel, startEngine } from '@vision-queue/engine/parts'
 
 import { z } from 'zod'
 

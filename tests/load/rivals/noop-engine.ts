@@ -1,4 +1,5 @@
-import { engineOptionsSchema, loadModel, parentChannel, startEngine } from '@vision-queue/model-runtime/engine'
+import { engineOptionsSchema } from '@vision-queue/engine/messages'
+import { loadModel, parentChannel, startEngine } from '@vision-queue/engine/parts'
 
 /**
  * An engine process that answers at once how many bytes its image has, as the Python contenders' model

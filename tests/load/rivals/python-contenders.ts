@@ -4,7 +4,7 @@ import { freePort } from '@vision-queue/local/free-port'
 import { createLeash } from '@vision-queue/local/leash'
 import { describeExit, type ProcessGroup, startProcessGroup } from '@vision-queue/local/process-group'
 import { startTestRedis } from '@vision-queue/test-support/redis'
-import { until } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 
 import type { Contender } from './contender.ts'
 import { pythonFolder, type PythonPackages } from './python-packages.ts'

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { startTestRedis } from '@vision-queue/test-support/redis'
-import { until } from '@vision-queue/test-support/system'
+import { until } from '@vision-queue/test-support/until'
 
 import { askRedis } from '../ask-redis.ts'
 import { cpuTime } from '../processes.ts'

@@ -1,12 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import {
-  engineOptionsSchema,
-  limitImageLibrary,
-  loadModel,
-  parentChannel,
-  startEngine,
-} from '@vision-queue/model-runtime/engine'
+import { engineOptionsSchema } from '@vision-queue/engine/messages'
+import { limitImageLibrary, loadModel, parentChannel, startEngine } from '@vision-queue/engine/parts'
 
 /**
  * An engine whose device is elsewhere: nothing is decoded, and a run of n jobs takes 10 + 10 n ms without any

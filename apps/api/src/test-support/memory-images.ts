@@ -1,5 +1,5 @@
-import { VisionQueueError } from '@vision-queue/jobs'
-import type { ImageStore, UploadedImage } from '@vision-queue/transport'
+import { VisionQueueError } from '@vision-queue/protocol'
+import type { ImageStore, UploadedImage } from '@vision-queue/queue/producer'
 
 /** Uploaded images in this process' memory, for ever. */
 export interface MemoryImages extends ImageStore {

@@ -1,12 +1,6 @@
-import {
-  type FinalStatus,
-  isFinal,
-  type Job,
-  type QueuedJob,
-  unfinishedJob,
-  VisionQueueError,
-} from '@vision-queue/jobs'
-import { type JobClient, newJobId } from '@vision-queue/transport'
+import { type FinalStatus, isFinal, type Job, VisionQueueError } from '@vision-queue/protocol'
+import { type QueuedJob, unfinishedJob } from '@vision-queue/queue'
+import { type JobClient, newJobId } from '@vision-queue/queue/producer'
 
 /** A queue in this process' memory, whose consumer is the test. */
 export interface MemoryJobs extends JobClient {

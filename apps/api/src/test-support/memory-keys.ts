@@ -1,5 +1,6 @@
-import { type ApiKey, type KeyLimits, isUsable, type Scope, VisionQueueError } from '@vision-queue/jobs'
-import type { ApiKeys } from '@vision-queue/transport'
+import { type ApiKey, type KeyLimits, isUsable, type Scope } from '@vision-queue/queue'
+import { VisionQueueError } from '@vision-queue/protocol'
+import type { ApiKeys } from '@vision-queue/queue/producer'
 
 /** API keys in this process' memory; a minute never ends. */
 export interface MemoryKeys extends ApiKeys {

@@ -1,5 +1,5 @@
-import { type ModelManifest, type ModelStats, noModelStats, VisionQueueError } from '@vision-queue/jobs'
-import type { ModelDirectory, ServedModel } from '@vision-queue/transport'
+import { type ModelManifest, type ModelStats, noModelStats, VisionQueueError } from '@vision-queue/protocol'
+import type { ModelDirectory, ServedModel } from '@vision-queue/queue/producer'
 import { z } from 'zod'
 
 const manifest: ModelManifest = {

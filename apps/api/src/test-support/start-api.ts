@@ -1,14 +1,15 @@
 import { setMaxListeners } from 'node:events'
 
-import { parseSettings, type Problem, problemSchema, safeLogging } from '@vision-queue/jobs'
+import { parseSettings, safeLogging } from '@vision-queue/process'
+import { type Problem, problemSchema } from '@vision-queue/protocol'
 import { type Logger, pino } from 'pino'
 import { onTestFinished } from 'vitest'
 
 import { createApp } from '../app.ts'
 import { apiSettings } from '../config.ts'
 import { openHttpServer } from '../http-server.ts'
-import { createMetrics } from '../metrics.ts'
-import { createFetchImage } from '../submission/fetch-image.ts'
+import { createMetrics } from '../observe/metrics.ts'
+import { createFetchImage } from '../intake/fetch-image.ts'
 import { type MemoryImages, openMemoryImages } from './memory-images.ts'
 import { type MemoryKeys, openMemoryKeys } from './memory-keys.ts'
 import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'

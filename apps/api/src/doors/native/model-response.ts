@@ -1,0 +1,227 @@
+import { type BatchCost, type ModelManifest, modelManifestSchema, type ModelStats } from '@vision-queue/protocol'
+import type { ServedModel, ServingConsumer } from '@vision-queue/queue/producer'
+import { z } from 'zod'
+
+import type { ModelVersions } from '../../intake/model-choice.ts'
+import type { JsonValue } from './parsed-submission.ts'
+
+const jsonSchemaSchema = z.record(z.string(), z.json()).describe('a JSON Schema (2020-12)')
+
+const statusSchema = z.enum(['ready', 'loading', 'failed', 'unloaded', 'no_consumers'])
+
+const retryAtSchema = z.iso
+  .datetime()
+  .nullable()
+  .describe('when engines that died are started again; null where nothing is tried before the files change')
+const variantReasonSchema = z
+  .string()
+  .nullable()
+  .describe('why that variant runs: what the fleet has decided, VARIANT, model.json, or what the machine is made for')
+
+/** One version of a model. */
+export const modelVersionResponseSchema = z.object({
+  version: z.string(),
+  status: statusSchema.describe(
+    'no_consumers: jobs are accepted and wait; unloaded: there, but not selected or taken out; jobs are refused',
+  ),
+  error: z
+    .string()
+    .nullable()
+    .describe(
+      'why a consumer could not load it, could not load its newest files, or lacks engines; another may have it ready',
+    ),
+  retry_at: retryAtSchema,
+  serving: z.boolean().describe('whether jobs that name no version run on it'),
+  aliases: z.array(z.string()).describe('name@alias pins a job to the version the alias stands for'),
+  variant: z.string().nullable().describe('such as fp32 or int8'),
+  variant_reason: variantReasonSchema,
+  provider: z.string().nullable(),
+  refused_providers: z
+    .array(z.object({ provider: z.string(), reason: z.string() }))
+    .describe('execution providers that were wanted more and could not be used'),
+  consumers: z.int().describe('live consumers that have it ready'),
+})
+
+/** A model as `GET /models` lists it; where versions differ, the schemas are the serving version's. */
+export const modelResponseSchema = z.object({
+  name: z.string(),
+  task: z.string().nullable().describe("Hugging Face's name of the task; null where no version was ever ready"),
+  version: z.string().describe('the version that runs jobs which name none'),
+  versions: z.array(z.string()).describe('newest first; name@version pins a job to one'),
+  version_details: z.array(modelVersionResponseSchema).describe('newest first'),
+  aliases: z.record(z.string(), z.string()).describe('versions by alias'),
+  variants: z.array(z.string()).describe('such as fp32 or int8, of all versions on all consumers'),
+  provider: z.string().nullable().describe('the execution provider, such as cpu'),
+  labels: modelManifestSchema.shape.labels.describe('what the model can answer, where that is a fixed list'),
+  input: jsonSchemaSchema.nullable(),
+  parameters: jsonSchemaSchema.nullable(),
+  output: jsonSchemaSchema.nullable(),
+  consumers: z.int().describe('live consumers that have a version ready'),
+  max_batch_size: z.int().nullable(),
+  status: statusSchema.describe("the serving version's"),
+  error: z.string().nullable().describe('why it failed or lacks engines'),
+  retry_at: retryAtSchema,
+})
+export type ModelResponse = z.infer<typeof modelResponseSchema>
+
+/** What one consumer has done with one version of the model since it started. */
+export const consumerStatsSchema = z.object({
+  id: z.string(),
+  version: z.string(),
+  engines: z.int(),
+  engines_up: z.int().describe('those of them that can take jobs now'),
+  variant: z.string().nullable(),
+  variant_reason: variantReasonSchema,
+  provider: z.string().nullable(),
+  started_at: z.iso.datetime(),
+  heartbeat_at: z.iso.datetime(),
+  batches: z.record(z.string(), z.int()).describe('session runs by batch size'),
+  jobs: z.record(z.string(), z.int()).describe('finished jobs by state'),
+  reused: z.int().describe('of those, how many took the answer of another job which asked the same'),
+  mean_inference_ms: z.number().nullable().describe('per session run; null before the first'),
+  engine_restarts: z.int(),
+  launches: z
+    .object({
+      reasons: z
+        .record(z.string(), z.int())
+        .describe(
+          'batches by why they were launched: full, idle (nothing else was being prepared), delay (the oldest job had waited as long as a launch costs), drain (the engine was to be emptied)',
+        ),
+      mean_predicted_ms: z.number().nullable(),
+      mean_actual_ms: z.number().nullable(),
+    })
+    .describe('batches that were answered in one run, and what the cost said before they ran'),
+  cost: z
+    .object({
+      fixed_ms: z.number(),
+      per_item_ms: z.number(),
+      p99_over_ms: z.number().describe('the 99th percentile of what launches took beyond that'),
+      batch_size: z.int().describe('that batches are gathered to: the largest that is worth its latency'),
+    })
+    .nullable()
+    .describe(
+      'a batch of n takes fixed_ms + n x per_item_ms; null before it is known and where answers take many runs',
+    ),
+  capacity: z.number().nullable().describe('jobs a second when there is always work; null before it is known'),
+})
+
+/** A model as `GET /models/{name}` shows it. */
+export const modelDetailSchema = modelResponseSchema.extend({ consumer_stats: z.array(consumerStatsSchema) })
+
+export function modelResponse({ name, serving, versions }: ModelVersions): ModelResponse {
+  const { manifest, status } = serving
+  return {
+    name,
+    task: manifest?.task ?? null,
+    version: serving.version,
+    versions: versions.map(({ version }) => version),
+    version_details: versions.map(versionResponse),
+    aliases: Object.fromEntries(versions.flatMap(({ version, aliases }) => aliases.map((alias) => [alias, version]))),
+    variants: [...new Set(versions.flatMap(variantsOf))],
+    provider: manifest?.provider ?? null,
+    labels: manifest?.labels ?? null,
+    input: manifest === null ? null : withImage(manifest.inputSchema),
+    parameters: manifest?.parametersSchema ?? null,
+    output: manifest?.outputSchema ?? null,
+    consumers: new Set(versions.flatMap(({ consumers }) => consumers.map(({ id }) => id))).size,
+    max_batch_size: manifest?.maxBatchSize ?? null,
+    status,
+    // Beside one that is ready it is about its newest files, or another consumer: see version_details.
+    error: status === 'ready' ? null : serving.error,
+    retry_at: status === 'ready' ? null : isoTime(serving.retryAt),
+  }
+}
+
+function versionResponse(model: ServedModel): z.infer<typeof modelVersionResponseSchema> {
+  const { version, status, error, retryAt, serving, aliases, manifest, consumers } = model
+  return {
+    version,
+    status,
+    error,
+    retry_at: isoTime(retryAt),
+    serving,
+    aliases,
+    variant: manifest?.variant ?? null,
+    variant_reason: variantReason(manifest),
+    provider: manifest?.provider ?? null,
+    refused_providers: manifest?.refusedProviders ?? [],
+    consumers: consumers.length,
+  }
+}
+
+function isoTime(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
+}
+
+/** More than one where consumers have different settings or different files. */
+function variantsOf({ manifest, consumers }: ServedModel): string[] {
+  const ofConsumers = consumers.flatMap((consumer) => consumer.manifest?.variant ?? [])
+  return ofConsumers.length > 0 ? ofConsumers : manifest === null ? [] : [manifest.variant]
+}
+
+function variantReason(manifest: ModelManifest | null): string | null {
+  if (manifest?.choice === undefined) return null
+  const { basis, reason, at } = manifest.choice
+  switch (basis) {
+    case 'setting':
+    case 'model_json':
+      return reason
+    case 'capability':
+      return `by capability: ${reason}`
+    case 'fleet':
+      return `recorded by the fleet${at === null ? '' : ` at ${new Date(at).toISOString()}`}, by capability: ${reason}`
+    default:
+      return basis satisfies never
+  }
+}
+
+export function modelDetail(model: ModelVersions): z.infer<typeof modelDetailSchema> {
+  return {
+    ...modelResponse(model),
+    consumer_stats: model.versions.flatMap(({ version, consumers }) =>
+      consumers.map((consumer) => consumerStats(version, consumer)),
+    ),
+  }
+}
+
+/** The whole input: a manifest leaves out the image, which every task takes. */
+function withImage(inputSchema: ModelManifest['inputSchema']): Record<string, JsonValue> {
+  const { properties, required } = z
+    .object({ properties: z.record(z.string(), z.json()).catch({}), required: z.array(z.string()).catch([]) })
+    .parse(inputSchema)
+  const image = { type: 'string', contentEncoding: 'base64', description: 'base64 or a data:image/...;base64, URI' }
+  return { ...inputSchema, properties: { image, ...properties }, required: ['image', ...required] }
+}
+
+function consumerStats(version: string, consumer: ServingConsumer): z.infer<typeof consumerStatsSchema> {
+  const { stats } = consumer
+  const runs = Object.values(stats.batches).reduce((sum, count) => sum + count, 0)
+  return {
+    id: consumer.id,
+    version,
+    engines: consumer.engines,
+    engines_up: consumer.enginesUp,
+    variant: consumer.manifest?.variant ?? null,
+    variant_reason: variantReason(consumer.manifest),
+    provider: consumer.manifest?.provider ?? null,
+    started_at: new Date(consumer.startedAt).toISOString(),
+    heartbeat_at: new Date(consumer.heartbeatAt).toISOString(),
+    batches: stats.batches,
+    jobs: stats.jobs,
+    reused: stats.reused ?? 0,
+    mean_inference_ms: runs === 0 ? null : stats.inferenceMs / runs,
+    engine_restarts: stats.engineRestarts,
+    launches: launchStats(stats.launches),
+    cost: stats.cost === null ? null : costStats(stats.cost),
+    capacity: stats.capacity,
+  }
+}
+
+function launchStats({ reasons, predicted, predictedMs, actualMs }: ModelStats['launches']) {
+  const mean = (sum: number): number | null => (predicted === 0 ? null : sum / predicted)
+  return { reasons, mean_predicted_ms: mean(predictedMs), mean_actual_ms: mean(actualMs) }
+}
+
+function costStats({ fixedMs, perItemMs, p99OverMs, batchSize }: BatchCost) {
+  return { fixed_ms: fixedMs, per_item_ms: perItemMs, p99_over_ms: p99OverMs, batch_size: batchSize }
+}

@@ -1,0 +1,226 @@
+import { maxWaitSeconds } from '../../config.ts'
+import { imagePaths } from './openapi-images.ts'
+import { jobControlPaths, listJobsOperation } from './openapi-job-control.ts'
+import {
+  acceptedHeaders,
+  answer,
+  idempotencyKey,
+  parameter,
+  problems,
+  rawImages,
+  ref,
+  requestId,
+  text,
+} from './openapi-parts.ts'
+
+const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
+const seconds = { type: 'number', minimum: 0 }
+
+/** Every route, by OpenAPI path and method. A test holds it against the routes that there are. */
+export function openApiPaths(submissionExamples: Record<string, object>): Record<string, object> {
+  const queryNote = 'with an image body only'
+  return {
+    '/jobs': {
+      get: listJobsOperation,
+      post: {
+        operationId: 'submitJob',
+        summary: 'Submit one job',
+        tags: ['jobs'],
+        parameters: [
+          requestId,
+          idempotencyKey,
+          parameter(
+            'header',
+            'Prefer',
+            `wait=N: answer when the job is final, or after N seconds (at most ${maxWaitSeconds})`,
+            text,
+          ),
+          parameter(
+            'query',
+            'model',
+            `name, name@version or name@alias; ${queryNote}, as the model's inputs by their names; other names are passed over`,
+            text,
+          ),
+          parameter('query', 'parameters', `the parameters as JSON; ${queryNote}`, text),
+          parameter('query', 'metadata', `the metadata as JSON; ${queryNote}`, text),
+          parameter('query', 'deadline_ms', queryNote, { type: 'integer' }),
+          parameter('query', 'cache', `false: compute it anew; ${queryNote}`, { type: 'boolean' }),
+          parameter('query', 'priority', `low, normal or high; ${queryNote}`, text),
+        ],
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': { schema: ref('Submission'), examples: submissionExamples },
+            'multipart/form-data': { schema: formSchema },
+            'application/x-www-form-urlencoded': { schema: urlencodedSchema },
+            ...rawImages,
+          },
+        },
+        responses: {
+          '200': answer('The final job, where the caller preferred to wait', 'Job'),
+          '202': answer('The job is accepted', 'Job', {
+            headers: acceptedHeaders('Where the job is'),
+          }),
+          ...problems(
+            'invalid_request',
+            'model_not_found',
+            'image_not_found',
+            'request_timeout',
+            'payload_too_large',
+            'unsupported_media_type',
+            'invalid_input',
+            'image_too_large',
+            'image_undecodable',
+            'image_unreachable',
+            'idempotency_conflict',
+            'idempotency_in_flight',
+            'fetches_full',
+            'quota_exceeded',
+            'queue_full',
+            'overloaded',
+            'queue_unavailable',
+            'model_unavailable',
+          ),
+        },
+      },
+    },
+    '/jobs/{id}': {
+      get: {
+        operationId: 'getJob',
+        summary: 'A job, at once or when it is final',
+        tags: ['jobs'],
+        parameters: [
+          jobId,
+          parameter('query', 'wait', `how many seconds to wait for a final state; ${maxWaitSeconds} at most`, seconds),
+          requestId,
+        ],
+        responses: {
+          '200': answer('The job', 'Job'),
+          ...problems('invalid_request', 'job_not_found', 'queue_unavailable'),
+        },
+      },
+    },
+    ...jobControlPaths,
+    '/jobs/{id}/events': {
+      get: {
+        operationId: 'streamJob',
+        summary: "A job's changes as server-sent events",
+        tags: ['jobs'],
+        parameters: [jobId, parameter('header', 'Last-Event-ID', 'the last event seen; it is not sent again', text)],
+        responses: {
+          '200': {
+            description:
+              'Events named "job": what the job is now, then each change, until it is final; data is a Job. ' +
+              'Between them, of an answer that is being generated, events named "token": data is {"text", "index"}, ' +
+              'a piece of the text and where in the whole it begins, in UTF-16 units; what was there before is replaced. ' +
+              'Before the final event of a job that succeeded they are the whole text',
+            content: { 'text/event-stream': { schema: text } },
+          },
+          '204': { description: 'The final event has been seen' },
+          ...problems('job_not_found', 'queue_unavailable'),
+        },
+      },
+    },
+    ...imagePaths,
+    '/models': {
+      get: {
+        operationId: 'listModels',
+        summary: 'What can be run',
+        tags: ['models'],
+        responses: { '200': answer('All known models', 'ModelList'), ...problems('queue_unavailable') },
+      },
+    },
+    '/models/{name}': {
+      get: {
+        operationId: 'getModel',
+        summary: 'One model and its consumers',
+        tags: ['models'],
+        parameters: [parameter('path', 'name', "The model's name, without a version", text)],
+        responses: {
+          '200': answer('The model', 'ModelDetail'),
+          ...problems('model_not_found', 'model_unavailable', 'queue_unavailable'),
+        },
+      },
+    },
+    '/models/{name}/load': orderOperation('load', 'Load a version, or all that the consumers are set to serve'),
+    '/models/{name}/unload': orderOperation('unload', 'Take a version out, or all of them; waiting jobs stay queued'),
+    '/models/{name}/reload': orderOperation('reload', 'Load the files anew; what is loaded serves until they are warm'),
+    '/health': { get: health('health', 'The process answers', { '200': answer('It does', 'Health') }) },
+    '/health/live': { get: health('live', 'The process answers', { '200': answer('It does', 'Health') }) },
+    '/health/ready': {
+      get: health('ready', 'Whether jobs can be accepted', {
+        '200': answer('They can', 'Readiness'),
+        '503': answer('They can not; names what is missing', 'Readiness'),
+      }),
+    },
+    '/metrics': { get: page('metrics', 'Prometheus metrics', 'text/plain') },
+    '/openapi.json': { get: page('openapi', 'This document', 'application/json') },
+    '/docs': { get: page('docs', 'This document as a page', 'text/html') },
+    '/': { get: page('root', 'What is where', 'application/json') },
+  }
+}
+
+function orderOperation(action: string, summary: string): object {
+  return {
+    post: {
+      operationId: `${action}Model`,
+      summary,
+      tags: ['models'],
+      security: [{ ApiKey: [] }],
+      parameters: [parameter('path', 'name', "The model's name, without a version", text)],
+      requestBody: { required: false, content: { 'application/json': { schema: ref('ModelOrder') } } },
+      responses: {
+        '202': answer('The order stands; its effect shows in GET /models', 'AcceptedModelOrder'),
+        ...problems('invalid_request', 'model_not_found', 'model_unavailable', 'queue_unavailable'),
+      },
+    },
+  }
+}
+
+const imageText = 'base64, a data: URI, the id of an uploaded image or, where the server fetches images, an address'
+
+const formFields = {
+  model: text,
+  parameters: { type: 'string', contentMediaType: 'application/json' },
+  metadata: { type: 'string', contentMediaType: 'application/json' },
+  deadline_ms: { type: 'integer' },
+  cache: { type: 'boolean' },
+  priority: { type: 'string', enum: ['low', 'normal', 'high'] },
+}
+const formRules = {
+  type: 'object',
+  description:
+    'Every other field is an input of the model. A list is a repeated field, JSON, or items between commas. An empty ' +
+    'field counts as left out.',
+  required: ['image'],
+  additionalProperties: { type: 'string' },
+}
+const formSchema = {
+  ...formRules,
+  properties: {
+    image: {
+      type: 'string',
+      contentMediaType: 'application/octet-stream',
+      description: `a file, or as text: ${imageText}`,
+    },
+    ...formFields,
+  },
+}
+const urlencodedSchema = {
+  ...formRules,
+  properties: { image: { type: 'string', description: imageText }, ...formFields },
+}
+
+function health(operationId: string, summary: string, responses: Record<string, object>): object {
+  return { operationId, summary, tags: ['operation'], security: [], responses }
+}
+
+function page(operationId: string, summary: string, type: string): object {
+  return {
+    operationId,
+    summary,
+    tags: ['operation'],
+    ...(operationId === 'metrics' ? {} : { security: [] }),
+    responses: { '200': { description: summary, content: { [type]: {} } } },
+  }
+}

@@ -1,0 +1,29 @@
+import { matchedRoutes } from 'hono/route'
+import type { Context } from 'hono'
+import type { Logger } from 'pino'
+
+import type { ApiEnv, ApiMiddleware } from '../api-env.ts'
+import type { Metrics } from './metrics.ts'
+
+const methods = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'])
+
+/** One log line and one count per request, by route pattern: no addresses, for those hold ids and queries. */
+export function observeRequests({ log, metrics }: { log: Logger; metrics: Metrics }): ApiMiddleware {
+  return async (c, next) => {
+    const startedAt = performance.now()
+    await next()
+    const ms = performance.now() - startedAt
+    const route = routePattern(c)
+    // Methods are the caller's words; labels have to be few.
+    const method = methods.has(c.req.method) ? c.req.method : 'other'
+    const { status } = c.res
+    metrics.requests.inc({ route, method, status })
+    metrics.requestSeconds.observe({ route, method }, ms / 1000)
+    log.info({ request_id: c.get('requestId'), method, route, status, ms: Math.round(ms * 10) / 10 }, 'Request')
+  }
+}
+
+/** The pattern that the request met, such as `/jobs/:id`; `unmatched` where there is none. */
+function routePattern(c: Context<ApiEnv>): string {
+  return matchedRoutes(c).findLast(({ path }) => path !== '/*')?.path ?? 'unmatched'
+}

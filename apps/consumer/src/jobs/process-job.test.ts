@@ -1,0 +1,143 @@
+import { type FinalJob, VisionQueueError } from '@vision-queue/protocol'
+import type { QueuedJob } from '@vision-queue/queue'
+import type { Delivery } from '@vision-queue/queue/worker'
+import { pino } from 'pino'
+import { expect, test } from 'vitest'
+
+import { createJobProcessor, type ChosenPool } from './process-job.ts'
+import { createSuspectGate } from './suspect-gate.ts'
+
+const job: QueuedJob = {
+  version: 1,
+  id: 'job_000000000000000000001',
+  model: 'm',
+  modelVersion: '1',
+  versionPinned: false,
+  image: { hash: 'a'.repeat(64), bytes: 1, type: 'image/png', uploaded: false },
+  input: {},
+  parameters: {},
+  metadata: null,
+  createdAt: Date.now(),
+  deadlineAt: null,
+  cache: false,
+  replyTo: null,
+  owner: null,
+  priority: 'normal',
+  retryOf: null,
+  answersOf: null,
+}
+
+const manifest: ChosenPool['manifest'] = {
+  name: 'm',
+  version: '1',
+  task: 'visual-question-answering',
+  variant: 'fp32',
+  provider: 'cpu',
+  maxBatchSize: 4,
+  inputSchema: {},
+  parametersSchema: {},
+  outputSchema: {},
+  labels: null,
+}
+
+/** A processor whose engines are `run`, and what became of the jobs. */
+function processor(run: ChosenPool['run']) {
+  const finals: FinalJob[] = []
+  const canceling = new AbortController()
+  const process = createJobProcessor({
+    choosePool: () => ({ manifest, run }),
+    results: {
+      read: async () => null,
+      async finish(_job, final) {
+        finals.push(final)
+        return true
+      },
+      keep: async (final) => final,
+      readAnswer: async () => null,
+      async announceRunning() {},
+    },
+    openText: () => ({ add() {}, end() {} }),
+    poison: { has: async () => false, async add() {} },
+    suspects: createSuspectGate(),
+    cancellations: { hold: () => ({ signal: canceling.signal, release() {} }), close() {} },
+    shared: null,
+    retention: {
+      resultTtlMs: 1000,
+      failedResultTtlMs: 2000,
+      resultMaxBytes: 1e9,
+      failedResultMaxBytes: 1e9,
+      failedPayloadTtlMs: 0,
+      failedPayloadMaxBytes: 0,
+    },
+    maxStalls: 5,
+    maxAttempts: 3,
+    onFinished() {},
+    log: pino({ level: 'silent' }),
+  })
+  return { process, finals, canceling }
+}
+
+function delivery(attempts = 1, its: QueuedJob = job): Delivery {
+  return {
+    job: its,
+    id: its.id,
+    attempts,
+    stalls: 0,
+    startedAt: Date.now(),
+    readPayload: async () => new Uint8Array([1]),
+  }
+}
+
+test('a failure that may pass is tried again after a longer and longer pause, and is the last one at MAX_ATTEMPTS', async () => {
+  const { process, finals } = processor(async () => {
+    throw new VisionQueueError('model_unavailable', 'Its engines do not start.')
+  })
+  const pauses: number[] = []
+  for (const attempts of [1, 2]) {
+    const disposition = await process(delivery(attempts))
+    if (disposition.kind !== 'delay') throw new Error(`was ${disposition.kind}`)
+    pauses.push(disposition.delayMs)
+  }
+  for (const [index, most] of [500, 1000].entries()) {
+    expect(pauses[index]).toBeGreaterThanOrEqual(most / 2)
+    expect(pauses[index]).toBeLessThanOrEqual(most)
+  }
+  expect(finals).toEqual([])
+  expect(await process(delivery(3))).toEqual({ kind: 'done' })
+  expect(finals).toMatchObject([
+    { status: 'failed', attempts: 3, error: { code: 'model_unavailable', retryable: true } },
+  ])
+})
+
+test.each(['image_undecodable', 'invalid_input', 'inference_failed', 'engine_crashed', 'payload_expired'] as const)(
+  '%s is the job’s own and ends it at once',
+  async (code) => {
+    const { process, finals } = processor(async () => {
+      throw new VisionQueueError(code, 'It is what it is.')
+    })
+    expect(await process(delivery())).toEqual({ kind: 'done' })
+    expect(finals).toMatchObject([{ status: 'failed', error: { code, retryable: false } }])
+  },
+)
+
+test('a deadline that has passed ends the job as expired, before anything is read for it or in the engine', async () => {
+  const { process, finals } = processor(async () => {
+    throw new VisionQueueError('deadline_exceeded', 'Too late.')
+  })
+  const unread = { ...delivery(1, { ...job, deadlineAt: Date.now() - 1 }), readPayload: () => expect.unreachable() }
+  await process(unread)
+  await process(delivery())
+  expect(finals).toMatchObject([{ status: 'expired' }, { status: 'expired' }])
+})
+
+test('a job that is canceled while it is held is dropped, whatever its run says then', async () => {
+  const { process, finals, canceling } = processor(
+    async ({ signal }) =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(new Error('dropped')))
+        canceling.abort()
+      }),
+  )
+  expect(await process(delivery())).toEqual({ kind: 'done' })
+  expect(finals).toMatchObject([{ status: 'canceled', error: null }])
+})

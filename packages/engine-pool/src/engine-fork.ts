@@ -1,0 +1,117 @@
+import { fork } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { getPriority, setPriority } from 'node:os'
+import { pathToFileURL } from 'node:url'
+
+import { availableCores } from '@vision-queue/process'
+import type { EngineOptions, ToEngine } from '@vision-queue/engine/messages'
+
+/** A running engine process. */
+export interface EngineProcess {
+  readonly pid: number | undefined
+  send: (message: ToEngine) => void
+  /** SIGKILL: an engine holds nothing that could be lost, and one in a native call hears nothing else. */
+  kill: () => void
+  /** From now on others on its cores come first. While it loads it does not give way: jobs wait for it. */
+  giveWay: () => void
+  /** Resolves when the process has ended and all that it said has been heard. */
+  readonly gone: Promise<void>
+}
+
+export interface ForkOptions {
+  /** Path of the program. */
+  entry: string
+  options: EngineOptions
+  /** How many engines share this machine's cores. */
+  engines: number
+  /** By how much it gives way to other processes on its cores, this one among them, 0 to 19. */
+  niceness: number
+  /**
+   * The whole environment of the process, but for what is set here. Image bytes from strangers are
+   * decoded there, so it is given no secrets of its parent's.
+   */
+  env: Record<string, string>
+}
+
+const lastWordsLength = 2000
+
+export function forkEngine(
+  { entry, options, engines, niceness, env }: ForkOptions,
+  { onMessage, onGone }: { onMessage: (message: unknown) => void; onGone: (exit: string, lastWords: string) => void },
+): EngineProcess {
+  const child = fork(entry, [JSON.stringify(options)], {
+    serialization: 'advanced',
+    env: { ...env, UV_THREADPOOL_SIZE: String(decodingThreads(engines)) },
+    execArgv: [
+      // A picture that finds a way to write JavaScript shall find nobody who runs it.
+      '--disallow-code-generation-from-strings',
+      ...(/\.m?ts$/.test(entry) ? ['--import', typeScriptLoader()] : []),
+    ],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
+  let lastWords = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    lastWords = (lastWords + text).slice(-lastWordsLength)
+  })
+  child.on('message', onMessage)
+  const gone = new Promise<void>((resolve) => {
+    // Not 'exit': that one can overtake messages which are still in the pipe.
+    child.on('close', (code, signal) => {
+      onGone(signal === null ? `exit code ${code}` : `signal ${signal}`, lastWords)
+      resolve()
+    })
+    child.on('error', (error) => {
+      // Of a process that could not even be started nothing else is heard.
+      if (child.pid !== undefined) return
+      child.removeAllListeners('close')
+      onGone(error.message, lastWords)
+      resolve()
+    })
+  })
+  return {
+    pid: child.pid,
+    gone,
+    send(message) {
+      // A message that can't be sent was for a process that has just died; 'close' tells of that.
+      child.send(message, () => {})
+    },
+    kill() {
+      child.kill('SIGKILL')
+    },
+    giveWay() {
+      if (child.pid === undefined) return
+      for (const thread of threadsOf(child.pid)) lowerPriority(thread, niceness)
+    },
+  }
+}
+
+/** Linux keeps a priority for each thread, whose new threads take it over; elsewhere it is the process's. */
+function threadsOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number)
+  } catch {
+    return [pid]
+  }
+}
+
+function lowerPriority(pid: number, niceness: number): void {
+  try {
+    setPriority(pid, Math.min(19, getPriority() + niceness))
+  } catch {
+    // Where a sandbox forbids it, it runs as everybody does; and one that is gone already is reported otherwise.
+  }
+}
+
+/**
+ * Threads that decode images: the engine's share of the cores and one more, so that a core which a
+ * thread leaves waiting is used.
+ */
+function decodingThreads(engines: number): number {
+  return Math.max(2, Math.ceil(availableCores() / engines) + 1)
+}
+
+/** Engines are TypeScript files, which Node 20 runs by way of tsx; found from here, not from the working folder. */
+export function typeScriptLoader(): string {
+  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+}

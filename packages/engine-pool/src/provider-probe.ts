@@ -1,0 +1,23 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
+import { typeScriptLoader } from './engine-fork.ts'
+import { engineProgram } from './engine-program.ts'
+
+/**
+ * Whether an execution provider can be used on this machine: null, or the reason why not. A process
+ * of its own tries it on a graph of one node, so that this one never loads ONNX Runtime.
+ */
+export async function probeProvider(provider: string): Promise<string | null> {
+  const script = engineProgram('provider-probe')
+  try {
+    await promisify(execFile)(process.execPath, ['--import', typeScriptLoader(), script, provider], {
+      env: { ORT_DISABLE_TELEMETRY: '1' },
+      timeout: 120_000,
+    })
+    return null
+  } catch (error) {
+    const said = error instanceof Error && 'stdout' in error ? String(error.stdout).trim() : ''
+    return said === '' ? 'it could not be tried' : said
+  }
+}

@@ -1,0 +1,179 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+import type { DynamicBatcher, DynamicBatcherOptions } from './dynamic-batcher.ts'
+import { dropReason, failure, runOrSplit, type BatchItem, type BatchOutcome, type BatchRun } from './run-or-split.ts'
+import type { StepResult } from '../generation/running-sequence.ts'
+import type { TextPiece } from '../generation/text-stream.ts'
+import type { TaskOutput } from '../task-output.ts'
+
+/** A task whose answers take many runs: its items become sequences, which move step by step. */
+export interface Stepper<Prepared, Sequence> {
+  /** Rows of one step. */
+  maxRows: number
+  /** The most rows that an item will need. */
+  rowsOf: (item: Prepared) => number
+  /** A sequence or an error for each item, in order. */
+  start: (items: readonly Prepared[]) => Promise<readonly (Sequence | Error)[]>
+  /** The sequences that the next step moves; at least one of them. */
+  choose: (sequences: readonly Sequence[]) => readonly Sequence[]
+  /** A result or an error for each, in order; where it rejects, none has moved. */
+  step: (sequences: readonly Sequence[]) => Promise<readonly (StepResult | Error)[]>
+}
+
+export type StepBatcherOptions<Item> = Pick<DynamicBatcherOptions<Item, TaskOutput>, 'onLaunch' | 'onSettled'> & {
+  /** Told after a step what it added to the answers. */
+  onText: (pieces: { item: Item; piece: TextPiece }[]) => void
+}
+
+/** How long steps may go on without a word: what watches over the engine takes silence for death. */
+const reportMs = 250
+
+/**
+ * Continuous batching: between any two steps the sequences that are finished or canceled leave, and
+ * waiting items join as long as there are rows for them, the oldest first. An item that needs more
+ * rows than there are runs by itself.
+ *
+ * waiting --join, onLaunch--> running --step--> running ... --finished, failed or canceled--> settled
+ *
+ * A start or a step that rejects is split in halves and run again until the item at fault fails alone.
+ * An outcome's `runMs` sums the runs that its item took part in, and `batchSize` is their mean size.
+ */
+export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & { readonly prepared: Prepared }>(
+  stepper: Stepper<Prepared, Sequence>,
+  { onLaunch, onSettled, onText }: StepBatcherOptions<Item>,
+): DynamicBatcher<Item> {
+  interface Running {
+    item: Item
+    sequence: Sequence
+    runMs: number
+    runs: number
+    sizes: number
+  }
+  const waiting: Item[] = []
+  let running: Running[] = []
+  let unreportedRuns: BatchRun[] = []
+  let reportedAt = 0
+  let busy = false
+
+  async function workWhileThereIsSome(): Promise<void> {
+    busy = true
+    reportedAt = performance.now()
+    while (waiting.length > 0 || running.length > 0) {
+      await nextTurn()
+      leaveCanceled()
+      await join()
+      if (running.length > 0) await step()
+    }
+    busy = false
+  }
+
+  function report(outcomes: BatchOutcome<Item, TaskOutput>[]): void {
+    if (outcomes.length === 0 && (unreportedRuns.length === 0 || performance.now() - reportedAt < reportMs)) return
+    reportedAt = performance.now()
+    onSettled(outcomes, unreportedRuns, null)
+    unreportedRuns = []
+  }
+
+  function leaveCanceled(): void {
+    const canceled = running.filter(({ item }) => item.canceled)
+    running = running.filter(({ item }) => !item.canceled)
+    report(canceled.map(({ item }) => ({ kind: 'canceled', item })))
+  }
+
+  async function join(): Promise<void> {
+    const items = takeWaiting()
+    if (items.length === 0) return
+    try {
+      await onLaunch(items)
+    } catch (error) {
+      report(items.map((item) => failure(item, error)))
+      return
+    }
+    const started = await attempt(items, async (some) => stepper.start(some.map(({ prepared }) => prepared)))
+    const failed: BatchOutcome<Item, TaskOutput>[] = []
+    for (const outcome of started) {
+      if (outcome.kind === 'value') {
+        const { item, value: sequence, runMs, batchSize } = outcome
+        running.push({ item, sequence, runMs, runs: 1, sizes: batchSize })
+      } else {
+        failed.push(outcome)
+      }
+    }
+    report(failed)
+  }
+
+  function takeWaiting(): Item[] {
+    const taken: Item[] = []
+    const dropped: BatchOutcome<Item, TaskOutput>[] = []
+    let rows = running.reduce((sum, { item }) => sum + stepper.rowsOf(item.prepared), 0)
+    for (let item = waiting[0]; item !== undefined; item = waiting[0]) {
+      const drop = dropReason<Item, TaskOutput>(item)
+      const needed = stepper.rowsOf(item.prepared)
+      if (drop === null && rows > 0 && rows + needed > stepper.maxRows) break
+      waiting.shift()
+      if (drop === null) {
+        taken.push(item)
+        rows += needed
+      } else {
+        dropped.push(drop)
+      }
+    }
+    if (dropped.length > 0) report(dropped)
+    return taken
+  }
+
+  async function step(): Promise<void> {
+    const chosen = new Set(stepper.choose(running.map(({ sequence }) => sequence)))
+    const moving = running.filter(({ sequence }) => chosen.has(sequence))
+    const results = await attempt(moving, async (some) => stepper.step(some.map(({ sequence }) => sequence)))
+    const ended = new Set<Running>()
+    const outcomes: BatchOutcome<Item, TaskOutput>[] = []
+    const pieces: { item: Item; piece: TextPiece }[] = []
+    for (const result of results) {
+      const one = result.item
+      if (result.kind === 'error') {
+        ended.add(one)
+        outcomes.push({ kind: 'error', item: one.item, error: result.error })
+      } else if (result.kind === 'value') {
+        one.runMs += result.runMs
+        one.runs += 1
+        one.sizes += result.batchSize
+        const { piece, output } = result.value
+        if (piece !== null) pieces.push({ item: one.item, piece })
+        if (output === null) continue
+        ended.add(one)
+        const batchSize = Math.round(one.sizes / one.runs)
+        outcomes.push({ kind: 'value', item: one.item, value: output, batchSize, runMs: one.runMs })
+      }
+    }
+    running = running.filter((one) => !ended.has(one))
+    if (pieces.length > 0) onText(pieces)
+    report(outcomes)
+  }
+
+  /** One run of several, or as many as it takes to find who is at fault. */
+  async function attempt<Input, Value>(
+    inputs: readonly Input[],
+    run: (some: readonly Input[]) => Promise<readonly (Value | Error)[]>,
+  ): Promise<BatchOutcome<Input, Value>[]> {
+    try {
+      return await runOrSplit({ run, maxBatchSize: Math.max(stepper.maxRows, inputs.length) }, inputs, unreportedRuns)
+    } catch (error) {
+      return inputs.map((input) => failure(input, error))
+    }
+  }
+
+  return {
+    add(item) {
+      waiting.push(item)
+      if (!busy) void workWhileThereIsSome()
+    },
+    get waiting() {
+      return waiting.length
+    },
+    limit: stepper.maxRows,
+    // Items join between any two steps: there is nobody to wait for, and no batch whose size could be chosen.
+    drain() {},
+    cost: null,
+  }
+}

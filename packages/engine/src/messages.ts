@@ -1,0 +1,15 @@
+/** What a pool and its engines say to each other. Nothing here loads ONNX Runtime or the image library. */
+export type { Launch } from './batching/dynamic-batcher.ts'
+export type { BatchRun } from './batching/run-or-split.ts'
+export {
+  type EngineAnswer,
+  type EngineJob,
+  type EngineOptions,
+  engineOptionsSchema,
+  type EngineText,
+  type FromEngine,
+  fromEngineSchema,
+  type ToEngine,
+} from './engine-protocol.ts'
+export type { TextPiece } from './generation/text-stream.ts'
+export type { TaskOutput } from './task-output.ts'

@@ -1,0 +1,135 @@
+import { modelManifestSchema, type ModelManifest } from '@vision-queue/protocol'
+import { z } from 'zod'
+
+import { answerBy, type Answering, type PreparedJob } from './answering.ts'
+import { executionOptionsSchema, type ExecutionOptions, type Variant } from '@vision-queue/models'
+import { fixedBatchSize } from './onnx/fixed-batch.ts'
+import { fingerprintFolder } from '@vision-queue/models'
+import { checkDigest } from '@vision-queue/models'
+import { blankImage, defaultShrinkAbovePixels } from './images/image-preprocessing.ts'
+import { readModelFolder, type ModelLocation } from '@vision-queue/models'
+import { readInt8Instructions } from '@vision-queue/process'
+import { chooseGraphs, isDynamic, listVariants, openGraphs, type OpenGraphs } from './onnx/open-graphs.ts'
+import { padBatches, paddedSizes } from './onnx/padded-batch.ts'
+import type { BatchRun } from './batching/run-or-split.ts'
+import type { Session } from './onnx/session.ts'
+import { findTask } from './tasks/index.ts'
+import { sampleSize } from './tasks/model-inputs.ts'
+import { changeTogether } from './tasks/neighbours.ts'
+import { openChosen } from './variant-choice.ts'
+import { warmUp, type WarmUp } from './warm-up.ts'
+
+/** A model in this process's memory, warm. */
+export interface LoadedModel extends Answering {
+  manifest: ModelManifest
+  /** What the warm-up measured; none where answers take many runs. */
+  warmUpRuns: readonly BatchRun[]
+  close: () => Promise<void>
+}
+
+export interface LoadOptions extends ModelLocation {
+  intraOpThreads: number
+  maxImagePixels: number
+  /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
+  shrinkAbovePixels?: number | undefined
+  execution?: Partial<ExecutionOptions> | undefined
+}
+
+/**
+ * Loads a version folder and runs a made-up job once alone and once in a full batch, so that no
+ * caller pays for first allocations and a graph that doesn't fit its files fails here. Rejects with
+ * `model_unavailable` and what is wrong.
+ */
+export async function loadModel({
+  intraOpThreads,
+  maxImagePixels,
+  shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
+  execution: given = {},
+  ...location
+}: LoadOptions): Promise<LoadedModel> {
+  const execution = executionOptionsSchema.parse(given)
+  const folder = await readModelFolder(location)
+  const task = findTask(folder.task)
+  const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
+  for (const [file, digest] of Object.entries(folder.settings.sha256)) {
+    await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)
+  }
+  const names = chooseGraphs(folder, task)
+
+  const machine = {
+    there: listVariants(folder, names),
+    int8Instructions: await readInt8Instructions(),
+    int8IsDynamic: await isDynamic(folder, names, 'int8'),
+  }
+  const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
+    const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
+    try {
+      const answering = answerBy(
+        await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels }),
+        graphs.session,
+      )
+      const sample = async (background?: string): Promise<PreparedJob> => {
+        const image = await blankImage(sampleSize({ folder, session: graphs.session }), background)
+        return answering.prepare({ image, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
+      }
+      if (await mixesRows(graphs.session, sample)) {
+        await graphs.close()
+        return await open(variant, true)
+      }
+      const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
+      const warm = await warmUp(answering.run, sample, {
+        wantedBatchSize: graphs.rowsApart
+          ? 1
+          : Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
+        timedRuns: answering.openSteps === undefined ? 1 : 0,
+        ...(prepares ? { otherSizes: paddedSizes } : {}),
+      })
+      const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
+      const { provider } = graphs.session
+      return { graphs, provider, answering: { ...answering, run }, close: graphs.close, ...warm }
+    } catch (error) {
+      await graphs.close()
+      throw error
+    }
+  }
+  const { model, choice } = await openChosen(machine, { execution, ofModel: folder.settings.variant }, open)
+  const { graphs, answering, maxBatchSize, runs } = model
+  const manifest = modelManifestSchema.parse({
+    name: folder.name,
+    version: folder.version,
+    task: task.name,
+    variant: graphs.variant,
+    choice,
+    provider: graphs.session.provider,
+    refusedProviders: graphs.session.refusals,
+    maxBatchSize,
+    inputSchema: z.toJSONSchema(task.input, { io: 'input' }),
+    parametersSchema: z.toJSONSchema(task.parameters, { io: 'input' }),
+    outputSchema: z.toJSONSchema(task.output),
+    fingerprint: await fingerprintFolder(location.folder),
+    cacheable: folder.settings.cache,
+    labels: folder.labels,
+  })
+  const warmUpRuns = answering.openSteps === undefined ? runs : []
+  return { ...answering, manifest, warmUpRuns, close: graphs.close }
+}
+
+/** Whether two samples change each other's outputs in a run. What fails here is the warm-up's to report. */
+async function mixesRows(session: Session, sample: (background: string) => Promise<PreparedJob>): Promise<boolean> {
+  if (session.rowsApart === true) return false
+  try {
+    const jobs = await Promise.all([sample('#ffffff'), sample('#000000')])
+    const rows = jobs.map((job) => job.rows)
+    const isWhole = [...session.inputs.keys()].every((name) => rows[0] !== undefined && name in rows[0])
+    return isWhole && (await changeTogether(session, rows))
+  } catch {
+    return false
+  }
+}
+
+interface WarmModel extends WarmUp {
+  graphs: OpenGraphs
+  provider: string
+  answering: Answering
+  close: () => Promise<void>
+}

@@ -1,0 +1,29 @@
+import { VisionQueueError } from '@vision-queue/protocol'
+
+import { imageClassification } from './image-classification.ts'
+import { imageFeatureExtraction } from './image-feature-extraction.ts'
+import { imageToText } from './image-to-text.ts'
+import type { Task } from './task.ts'
+import { visualEntailment } from './visual-entailment.ts'
+import { visualQuestionAnswering } from './visual-question-answering.ts'
+import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
+
+/** Every task that models can be served for. */
+export const tasks: readonly Task[] = [
+  visualQuestionAnswering,
+  visualEntailment,
+  imageToText,
+  imageClassification,
+  zeroShotImageClassification,
+  imageFeatureExtraction,
+]
+
+/** The task that a model.json names; throws `model_unavailable`, listing those there are. */
+export function findTask(name: string): Task {
+  const task = tasks.find((candidate) => candidate.name === name)
+  if (task !== undefined) return task
+  throw new VisionQueueError(
+    'model_unavailable',
+    `model.json: task: ${name} is not known; there are: ${tasks.map((known) => known.name).join(', ')}.`,
+  )
+}

@@ -1,0 +1,121 @@
+import { createHeavyTurns } from '../images/heavy-images.ts'
+import { blankImage, decodeImage } from '../images/image-preprocessing.ts'
+import { checkSize, createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../images/pixel-writer.ts'
+import { toPreprocessing } from '@vision-queue/models'
+import type { Row } from '../onnx/collate.ts'
+import type { Session } from '../onnx/session.ts'
+import { isPixelType, type TensorShape } from '../onnx/tensor.ts'
+import { lacking } from './lacking.ts'
+import type { TaskModel } from './task.ts'
+
+/**
+ * Compressed bytes to the rows of the graph's image input. Which input that is, its type, layout,
+ * channels and size are read from the graph, and from model.json and the preprocessing where it
+ * leaves them open; throws `model_unavailable` where they contradict each other.
+ */
+export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
+  const { folder, maxImagePixels, shrinkAbovePixels } = model
+  if (folder.preprocessing === null) {
+    throw lacking(
+      folder,
+      'preprocessor_config.json or `preprocessing` in model.json, which say how images are prepared',
+    )
+  }
+  const [name, { type, dims: wanted }] = findImageInput(model)
+  if (!isPixelType(type)) throw lacking(folder, `${name} as float32, float16 or uint8; the graph takes ${type}`)
+  const row = wanted.slice(1)
+  const layout: PixelLayout = { type, layout: findLayout(model, row), channels: 'RGB' }
+  const [graphChannels, ...graphSize] = layout.layout === 'NCHW' ? row : [row[2] ?? null, ...row.slice(0, 2)]
+  layout.channels = findChannels(model, graphChannels ?? null)
+  const [height = null, width = null] = graphSize
+  const preprocessing = toPreprocessing(
+    folder.preprocessing,
+    height === null || width === null ? null : { height, width },
+  )
+  if (preprocessing === null) {
+    throw lacking(folder, `\`size\` in its preprocessing, as ${name} takes images of any size`)
+  }
+  const dims = pixelDims(layout, preprocessing)
+  if (row.length !== 3 || row.some((dim, index) => dim !== null && dim !== dims[index])) {
+    const takes = row.map((dim) => dim ?? 'any').join(', ')
+    throw lacking(
+      folder,
+      `images of the graph's size: its preprocessing (preprocessor_config.json or model.json) makes [${dims.join(', ')}], ${name} takes [${takes}]`,
+    )
+  }
+  const writePixels = createPixelWriter(preprocessing, layout)
+  const inTurn = createHeavyTurns()
+  return async (image) => {
+    const decoded = await inTurn(image, async () =>
+      decodeImage(image, { preprocessing, maxPixels: maxImagePixels, shrinkAbovePixels }),
+    )
+    checkSize(preprocessing, decoded)
+    return {
+      [name]: {
+        type,
+        dims,
+        write: (target, offset) => {
+          writePixels(target, offset, decoded)
+        },
+      },
+    }
+  }
+}
+
+/** The size in pixels that images are asked to have where the model doesn't resize, for made-up ones. */
+export function sampleSize({ folder, session }: Pick<TaskModel, 'folder' | 'session'>): {
+  height: number
+  width: number
+} {
+  const size = folder.preprocessing === null ? null : toPreprocessing(folder.preprocessing)
+  if (size !== null) return size
+  const fixed = [...session.inputs.values()].find(({ dims }) => dims.length === 4)?.dims.slice(1) ?? []
+  const edges = fixed.filter((dim) => dim !== null && dim > 4)
+  return { height: edges[0] ?? 32, width: edges[1] ?? 32 }
+}
+
+/** An image of one colour, white unless another is named, of that size as the graph takes it. */
+export async function sampleRows(
+  model: Pick<TaskModel, 'folder' | 'session'>,
+  toPixels: (image: Uint8Array) => Promise<Record<string, Row>>,
+  background?: string,
+): Promise<Record<string, Row>> {
+  return toPixels(await blankImage(sampleSize(model), background))
+}
+
+function findImageInput({ folder, session }: TaskModel): [string, TensorShape] {
+  const named = folder.settings.inputs.image
+  const known = named ?? (session.inputs.has('pixel_values') ? 'pixel_values' : undefined)
+  if (known !== undefined) return [known, requireInput({ folder, session }, known)]
+  const images = [...session.inputs].filter(([, { type, dims }]) => dims.length === 4 && isPixelType(type))
+  const [only, ...others] = images
+  if (only === undefined || others.length > 0) {
+    throw lacking(folder, `inputs.image in model.json, the name of the image input; the graph has: ${list(session)}`)
+  }
+  return only
+}
+
+function findLayout({ folder }: TaskModel, row: readonly (number | null)[]): 'NCHW' | 'NHWC' {
+  const isChannels = (dim: number | null | undefined): boolean => dim === 1 || dim === 3
+  return folder.settings.layout ?? (isChannels(row[2]) && !isChannels(row[0]) ? 'NHWC' : 'NCHW')
+}
+
+function findChannels({ folder }: TaskModel, count: number | null): Channels {
+  const { channels } = folder.settings
+  if (count !== null && count !== 1 && count !== 3) throw lacking(folder, `1 or 3 channels; the graph takes ${count}`)
+  if (channels !== undefined && count !== null && channels.length !== count) {
+    throw lacking(folder, `channels in model.json that fit the graph: ${channels}, which takes ${count}`)
+  }
+  return channels ?? (count === 1 ? 'L' : 'RGB')
+}
+
+/** The graph's input of this name; throws `model_unavailable` listing those there are. */
+export function requireInput({ folder, session }: Pick<TaskModel, 'folder' | 'session'>, name: string): TensorShape {
+  const input = session.inputs.get(name)
+  if (input === undefined) throw lacking(folder, `an input named ${name}; the graph has: ${list(session)}`)
+  return input
+}
+
+function list({ inputs }: Session): string {
+  return [...inputs.keys()].join(', ')
+}

@@ -1,0 +1,97 @@
+import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/protocol'
+import type { z } from 'zod'
+
+import type { Row } from '../onnx/collate.ts'
+import type { RunningSequence } from '../generation/running-sequence.ts'
+import type { ModelFolder } from '@vision-queue/models'
+import type { GraphFacts } from '@vision-queue/models'
+import type { OutputTensor } from '../onnx/tensor.ts'
+import type { Session } from '../onnx/session.ts'
+import type { Stepper } from '../batching/step-batcher.ts'
+import type { TaskOutput } from '../task-output.ts'
+
+/** One job's input as a task sees it: compressed image bytes, and JSON that is not checked yet. */
+export interface TaskRequest {
+  image: Uint8Array
+  input: Record<string, unknown>
+  parameters: Record<string, unknown>
+  /** Whether the answer's text is wanted as it comes. Default: no. */
+  stream?: boolean | undefined
+}
+
+/** An item that is ready for a batch: its part of each input, and how to read its part of the outputs. */
+export interface PreparedItem<Decoded = TaskOutput> {
+  rows: Record<string, Row>
+  /** Gets its own slice of each output, without the batch dimension. May throw: the item fails alone. */
+  decode: (outputs: Record<string, OutputTensor>) => Decoded
+}
+
+/** An item of a task that answers in steps: the first run makes a sequence of it. */
+export interface PreparedSequence extends PreparedItem<RunningSequence> {
+  /** Rows that it will need at most. */
+  maxRows: number
+}
+
+/**
+ * A kind of work that models do, by Hugging Face's name. A new task is one file that exports a Task,
+ * listed in `index.ts`; queue, batching and engines know nothing of it.
+ */
+export interface Task {
+  name: string
+  /** The inputs besides the image, strict. They are announced as JSON Schema and parsed in `prepare`. */
+  input: z.ZodType
+  parameters: z.ZodType
+  output: z.ZodType
+  /**
+   * The names of its graphs, such as `[['model'], ['vision_model', 'text_model']]`: the first set whose files
+   * are all there is opened. Without it, `model`.
+   */
+  graphs?: readonly (readonly string[])[]
+  /** An input that any model of the task takes, for warming it up. */
+  sampleInput: Record<string, unknown>
+  /** Parameters that keep the warm-up short. Default: none. */
+  sampleParameters?: Record<string, unknown>
+  /** Checks that folder and graph have what the task needs; throws `model_unavailable` saying what is missing. */
+  open: (model: TaskModel) => OpenTask | Promise<OpenTask>
+}
+
+/** What a task is given of a model. */
+export interface TaskModel {
+  folder: ModelFolder
+  /** The first of the task's graphs. */
+  session: Session
+  /** All of them, by name. */
+  sessions: ReadonlyMap<string, Session>
+  /** What the first graph's file says. */
+  facts: GraphFacts
+  /** Loads another graph of the folder; null where it has none of this name. Closed with the others, or before. */
+  openBeside: (name: string) => Promise<Session | null>
+  maxImagePixels: number
+  shrinkAbovePixels: number
+}
+
+/** A task with its model. */
+export type OpenTask = SingleRunTask | SteppedTask
+
+/** Answers each batch in one go. `prepare` runs for many items at a time, `run` for one batch at a time. */
+export interface SingleRunTask {
+  /** Rejects with `invalid_input`, `image_undecodable` or `image_too_large`. */
+  prepare: (request: TaskRequest) => Promise<PreparedItem>
+  /** An output or an error for each item, in order. Rejects where the batch failed as a whole. */
+  run: (items: readonly PreparedItem[]) => Promise<(TaskOutput | Error)[]>
+}
+
+/** Generates answers step by step; see step-batcher.ts. */
+export interface SteppedTask {
+  /** Rejects as a single run's does. */
+  prepare: (request: TaskRequest) => Promise<PreparedSequence>
+  stepper: Stepper<PreparedSequence, RunningSequence>
+}
+
+/** Parses one side of a request, or throws `invalid_input` naming the fields under `under`. */
+export function parseInput<S extends z.ZodType>(schema: S, value: unknown, under: string): z.infer<S> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const fields = fieldErrors(parsed.error, under)
+  throw new VisionQueueError('invalid_input', describeFields(fields), { fields })
+}

@@ -1,8 +1,0 @@
-import { VisionQueueError } from '@vision-queue/jobs'
-
-import type { ModelFolder } from '../model-folder.ts'
-
-/** The refusal of a folder or graph that hasn't what its task needs. */
-export function lacking({ name, version, task }: ModelFolder, what: string): VisionQueueError {
-  return new VisionQueueError('model_unavailable', `${name}/${version}: ${task} needs ${what}.`)
-}

@@ -1,0 +1,21 @@
+export {
+  type ExecutionOptions,
+  executionOptionsSchema,
+  type ProviderRefusal,
+  type Variant,
+} from './execution-options.ts'
+export { fingerprintFolder } from './fingerprint.ts'
+export { checkDigest } from './folder-files.ts'
+export type { GenerationFiles } from './generation-config.ts'
+export { type GraphFile, inspectGraph } from './graph-files.ts'
+export {
+  findModel,
+  listModels,
+  type ModelFolder,
+  type ModelLocation,
+  readModelFolder,
+  type TextPadding,
+  type TokenizerFiles,
+} from './model-folder.ts'
+export { type GraphFacts, readGraphFacts } from './onnx-graph.ts'
+export { type Preprocessing, preprocessorConfigSchema, type Resize, toPreprocessing } from './preprocessor-config.ts'

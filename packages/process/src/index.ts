@@ -1,0 +1,19 @@
+export { availableCores } from './cores.ts'
+export { createDeferred } from './deferred.ts'
+export { letHeapGrow } from './heap-growth.ts'
+export { int8Saturates, readInt8Instructions } from './int8-instructions.ts'
+export { safeLogging } from './log-safety.ts'
+export { parseRedisUrl, type RedisAddress, type RedisTarget } from './redis-url.ts'
+export {
+  booleanSetting,
+  describeSettings,
+  integerSetting,
+  logLevelSetting,
+  parseSettings,
+  redisUrlSetting,
+  type Retention,
+  retentionSettings,
+  SettingsError,
+  type SettingsSchema,
+  toRetention,
+} from './settings.ts'

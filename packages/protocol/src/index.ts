@@ -1,0 +1,7 @@
+export * from './errors.ts'
+export * from './job-fields.ts'
+export * from './job.ts'
+export * from './model.ts'
+export * from './states.ts'
+export * from './submission.ts'
+export * from './uploaded-image.ts'

@@ -1,0 +1,147 @@
+import { z } from 'zod'
+
+/** A model's name and version are folder names and parts of Redis keys, so they are kept plain. */
+export const modelNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a name of small letters, digits, ".", "_" and "-"')
+
+export const modelVersionSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, 'a version of letters, digits, ".", "_" and "-"')
+
+/** `name`, `name@version` or `name@alias`. */
+export const modelReferenceSchema = z.string().regex(/^[^@]{1,64}(@[^@]{1,32})?$/, 'name or name@version')
+
+/** A model's `aliases.json`: versions by alias, e.g. `{"stable": "1"}`. A version of the alias' own name goes before it. */
+export const modelAliasesSchema = z.record(modelVersionSchema, modelVersionSchema)
+export type ModelAliases = z.infer<typeof modelAliasesSchema>
+
+export function parseModelReference(reference: string): { name: string; version: string | null } {
+  const [name = '', version] = reference.split('@')
+  return { name, version: version ?? null }
+}
+
+const jsonSchemaSchema = z.record(z.string(), z.json())
+
+/** Which of a version's variants is to run, as consumers keep it in Redis for all that have the same files. */
+export const variantDecisionSchema = z.object({
+  /** The variant by the graph's file name: a file without a suffix is fp32, whatever it holds. */
+  graph: z.enum(['fp32', 'fp16', 'int8']),
+  /** What about the machine that decided it led to it, e.g. `the CPU has avx512_vnni`. */
+  reason: z.string(),
+  /** When it was decided, in milliseconds since 1970; null: not kept yet. */
+  at: z.int().nullable(),
+})
+export type VariantDecision = z.infer<typeof variantDecisionSchema>
+
+/** Why a consumer runs a variant: its VARIANT, model.json, what the machine is made for, or what the fleet has decided. */
+export const variantChoiceSchema = variantDecisionSchema.extend({
+  basis: z.enum(['setting', 'model_json', 'capability', 'fleet']),
+})
+export type VariantChoice = z.infer<typeof variantChoiceSchema>
+
+/**
+ * What a consumer tells the rest of the world of a model it serves. The API validates submissions
+ * against `inputSchema` and `parametersSchema` (JSON Schema 2020-12) and needs no model file.
+ */
+export const modelManifestSchema = z.object({
+  name: modelNameSchema,
+  version: modelVersionSchema,
+  /** Hugging Face's name of the task, such as `visual-question-answering`. */
+  task: z.string(),
+  variant: z.string(),
+  /** Absent: of a consumer from before. */
+  choice: variantChoiceSchema.optional(),
+  /** The execution provider it runs on, such as `cpu`. */
+  provider: z.string(),
+  /** The providers that were wanted more and could not be used. */
+  refusedProviders: z.array(z.object({ provider: z.string(), reason: z.string() })).optional(),
+  maxBatchSize: z.int(),
+  /** The input without its image, which every task takes. */
+  inputSchema: jsonSchemaSchema,
+  parametersSchema: jsonSchemaSchema,
+  outputSchema: jsonSchemaSchema,
+  /** SHA-256 over its files: an answer of other files of the same version is another answer. */
+  fingerprint: z.string().optional(),
+  /** Whether its answers may serve later jobs that ask the same. */
+  cacheable: z.boolean().optional(),
+  /** What the model can answer, where that is a fixed list. */
+  labels: z.array(z.string()).nullable(),
+})
+export type ModelManifest = z.infer<typeof modelManifestSchema>
+
+/**
+ * Why a batch was launched when it was: it was `full` (more would not have paid); nothing else was being
+ * prepared (`idle`); its oldest job had waited as long as a launch costs (`delay`); or its engine was to be
+ * emptied (`drain`).
+ */
+export const launchReasonSchema = z.enum(['full', 'idle', 'delay', 'drain'])
+export type LaunchReason = z.infer<typeof launchReasonSchema>
+
+/** What a launch of n jobs takes, as learned from those there were: fixedMs + n x perItemMs. */
+export const batchCostSchema = z.object({
+  fixedMs: z.number(),
+  perItemMs: z.number(),
+  /** The 99th percentile of what launches took beyond that. */
+  p99OverMs: z.number(),
+  /** The size that batches are gathered to: the largest that is worth its latency. */
+  batchSize: z.int(),
+})
+export type BatchCost = z.infer<typeof batchCostSchema>
+
+/** The batches that were answered in one run, explained. */
+const launchStatsSchema = z.object({
+  /** How many there were by reason, e.g. `{"idle": 40, "full": 2}`. */
+  reasons: z.partialRecord(launchReasonSchema, z.int()),
+  /** Launches whose cost was predicted, and sums over them: what the cost said before, and what they took. */
+  predicted: z.int(),
+  predictedMs: z.number(),
+  actualMs: z.number(),
+})
+
+/** What a consumer has done with one model since it started. */
+export const modelStatsSchema = z.object({
+  /** How many session runs there were of each batch size, e.g. `{"1": 3, "8": 12}`. */
+  batches: z.record(z.string().regex(/^\d+$/), z.int()),
+  /** Finished jobs by final state, e.g. `{"succeeded": 99, "failed": 1}`. */
+  jobs: z.record(z.string(), z.int()),
+  /** Sums over all session runs and all jobs, in milliseconds. */
+  inferenceMs: z.number(),
+  preprocessMs: z.number(),
+  engineRestarts: z.int(),
+  /** Jobs that took the answer of another job which asked the same. */
+  reused: z.int().optional(),
+  launches: launchStatsSchema.default({ reasons: {}, predicted: 0, predictedMs: 0, actualMs: 0 }),
+  /** Null before it is known, and where answers take many runs. */
+  cost: batchCostSchema.nullable().default(null),
+  /**
+   * Jobs a second that its engines get through when they always have work, on the cores and with the inputs of
+   * late; null before anything is known.
+   */
+  capacity: z.number().nullable().default(null),
+})
+export type ModelStats = z.infer<typeof modelStatsSchema>
+
+/** Of a model that has done nothing yet. */
+export const noModelStats: ModelStats = {
+  batches: {},
+  jobs: {},
+  inferenceMs: 0,
+  preprocessMs: 0,
+  engineRestarts: 0,
+  launches: { reasons: {}, predicted: 0, predictedMs: 0, actualMs: 0 },
+  cost: null,
+  capacity: null,
+}
+
+/**
+ * How a consumer stands to a version in its repository. `loading`: it will take its jobs once warm, and it is so
+ * again if it has lost all its engines and they can't be started;
+ * `unloaded`: not selected, or taken out by an order.
+ */
+export const modelStatusSchema = z.enum(['ready', 'loading', 'failed', 'unloaded'])
+export type ModelStatus = z.infer<typeof modelStatusSchema>
+
+/** What an administrator may ask of a model, of one version or of all of them. */
+export const modelActionSchema = z.enum(['load', 'unload', 'reload'])
+export type ModelAction = z.infer<typeof modelActionSchema>

@@ -1,0 +1,144 @@
+import { ask, startTestCluster, type TestRedisGroup, whyNoRedisGroups } from '@vision-queue/test-support/redis-groups'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+
+import { jobChangeSchema } from './job-change.ts'
+import { type JobClient, openJobClient } from './producer/job-client.ts'
+import { openJobSource } from './worker/job-source.ts'
+import { assertNoEviction, openDurableConnection, openSubscriber, type RedisClient } from '@vision-queue/redis'
+import { createResultStore } from './worker/result-store.ts'
+import { image, limits, newJob, quiet, retention, succeeded } from './test-support/test-queue.ts'
+import { openTextPublisher } from './worker/text-publisher.ts'
+
+const reason = await whyNoRedisGroups()
+if (reason !== null) console.warn(`The tests of connections to a Redis Cluster are skipped. ${reason}`)
+
+describe.skipIf(reason !== null)('on a Redis Cluster', () => {
+  let group: TestRedisGroup
+  let redis: RedisClient
+  let client: JobClient
+
+  beforeAll(async () => {
+    group = await startTestCluster()
+    redis = openDurableConnection({ redisUrl: group.url, log: quiet, name: 'test' })
+    client = openJobClient({ redisUrl: group.url, commandTimeoutMs: 500, log: quiet, ...limits, maxJobs: 100 })
+    await vi.waitFor(async () => client.ping())
+  })
+  afterAll(async () => {
+    await client.close()
+    redis.disconnect()
+    await group.stop()
+  })
+
+  async function readsOfAll(): Promise<number> {
+    const infos = await Promise.all(group.members.map(async ({ port }) => ask(port, 'INFO', 'stats')))
+    return infos.reduce((sum, info) => sum + Number(/^total_reads_processed:(\d+)/m.exec(info)?.[1] ?? 0), 0)
+  }
+
+  test('what one turn of the event loop sends arrives in few pieces at each node', async () => {
+    const keys = Array.from({ length: 300 }, (_, index) => `key-${index}`)
+    await Promise.all(keys.map(async (key) => redis.get(key)))
+    const before = await readsOfAll()
+    await Promise.all(keys.map(async (key) => redis.get(key)))
+    // Asking costs a few itself.
+    expect((await readsOfAll()) - before).toBeLessThan(30)
+  })
+
+  test('one node that would evict accepted jobs is enough to be refused', async () => {
+    await expect(assertNoEviction(redis)).resolves.toBeUndefined()
+    const port = group.members[1]?.port ?? 0
+    await ask(port, 'CONFIG', 'SET', 'maxmemory-policy', 'volatile-lru')
+    await expect(assertNoEviction(redis)).rejects.toThrow(/volatile-lru.*noeviction/s)
+    expect(await client.evictionPolicy()).toBe('volatile-lru')
+    await ask(port, 'CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+    expect(await client.evictionPolicy()).toBeNull()
+  })
+
+  test('requests with one Idempotency-Key are one job', async () => {
+    const owner = 'somebody'
+    for (const key of ['a', 'b', 'c']) {
+      const ids = await Promise.all(
+        Array.from({ length: 5 }, async () => {
+          const claimed = await client.claim({ owner, key, digest: 'd', leaseMs: 5000 })
+          if (claimed.kind === 'known') return claimed.job.id
+          const { claim } = claimed
+          const { job } = await client.submit({ ...newJob(), id: claim.id, owner }, image, { claim })
+          return job.id
+        }),
+      )
+      expect(new Set(ids).size).toBe(1)
+      await client.cancel(ids[0] ?? '')
+    }
+  })
+
+  test('jobs of many models, in slots of all nodes, are taken, answered and read', async () => {
+    const results = createResultStore({ redis, retention, answerTtlMs: 60_000 })
+    const models = ['a', 'b', 'c', 'd', 'e', 'f']
+    const sources = models.map((model) =>
+      openJobSource({
+        redisUrl: group.url,
+        model,
+        concurrency: 4,
+        lockMs: 2000,
+        stalledCheckMs: 500,
+        async handle({ job, readPayload }) {
+          if (job === null) throw new Error('not a job')
+          const bytes = await readPayload(job)
+          await results.finish(job, succeeded(job, `${job.model} ${bytes?.length ?? 0}`))
+          return { kind: 'done' }
+        },
+        giveUp: async () => {},
+        log: quiet,
+      }),
+    )
+    try {
+      const jobs = models.map((model) => ({ ...newJob(), model }))
+      const waited = await Promise.all(
+        jobs.map(async (job, index) => {
+          if (index % 2 === 0) return (await client.submitAndWait(job, image, { timeoutMs: 20_000 })).job
+          await client.submit(job, image)
+          return client.waitFor(job.id, 20_000)
+        }),
+      )
+      expect(waited.map((job) => job?.output)).toEqual(models.map((model) => ({ answer: `${model} ${image.length}` })))
+      expect(await Promise.all(jobs.map(async ({ id }) => client.read(id)))).toEqual(waited)
+      expect(await Promise.all(models.map(async (model) => (await client.depth(model)).jobs))).toEqual(
+        models.map(() => 0),
+      )
+    } finally {
+      await Promise.all(sources.map(async (source) => source.close()))
+    }
+  })
+
+  test('a text that grows is heard in order, whichever node the listener is connected to', async () => {
+    const { id } = newJob()
+    const heard: string[][] = []
+    const subscribers = await Promise.all(
+      group.members.map(async ({ port }) => {
+        const redisUrl = `redis+cluster://127.0.0.1:${port}`
+        const subscriber = openSubscriber({ redisUrl, log: quiet, name: 'test', commandTimeoutMs: 1000 })
+        await vi.waitFor(() => expect(subscriber.status).toBe('ready'))
+        await subscriber.subscribe(`vq:changes:${id}`)
+        const texts: string[] = []
+        heard.push(texts)
+        subscriber.on('message', (_, message: string) => {
+          const change = jobChangeSchema.parse(JSON.parse(message))
+          if (change.kind === 'tokens') texts.push(change.text)
+        })
+        return subscriber
+      }),
+    )
+    try {
+      const publisher = openTextPublisher({ redis, id, log: quiet })
+      for (let index = 0; index < 200; index += 1) {
+        publisher.add({ text: 'x', index })
+        if (index % 20 === 0) await redis.get('anything')
+      }
+      publisher.end()
+      await vi.waitFor(() => expect(heard.map((texts) => texts.at(-1)?.length)).toEqual([200, 200, 200]))
+      for (const texts of heard) expect(texts).toEqual([...texts].toSorted((a, b) => a.length - b.length))
+      expect(heard[0]?.length).toBeGreaterThan(2)
+    } finally {
+      for (const subscriber of subscribers) subscriber.disconnect()
+    }
+  })
+})

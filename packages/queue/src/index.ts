@@ -1,0 +1,45 @@
+export type { AnnouncedModel } from './announcement.ts'
+export { answerDigest } from './answer-digest.ts'
+export { type ApiKey, isUsable, keyIdSchema, type KeyLimits, type Scope, scopes, scopeSchema } from './api-key.ts'
+export { type CachedAnswer, reusedAnswer } from './cached-answer.ts'
+export { jobChangeSchema } from './job-change.ts'
+export { finalJob, unfinishedJob } from './job-forms.ts'
+export { jsonDigest } from './json-digest.ts'
+export {
+  admittedBytesKey,
+  admittedKey,
+  answerKey,
+  apiKeysKey,
+  consumerKey,
+  consumersKey,
+  endedBytesKey,
+  endedJobsKey,
+  imageNameOf,
+  jobChannel,
+  jobKey,
+  keptBytesKey,
+  keptKey,
+  modelAliasesKey,
+  modelOrdersKey,
+  modelsKey,
+  modelVariantsKey,
+  ownedJobsKey,
+  ownerBytesKey,
+  ownerJobsKey,
+  payloadHoldersKey,
+  payloadKey,
+  poisonKey,
+  queueName,
+  queuePrefix,
+  rateKeyPrefix,
+  readinessKey,
+  resultKey,
+  turnsKey,
+  uploadFactsKey,
+  uploadHoldersKey,
+  uploadKey,
+  uploadLapsesKey,
+  waitingKey,
+} from './keys.ts'
+export { type QueuedJob, queuedJobSchema } from './queued-job.ts'
+export { failedJob } from './unfinished-ends.ts'

@@ -1,0 +1,89 @@
+import { pinnedQueueName, queueName, queueNameOf, queuePrefix } from './keys.ts'
+import type { QueuedJob } from './queued-job.ts'
+import { Queue } from 'bullmq'
+
+import type { RedisClient } from '@vision-queue/redis'
+
+/** The producer's side of BullMQ: one queue per model, and one per version for the jobs pinned to it. */
+export interface JobQueues {
+  /**
+   * Queues the job under its own id, in its `turn` (turns.ts): the lowest is taken first, equal ones in their order,
+   * and none (null) before all that have one. A job of the same id that is there already stays as it is.
+   */
+  add(job: QueuedJob, turn: number | null): Promise<void>
+  /** Where the job is in its queue; null when it isn't there. */
+  find(job: QueuedJob): Promise<{ state: 'waiting' | 'active' | 'failed'; startedAt: number; attempts: number } | null>
+  /** Takes the job out, wherever it is; false where a consumer holds it. */
+  remove(job: QueuedJob): Promise<boolean>
+  /** What was queued of some jobs that wait: of those pinned to `version`, with null of all others. */
+  listWaiting(model: string, version: string | null, most: number): Promise<unknown[]>
+  /** Jobs pinned to the version that are not finished. */
+  countPinned(model: string, version: string): Promise<number>
+  close(): Promise<void>
+}
+
+/** How many entries BullMQ's event stream keeps; nothing here reads it. */
+const eventStreamLength = 100
+
+export function createJobQueues(redis: RedisClient): JobQueues {
+  const queues = new Map<string, Queue>()
+
+  const queueFor = (model: string, name: string): Queue => {
+    // A Queue made while Redis is away never becomes usable, so none is made then.
+    if (redis.status !== 'ready') throw new Error(`Redis connection is ${redis.status}`)
+    const key = `${queuePrefix(model)}:${name}`
+    const known = queues.get(key)
+    if (known !== undefined) return known
+    const queue = new Queue(name, {
+      connection: redis,
+      prefix: queuePrefix(model),
+      skipWaitingForReady: true,
+      streams: { events: { maxLen: eventStreamLength } },
+    })
+    // Reported by the connection's own listener.
+    queue.on('error', () => {})
+    queue.waitUntilReady().catch(() => queues.delete(key))
+    queues.set(key, queue)
+    return queue
+  }
+
+  return {
+    async add(job, turn) {
+      await queueFor(job.model, queueNameOf(job)).add('infer', job, {
+        jobId: job.id,
+        ...(turn === null ? {} : { priority: turn }),
+        // The result is stored apart and expires by itself; BullMQ's copy goes at once.
+        removeOnComplete: true,
+        // A job's own failure is a result. BullMQ sees one only when its result could not be stored.
+        attempts: 10,
+        backoff: { type: 'exponential', delay: 500 },
+      })
+    },
+    async find(queued) {
+      const queue = queueFor(queued.model, queueNameOf(queued))
+      const [state, job] = await Promise.all([queue.getJobState(queued.id), queue.getJob(queued.id)])
+      if (job === undefined || state === 'unknown' || state === 'completed') return null
+      return {
+        state: state === 'active' || state === 'failed' ? state : 'waiting',
+        startedAt: job.processedOn ?? Date.now(),
+        attempts: job.attemptsStarted,
+      }
+    },
+    async remove(job) {
+      return (await queueFor(job.model, queueNameOf(job)).remove(job.id)) === 1
+    },
+    async listWaiting(model, version, most) {
+      const queue = queueFor(model, version === null ? queueName : pinnedQueueName(version))
+      const jobs = await queue.getJobs(['waiting', 'prioritized', 'delayed'], 0, most - 1, true)
+      // One that was taken and finished between two looks is undefined.
+      return jobs.flatMap((job) => (job?.data === undefined ? [] : [job.data]))
+    },
+    async countPinned(model, version) {
+      const queue = queueFor(model, pinnedQueueName(version))
+      return queue.getJobCountByTypes('waiting', 'active', 'delayed', 'prioritized')
+    },
+    async close() {
+      await Promise.allSettled([...queues.values()].map(async (queue) => queue.close()))
+    },
+  }
+}

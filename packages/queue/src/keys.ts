@@ -1,0 +1,118 @@
+import type { QueuedJob } from './queued-job.ts'
+import type { FinalStatus } from '@vision-queue/protocol'
+
+/**
+ * The names of everything in Redis. A model's keys share one hash tag, `{model}`, so that on Redis
+ * Cluster its queue, its bound and its payloads lie in one slot and one script may touch them.
+ */
+const root = 'vq'
+
+/** BullMQ puts a queue's keys under `<prefix>:<name>:`. */
+export const queueName = 'jobs'
+/**
+ * The queue of the jobs that only this version may run: consumers take from it while they have the
+ * version loaded, so that a pinned job waits for one of them instead of wandering between the others.
+ */
+export const pinnedQueueName = (version: string): string => `${queueName}@${version}`
+/** The queue that a job waits in: pinned ones apart, so that only a consumer that has the version takes them. */
+export const queueNameOf = ({
+  versionPinned,
+  modelVersion,
+}: Pick<QueuedJob, 'versionPinned' | 'modelVersion'>): string =>
+  versionPinned ? pinnedQueueName(modelVersion) : queueName
+export const queuePrefix = (model: string): string => `${root}:{${model}}`
+
+/** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
+export const admittedKey = (model: string): string => `${root}:{${model}}:admitted`
+/** HASH: payload bytes, name and owner (`<bytes> <name> <owner>`) by admitted job id, and the sum of the bytes under the empty field. */
+export const admittedBytesKey = (model: string): string => `${root}:{${model}}:admitted-bytes`
+/** ZSET of BullMQ: the jobs that wait in a queue, by priority and arrival. */
+export const waitingKey = (model: string, queue: string): string => `${queuePrefix(model)}:${queue}:prioritized`
+/** HASH: how far each owner is in a queue's order of turns, and where the queue is. */
+export const turnsKey = (model: string, queue: string): string => `${queuePrefix(model)}:turns:${queue}`
+/** STRING: an image's bytes, by its name (imageNameOf). */
+export const payloadKey = (model: string, name: string): string => `${root}:{${model}}:payload:${name}`
+/** ZSET: the jobs that still need the payload, by the time at which their need lapses. */
+export const payloadHoldersKey = (model: string, name: string): string => `${root}:{${model}}:holders:${name}`
+
+/** ZSET: names of the payloads that are kept for jobs which failed, were canceled or expired, by when that lapses. */
+export const keptKey = (model: string): string => `${root}:{${model}}:kept`
+/** HASH: bytes of those payloads by name, and their sum under the empty field. */
+export const keptBytesKey = (model: string): string => `${root}:{${model}}:kept-bytes`
+
+/** STRING: present while the model refuses an image of this hash, because it crashed an engine. */
+export const poisonKey = (model: string, hash: string): string => `${root}:{${model}}:poison:${hash}`
+
+/** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
+export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
+/**
+ * Uploaded images belong to no model. They share a hash tag of their own, as one script minds the bound on
+ * all of them: on Redis Cluster they lie on one node.
+ */
+const uploadsTag = `${root}:{uploads}`
+/** ZSET: hashes of the uploaded images by the time at which nobody needs them any more. */
+export const uploadLapsesKey = `${uploadsTag}:lapses`
+/** HASH: what is known of an uploaded image (imageFactsSchema) by its hash, and the sum of their bytes under the empty field. */
+export const uploadFactsKey = `${uploadsTag}:facts`
+/** STRING: an uploaded image's bytes. */
+export const uploadKey = (hash: string): string => `${uploadsTag}:image:${hash}`
+/** ZSET: the jobs that need the upload, and the upload itself as `upload`, by the time at which the need lapses. */
+export const uploadHoldersKey = (hash: string): string => `${uploadsTag}:holders:${hash}`
+
+/** The name that a job's image has in Redis. */
+export const imageNameOf = ({ name, hash }: Pick<QueuedJob['image'], 'name' | 'hash'>): string => name ?? hash
+
+/** Where the bytes of a job's image are. */
+export const imageKeyOf = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string =>
+  image.uploaded ? uploadKey(imageNameOf(image)) : payloadKey(model, imageNameOf(image))
+
+/** STRING: the accepted job (queuedJobSchema); of one that did not succeed, for as long as it may be run again. */
+export const jobKey = (id: string): string => `${root}:job:${id}`
+/** ZSET: an owner's jobs, `<id> <model>`, by when they were submitted. */
+export const ownedJobsKey = (owner: string | null): string => `${root}:owned:${owner ?? ''}`
+/** ZSET: those of them that ended so. */
+export const endedJobsKey = (owner: string | null, status: FinalStatus): string =>
+  `${root}:owned:${owner ?? ''}:${status}`
+/** HASH: bytes that an owner's ended jobs hold, by when that lapses; succeeded jobs have a hash, the others another one. */
+export const endedBytesKey = (owner: string | null, succeeded: boolean): string =>
+  `${root}:owned:${owner ?? ''}:bytes:${succeeded ? 'succeeded' : 'other'}`
+/** STRING: the final job (finalJobSchema), written once. */
+export const resultKey = (id: string): string => `${root}:result:${id}`
+/** Channel on which a job's changes (jobChangeSchema) are published. */
+export const jobChannel = (id: string): string => `${root}:changes:${id}`
+/** Channel of one API process: the final states of the jobs that name it in `replyTo`. */
+export const replyChannel = (process: string): string => `${root}:replies:${process}`
+/** Channel that tells consumers the id of a running job that was canceled: a hint, the stored result is the truth. */
+export const cancellationsChannel = `${root}:cancellations`
+
+/**
+ * HASH: what an Idempotency-Key (its SHA-256) of an owner was used for, see idempotency-keys.ts. A slot of its own on
+ * Redis Cluster, as it is claimed before anything else.
+ */
+export const idempotencyKey = (owner: string | null, keyHash: string): string =>
+  `${root}:{idempotency:${owner ?? ''}:${keyHash}}`
+/** STRING: written to see whether Redis takes writes; on the node of a model's queue, or anywhere where it is null. */
+export const readinessKey = (model: string | null): string =>
+  model === null ? `${root}:{readiness}` : `${root}:{${model}}:readiness`
+
+/** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
+export const modelsKey = `${root}:models`
+/** HASH: a model's aliases (modelAliasesSchema) by its name. */
+export const modelAliasesKey = `${root}:model-aliases`
+/** HASH: what administrators ordered (modelOrderSchema), by name or name@version; reloads under `reload <reference>`. */
+export const modelOrdersKey = `${root}:model-orders`
+/** HASH: which variant of a model version the fleet runs (variantDecisionSchema), by the fingerprint of its files. */
+export const modelVariantsKey = (name: string, version: string): string => `${root}:model-variants:${name}@${version}`
+/** ZSET: consumer ids by last heartbeat, in Redis' time. */
+export const consumersKey = `${root}:consumers`
+/** STRING: a consumer's announcement (consumerAnnouncementSchema). */
+export const consumerKey = (id: string): string => `${root}:consumer:${id}`
+
+/** HASH: API keys (apiKeySchema) by their id. */
+export const apiKeysKey = `${root}:keys`
+/** STRING, a counter: an owner's requests in its minute, under `<prefix>:<owner>`. */
+export const rateKeyPrefix = `${root}:rate`
+/** ZSET: unfinished jobs that count against an owner's quota, by the time at which they lapse. */
+export const ownerJobsKey = (owner: string): string => `${root}:{owner:${owner}}:jobs`
+/** HASH: the bytes of these jobs by id, and their sum under the empty field. */
+export const ownerBytesKey = (owner: string): string => `${root}:{owner:${owner}}:bytes`

@@ -1,0 +1,142 @@
+import type { ConsumerAnnouncement } from '../announcement.ts'
+import { type ModelManifest, noModelStats } from '@vision-queue/protocol'
+import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+
+import { startAnnouncer } from '../worker/announcer.ts'
+import { type ModelDirectory, openModelDirectory } from './model-directory.ts'
+
+const quiet = { info() {}, warn() {}, error() {} }
+const heartbeatMs = 100
+let server: TestRedis
+let redis: Redis
+let directory: ModelDirectory
+
+beforeAll(async () => {
+  server = await startTestRedis()
+  redis = new Redis(server.url)
+  directory = openModelDirectory({ redisUrl: server.url, commandTimeoutMs: 1000, refreshMs: 0, log: quiet })
+  await vi.waitFor(async () => directory.list())
+})
+afterAll(async () => {
+  await directory.close()
+  redis.disconnect()
+  await server.stop()
+})
+
+function announcement(id: string): ConsumerAnnouncement {
+  const manifest: ModelManifest = {
+    name: 'm',
+    version: '1',
+    task: 'visual-question-answering',
+    variant: 'fp32',
+    provider: 'cpu',
+    maxBatchSize: 8,
+    inputSchema: {},
+    parametersSchema: {},
+    outputSchema: {},
+    labels: null,
+  }
+  return {
+    version: 2,
+    id,
+    startedAt: Date.now(),
+    heartbeatAt: Date.now(),
+    engines: 1,
+    models: [
+      {
+        name: 'm',
+        version: '1',
+        status: 'ready',
+        serving: true,
+        error: null,
+        manifest,
+        engines: 1,
+        stats: noModelStats,
+      },
+    ],
+    aliases: {},
+    process: { cpuSeconds: 0, engineCpuSeconds: 0, residentBytes: 0, eventLoopDelayMs: 0 },
+  }
+}
+
+async function consumers(): Promise<string[] | undefined> {
+  const [model] = await directory.list()
+  return model?.consumers.map(({ id }) => id).toSorted()
+}
+
+test('consumers come and go, by leaving or by falling silent, and their model stays known', async () => {
+  const options = { redis, heartbeatMs, log: quiet }
+  const leaving = await startAnnouncer({ ...options, describe: () => announcement('leaving') })
+  // A consumer that dies without a word: one announcement and no heartbeat after it.
+  const dying = await startAnnouncer({ ...options, heartbeatMs: 100_000, describe: () => announcement('dying') })
+  expect(await consumers()).toEqual(['dying', 'leaving'])
+  await leaving.close()
+  expect(await consumers()).toEqual(['dying'])
+  await redis.pexpire('vq:consumer:dying', 1)
+  await expect.poll(consumers).toEqual([])
+  expect((await directory.list()).map(({ name }) => name)).toEqual(['m'])
+  await dying.close()
+})
+
+test('a heartbeat keeps a consumer known for longer than its announcement lives', async () => {
+  const announcer = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => announcement('beating') })
+  const until = Date.now() + 6 * heartbeatMs
+  while (Date.now() < until) expect(await consumers()).toEqual(['beating'])
+  await announcer.close()
+})
+
+test('a consumer whose clock is an hour ahead hides none of the others', async () => {
+  const hourMs = 3_600_000
+  const ahead = (): ConsumerAnnouncement => ({ ...announcement('ahead'), heartbeatAt: Date.now() + hourMs })
+  const fast = await startAnnouncer({ redis, heartbeatMs: 20, log: quiet, describe: ahead })
+  const honest = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => announcement('honest') })
+  const until = Date.now() + 4 * heartbeatMs
+  while (Date.now() < until) expect(await consumers()).toEqual(['ahead', 'honest'])
+  await Promise.all([fast.close(), honest.close()])
+  // One that fell silent without a word is dropped all the same, in time.
+  await redis.zadd('vq:consumers', Date.now() - hourMs, 'silent')
+  const other = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => announcement('other') })
+  expect(await redis.zrange('vq:consumers', '0', '-1')).toEqual(['other'])
+  await other.close()
+})
+
+test('a manifest that did not change stays the same object', async () => {
+  const [before] = await directory.list()
+  const [after] = await directory.list()
+  expect(after?.manifest).toBe(before?.manifest)
+})
+
+test('what cannot be read is left out, and hides nothing else', async () => {
+  await redis.hset('vq:models', 'broken@1', '{"name":"broken"}', 'worse@1', '{')
+  expect((await directory.list()).map(({ name }) => name)).toEqual(['m'])
+})
+
+test('a version that one consumer has ready is ready, with the other’s failure beside it; one never ready is known while its consumer lives', async () => {
+  await redis.flushall()
+  const failing = announcement('failing')
+  const [model] = failing.models
+  if (model === undefined) throw new Error('No model')
+  const failed = { ...model, status: 'failed' as const, serving: false, error: 'It is broken.', manifest: null }
+  failing.models = [failed, { ...failed, version: '2' }]
+  failing.aliases = { m: { stable: '1', old: '0' } }
+  const options = { redis, heartbeatMs: 10_000, log: quiet }
+  const bad = await startAnnouncer({ ...options, describe: () => failing })
+  expect((await directory.list()).map(({ version, status }) => [version, status])).toEqual([
+    ['1', 'failed'],
+    ['2', 'failed'],
+  ])
+  const good = await startAnnouncer({ ...options, describe: () => announcement('good') })
+  expect(await directory.list()).toMatchObject([
+    { version: '1', status: 'ready', error: 'It is broken.', serving: true, aliases: ['stable'] },
+    { version: '2', status: 'failed', manifest: null, consumers: [], aliases: [] },
+  ])
+  expect(await consumers()).toEqual(['good'])
+  await Promise.all([bad.close(), good.close()])
+  expect(await directory.list()).toMatchObject([{ version: '1', status: 'no_consumers', reported: false }])
+  await directory.order({ name: 'm', version: null, action: 'unload' })
+  expect(await directory.list()).toMatchObject([{ version: '1', status: 'unloaded' }])
+  expect(await directory.forget('m', '1')).toBe(true)
+  expect(await directory.list()).toEqual([])
+})

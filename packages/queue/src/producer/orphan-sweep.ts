@@ -1,0 +1,98 @@
+import { admittedBytesKey, admittedKey, jobKey, modelsKey } from '../keys.ts'
+import { queuedJobSchema } from '../queued-job.ts'
+
+import type { Admission } from './admission.ts'
+import type { UploadHolds } from './image-store.ts'
+import type { JobQueues } from '../job-queues.ts'
+import type { OwnerQuotas } from './owner-quota.ts'
+import type { RedisClient, TransportLog } from '@vision-queue/redis'
+
+/**
+ * A submission takes two steps: it is admitted with its payload, then recorded and queued. An API process that dies in
+ * between, or loses Redis, leaves an orphan, which would hold its place in the bound for PAYLOAD_TTL_MS. What is
+ * admitted and at two looks in a row has no record is given back; what has a record and isn't queued, is queued.
+ * Two looks instead of ages: no clock is asked, and a submission takes a moment.
+ */
+export interface OrphanSweep {
+  /** One look at the oldest admissions of every model. Rejects while Redis is away. */
+  look(): Promise<{ givenBack: number; queued: number }>
+}
+
+/** Live jobs end, orphans don't: they come to be among the oldest, however long the queue is. */
+const oldest = 1000
+
+interface Options {
+  redis: RedisClient
+  admission: Admission
+  queues: Pick<JobQueues, 'add' | 'find'>
+  quotas: Pick<OwnerQuotas, 'release'>
+  uploads: Pick<UploadHolds, 'release'>
+}
+
+/** Looks every `everyMs` until closed, and tells of what it found. */
+export function openOrphanSweep({ everyMs, log, ...options }: Options & { everyMs: number; log: TransportLog }): {
+  close(): void
+} {
+  const sweep = createOrphanSweep(options)
+  const mind = async (): Promise<void> => {
+    const { givenBack, queued } = await sweep.look()
+    if (givenBack + queued > 0) log.warn({ givenBack, queued }, 'Submissions had broken off half-way')
+  }
+  const timer = setInterval(() => {
+    // Where Redis is away, its connection has said so.
+    mind().catch(() => {})
+  }, everyMs)
+  return { close: () => clearInterval(timer) }
+}
+
+export function createOrphanSweep({ redis, admission, queues, quotas, uploads }: Options): OrphanSweep {
+  let suspects = new Set<string>()
+
+  /** What is still to be done for it; null: it is as it should be. */
+  const care = async (model: string, id: string): Promise<(() => Promise<'givenBack' | 'queued'>) | null> => {
+    const record = await redis.get(jobKey(id))
+    if (record === null) {
+      return async () => {
+        const [, name = '', owner = ''] = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        if (owner !== '') await quotas.release({ id, owner })
+        // Where its image was uploaded. The hold is this job's own, so that no other one is concerned.
+        await uploads.release(name, id)
+        await admission.release({ id, model, image: { hash: name } }, null)
+        return 'givenBack'
+      }
+    }
+    const job = queuedJobSchema.safeParse(JSON.parse(record))
+    // One of a newer release is that release's business.
+    if (!job.success || (await queues.find(job.data)) !== null) return null
+    return async () => {
+      // It has waited: before all that have a turn.
+      await queues.add(job.data, null)
+      return 'queued'
+    }
+  }
+
+  return {
+    async look() {
+      const done = { givenBack: 0, queued: 0 }
+      const seen = new Set<string>()
+      const references = await redis.hkeys(modelsKey)
+      for (const model of new Set(references.map((reference) => reference.replace(/@[^@]*$/, '')))) {
+        const ids = await redis.zrange(admittedKey(model), '0', String(oldest - 1))
+        // In one system call; nearly all have their record, and are asked no further until they stay.
+        const known = await Promise.all(ids.map(async (id) => redis.exists(jobKey(id))))
+        for (const [index, id] of ids.entries()) {
+          if (known[index] === 1 && !suspects.has(id) && index >= oldestAsked) continue
+          const act = await care(model, id)
+          if (act === null) continue
+          if (suspects.has(id)) done[await act()] += 1
+          else seen.add(id)
+        }
+      }
+      suspects = seen
+      return done
+    },
+  }
+}
+
+/** Of those with a record, so many of the oldest are looked for in their queue. */
+const oldestAsked = 20

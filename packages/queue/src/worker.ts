@@ -1,0 +1,10 @@
+/** For processes that take jobs and write what they end with. */
+export { startAnnouncer } from './worker/announcer.ts'
+export { type Cancellations, openCancellations } from './worker/cancellations.ts'
+export { createModelForgetting } from './worker/forget-model.ts'
+export { type Delivery, type Disposition, type JobSource, openJobSource } from './worker/job-source.ts'
+export { type ModelOrders, readModelOrders, type StandingOrder } from './worker/model-orders.ts'
+export { createPoisonStore, type PoisonStore } from './worker/poison-store.ts'
+export { createResultStore, type ResultStore } from './worker/result-store.ts'
+export { openTextPublisher, type TextPublisher } from './worker/text-publisher.ts'
+export { agreeOnVariant, type DecidedModel } from './worker/variant-decisions.ts'

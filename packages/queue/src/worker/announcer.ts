@@ -1,0 +1,88 @@
+import type { ConsumerAnnouncement } from '../announcement.ts'
+import { consumerKey, consumersKey, modelAliasesKey, modelsKey } from '../keys.ts'
+import type { ModelManifest } from '@vision-queue/protocol'
+
+import { defineScript } from '@vision-queue/redis'
+import type { RedisClient, TransportLog } from '@vision-queue/redis'
+
+/** Keeps a consumer known: announces it now and at every heartbeat, and takes it back at the end. */
+export interface Announcer {
+  /** Announces at once what has changed; failures are logged. */
+  renew(): void
+  /** Stops the heartbeat and removes the announcement; its models stay known. */
+  close(): Promise<void>
+}
+
+export interface AnnouncerOptions {
+  redis: RedisClient
+  heartbeatMs: number
+  describe: () => ConsumerAnnouncement
+  log: TransportLog
+}
+
+/** A consumer counts as gone after so many missed heartbeats. */
+const missedHeartbeats = 3
+
+/**
+ * Enters a consumer and drops those that have been silent for ARGV[2] milliseconds. By Redis' clock: a consumer whose
+ * own is ahead would drop the others.
+ */
+const beatScript = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])`
+
+/** Resolves once the first announcement is in Redis. */
+export async function startAnnouncer({ redis, heartbeatMs, describe, log }: AnnouncerOptions): Promise<Announcer> {
+  const beatInRedis = defineScript(redis, 'vqHeartbeat', 1, beatScript)
+  const announce = async (): Promise<string> => {
+    const announcement = describe()
+    const { id, models, aliases } = announcement
+    const lifetimeMs = heartbeatMs * missedHeartbeats
+    // Only of what is ready: a version that never was is known while its consumer lives.
+    const manifests = models.flatMap(({ status, manifest }): ModelManifest[] =>
+      status === 'ready' && manifest !== null ? [manifest] : [],
+    )
+    await Promise.all([
+      redis.set(consumerKey(id), JSON.stringify(announcement), 'PX', lifetimeMs),
+      beatInRedis([consumersKey, id, 10 * lifetimeMs]),
+      ...manifests.map(async (manifest) =>
+        redis.hset(modelsKey, `${manifest.name}@${manifest.version}`, JSON.stringify(manifest)),
+      ),
+      ...Object.entries(aliases).map(async ([name, its]) => redis.hset(modelAliasesKey, name, JSON.stringify(its))),
+    ])
+    return id
+  }
+
+  const id = await announce()
+  let closed = false
+  let beating = false
+  let again = false
+  const beat = (): void => {
+    // While Redis is away one heartbeat waits for it; more would only pile up behind.
+    if (beating) return
+    beating = true
+    announce()
+      .catch((error: unknown) => log.warn({ error: String(error) }, 'Heartbeat failed'))
+      .finally(() => {
+        beating = false
+        if (again && !closed) beat()
+      })
+    again = false
+  }
+  const timer = setInterval(beat, heartbeatMs)
+
+  return {
+    renew() {
+      if (closed) return
+      again = beating
+      beat()
+    },
+    async close() {
+      closed = true
+      clearInterval(timer)
+      await Promise.all([redis.unlink(consumerKey(id)), redis.zrem(consumersKey, id)])
+    },
+  }
+}
