@@ -70,7 +70,10 @@ export async function startEngine<Prepared>({
   try {
     model = await loadModel()
   } catch (error) {
-    const { detail, cause } = toVisionQueueError(error, 'model_unavailable')
+    const { detail, cause } =
+      error instanceof VisionQueueError
+        ? error
+        : new VisionQueueError('model_unavailable', 'The model could not be loaded.', { cause: error })
     await channel.send({ kind: 'unavailable', detail, cause: describeCause(cause), passing: isPassing(error) })
     exit(1)
     return

@@ -78,11 +78,10 @@ async function readReadiness({ jobs, models, trouble }: Omit<ReadyOptions, 'maxA
     reads = true
     await jobs.probeWrite([...new Set(known.map(({ name }) => name))])
     trouble.clear()
-    if (known.some(({ manifest }) => manifest !== null)) {
-      const lost = modelsWithoutEngines(known)
-      return { status: 'ready', missing: [], ...(lost.length === 0 ? {} : { without_engines: lost }) }
-    }
-    return notReady('models', 'No consumer has ever had a model ready.')
+    const lost = modelsWithoutEngines(known)
+    const named = lost.length === 0 ? {} : { without_engines: lost }
+    if (known.some(({ manifest }) => manifest !== null)) return { status: 'ready', missing: [], ...named }
+    return { ...notReady('models', 'No consumer has ever had a model ready.'), ...named }
   } catch (error) {
     trouble.note(error)
     const refusal = error instanceof VisionQueueError ? readRefusal(error.cause) : null

@@ -24,6 +24,14 @@ export function parseMultipartForm(body: Buffer, contentType: string): Form {
   return form
 }
 
+/** The texts of a form's fields of one name, whatever is in the others. */
+export function textsNamed(name: string, body: Buffer, contentType: string): string[] {
+  const boundary = boundaryOf(contentType)
+  return partsOf(body, boundary).flatMap((raw, index) =>
+    raw.name === name ? [textOfPart(readPart(raw, { body, boundary, number: index + 1 }))] : [],
+  )
+}
+
 /** Whether the part `image` is no file but a text that stands for one, whatever it was announced as. */
 function isImageText({ bytes, type, hasFilename }: ReturnType<typeof readPart>): boolean {
   if (imageTypeOf(bytes) !== null || !isAscii(bytes)) return false

@@ -1,6 +1,6 @@
 import { modelReferenceSchema } from '@vision-queue/protocol'
 
-import { parseMultipartForm } from './multipart.ts'
+import { textsNamed } from './multipart.ts'
 import { parseJsonBody } from './plain-json.ts'
 import type { SubmittedBody } from './read-submission.ts'
 import { parseUrlencoded } from './urlencoded.ts'
@@ -23,7 +23,7 @@ function modelIn({ kind, bytes, contentType, query }: SubmittedBody): unknown {
     case 'raw':
       return onlyOne(query['model'])
     case 'multipart':
-      return onlyOne(parseMultipartForm(bytes, contentType).texts.get('model'))
+      return onlyOne(textsNamed('model', bytes, contentType))
     case 'urlencoded':
       return onlyOne(parseUrlencoded(bytes).texts.get('model'))
     case 'json': {
