@@ -160,15 +160,27 @@ describe('failing', () => {
     expect(runs.map(({ size }) => size)).toEqual([8, 4, 4, 2, 1, 1, 2])
   })
 
-  it('a model that fails on everything costs no more than the extra runs allowed', async () => {
+  it('a model that fails on everything costs the extra runs allowed and one for each item', async () => {
     const run = vi.fn<Run>(async () => {
       throw new Error('broken')
     })
     const { add, settled, errorOf } = setUp(run, { maxBatchSize: 32, maxExtraRuns: 6 })
     add(...items(32))
     await settled(32)
-    expect(run.mock.calls.length).toBeLessThanOrEqual(7)
+    expect(run.mock.calls.length).toBeLessThanOrEqual(7 + 32)
     expect(errorOf('31')?.code).toBe('inference_failed')
+  })
+
+  it.each([3, 5, 12, 31])('of 32 items %i at fault fail, and none of the others', async (faulty) => {
+    const isAtFault = ({ name }: Item): boolean => (Number(name) * 7) % 32 < faulty
+    const run: Run = async (batch) => {
+      if (batch.some(isAtFault)) throw new Error('out of range')
+      return echo(batch)
+    }
+    const { add, settled, outcomes } = setUp(run, { maxBatchSize: 32 })
+    add(...items(32))
+    await settled(32)
+    for (const outcome of outcomes.values()) expect(outcome.kind).toBe(isAtFault(outcome.item) ? 'error' : 'value')
   })
 
   it('a wrong number of slots fails the batch instead of giving answers to the wrong items', async () => {

@@ -29,8 +29,9 @@ export interface RunOptions<Item, Value> {
    */
   run: (items: readonly Item[]) => Promise<readonly (Value | Error)[]>
   /**
-   * How many more runs one failed batch may cost; what is not settled by then fails with the batch's
-   * error. Default: enough to find two culprits, 4 for each halving.
+   * How many more runs the halving of one failed batch may cost. What is not settled by then runs item by item, so
+   * that an item never fails for another's sake, however many are at fault. Default: enough to find two of them by
+   * halving, 4 for each time.
    */
   maxExtraRuns?: number
   /**
@@ -75,11 +76,11 @@ export async function runOrSplit<Item, Value>(
       if (outOfMemory) onOutOfMemory(items.length)
       if (items.length === 1) return items.map((item) => failure(item, error))
       if (!outOfMemory) {
-        if (extraRuns + 2 > maxExtraRuns) return items.map((item) => failure(item, error))
+        if (extraRuns + 2 > maxExtraRuns) return settleParts(items.map((item) => [item]))
         extraRuns += 2
       }
       const middle = Math.ceil(items.length / 2)
-      return [...(await settle(items.slice(0, middle))), ...(await settle(items.slice(middle)))]
+      return settleParts([items.slice(0, middle), items.slice(middle)])
     }
     const runMs = performance.now() - started
     runs.push({ size: items.length, runMs })
@@ -91,6 +92,12 @@ export async function runOrSplit<Item, Value>(
       if (value === undefined || value instanceof Error) return failure(item, value)
       return { kind: 'value', item, value, batchSize: items.length, runMs }
     })
+  }
+  /** One after the other, because a session runs one batch at a time. */
+  async function settleParts(parts: readonly (readonly Item[])[]): Promise<BatchOutcome<Item, Value>[]> {
+    const outcomes: BatchOutcome<Item, Value>[] = []
+    for (const part of parts) outcomes.push(...(await settle(part)))
+    return outcomes
   }
   return settle(batch)
 }
