@@ -1,0 +1,35 @@
+import { type Engine, newEngine } from '../src/engine.ts'
+import type { PoolJob } from '../src/pool-job.ts'
+import { newPool, type Pool, type PoolSettings } from '../src/pool.ts'
+import { requestOf } from './unruly-pool.ts'
+
+/** A job as a pool holds it. */
+export function aJob(id: string, changes: Partial<PoolJob> = {}): PoolJob {
+  return { job: requestOf(id), requestId: id, settled: false, suspect: false, deaths: 0, ...changes }
+}
+
+export const megabyte = 2 ** 20
+
+/** A pool whose engines are up; none has a process. */
+export function aPool(settings: Partial<PoolSettings> = {}): Pool & { engines: [Engine, ...Engine[]] } {
+  const limits = { runTimeoutMs: 1000, loadTimeoutMs: 5000, longestPauseMs: 10_000, memoryLimitBytes: 0 }
+  const pool = newPool({ name: 'unruly', version: '1', engines: 1, ...limits, ...settings })
+  const first: Engine = { ...newEngine(0), state: 'up' }
+  const others = Array.from({ length: pool.settings.engines - 1 }, (_, index): Engine => {
+    return { ...newEngine(index + 1), state: 'up' }
+  })
+  return { ...pool, engines: [first, ...others], manifest: aManifest }
+}
+
+export const aManifest = {
+  name: 'unruly',
+  version: '1',
+  task: 'echo',
+  variant: 'fp32',
+  provider: 'cpu',
+  maxBatchSize: 4,
+  labels: null,
+  inputSchema: {},
+  parametersSchema: {},
+  outputSchema: {},
+}
