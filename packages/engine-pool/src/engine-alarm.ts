@@ -9,7 +9,10 @@ export interface Alarm {
 }
 
 /** Null: nothing is waited for. Looked at anew after each event. */
-export function nextAlarm(engine: Engine, settings: Pick<PoolSettings, 'loadTimeoutMs' | 'runTimeoutMs'>): Alarm | null {
+export function nextAlarm(
+  engine: Engine,
+  settings: Pick<PoolSettings, 'loadTimeoutMs' | 'runTimeoutMs'>,
+): Alarm | null {
   const { state, since, quietSince, handed, pauseMs, killedFor } = engine
   switch (state) {
     case 'loading':

@@ -1,9 +1,9 @@
 import { type EngineOptions, fromEngineSchema } from '@vision-queue/engine/messages'
 
 import type { Engine } from './engine.ts'
-import { nextAlarm } from './engine-alarm.ts'
 import type { EngineEvent } from './engine-event.ts'
 import type { EngineProcess, LaunchEngine } from './engine-process.ts'
+import { createEngineTimers, type EngineTimers } from './engine-timers.ts'
 import type { EngineAction } from './pool-action.ts'
 import type { PoolSettings } from './pool.ts'
 import { readResidentBytes } from './resident-memory.ts'
@@ -27,21 +27,24 @@ export interface EngineHostOptions {
 
 interface Hosted {
   running: EngineProcess | null
-  alarm: NodeJS.Timeout | undefined
-  alarmAt: number
-  memoryWatch: NodeJS.Timeout | undefined
+  timers: EngineTimers
 }
 
-const memoryCheckMs = 200
-/** The longest time that a timer of Node waits. */
-const longestTimerMs = 2 ** 31 - 1
-
+/** No process yet. */
 export function createEngineHost({ launch, engineOptions, settings, onEvent }: EngineHostOptions): EngineHost {
   const hosts = new Map<number, Hosted>()
 
-  function hostOf({ index }: Engine): Hosted {
-    const hosted = hosts.get(index) ?? { running: null, alarm: undefined, alarmAt: 0, memoryWatch: undefined }
-    hosts.set(index, hosted)
+  function hostOf(engine: Engine): Hosted {
+    const known = hosts.get(engine.index)
+    if (known !== undefined) return known
+    const timers = createEngineTimers({
+      engine,
+      settings,
+      onAlarm: (kind) => onEvent(engine, { kind }),
+      onMemoryCheck: () => void checkMemory(engine, hosted),
+    })
+    const hosted: Hosted = { running: null, timers }
+    hosts.set(engine.index, hosted)
     return hosted
   }
 
@@ -59,36 +62,6 @@ export function createEngineHost({ launch, engineOptions, settings, onEvent }: E
       },
     })
     engine.pid = hosted.running.pid
-  }
-
-  /** A timer that rings too early does no harm: what is due is looked at again. So most events need no new timer. */
-  function setAlarm(engine: Engine, hosted: Hosted): void {
-    const next = nextAlarm(engine, settings)
-    if (next !== null && hosted.alarm !== undefined && hosted.alarmAt <= next.at) return
-    clearTimeout(hosted.alarm)
-    hosted.alarm = undefined
-    if (next === null) return
-    hosted.alarmAt = next.at
-    hosted.alarm = setTimeout(
-      () => {
-        hosted.alarm = undefined
-        ring(engine, hosted)
-      },
-      Math.min(longestTimerMs, Math.max(0, next.at - performance.now())),
-    )
-  }
-
-  function ring(engine: Engine, hosted: Hosted): void {
-    const due = nextAlarm(engine, settings)
-    if (due !== null && due.at <= performance.now()) onEvent(engine, { kind: due.kind })
-    else setAlarm(engine, hosted)
-  }
-
-  function watchMemory(engine: Engine, hosted: Hosted): void {
-    const isNeeded = settings.memoryLimitBytes > 0 && engine.state === 'up' && engine.handed.size > 0
-    if (isNeeded === (hosted.memoryWatch !== undefined)) return
-    clearInterval(hosted.memoryWatch)
-    hosted.memoryWatch = isNeeded ? setInterval(() => void checkMemory(engine, hosted), memoryCheckMs) : undefined
   }
 
   async function checkMemory(engine: Engine, hosted: Hosted): Promise<void> {
@@ -118,9 +91,7 @@ export function createEngineHost({ launch, engineOptions, settings, onEvent }: E
       }
     },
     watch(engine) {
-      const hosted = hostOf(engine)
-      setAlarm(engine, hosted)
-      watchMemory(engine, hosted)
+      hostOf(engine).timers.set()
     },
     async gone() {
       await Promise.all([...hosts.values()].map(async ({ running }) => running?.gone))

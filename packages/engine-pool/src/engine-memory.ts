@@ -15,7 +15,11 @@ export function fillsItsLimit({ memoryLimitBytes }: Pool['settings'], bytesAtRes
  * Whether an engine that has just answered and holds so much is to be emptied and replaced. One engine at a time, so
  * that the others go on.
  */
-export function mustRetire(pool: Pick<Pool, 'settings' | 'engines' | 'closedBy'>, engine: Engine, residentBytes: number) {
+export function mustRetire(
+  pool: Pick<Pool, 'settings' | 'engines' | 'closedBy'>,
+  engine: Engine,
+  residentBytes: number,
+) {
   const { settings, engines, closedBy } = pool
   if (settings.memoryLimitBytes === 0 || residentBytes <= settings.memoryLimitBytes) return false
   if (fillsItsLimit(settings, engine.bytesAtRest)) return false

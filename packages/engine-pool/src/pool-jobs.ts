@@ -12,7 +12,7 @@ import type { PoolJob } from './pool-job.ts'
 /** Takes a job in. It is not handed out yet. */
 export function enterJob(
   pool: Pool,
-  { alone = false, onTokens, id: requestId, signal: _, ...request }: InferenceRequest,
+  { alone = false, onTokens, id: requestId, ...request }: Omit<InferenceRequest, 'signal'>,
 ): PoolJob {
   pool.entries += 1
   const job = { id: String(pool.entries), ...request, stream: onTokens !== undefined }

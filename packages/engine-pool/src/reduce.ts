@@ -1,3 +1,4 @@
+import type { FromEngine } from '@vision-queue/engine/messages'
 import { VisionQueueError } from '@vision-queue/protocol'
 
 import type { Engine } from './engine.ts'
@@ -19,10 +20,7 @@ export function reduce(pool: Pool, engine: Engine, event: EngineEvent, now: Mome
   switch (event.kind) {
     case 'unreadable': {
       const fields = { pid: engine.pid, issues: event.issues }
-      return [
-        logLine(pool, 'error', 'an engine speaks another language; killed', fields),
-        { kind: 'kill', engine },
-      ]
+      return [logLine(pool, 'error', 'an engine speaks another language; killed', fields), { kind: 'kill', engine }]
     }
     case 'silence':
       return kill(engine, 'silence')
@@ -39,15 +37,19 @@ export function reduce(pool: Pool, engine: Engine, event: EngineEvent, now: Mome
       return onGone(pool, engine, event, now)
     case 'pause-over':
       return restartEngine(engine, now)
-    default:
+    case 'ready':
+    case 'unavailable':
+    case 'launch':
+    case 'tokens':
+    case 'answers':
       engine.quietSince = now.ms
       return hear(pool, engine, event, now)
+    default:
+      return event satisfies never
   }
 }
 
-type Message = Exclude<EngineEvent, { kind: 'unreadable' | 'silence' | 'resident' | 'gone' | 'pause-over' }>
-
-function hear(pool: Pool, engine: Engine, message: Message, now: Moment): Action[] {
+function hear(pool: Pool, engine: Engine, message: FromEngine, now: Moment): Action[] {
   switch (message.kind) {
     case 'ready':
       return onReady(pool, engine, message, now)

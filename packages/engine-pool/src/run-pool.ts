@@ -49,13 +49,12 @@ export function runPool(options: RunPoolOptions): EnginePool {
   perform(addEngine(pool, moment()))
   return {
     ready: ready.promise,
-    async run(request) {
-      const { signal, onTokens } = request
+    async run({ signal, ...request }) {
       if (pool.closedBy !== null) throw pool.closedBy
       signal?.throwIfAborted()
       const job = enterJob(pool, request)
       const { promise, resolve, reject } = createDeferred<InferenceResult>()
-      callers.set(job.job.id, { resolve, reject, onTokens })
+      callers.set(job.job.id, { resolve, reject, onTokens: request.onTokens })
       const onAbort = (): void => perform(cancelJob(pool, job, signal?.reason))
       signal?.addEventListener('abort', onAbort)
       perform(handOutJobs(pool, moment()))
@@ -142,8 +141,13 @@ function createExecutor({ pool, launch, engineOptions, log, onLaunch, onTrouble 
         return onTrouble?.()
       case 'log':
         return log[action.level](action.fields, action.message)
-      default:
+      case 'start':
+      case 'send':
+      case 'kill':
+      case 'give-way':
         return host.perform(action)
+      default:
+        return action satisfies never
     }
   }
 

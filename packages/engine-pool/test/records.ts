@@ -1,3 +1,5 @@
+import type { FromEngine } from '@vision-queue/engine/messages'
+
 import { type Engine, newEngine } from '../src/engine.ts'
 import type { PoolJob } from '../src/pool-job.ts'
 import { newPool, type Pool, type PoolSettings } from '../src/pool.ts'
@@ -7,8 +9,6 @@ import { requestOf } from './unruly-pool.ts'
 export function aJob(id: string, changes: Partial<PoolJob> = {}): PoolJob {
   return { job: requestOf(id), requestId: id, settled: false, suspect: false, deaths: 0, ...changes }
 }
-
-export const megabyte = 2 ** 20
 
 /** A pool whose engines are up; none has a process. */
 export function aPool(settings: Partial<PoolSettings> = {}): Pool & { engines: [Engine, ...Engine[]] } {
@@ -33,3 +33,22 @@ export const aManifest = {
   parametersSchema: {},
   outputSchema: {},
 }
+
+/** An engine's answers to jobs, good ones. */
+export function answersOf(ids: readonly string[], changes: Partial<Answers> = {}): Answers {
+  const value = { output: {}, preprocessMs: 1, inferenceMs: 1, batchSize: 1 }
+  return {
+    kind: 'answers',
+    answers: ids.map((id) => ({ kind: 'value', id, ...value })),
+    runs: [],
+    launches: [],
+    launched: [],
+    cpuSeconds: 0,
+    batchLimit: 4,
+    cost: null,
+    residentBytes: 0,
+    ...changes,
+  }
+}
+
+type Answers = Extract<FromEngine, { kind: 'answers' }>

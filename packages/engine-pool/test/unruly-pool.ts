@@ -40,7 +40,7 @@ export async function ask(
 }
 
 /** A job with one question. */
-export function requestOf(id: string, question = id, image = Uint8Array.from([1, 2, 3])): InferenceRequest {
+export function requestOf(id: string, question = id, image: Uint8Array = Uint8Array.from([1, 2, 3])): InferenceRequest {
   return { id, image, input: { question }, parameters: {}, deadlineAt: null }
 }
 
