@@ -8,7 +8,7 @@ import { quiet, requestOf } from '../test/unruly-pool.ts'
 import { createEnginePool } from './engine-pool.ts'
 import { createInProcessEnginePool, type RunEngine } from './in-process.ts'
 
-const common = { modelFolder: '/nowhere', version: '1', intraOpThreads: 1, log: quiet }
+const common = { version: '1', intraOpThreads: 1, log: quiet }
 const engineEntry = fileURLToPath(new URL('../test/unruly-engine.ts', import.meta.url))
 
 const runUnruly: RunEngine = async ({ options, channel, exit }) => {

@@ -116,7 +116,7 @@ describe('a death', () => {
     expect(queue.left).toEqual(['blamed', 'bystander', 'other'])
   })
 
-  it('names the culprit when it was alone, and only then', () => {
+  it('is blamed on a job that was alone, and on no other', () => {
     const a = upEngine(0)
     const queue = queueOf('single')
     queue.assign([a], 8)

@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import {
@@ -7,12 +11,16 @@ import {
   type InferenceRequest,
   type InferenceResult,
 } from '../src/inference.ts'
+import { writeFates } from './fates.ts'
 
 /** What the suite needs of a pool that is to have the interface EnginePool. */
 export interface ConformanceOptions {
   /** Opens a pool with one engine that runs the unruly model by one of these names, see unruly-model.ts. */
   open: (
-    options: { name: 'unruly' | 'stepping' | 'unloadable' } & Pick<EnginePoolOptions, 'onLaunch' | 'onTrouble'>,
+    options: { name: 'unruly' | 'stepping' | 'unloadable' } & Pick<
+      EnginePoolOptions,
+      'modelFolder' | 'onLaunch' | 'onTrouble'
+    >,
   ) => EnginePool
   /** A job with this question for it. */
   requestOf: (id: string, question: string) => InferenceRequest
@@ -32,7 +40,7 @@ export function describeEnginePool(name: string, { open, requestOf }: Conformanc
     const run: Bench['run'] = async (pool, question, extras) => pool.run({ ...requestOf('job', question), ...extras })
     const bench: Bench = {
       open(options = {}) {
-        const pool = open({ name: 'unruly', ...options })
+        const pool = open({ name: 'unruly', modelFolder: '/nowhere', ...options })
         pools.push(pool)
         return pool
       },
@@ -68,6 +76,17 @@ function describeReadiness({ open, ask }: Bench): void {
     ])
     await expect(ask(pool, 'good')).rejects.toMatchObject({ code: 'model_unavailable' })
     expect(pool.stats().engineRestarts).toBe(0)
+  })
+
+  it('tries again to load a model for which memory was short, and tells of it meanwhile', async () => {
+    const modelFolder = await mkdtemp(join(tmpdir(), 'conformance-'))
+    writeFates(modelFolder, ['out of memory', 'out of memory'])
+    const troubles: (string | undefined)[] = []
+    const pool = open({ modelFolder, onTrouble: () => troubles.push(pool.trouble?.detail) })
+    expect(await ask(pool, 'good')).toBe('good')
+    expect(troubles).toEqual([expect.stringMatching(/./), expect.stringMatching(/./), undefined])
+    expect(pool.stats().engineRestarts).toBe(2)
+    await rm(modelFolder, { recursive: true })
   })
 }
 
