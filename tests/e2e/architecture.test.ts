@@ -16,6 +16,8 @@ function sources(group: string): string[] {
   })
 }
 
+/** The only file of the pool that loads a model. */
+const inProcess = 'packages/engine-pool/src/in-process.ts'
 const everySource = [...sources('apps'), ...sources('packages')]
 const roomOf = (file: string): string => file.split('/').slice(0, 2).join('/')
 
@@ -90,14 +92,16 @@ describe('the arrows between the rooms', () => {
     expect([...new Set(imported)]).toEqual(['zod'])
   })
 
-  test('of the engine, the pool sees its messages only', () => {
-    const seen = everySource.filter((file) => roomOf(file) === 'packages/engine-pool').flatMap(importsOf)
-    expect(seen.filter((name) => name.startsWith('@vision-queue/engine/') && !name.endsWith('/messages'))).toEqual([])
+  test('of the engine, the pool sees its messages only, but for the file that runs one in its own process', () => {
+    const files = everySource.filter((file) => roomOf(file) === 'packages/engine-pool' && file !== inProcess)
+    const seen = files.flatMap(importsOf).filter((name) => name.startsWith('@vision-queue/engine/'))
+    expect(seen.filter((name) => !name.endsWith('/messages'))).toEqual([])
+    expect(importsOf(inProcess)).toContain('@vision-queue/engine/parts')
   })
 
-  test('what the pool sees of the engine loads neither ONNX Runtime nor the image library', () => {
+  test('what a consumer loads of the pool and the engine has neither ONNX Runtime nor the image library', () => {
     const reached = new Set<string>()
-    const open = ['packages/engine/src/messages.ts']
+    const open = ['packages/engine-pool/src/index.ts', 'packages/engine/src/messages.ts']
     for (let file = open.pop(); file !== undefined; file = open.pop()) {
       if (reached.has(file)) continue
       reached.add(file)
@@ -106,8 +110,15 @@ describe('the arrows between the rooms', () => {
         if (type === undefined) open.push(join(dirname(file), name))
       }
     }
+    expect([...reached]).toContain('packages/engine-pool/src/run-pool.ts')
+    expect([...reached]).not.toContain(inProcess)
     const libraries = [...reached].flatMap(importsOf)
     expect(libraries.filter((name) => name === 'onnxruntime-node' || name === 'sharp')).toEqual([])
+  })
+
+  test('no app runs a model in its own process', () => {
+    const apps = everySource.filter((file) => file.startsWith('apps/')).flatMap(importsOf)
+    expect(apps.filter((name) => name === '@vision-queue/engine-pool/in-process')).toEqual([])
   })
 })
 

@@ -5,20 +5,10 @@ import { getPriority, setPriority } from 'node:os'
 import { pathToFileURL } from 'node:url'
 
 import { availableCores } from '@vision-queue/process'
-import type { EngineOptions, ToEngine } from '@vision-queue/engine/messages'
+import type { EngineOptions } from '@vision-queue/engine/messages'
+import type { EngineProcess, EngineProcessEvents } from './engine-process.ts'
 
-/** A running engine process. */
-export interface EngineProcess {
-  readonly pid: number | undefined
-  send: (message: ToEngine) => void
-  /** SIGKILL: an engine holds nothing that could be lost, and one in a native call hears nothing else. */
-  kill: () => void
-  /** From now on others on its cores come first. While it loads it does not give way: jobs wait for it. */
-  giveWay: () => void
-  /** Resolves when the process has ended and all that it said has been heard. */
-  readonly gone: Promise<void>
-}
-
+/** How the process of an engine is started. */
 export interface ForkOptions {
   /** Path of the program. */
   entry: string
@@ -36,9 +26,10 @@ export interface ForkOptions {
 
 const lastWordsLength = 2000
 
+/** An engine in a process of its own. */
 export function forkEngine(
   { entry, options, engines, niceness, env }: ForkOptions,
-  { onMessage, onGone }: { onMessage: (message: unknown) => void; onGone: (exit: string, lastWords: string) => void },
+  { onMessage, onGone }: EngineProcessEvents,
 ): EngineProcess {
   const child = fork(entry, [JSON.stringify(options)], {
     serialization: 'advanced',
@@ -77,6 +68,7 @@ export function forkEngine(
       child.send(message, () => {})
     },
     kill() {
+      // SIGKILL: an engine holds nothing that could be lost, and one in a native call hears nothing else.
       child.kill('SIGKILL')
     },
     giveWay() {

@@ -118,7 +118,7 @@ describe('an engine that dies', () => {
     expect(await ask(pool, 'afterwards')).toBe('afterwards')
   })
 
-  it('finds every one of several culprits', async () => {
+  it('finds each of several jobs that kill their engine', async () => {
     const pool = openUnrulyPool()
     const questions = ['die', 'good 1', 'die', 'good 2']
     expect(await askAll(pool, questions)).toEqual(['engine_crashed', 'good 1', 'engine_crashed', 'good 2'])
@@ -127,9 +127,9 @@ describe('an engine that dies', () => {
   it('a suspect runs alone from the start, and takes nobody with it', async () => {
     const pool = openUnrulyPool()
     await pool.ready
-    const culprit = ask(pool, 'die', { alone: true })
+    const poisonous = ask(pool, 'die', { alone: true })
     const others = askAll(pool, goodOnes(6))
-    await expect(culprit).rejects.toMatchObject({ code: 'engine_crashed' })
+    await expect(poisonous).rejects.toMatchObject({ code: 'engine_crashed' })
     expect(await others).toEqual(goodOnes(6))
     expect(pool.stats().engineRestarts).toBe(1)
   })

@@ -67,7 +67,7 @@ export interface EnginePool {
   run: (request: InferenceRequest) => Promise<InferenceResult>
   /** Jobs without an answer. */
   readonly inFlight: number
-  /** Process ids of the engines that run, for figures by process. */
+  /** Process ids of the engines that run, for figures by process. Engines in the caller's process have none. */
   readonly pids: number[]
   /** Engine processes there are meant to be. */
   readonly engines: number

@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest'
 
 import { seededRandom } from '@vision-queue/test-support/seeded-random'
-import { createCapacityMeter } from './pool-capacity.ts'
+import { type AnsweredJobs, jobsPerSecond, newCapacityFigures, observeAnswers } from './pool-capacity.ts'
 
 const cost = { fixedMs: 2, perItemMs: 1, p99OverMs: 0, batchSize: 8 }
 const now = { cost, engines: 2 }
 
 function setUp(cores = 2) {
   let at = 0
-  const meter = createCapacityMeter({ cores, now: () => at })
+  const figures = newCapacityFigures()
+  const meter = {
+    observe: (message: AnsweredJobs) => observeAnswers(figures, message, at),
+    capacity: (machine: { cost: typeof cost | null; engines: number }) => jobsPerSecond(figures, { ...machine, cores }),
+  }
   /** Answers come in batches, evenly spread but for 20 % noise. */
   const answer = (options: {
     rate: number

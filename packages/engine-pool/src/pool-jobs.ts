@@ -1,88 +1,95 @@
+import type { EngineAnswer } from '@vision-queue/engine/messages'
 import { VisionQueueError } from '@vision-queue/protocol'
 
-import { createDeferred } from '@vision-queue/process'
-import type { EngineAnswer } from '@vision-queue/engine/messages'
-import { HandedBackError, type InferenceRequest, type InferenceResult } from './inference.ts'
-import type { BoardJob } from './job-board.ts'
-import type { PoolStats } from './pool-stats.ts'
+import type { Moment } from './engine-event.ts'
+import { HandedBackError, type InferenceRequest } from './inference.ts'
+import { assignJobs } from './job-assignment.ts'
+import type { Action } from './pool-action.ts'
+import type { Pool } from './pool.ts'
+import { countJob } from './pool-figures.ts'
+import type { PoolJob } from './pool-job.ts'
 
-/** A job in a pool, and who waits for it. */
-export interface PoolJob extends BoardJob {
-  /** The caller's id. Inside the pool a job has a number: the same id may be asked for twice at a time. */
-  requestId: string
-  onTokens: InferenceRequest['onTokens']
-  resolve: (result: InferenceResult) => void
-  reject: (reason: unknown) => void
+/** Takes a job in. It is not handed out yet. */
+export function enterJob(
+  pool: Pool,
+  { alone = false, onTokens, id: requestId, ...request }: Omit<InferenceRequest, 'signal'>,
+): PoolJob {
+  pool.entries += 1
+  const job = { id: String(pool.entries), ...request, stream: onTokens !== undefined }
+  const entered: PoolJob = { job, requestId, settled: false, suspect: alone, deaths: 0 }
+  pool.jobs.set(job.id, entered)
+  const { queue } = pool
+  pool.queue = alone
+    ? { ...queue, suspects: [...queue.suspects, entered] }
+    : { ...queue, waiting: [...queue.waiting, entered] }
+  return entered
 }
 
-/** The jobs of a pool whose callers wait; each is settled once. */
-export interface PoolJobs {
-  /** Callers without an answer. */
-  readonly unanswered: ReadonlySet<PoolJob>
-  enter: (request: Omit<InferenceRequest, 'signal'>) => { entered: PoolJob; result: Promise<InferenceResult> }
-  /** An engine's answer; `variant` is the graph that it runs. */
-  answer: (job: PoolJob, answer: EngineAnswer, variant: string) => void
-  fail: (job: PoolJob, error: VisionQueueError) => void
-  /** Its caller wants it no more; false where it was settled before. */
-  cancel: (job: PoolJob, reason: unknown) => boolean
-  handBack: (jobs: Iterable<PoolJob>, reason?: Error) => void
+/** Gives the engines what they have room for. */
+export function handOutJobs(pool: Pool, now: Moment): Action[] {
+  if (pool.closedBy !== null || pool.manifest === null) return []
+  // Two batches and a job: a batch that runs, one that is prepared, and a job to decode while the run holds the
+  // engine's thread and nothing can be fetched.
+  const { given, queue } = assignJobs(pool.queue, pool.engines, 2 * pool.manifest.maxBatchSize + 1)
+  pool.queue = queue
+  return [...given].map(([engine, jobs]) => {
+    if (engine.handed.size === 0) engine.quietSince = now.ms
+    for (const job of jobs) engine.handed.set(job.job.id, job)
+    return { kind: 'send', engine, message: { kind: 'jobs', jobs: jobs.map(({ job }) => job) } }
+  })
 }
 
-export function createPoolJobs(stats: PoolStats): PoolJobs {
-  const unanswered = new Set<PoolJob>()
-  let entries = 0
-
-  function settle(job: PoolJob): boolean {
-    if (job.settled) return false
-    job.settled = true
-    unanswered.delete(job)
-    return true
+/** An engine's answer to a job; `variant` is the graph that it runs. */
+export function answerJob(pool: Pool, job: PoolJob, answer: EngineAnswer, variant: string): Action[] {
+  switch (answer.kind) {
+    case 'value': {
+      if (!settle(pool, job)) return []
+      const { output, preprocessMs, inferenceMs, batchSize } = answer
+      countJob(pool.figures, 'succeeded', preprocessMs)
+      return [{ kind: 'resolve', job, result: { output, variant, preprocessMs, inferenceMs, batchSize } }]
+    }
+    case 'error': {
+      const { code, detail } = answer.error
+      return failJob(pool, job, new VisionQueueError(code, detail, { cause: answer.cause ?? undefined }))
+    }
+    case 'canceled':
+      return []
+    default:
+      return answer satisfies never
   }
+}
 
-  function fail(job: PoolJob, error: VisionQueueError): void {
-    if (!settle(job)) return
-    stats.countJob(error.code === 'deadline_exceeded' ? 'expired' : 'failed')
-    job.reject(error)
-  }
+export function failJob(pool: Pool, job: PoolJob, error: VisionQueueError): Action[] {
+  if (!settle(pool, job)) return []
+  countJob(pool.figures, error.code === 'deadline_exceeded' ? 'expired' : 'failed')
+  return [{ kind: 'reject', job, reason: error }]
+}
 
-  return {
-    unanswered,
-    enter({ alone = false, onTokens, id: requestId, ...request }) {
-      const { promise: result, resolve, reject } = createDeferred<InferenceResult>()
-      entries += 1
-      const job = { id: String(entries), ...request, stream: onTokens !== undefined }
-      const entered: PoolJob = { job, requestId, onTokens, resolve, reject, settled: false, suspect: alone, deaths: 0 }
-      unanswered.add(entered)
-      return { entered, result }
-    },
-    answer(job, answer, variant) {
-      if (job.settled) return
-      switch (answer.kind) {
-        case 'value': {
-          const { output, preprocessMs, inferenceMs, batchSize } = answer
-          settle(job)
-          stats.countJob('succeeded', preprocessMs)
-          job.resolve({ output, variant, preprocessMs, inferenceMs, batchSize })
-          break
-        }
-        case 'error':
-          fail(job, new VisionQueueError(answer.error.code, answer.error.detail, { cause: answer.cause ?? undefined }))
-          break
-        case 'canceled':
-          break
-        default:
-          answer satisfies never
-      }
-    },
-    fail,
-    cancel(job, reason) {
-      if (!settle(job)) return false
-      stats.countJob('canceled')
-      job.reject(reason)
-      return true
-    },
-    handBack(jobs, reason = new HandedBackError()) {
-      for (const job of jobs) if (settle(job)) job.reject(reason)
-    },
-  }
+/** Its caller wants it no more: it rejects with `reason`, and its engine drops it if its batch is not launched yet. */
+export function cancelJob(pool: Pool, job: PoolJob, reason: unknown): Action[] {
+  if (!settle(pool, job)) return []
+  countJob(pool.figures, 'canceled')
+  const { id } = job.job
+  const engine = pool.engines.find(({ handed }) => handed.has(id))
+  const rejected: Action = { kind: 'reject', job, reason }
+  return engine === undefined ? [rejected] : [rejected, { kind: 'send', engine, message: { kind: 'cancel', id } }]
+}
+
+/** Rejects jobs of which nothing is known: they may be run elsewhere. */
+export function handBack(pool: Pool, jobs: Iterable<PoolJob>, reason: Error = new HandedBackError()): Action[] {
+  return [...jobs].filter((job) => settle(pool, job)).map((job) => ({ kind: 'reject', job, reason }))
+}
+
+/** Hands back the jobs that no engine has. */
+export function handBackQueue(pool: Pool): Action[] {
+  const jobs = [...pool.queue.suspects, ...pool.queue.waiting]
+  pool.queue = { ...pool.queue, suspects: [], waiting: [] }
+  return handBack(pool, jobs)
+}
+
+function settle(pool: Pool, job: PoolJob): boolean {
+  if (job.settled) return false
+  job.settled = true
+  pool.jobs.delete(job.job.id)
+  return true
 }

@@ -35,9 +35,13 @@ export async function ask(
   question: string,
   extras: Partial<InferenceRequest> = {},
 ): Promise<unknown> {
-  const image = Uint8Array.from([1, 2, 3])
-  const result = await pool.run({ id: 'job', image, input: { question }, parameters: {}, deadlineAt: null, ...extras })
+  const result = await pool.run({ ...requestOf('job', question), ...extras })
   return result.output['answer']
+}
+
+/** A job with one question. */
+export function requestOf(id: string, question = id, image: Uint8Array = Uint8Array.from([1, 2, 3])): InferenceRequest {
+  return { id, image, input: { question }, parameters: {}, deadlineAt: null }
 }
 
 /** Resolves to each question's answer, or the code or name of its error. */

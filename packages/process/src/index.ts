@@ -1,5 +1,5 @@
 export { availableCores } from './cores.ts'
-export { createDeferred } from './deferred.ts'
+export { createDeferred, type Deferred } from './deferred.ts'
 export { letHeapGrow } from './heap-growth.ts'
 export { int8Saturates, readInt8Instructions } from './int8-instructions.ts'
 export { safeLogging } from './log-safety.ts'
