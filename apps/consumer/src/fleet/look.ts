@@ -1,0 +1,88 @@
+import type { ModelOrders } from '@vision-queue/queue/worker'
+import type { Logger } from 'pino'
+
+import type { Actual } from './actual.ts'
+import type { Desired, DesiredModel } from './desired.ts'
+import type { ModelPolicy } from './model-policy.ts'
+import { createRepositoryWatch, type WatchedModel } from './repository-watch.ts'
+import { readRepository, type RepositoryView } from './repository.ts'
+
+export interface LookOptions {
+  repository: string
+  policy: ModelPolicy
+  readOrders: () => Promise<ModelOrders>
+  /** Unfinished jobs that are pinned to the version. */
+  countPinned: (name: string, version: string) => Promise<number>
+  /** How long a replaced version stays at least for jobs that are pinned to it meanwhile. */
+  lingerMs: number
+  log: Logger
+}
+
+/**
+ * Looks at the repository, the orders and the pinned jobs, and tells what is wanted by them. Rejects if Redis doesn't
+ * say the orders. If the repository can't be read, the models are as they were at the last look: that is not an
+ * empty repository.
+ */
+export function createLook(options: LookOptions): (actual: Actual) => Promise<Desired> {
+  const { repository, policy, lingerMs, log } = options
+  const watch = createRepositoryWatch()
+  let seen = new Map<string, WatchedModel>()
+
+  /** Null: it can't be said now. */
+  const countPinned = async (name: string, version: string): Promise<number | null> =>
+    options.countPinned(name, version).catch((error: unknown) => {
+      log.warn({ model: name, version, error: String(error) }, 'Pinned jobs could not be counted')
+      return null
+    })
+
+  /** Null for a model that can't be begun with now. */
+  const lookAtModel = async (name: string, orders: ModelOrders, actual: Actual): Promise<DesiredModel | null> => {
+    const selection = policy.of(name)
+    if (selection === null) return null
+    const { versions, aliases } = seen.get(name) ?? { versions: new Map<string, never>(), aliases: {} }
+    const known = actual.models.get(name)
+    // A consumer that selects versions one by one leaves the others to those that select them.
+    const first = selection.latest ? [...versions.keys()] : []
+    const kept = [...(known?.versions ?? [])].flatMap(([version, { replacedAt }]) =>
+      replacedAt === null ? [] : [version],
+    )
+    const toCount = known === undefined ? first : kept
+    const counts = await Promise.all(
+      toCount.map(async (version) => [version, await countPinned(name, version)] as const),
+    )
+    const pinned = new Map(counts.flatMap(([version, jobs]) => (jobs === null ? [] : [[version, jobs] as const])))
+    if (known === undefined && pinned.size < toCount.length) return null
+    const ordered = [...versions].map(
+      ([version, found]) => [version, { ...found, order: orders.of(name, version) }] as const,
+    )
+    return { selection, versions: new Map(ordered), aliases, pinned }
+  }
+
+  return async (actual) => {
+    const at = performance.now()
+    const orders = await options.readOrders()
+    const view = await readRepository(repository).catch((): RepositoryView | null => null)
+    if (view !== null) seen = watch(view)
+    const names = new Set([...seen.keys(), ...(view === null ? [] : policy.named), ...actual.models.keys()])
+    const models = await Promise.all(
+      [...names].map(async (name) => [name, await lookAtModel(name, orders, actual)] as const),
+    )
+    return {
+      at,
+      lingerMs,
+      models: new Map(models.flatMap(([name, model]) => (model === null ? [] : [[name, model] as const]))),
+      problems: problemsOf(view, policy),
+    }
+  }
+}
+
+function problemsOf(view: RepositoryView | null, policy: ModelPolicy): string[] {
+  if (view === null) return ['MODEL_REPOSITORY can not be read.']
+  return [
+    ...(view.size === 0 ? ['There are no models in MODEL_REPOSITORY.'] : []),
+    ...policy.named.filter((name) => !view.has(name)).map((name) => `There is no model ${name} in MODEL_REPOSITORY.`),
+    ...[...view].flatMap(([name, { aliasesProblem }]) =>
+      aliasesProblem === null ? [] : [`${name}: ${aliasesProblem}`],
+    ),
+  ]
+}
