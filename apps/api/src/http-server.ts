@@ -8,8 +8,9 @@ import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 
 import type { ApiEnv } from './api-env.ts'
+import { commonHeaders } from './headers.ts'
+import { requestIdFrom } from './observe/request-context.ts'
 import { problemResponse } from './problem-response.ts'
-import { commonHeaders, requestIdFrom } from './observe/request-id.ts'
 
 export interface HttpServer {
   port: number

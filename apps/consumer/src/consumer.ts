@@ -32,6 +32,7 @@ import {
 import { parseModelPolicy } from './fleet/model-policy.ts'
 import { memoryShare } from './fleet/memory-share.ts'
 import { createProcessGauge } from './process-gauge.ts'
+import { logEndedJob } from './jobs/ended-job-log.ts'
 import { type Answer, createJobProcessor } from './jobs/process-job.ts'
 import { createSharedAnswers } from './jobs/shared-answers.ts'
 import { createSuspectGate, type SuspectGate } from './jobs/suspect-gate.ts'
@@ -128,7 +129,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       handle: createJobProcessor({
         ...handling,
         results,
-        openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
+        openText: ({ id: jobId, context }) => openTextPublisher({ redis, id: jobId, context, log }),
         poison,
         suspects,
         cancellations,
@@ -139,7 +140,8 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         log,
       }),
       giveUp: async (job, attempts) => {
-        await results.finish(job, failedJob(job, attempts, retention.failedResultTtlMs))
+        const final = failedJob(job, attempts, retention.failedResultTtlMs)
+        if (await results.finish(job, final)) logEndedJob(log, job, final)
       },
       log,
     })

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 
 import { type BatchCost, VisionQueueError, type ModelManifest } from '@vision-queue/protocol'
 
-import { createDeferred } from '@vision-queue/process'
+import { createDeferred, jobFields } from '@vision-queue/process'
 import { openEngineSeat, type EngineSeat, type SeatEvents } from './engine-seat.ts'
 import { describeTrouble } from './engine-trouble.ts'
 import { executionOptionsSchema } from '@vision-queue/models'
@@ -55,7 +55,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
       ready.resolve(manifest)
     },
     onLaunch(launched) {
-      options.onLaunch?.(launched.map(({ requestId }) => requestId))
+      options.onLaunch?.(launched.map(({ callerId }) => callerId))
     },
     onTokens(seat, tokens) {
       for (const { id, ...piece } of tokens) {
@@ -90,7 +90,10 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
       }
       const culprit = board.takeBack(seat)
       if (culprit === null) return
-      log.warn({ id: culprit.requestId, model: name, killedFor }, 'a job killed its engine')
+      log.warn(
+        { ...jobFields({ id: culprit.callerId, context: culprit.context }), model: name, killedFor },
+        'a job killed its engine',
+      )
       jobs.fail(culprit, crashed(killedFor, runTimeoutMs))
     },
     onStartFailure(seat, { error, tries, final, retryAt }) {

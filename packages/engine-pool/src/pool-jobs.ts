@@ -9,7 +9,9 @@ import type { PoolStats } from './pool-stats.ts'
 /** A job in a pool, and who waits for it. */
 export interface PoolJob extends BoardJob {
   /** The caller's id. Inside the pool a job has a number: the same id may be asked for twice at a time. */
-  requestId: string
+  callerId: string
+  /** The request that it came with, for the log. */
+  context: InferenceRequest['context']
   onTokens: InferenceRequest['onTokens']
   resolve: (result: InferenceResult) => void
   reject: (reason: unknown) => void
@@ -47,11 +49,21 @@ export function createPoolJobs(stats: PoolStats): PoolJobs {
 
   return {
     unanswered,
-    enter({ alone = false, onTokens, id: requestId, ...request }) {
+    enter({ alone = false, onTokens, id: callerId, context, ...request }) {
       const { promise: result, resolve, reject } = createDeferred<InferenceResult>()
       entries += 1
       const job = { id: String(entries), ...request, stream: onTokens !== undefined }
-      const entered: PoolJob = { job, requestId, onTokens, resolve, reject, settled: false, suspect: alone, deaths: 0 }
+      const entered: PoolJob = {
+        job,
+        callerId,
+        context,
+        onTokens,
+        resolve,
+        reject,
+        settled: false,
+        suspect: alone,
+        deaths: 0,
+      }
       unanswered.add(entered)
       return { entered, result }
     },
