@@ -106,6 +106,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
       maxImagePixels: settings.MAX_IMAGE_PIXELS,
       shrinkAbovePixels: settings.SHRINK_ABOVE_PIXELS,
+      heavyImageBytes: settings.HEAVY_IMAGE_MB * mb,
       loadTimeoutMs: settings.ENGINE_LOAD_TIMEOUT_MS,
       longestPauseMs: settings.ENGINE_RETRY_MAX_MS,
       execution: { ...toExecutionOptions(settings), ...(variant === null ? {} : { variant }) },

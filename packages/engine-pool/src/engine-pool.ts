@@ -114,8 +114,10 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
   seats.push(openSeat())
 
   function openSeat(): EngineSeat {
-    const { modelFolder: folder, intraOpThreads, maxImagePixels = 50_000_000, shrinkAbovePixels } = options
-    const fixed = { name, version, folder, intraOpThreads, maxImagePixels, shrinkAbovePixels, memoryLimitBytes }
+    const { modelFolder: folder, intraOpThreads, maxImagePixels = 50_000_000 } = options
+    const { shrinkAbovePixels, heavyImageBytes } = options
+    const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes }
+    const fixed = { name, version, folder, intraOpThreads, ...images, memoryLimitBytes }
     return openEngineSeat({
       fork: {
         entry,

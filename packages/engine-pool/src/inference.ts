@@ -111,6 +111,8 @@ export interface EnginePoolOptions {
   maxImagePixels?: number
   /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
   shrinkAbovePixels?: number
+  /** Images of which the decoder holds more at a time are decoded one after the other. Default: 128 MiB. */
+  heavyImageBytes?: number
   /** What a job's batch, and the one before it, may take together, which bounds batches. Default: 0, no objective. */
   latencyObjectiveMs?: number
   /**

@@ -68,6 +68,8 @@ export interface TaskModel {
   openBeside: (name: string) => Promise<Session | null>
   maxImagePixels: number
   shrinkAbovePixels: number
+  /** See createHeavyTurns. */
+  heavyImageBytes: number
 }
 
 /** A task with its model. */
