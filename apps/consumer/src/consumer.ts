@@ -63,6 +63,7 @@ const mb = 1024 * 1024
  * none can be loaded it says so in its announcement and waits for better folders. Rejects where
  * REQUIRE_PROVIDER can't be used here.
  */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export async function startConsumer({ settings, log, engineEntry }: ConsumerOptions): Promise<Consumer> {
   const required = settings.REQUIRE_PROVIDER
   const refusal = required === null ? null : await probeProvider(required)

@@ -18,6 +18,7 @@ import { engineProgram } from './engine-program.ts'
  * Starts the engines. Jobs wait here, where a dying engine can't take them along, and each engine has
  * at most two batches' worth and a job: one that runs, one that is prepared, and something to decode meanwhile.
  */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function createEnginePool(options: EnginePoolOptions): EnginePool {
   const { name, version, engines, runTimeoutMs, log, env = {}, memoryLimitBytes = 0 } = options
   const entry = options.engineEntry ?? engineProgram('process')

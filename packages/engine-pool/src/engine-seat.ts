@@ -58,6 +58,7 @@ const mostInRun = { ofLimit: 1.25, ofRest: 2 }
  * Starts an engine. Over its memory limit it is retired without failing a job: it is handed no more, answers
  * what it has, and a new process takes its place.
  */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function openEngineSeat({
   fork,
   silenceTimeoutMs,

@@ -60,6 +60,7 @@ const shortestPauseMs = 100
 const steadyAfterMs = 30_000
 const memoryCheckMs = 200
 
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function superviseEngine({
   fork,
   silenceTimeoutMs,

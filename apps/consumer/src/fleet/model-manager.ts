@@ -56,6 +56,7 @@ export interface JobHandling {
   onFinished: (final: FinalJob) => void
 }
 
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function startModelManager(options: ModelManagerOptions): ModelManager {
   const { repository, policy, pollMs, log } = options
   const models = new Map<string, ServedModel>()

@@ -49,6 +49,7 @@ export interface ServedModelOptions {
   log: Logger
 }
 
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function createServedModel(options: ServedModelOptions): ServedModel {
   const { name, selection, openPool, openSource, drainMs, onChange, log } = options
   const slots = new Map<string, VersionSlot>()

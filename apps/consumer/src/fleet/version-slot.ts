@@ -80,6 +80,7 @@ interface OpenPool {
   retired: boolean
 }
 
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function createVersionSlot({
   version,
   openPool,

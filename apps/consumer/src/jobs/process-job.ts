@@ -63,6 +63,7 @@ export interface ProcessJobOptions {
  * is a result like any other; this rejects only when the result could not be stored, and then
  * BullMQ delivers the job again.
  */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function createJobProcessor(options: ProcessJobOptions): (delivery: Delivery) => Promise<Disposition> {
   const { choosePool, results, poison, suspects, cancellations, shared, log } = options
 

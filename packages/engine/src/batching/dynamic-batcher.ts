@@ -1,10 +1,8 @@
 import type { BatchCost, LaunchReason } from '@vision-queue/protocol'
 
-import { createCostModel } from './batch-cost.ts'
-import { createSizeCap } from './batch-size.ts'
 import { launchBatch, type Launch, type Settled } from './launch.ts'
 import type { BatchItem, BatchOutcome, BatchRun, RunOptions } from './run-or-split.ts'
-import { dueAt, mostUrgent, nextStep, takeBatch, wantedSize, type Bucket } from './waiting-items.ts'
+import { createBuckets, dueAt, mostUrgent, nextStep, takeBatch, wantedSize, type Bucket } from './waiting-items.ts'
 
 /**
  * Gathers items into batches. When the engine is free it runs what is ready, up to the size that is worth
@@ -51,7 +49,7 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
 ): DynamicBatcher<Item> {
   const { maxBatchSize, onSettled, objectiveMs = 0, seed = [] } = options
   const { preparing = () => 0, shapeOf = () => '', sizeLimit = () => Infinity } = options
-  const buckets = new Map<string, Bucket<Item>>()
+  const buckets = createBuckets<Item>(maxBatchSize, seed)
   let running = false
   let draining = false
   let limit = maxBatchSize
@@ -60,20 +58,8 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
   const onOutOfMemory = (size: number): void => {
     limit = Math.min(limit, Math.max(1, Math.floor(size / 2)))
   }
-  const waiting = (): number => [...buckets.values()].reduce((sum, { items }) => sum + items.length, 0)
   const sizeFor = (bucket: Bucket<Item>): number =>
     wantedSize(bucket, { maxBatchSize, objectiveMs, limit: Math.min(limit, sizeLimit()) })
-
-  const openBucket = (): Bucket<Item> => {
-    return { items: [], cost: createCostModel(seed), cap: createSizeCap(maxBatchSize), taken: 0 }
-  }
-
-  function bucketOf(item: Item): Bucket<Item> {
-    const shape = shapeOf(item)
-    const bucket = buckets.get(shape) ?? openBucket()
-    buckets.set(shape, bucket)
-    return bucket
-  }
 
   function report(): void {
     if (unreported !== null) onSettled(...unreported)
@@ -83,7 +69,7 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
   /** Waits for items that are sure to come, where it pays. */
   async function gather(): Promise<LaunchReason> {
     for (;;) {
-      const bucket = mostUrgent(buckets.values())
+      const bucket = mostUrgent(buckets.all())
       const size = bucket === null ? 1 : sizeFor(bucket)
       const step = nextStep(bucket, { at: performance.now(), size, draining, preparing: preparing(), objectiveMs })
       if (step.kind === 'launch') return step.reason
@@ -100,11 +86,11 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
 
   async function launchWhileReady(): Promise<void> {
     running = true
-    while (waiting() > 0) {
+    while (buckets.count() > 0) {
       // Lets decodes that have finished and messages that have come count into this batch.
       await new Promise((resolve) => setImmediate(resolve))
       const reason = await gather()
-      const bucket = mostUrgent(buckets.values())
+      const bucket = mostUrgent(buckets.all())
       const items = bucket === null ? [] : take(bucket)
       report()
       if (bucket === null || items.length === 0) continue
@@ -123,7 +109,7 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
   return {
     add(item) {
       const addedAt = performance.now()
-      bucketOf(item).items.push({ item, addedAt, dueAt: dueAt(item, addedAt, objectiveMs) })
+      buckets.of(shapeOf(item)).items.push({ item, addedAt, dueAt: dueAt(item, addedAt, objectiveMs) })
       wake()
       if (!running) void launchWhileReady()
     },
@@ -132,13 +118,13 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
       wake()
     },
     get waiting() {
-      return waiting()
+      return buckets.count()
     },
     get limit() {
       return limit
     },
     get cost() {
-      const [main = openBucket()] = [...buckets.values()].toSorted((one, other) => other.taken - one.taken)
+      const main = buckets.main()
       return costOf(main, sizeFor(main))
     },
   }

@@ -4,7 +4,14 @@ import type { TextPiece } from '../generation/text-stream.ts'
 import type { TaskOutput } from '../task-output.ts'
 import type { Stepper } from '../tasks/stepper.ts'
 import type { DynamicBatcher, DynamicBatcherOptions } from './dynamic-batcher.ts'
-import { failure, runOrSplit, type BatchItem, type BatchOutcome, type BatchRun } from './run-or-split.ts'
+import {
+  failure,
+  runOrSplit,
+  type BatchItem,
+  type BatchOutcome,
+  type BatchRun,
+  type RunOptions,
+} from './run-or-split.ts'
 import { countStep, takeWaiting, type Running } from './running-items.ts'
 
 export type StepBatcherOptions<Item> = Pick<DynamicBatcherOptions<Item, TaskOutput>, 'onLaunch' | 'onSettled'> & {
@@ -93,17 +100,11 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     report(outcomes)
   }
 
-  /** One run of several, or as many as it takes to find who is at fault. */
-  async function attempt<Input, Value>(
+  const attempt = async <Input, Value>(
     inputs: readonly Input[],
     run: (some: readonly Input[]) => Promise<readonly (Value | Error)[]>,
-  ): Promise<BatchOutcome<Input, Value>[]> {
-    try {
-      return await runOrSplit({ run, maxBatchSize: Math.max(stepper.maxRows, inputs.length) }, inputs, unreportedRuns)
-    } catch (error) {
-      return inputs.map((input) => failure(input, error))
-    }
-  }
+  ): Promise<BatchOutcome<Input, Value>[]> =>
+    runOrFail({ run, maxBatchSize: Math.max(stepper.maxRows, inputs.length) }, inputs, unreportedRuns)
 
   return {
     add(item) {
@@ -117,5 +118,18 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     // Items join between any two steps: there is nobody to wait for, and no batch whose size could be chosen.
     drain() {},
     cost: null,
+  }
+}
+
+/** One run of several, or as many as it takes to find who is at fault; never rejects. */
+async function runOrFail<Input, Value>(
+  options: RunOptions<Input, Value>,
+  inputs: readonly Input[],
+  runs: BatchRun[],
+): Promise<BatchOutcome<Input, Value>[]> {
+  try {
+    return await runOrSplit(options, inputs, runs)
+  } catch (error) {
+    return inputs.map((input) => failure(input, error))
   }
 }

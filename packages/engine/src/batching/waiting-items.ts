@@ -1,8 +1,8 @@
 import type { LaunchReason } from '@vision-queue/protocol'
 
-import type { CostModel } from './batch-cost.ts'
-import { bestBatchSize, type SizeCap } from './batch-size.ts'
-import { dropReason, type BatchItem, type BatchOutcome } from './run-or-split.ts'
+import { createCostModel, type CostModel } from './batch-cost.ts'
+import { bestBatchSize, createSizeCap, type SizeCap } from './batch-size.ts'
+import { dropReason, type BatchItem, type BatchOutcome, type BatchRun } from './run-or-split.ts'
 
 /** The items of one shape that wait, and what is known of launches of that shape. */
 export interface Bucket<Item> {
@@ -12,6 +12,36 @@ export interface Bucket<Item> {
   cap: SizeCap
   /** Items that were launched so far. */
   taken: number
+}
+
+/** All that wait, by the shape of the items. */
+export interface Buckets<Item> {
+  /** The bucket of this shape, which is opened if there is none. */
+  of: (shape: string) => Bucket<Item>
+  all: () => Bucket<Item>[]
+  /** Items in all buckets. */
+  count: () => number
+  /** The bucket of the shape that most items had. */
+  main: () => Bucket<Item>
+}
+
+/** `seed`: runs that were measured before, of the shape of most. */
+export function createBuckets<Item>(maxBatchSize: number, seed: readonly BatchRun[]): Buckets<Item> {
+  const buckets = new Map<string, Bucket<Item>>()
+  const open = (): Bucket<Item> => {
+    return { items: [], cost: createCostModel(seed), cap: createSizeCap(maxBatchSize), taken: 0 }
+  }
+  const all = (): Bucket<Item>[] => [...buckets.values()]
+  return {
+    of(shape) {
+      const bucket = buckets.get(shape) ?? open()
+      buckets.set(shape, bucket)
+      return bucket
+    },
+    all,
+    count: () => all().reduce((sum, { items }) => sum + items.length, 0),
+    main: () => all().toSorted((one, other) => other.taken - one.taken)[0] ?? open(),
+  }
 }
 
 /** Without an objective an item is due so long after it came, or at its deadline if that is sooner. */

@@ -65,6 +65,7 @@ interface Options {
   log: TransportLog
 }
 
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function createJobWatcher({ subscriber, replies, read, log }: Options): JobWatcher {
   const watched = new Map<string, Watched>()
   const idByChannel = new Map<string, string>()

