@@ -125,7 +125,7 @@ const runnable = blocks
     place,
     commands: commands.filter((command) => whyNotRun(command) === undefined && isRun(command)),
   }))
-  .filter(({ commands }) => commands.some((its) => !its.startsWith('export ')))
+  .filter(({ commands }) => commands.some((command) => !command.startsWith('export ')))
 
 test.skipIf(lacking !== null).each(runnable)('$place works with a photo of 3 MB', async ({ commands }) => {
   let script = commands.join('\n')
