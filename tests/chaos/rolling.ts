@@ -83,10 +83,10 @@ async function otherShapes(): Promise<Finding> {
     const waits = (await read(system.url, newer)).status
     // The release that knows the shape arrives.
     await rewriteBack(redis, newer)
-    const its = await final(system.url, newer)
+    const newest = await final(system.url, newer)
     return finding('jobs of an older and of a newer shape in the queue', counts, {
-      held: old.status === 'succeeded' && waits === 'queued' && its.status === 'succeeded',
-      figures: { 'the older one': old.status, 'the newer one, meanwhile': waits, 'with who knows it': its.status },
+      held: old.status === 'succeeded' && waits === 'queued' && newest.status === 'succeeded',
+      figures: { 'the older one': old.status, 'the newer one, meanwhile': waits, 'with who knows it': newest.status },
     })
   })
 }

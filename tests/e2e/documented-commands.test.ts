@@ -108,14 +108,14 @@ afterAll(async () => {
 test('every command in README and docs is run here, or listed with the reason why it is not', () => {
   const commands = blocks.flatMap((block) => block.commands.map((command) => `${block.place} ${command}`))
   expect(commands.length).toBeGreaterThan(20)
-  const unknown = blocks.flatMap(({ place, commands: its }) =>
-    its
+  const unknown = blocks.flatMap(({ place, commands: all }) =>
+    all
       .filter((command) => whyNotRun(command) === undefined && !isRun(command))
       .map((command) => `${place} ${command}`),
   )
   expect(unknown).toEqual([])
   const gone = Object.keys(notRun).filter(
-    (start) => !blocks.some((block) => block.commands.some((its) => its.startsWith(start))),
+    (start) => !blocks.some((block) => block.commands.some((command) => command.startsWith(start))),
   )
   expect(gone).toEqual([])
 })
@@ -123,9 +123,9 @@ test('every command in README and docs is run here, or listed with the reason wh
 const runnable = blocks
   .map(({ place, commands }) => ({
     place,
-    commands: commands.filter((its) => whyNotRun(its) === undefined && isRun(its)),
+    commands: commands.filter((command) => whyNotRun(command) === undefined && isRun(command)),
   }))
-  .filter(({ commands }) => commands.some((its) => !its.startsWith('export ')))
+  .filter(({ commands }) => commands.some((command) => !command.startsWith('export ')))
 
 test.skipIf(lacking !== null).each(runnable)('$place works with a photo of 3 MB', async ({ commands }) => {
   let script = commands.join('\n')

@@ -47,10 +47,10 @@ async function readiness({ url }: System): Promise<string> {
   return `${response.status} ${status} ${missing.join()} ${detail}`.trim()
 }
 
-async function untilReadiness(its: System, expected: RegExp): Promise<string> {
+async function untilReadiness(asked: System, expected: RegExp): Promise<string> {
   let last = ''
   await until(
-    async () => expected.test((last = await readiness(its))),
+    async () => expected.test((last = await readiness(asked))),
     `readiness is ${expected.source}`,
     () => last,
   )
@@ -99,8 +99,8 @@ test.each<[string, string[], string[], RegExp, RegExp]>([
   ],
 ])(
   '%s: not ready, the submission is told why, the log says what Redis answers, and it passes by itself',
-  async (...its) => {
-    const [code, refuse, restore, expectedReadiness, expectedDetail] = its
+  async (...refusal) => {
+    const [code, refuse, restore, expectedReadiness, expectedDetail] = refusal
     const words = code === 'NOPERM' ? '' : `${code} `
     await untilReadiness(system, /^200 ready$/)
     for (const text of refuse) await command(text)
@@ -152,20 +152,20 @@ test('a full disk: not ready, the reason is told and logged, and all goes on whe
     await rm(disk, { recursive: true })
   })
   const small = await startTestRedis({ appendFsync: 'everysec', parentFolder: disk })
-  const its = await start(small)
+  const fresh = await start(small)
   onTestFinished(async () => {
-    await its.stop()
+    await fresh.stop()
     await small.stop()
   })
   const filler = join(disk, 'filler')
   await writeFile(filler, Buffer.alloc(6 * 1024 * 1024)).catch(() => null)
-  await untilReadiness(its, /^503 not_ready writes Redis refuses writes, because it can not write to its own disk/)
-  const refused = await problem(await forms.raw(its.url, example))
+  await untilReadiness(fresh, /^503 not_ready writes Redis refuses writes, because it can not write to its own disk/)
+  const refused = await problem(await forms.raw(fresh.url, example))
   expect(refused).toMatchObject({ status: 503, code: 'queue_unavailable' })
   expect(refused.detail).toContain('can not write to its own disk')
-  expect(its.apis[0]?.output()).toMatch(/"redis":"MISCONF [^"]*No space left on device/)
+  expect(fresh.apis[0]?.output()).toMatch(/"redis":"MISCONF [^"]*No space left on device/)
 
   await rm(filler)
-  await untilReadiness(its, /^200 ready$/)
-  expect((await final(its.url, await submit(its.url, example))).status).toBe('succeeded')
+  await untilReadiness(fresh, /^200 ready$/)
+  expect((await final(fresh.url, await submit(fresh.url, example))).status).toBe('succeeded')
 })

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 import { freePort } from '@vision-queue/local/free-port'
@@ -17,10 +18,16 @@ const consumerEntry = `${root}apps/consumer/src/main.ts`
 
 const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int(), status: z.string() })) })
 
+/** Log lines of a process that are kept for a test; the rest of a long run is not. */
+const mostLines = 10_000
+const logLineSchema = z.record(z.string(), z.unknown())
+
 export interface RunningProcess {
   pid: number
-  /** What it has printed so far. */
+  /** The end of what it has printed so far. */
   output(): string
+  /** Its log, one parsed line each. */
+  logged(): Record<string, unknown>[]
   signal(name: NodeJS.Signals): void
   /** Resolves to how it ended. */
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
@@ -144,14 +151,19 @@ function launchProcess(entry: string, env: Record<string, string>): RunningProce
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-20_000)
-    })
+  const keepEnd = (text: string): void => {
+    output = `${output}${text}\n`.slice(-20_000)
   }
+  const lines: string[] = []
+  createInterface({ input: child.stderr }).on('line', keepEnd)
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    keepEnd(line)
+    if (lines.length < mostLines) lines.push(line)
+  })
   return {
     pid: child.pid ?? 0,
     output: () => output,
+    logged: () => lines.map((line) => logLineSchema.parse(JSON.parse(line))),
     signal: (name) => {
       child.kill(name)
     },

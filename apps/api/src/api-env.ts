@@ -1,4 +1,6 @@
 import type { HttpBindings } from '@hono/node-server'
+import type { RequestContext } from '@vision-queue/process'
+import type { ErrorCode } from '@vision-queue/protocol'
 import type { Handler, MiddlewareHandler } from 'hono'
 
 import type { AddressOf } from './addresses.ts'
@@ -10,6 +12,12 @@ export interface ApiEnv {
   Bindings: HttpBindings
   Variables: {
     requestId: string
+    /** The same id and the request's trace, as they travel in a job. */
+    requestContext: RequestContext
+    /** The job that the request submitted or asked about, for its log line. */
+    jobId?: string
+    /** The code of the error that was answered, for the log line of the request. */
+    errorCode?: ErrorCode
     addressOf: AddressOf
     /** Set by `needs` of access.ts, before every handler of a route that isn't open to everybody. */
     caller: Caller

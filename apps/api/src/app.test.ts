@@ -1,3 +1,4 @@
+import { jobResponseSchema } from '@vision-queue/protocol'
 import { describe, expect, test } from 'vitest'
 
 import { png } from './test-support/images.ts'
@@ -62,15 +63,42 @@ test('a manifest that can not be compiled is a 500 that says nothing of it', asy
   expect(problem).toMatchObject({ status: 500, detail: 'Something went wrong here.' })
 })
 
-test('a request is one log line without its address, its query or its body', async () => {
+test('a request is one log line with the ids of request and job, without its address, its query or its body', async () => {
   const api = await startApi()
-  await postJson(api, { input: { image: png.toString('base64'), question: 'a secret question' } })
+  const traced = { Traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' }
+  const body = { input: { image: png.toString('base64'), question: 'a secret question' } }
+  const { id } = jobResponseSchema.parse(await (await postJson(api, body, traced)).json())
   await fetch(`${api.url}/jobs/job_aaaaaaaaaaaaaaaaaaaaa?wait=-1&key=sesame`)
   expect(api.logged).toMatchObject([
-    { level: 30, method: 'POST', route: '/jobs', status: 202, request_id: expect.stringMatching(/^req_/) },
-    { level: 30, method: 'GET', route: '/jobs/:id', status: 400 },
+    {
+      level: 30,
+      method: 'POST',
+      route: '/jobs',
+      status: 202,
+      job_id: id,
+      trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+      request_id: expect.stringMatching(/^req_/),
+    },
+    {
+      level: 30,
+      method: 'GET',
+      route: '/jobs/:id',
+      status: 400,
+      code: 'invalid_request',
+      job_id: 'job_aaaaaaaaaaaaaaaaaaaaa',
+      request_id: expect.stringMatching(/^req_/),
+    },
   ])
-  expect(JSON.stringify(api.logged)).not.toMatch(/secret|sesame|aaaaaaaa/)
+  expect(JSON.stringify(api.logged)).not.toMatch(/secret|sesame/)
+})
+
+test('what can be no id of a job is in no log line', async () => {
+  const api = await startApi()
+  for (const path of ['jobs/a-secret', 'jobs/job_secret', `jobs/job_${'a'.repeat(21)}secret`, 'images/a-secret']) {
+    await fetch(`${api.url}/${path}`)
+  }
+  expect(api.logged).toHaveLength(4)
+  expect(JSON.stringify(api.logged)).not.toContain('secret')
 })
 
 test('a request that is no URL is a 400 problem', async () => {

@@ -1,4 +1,4 @@
-import { VisionQueueError } from '@vision-queue/protocol'
+import { toVisionQueueError, VisionQueueError } from '@vision-queue/protocol'
 import type { ApiKeys, ImageStore, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
@@ -13,7 +13,7 @@ import type { Metrics } from './observe/metrics.ts'
 import { observeRequests } from './observe/observe-requests.ts'
 import { problemResponse } from './problem-response.ts'
 import { createQueueTroubleLog } from './observe/queue-trouble-log.ts'
-import { nameRequest } from './observe/request-id.ts'
+import { nameRequest } from './observe/request-context.ts'
 import { cancelJob } from './doors/native/cancel-job.ts'
 import { docsFile, docsPage, openApiDocument, whatIsWhere } from './doors/native/docs.ts'
 import { getJob } from './delivery/get-job.ts'
@@ -115,7 +115,8 @@ export function createApp({
     }),
   )
   app.onError((error, c) => {
-    trouble.note(error)
+    c.set('errorCode', toVisionQueueError(error).code)
+    trouble.note(error, c.get('requestContext'))
     return problemResponse(error, { requestId: c.get('requestId'), log, headers: c.get('rateHeaders') })
   })
   return app
@@ -124,7 +125,15 @@ export function createApp({
 /** For pages of the origins in CORS_ORIGINS. No credentials but the key that the page itself sends. */
 const corsRules = {
   allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
-  allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'Prefer', 'X-Request-Id'],
+  allowHeaders: [
+    'Authorization',
+    'Content-Type',
+    'Idempotency-Key',
+    'Last-Event-ID',
+    'Prefer',
+    'Traceparent',
+    'X-Request-Id',
+  ],
   exposeHeaders: [
     'Idempotent-Replayed',
     'Location',

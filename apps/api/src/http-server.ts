@@ -8,8 +8,9 @@ import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 
 import type { ApiEnv } from './api-env.ts'
+import { commonHeaders } from './headers.ts'
+import { requestIdFrom } from './observe/request-context.ts'
 import { problemResponse } from './problem-response.ts'
-import { commonHeaders, requestIdFrom } from './observe/request-id.ts'
 
 export interface HttpServer {
   port: number
@@ -64,12 +65,12 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
   let closing = false
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const { socket } = incoming
-    const its = running.get(socket)
-    its?.add(outgoing)
+    const answers = running.get(socket)
+    answers?.add(outgoing)
     if (draining) outgoing.shouldKeepAlive = false
     outgoing.once('close', () => {
-      its?.delete(outgoing)
-      if (closing && its?.size === 0) socket.destroySoon()
+      answers?.delete(outgoing)
+      if (closing && answers?.size === 0) socket.destroySoon()
     })
     incoming.url = routableTarget(incoming)
     listener(incoming, outgoing).catch((error: unknown) => log.error({ err: error }, 'Answering failed'))
@@ -92,7 +93,7 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
   // RFC 9110, 10.1.1: what else may be expected can be passed over. Node's own 417 has no body.
   server.on('checkExpectation', answer)
   server.on('clientError', (error, socket) => {
-    const midAnswer = [...running].some(([its, answers]) => its === socket && [...answers].some((a) => a.headersSent))
+    const midAnswer = [...running].some(([open, answers]) => open === socket && [...answers].some((a) => a.headersSent))
     if (midAnswer) socket.destroy()
     else refuseMalformed(error, socket, log)
   })

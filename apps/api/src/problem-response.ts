@@ -1,7 +1,7 @@
 import { errorTable, toProblem, toVisionQueueError } from '@vision-queue/protocol'
 import type { Logger } from 'pino'
 
-import { commonHeaders } from './observe/request-id.ts'
+import { commonHeaders } from './headers.ts'
 
 interface Options {
   requestId: string

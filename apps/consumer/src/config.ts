@@ -81,6 +81,11 @@ export const consumerSettings = z.object({
     .describe(
       'JPEGs and WebPs of more pixels are shrunk while they are read: in a third to two thirds of the time, a few levels of 255 off what the model was trained on. 0: always; MAX_IMAGE_PIXELS: never.',
     ),
+  HEAVY_IMAGE_MB: integerSetting(0, 16_384)
+    .default(128)
+    .describe(
+      'From how many MB on that its decoder holds at a time an image is decoded after the other heavy ones of its engine and not beside them. A progressive JPEG, an interlaced PNG or a lossless WebP of 49 million pixels takes 200 to 400. Lower it where engines have little memory; higher, several such images keep all others waiting. 0: all images of these kinds.',
+    ),
   EXECUTION_PROVIDERS: z
     .string()
     .default('cpu')

@@ -32,6 +32,7 @@ import {
 import { parseModelPolicy } from './fleet/model-policy.ts'
 import { memoryShare } from './fleet/memory-share.ts'
 import { createProcessGauge } from './process-gauge.ts'
+import { logEndedJob } from './jobs/ended-job-log.ts'
 import { type Answer, createJobProcessor } from './jobs/process-job.ts'
 import { createSharedAnswers } from './jobs/shared-answers.ts'
 import { createSuspectGate, type SuspectGate } from './jobs/suspect-gate.ts'
@@ -62,6 +63,7 @@ const mb = 1024 * 1024
  * none can be loaded it says so in its announcement and waits for better folders. Rejects where
  * REQUIRE_PROVIDER can't be used here.
  */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export async function startConsumer({ settings, log, engineEntry }: ConsumerOptions): Promise<Consumer> {
   const required = settings.REQUIRE_PROVIDER
   const refusal = required === null ? null : await probeProvider(required)
@@ -105,6 +107,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       runTimeoutMs: settings.RUN_TIMEOUT_MS,
       maxImagePixels: settings.MAX_IMAGE_PIXELS,
       shrinkAbovePixels: settings.SHRINK_ABOVE_PIXELS,
+      heavyImageBytes: settings.HEAVY_IMAGE_MB * mb,
       loadTimeoutMs: settings.ENGINE_LOAD_TIMEOUT_MS,
       longestPauseMs: settings.ENGINE_RETRY_MAX_MS,
       execution: { ...toExecutionOptions(settings), ...(variant === null ? {} : { variant }) },
@@ -128,7 +131,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       handle: createJobProcessor({
         ...handling,
         results,
-        openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
+        openText: ({ id: jobId, context }) => openTextPublisher({ redis, id: jobId, context, log }),
         poison,
         suspects,
         cancellations,
@@ -139,7 +142,8 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
         log,
       }),
       giveUp: async (job, attempts) => {
-        await results.finish(job, failedJob(job, attempts, retention.failedResultTtlMs))
+        const final = failedJob(job, attempts, retention.failedResultTtlMs)
+        if (await results.finish(job, final)) logEndedJob(log, job, final)
       },
       log,
     })

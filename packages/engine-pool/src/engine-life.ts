@@ -1,5 +1,6 @@
 import type { FromEngine } from '@vision-queue/engine/messages'
 import { executionOptionsSchema } from '@vision-queue/models'
+import { jobFields } from '@vision-queue/process'
 import { VisionQueueError } from '@vision-queue/protocol'
 
 import { type Engine, newEngine } from './engine.ts'
@@ -117,7 +118,10 @@ function onDeath(pool: Pool, engine: Engine): Action[] {
     return []
   }
   return [
-    logLine(pool, 'warn', 'a job killed its engine', { id: toBlame.requestId, killedFor }),
+    logLine(pool, 'warn', 'a job killed its engine', {
+      ...jobFields({ id: toBlame.callerId, context: toBlame.context }),
+      killedFor,
+    }),
     ...failJob(pool, toBlame, new VisionQueueError('engine_crashed', describeDeath(killedFor, pool.settings))),
   ]
 }

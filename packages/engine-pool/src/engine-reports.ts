@@ -14,7 +14,7 @@ type Answers = Extract<FromEngine, { kind: 'answers' }>
 /** These jobs run now. */
 export function onLaunch({ launched, handed }: Engine, ids: readonly string[]): Action[] {
   for (const id of ids) launched.add(id)
-  return [{ kind: 'launched', requestIds: ids.flatMap((id) => handed.get(id)?.requestId ?? []) }]
+  return [{ kind: 'launched', callerIds: ids.flatMap((id) => handed.get(id)?.callerId ?? []) }]
 }
 
 /** Pieces of text for those who wait. */

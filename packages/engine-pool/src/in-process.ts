@@ -17,6 +17,7 @@ export interface InProcessPoolOptions extends Pick<
   | 'longestPauseMs'
   | 'maxImagePixels'
   | 'shrinkAbovePixels'
+  | 'heavyImageBytes'
   | 'latencyObjectiveMs'
   | 'execution'
   | 'log'
@@ -47,10 +48,11 @@ export type RunEngine = (line: {
  */
 export function createInProcessEnginePool(options: InProcessPoolOptions): EnginePool {
   const { name, version, longestPauseMs = 10_000, maxImagePixels = 50_000_000, runEngine = runModel } = options
-  const { modelFolder: folder, intraOpThreads, shrinkAbovePixels, latencyObjectiveMs } = options
+  const { modelFolder: folder, intraOpThreads, shrinkAbovePixels, heavyImageBytes, latencyObjectiveMs } = options
   const limits = { runTimeoutMs: Infinity, loadTimeoutMs: Infinity, memoryLimitBytes: 0 }
   const pool = newPool({ name, version, engines: 1, longestPauseMs, ...limits }, options.execution)
-  const fixed = { name, version, folder, intraOpThreads, maxImagePixels, shrinkAbovePixels, latencyObjectiveMs }
+  const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes }
+  const fixed = { name, version, folder, intraOpThreads, ...images, latencyObjectiveMs }
   return runPool({
     ...options,
     pool,

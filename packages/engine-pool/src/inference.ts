@@ -1,5 +1,6 @@
 import type { ModelManifest, ModelStats } from '@vision-queue/protocol'
 
+import type { RequestContext } from '@vision-queue/process'
 import type { EngineJob } from '@vision-queue/engine/messages'
 import type { ExecutionOptions } from '@vision-queue/models'
 import type { TextPiece } from '@vision-queue/engine/messages'
@@ -8,6 +9,8 @@ import type { TaskOutput } from '@vision-queue/engine/messages'
 
 /** A job for a model. */
 export interface InferenceRequest extends Omit<EngineJob, 'stream'> {
+  /** The request that the job came with, for the log. Engines are not told. */
+  context?: RequestContext | undefined
   /** Run it in an engine of its own at once, as one that is suspected of killing engines. */
   alone?: boolean
   /** Drops the job if its batch isn't launched yet; in any case `run` rejects with the signal's reason. */
@@ -108,6 +111,8 @@ export interface EnginePoolOptions {
   maxImagePixels?: number
   /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
   shrinkAbovePixels?: number
+  /** Images of which the decoder holds more at a time are decoded one after the other. Default: 128 MiB. */
+  heavyImageBytes?: number
   /** What a job's batch, and the one before it, may take together, which bounds batches. Default: 0, no objective. */
   latencyObjectiveMs?: number
   /**

@@ -18,7 +18,7 @@ export type Action =
   | { kind: 'resolve'; job: PoolJob; result: InferenceResult }
   | { kind: 'reject'; job: PoolJob; reason: unknown }
   | { kind: 'text'; job: PoolJob; piece: TextPiece }
-  | { kind: 'launched'; requestIds: string[] }
+  | { kind: 'launched'; callerIds: string[] }
   | { kind: 'ready'; manifest: ModelManifest }
   /** The pool will never be ready. */
   | { kind: 'not-ready'; reason: Error }

@@ -12,11 +12,11 @@ import type { PoolJob } from './pool-job.ts'
 /** Takes a job in. It is not handed out yet. */
 export function enterJob(
   pool: Pool,
-  { alone = false, onTokens, id: requestId, ...request }: Omit<InferenceRequest, 'signal'>,
+  { alone = false, onTokens, id: callerId, context, ...request }: Omit<InferenceRequest, 'signal'>,
 ): PoolJob {
   pool.entries += 1
   const job = { id: String(pool.entries), ...request, stream: onTokens !== undefined }
-  const entered: PoolJob = { job, requestId, settled: false, suspect: alone, deaths: 0 }
+  const entered: PoolJob = { job, callerId, context, settled: false, suspect: alone, deaths: 0 }
   pool.jobs.set(job.id, entered)
   const { queue } = pool
   pool.queue = alone

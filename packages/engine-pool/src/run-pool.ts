@@ -132,7 +132,7 @@ function createExecutor({ pool, launch, engineOptions, log, onLaunch, onTrouble 
         // One who has aborted at an earlier piece hears no more.
         return action.job.settled ? undefined : callers.get(action.job.job.id)?.onTokens?.(action.piece)
       case 'launched':
-        return onLaunch?.(action.requestIds)
+        return onLaunch?.(action.callerIds)
       case 'ready':
         return ready.resolve(action.manifest)
       case 'not-ready':

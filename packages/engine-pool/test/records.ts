@@ -7,7 +7,7 @@ import { requestOf } from './unruly-pool.ts'
 
 /** A job as a pool holds it. */
 export function aJob(id: string, changes: Partial<PoolJob> = {}): PoolJob {
-  return { job: requestOf(id), requestId: id, settled: false, suspect: false, deaths: 0, ...changes }
+  return { job: requestOf(id), callerId: id, settled: false, suspect: false, deaths: 0, ...changes }
 }
 
 /** A pool whose engines are up; none has a process. */

@@ -1,6 +1,6 @@
 import type { EngineAnswer, FromEngine } from './engine-protocol.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
-import type { Launch } from './batching/dynamic-batcher.ts'
+import type { Launch } from './batching/launch.ts'
 
 /** What an engine's answers message says besides the answers, looked at when it leaves. */
 export type EngineState = Pick<

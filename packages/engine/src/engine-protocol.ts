@@ -118,6 +118,8 @@ export const engineOptionsSchema = z.strictObject({
   maxImagePixels: z.int().min(1),
   /** JPEGs and WebPs of more pixels are shrunk while they are read. */
   shrinkAbovePixels: z.int().min(0).optional(),
+  /** Images of which the decoder holds more at a time are decoded one after the other. */
+  heavyImageBytes: z.int().min(0).optional(),
   execution: executionOptionsSchema.optional(),
   /** What a job's batch, and the one before it, may take together; 0 or absent: no objective. */
   latencyObjectiveMs: z.int().min(0).optional(),

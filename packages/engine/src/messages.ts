@@ -1,5 +1,5 @@
 /** What a pool and its engines say to each other. Nothing here loads ONNX Runtime or the image library. */
-export type { Launch } from './batching/dynamic-batcher.ts'
+export type { Launch } from './batching/launch.ts'
 export type { BatchRun } from './batching/run-or-split.ts'
 export {
   type EngineAnswer,

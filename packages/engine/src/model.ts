@@ -6,6 +6,7 @@ import { executionOptionsSchema, type ExecutionOptions, type Variant } from '@vi
 import { fixedBatchSize } from './onnx/fixed-batch.ts'
 import { fingerprintFolder } from '@vision-queue/models'
 import { checkDigest } from '@vision-queue/models'
+import { defaultHeavyImageBytes } from './images/heavy-images.ts'
 import { blankImage, defaultShrinkAbovePixels } from './images/image-preprocessing.ts'
 import { readModelFolder, type ModelLocation } from '@vision-queue/models'
 import { readInt8Instructions } from '@vision-queue/process'
@@ -32,6 +33,8 @@ export interface LoadOptions extends ModelLocation {
   maxImagePixels: number
   /** JPEGs and WebPs of more pixels are shrunk while they are read. Default: 1 million. */
   shrinkAbovePixels?: number | undefined
+  /** Images of which the decoder holds more at a time are decoded one after the other. Default: 128 MiB. */
+  heavyImageBytes?: number | undefined
   execution?: Partial<ExecutionOptions> | undefined
 }
 
@@ -44,6 +47,7 @@ export async function loadModel({
   intraOpThreads,
   maxImagePixels,
   shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
+  heavyImageBytes = defaultHeavyImageBytes,
   execution: given = {},
   ...location
 }: LoadOptions): Promise<LoadedModel> {
@@ -65,7 +69,7 @@ export async function loadModel({
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
     try {
       const answering = answerBy(
-        await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels }),
+        await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels, heavyImageBytes }),
         graphs.session,
       )
       const sample = async (background?: string): Promise<PreparedJob> => {

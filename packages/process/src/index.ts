@@ -3,6 +3,14 @@ export { createDeferred, type Deferred } from './deferred.ts'
 export { letHeapGrow } from './heap-growth.ts'
 export { int8Saturates, readInt8Instructions } from './int8-instructions.ts'
 export { safeLogging } from './log-safety.ts'
+export {
+  contextIn,
+  jobFields,
+  parseTraceparent,
+  type RequestContext,
+  requestContextSchema,
+  requestFields,
+} from './request-context.ts'
 export { parseRedisUrl, type RedisAddress, type RedisTarget } from './redis-url.ts'
 export {
   booleanSetting,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { answerDigest } from './answer-digest.ts'
+import { jsonDigest } from './json-digest.ts'
 import { newJob } from './test-support/test-queue.ts'
 
 const model = { version: '1', variant: 'int8', fingerprint: 'f' }
@@ -15,6 +16,13 @@ test('an answer never crosses from one key to another, nor to those without one'
   const owners = [null, 'abcdefABC123', 'abcdefABC124', '', 'null']
   const names = owners.map((answersOf) => answerDigest(model, { ...job, answersOf }))
   expect(new Set(names).size).toBe(owners.length)
+})
+
+test('what a release kept whose answers were other ones is not found', () => {
+  const { image, input, parameters, answersOf } = job
+  const { version, variant, fingerprint } = model
+  const ofOlderRelease = jsonDigest([version, variant, fingerprint, image.hash, input, parameters, answersOf])
+  expect(answerDigest(model, job)).not.toBe(ofOlderRelease)
 })
 
 test('another model, image, input or parameter is another question', () => {

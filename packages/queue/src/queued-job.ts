@@ -1,3 +1,4 @@
+import { requestContextSchema } from '@vision-queue/process'
 import { z } from 'zod'
 
 import { imageTypeSchema, jobIdSchema, metadataSchema, payloadHashSchema, prioritySchema } from '@vision-queue/protocol'
@@ -46,6 +47,8 @@ export const queuedJobSchema = z.object({
   priority: prioritySchema.default('normal'),
   /** The job that this one is another try of. */
   retryOf: jobIdSchema.nullable().default(null),
+  /** The request that handed it in, for the log; absent: a release handed it in that did not keep it. */
+  context: requestContextSchema.optional(),
   /** SHA-256 of the Idempotency-Key that it was submitted with, which lapses with its result. */
   idempotencyKeyHash: z.string().optional(),
 })

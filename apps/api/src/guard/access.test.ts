@@ -130,11 +130,11 @@ describe('a job', () => {
       const head = await fetch(`${api.url}/jobs/${id}/events`, { method: 'HEAD', headers: { ...strangers } })
       expect(head.status).toBe(404)
       for (const status of ['queued', 'succeeded', 'failed'] as const) {
-        const its = await submit(api, mine)
-        if (status !== 'queued') api.jobs.finish(its, status)
+        const jobId = await submit(api, mine)
+        if (status !== 'queued') api.jobs.finish(jobId, status)
         for (const action of ['retry', 'cancel']) {
           const [foreign, unknown] = await Promise.all(
-            [its, 'job_aaaaaaaaaaaaaaaaaaaaa'].map(async (asked) =>
+            [jobId, 'job_aaaaaaaaaaaaaaaaaaaaa'].map(async (asked) =>
               problemOf(
                 await fetch(`${api.url}/jobs/${asked}/${action}`, { method: 'POST', headers: { ...strangers } }),
               ),

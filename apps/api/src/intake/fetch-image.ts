@@ -4,6 +4,7 @@ import {
   type GuardedFetchOptions,
   parseHostPatterns,
 } from '@vision-queue/guarded-fetch'
+import { type RequestContext, requestFields } from '@vision-queue/process'
 import { imageTypes, VisionQueueError } from '@vision-queue/protocol'
 import type { Logger } from 'pino'
 
@@ -16,7 +17,11 @@ import { imageTypeOf } from './image.ts'
  * The bytes at an address that a caller gave, which `field` held. Rejects with `invalid_request`, `image_unreachable`,
  * `payload_too_large`, `unsupported_media_type` and `fetches_full`. Given up when the signal fires.
  */
-export type FetchImage = (submitted: { address: string; field: string }, signal: AbortSignal) => Promise<Uint8Array>
+export type FetchImage = (
+  submitted: { address: string; field: string },
+  signal: AbortSignal,
+  request?: RequestContext,
+) => Promise<Uint8Array>
 
 interface Options {
   settings: ApiSettings
@@ -51,7 +56,7 @@ export function createFetchImage({ settings, metrics, log, network = {} }: Optio
   })
   let running = 0
 
-  return async ({ address, field }, signal) => {
+  return async ({ address, field }, signal, request) => {
     if (running >= settings.IMAGE_URL_FETCHES) {
       metrics.imageFetches.inc({ outcome: 'fetches_full' })
       throw new VisionQueueError(
@@ -65,7 +70,9 @@ export function createFetchImage({ settings, metrics, log, network = {} }: Optio
       const outcome = await guardedFetch(address, { signal })
       metrics.imageFetches.inc({ outcome: outcome.kind })
       if (outcome.kind === 'fetched') return outcome.bytes
-      if (outcome.kind === 'unreachable') log.debug({ cause: String(outcome.cause) }, 'An image was not fetched')
+      if (outcome.kind === 'unreachable') {
+        log.debug({ ...requestFields(request), cause: String(outcome.cause) }, 'An image was not fetched')
+      }
       throw errorOf(outcome, field, maxBytes)
     } finally {
       running -= 1

@@ -24,7 +24,11 @@ export interface JobImages {
    * `image_not_found`. Last before the submission, which else would leave a hold behind when it is refused. The
    * fetching ends when the client goes.
    */
-  take(submitted: SubmittedImage, job: Pick<QueuedJob, 'id' | 'owner'>, client: HttpBindings): Promise<JobImage>
+  take(
+    submitted: SubmittedImage,
+    job: Pick<QueuedJob, 'id' | 'owner' | 'context'>,
+    client: HttpBindings,
+  ): Promise<JobImage>
   /**
    * Holds the upload of an earlier job for another try of it, under the name that the earlier one knows it by, which
    * is its owner's already. Rejects with `image_not_found`. Last before the submission, as `take`.
@@ -76,7 +80,7 @@ export function createJobImages({ images, fetchImage, shared = false, ...limits 
           if (fetchImage === null) throw new Error('an address got past the parser')
           const wait = openWaitSignal(client)
           try {
-            return withBytes(await fetchImage(submitted, wait.signal), job.owner)
+            return withBytes(await fetchImage(submitted, wait.signal, job.context), job.owner)
           } finally {
             wait.release()
           }

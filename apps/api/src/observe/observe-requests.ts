@@ -1,3 +1,5 @@
+import { requestFields } from '@vision-queue/process'
+import { jobIdSchema } from '@vision-queue/protocol'
 import { matchedRoutes } from 'hono/route'
 import type { Context } from 'hono'
 import type { Logger } from 'pino'
@@ -7,7 +9,10 @@ import type { Metrics } from './metrics.ts'
 
 const methods = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'])
 
-/** One log line and one count per request, by route pattern: no addresses, for those hold ids and queries. */
+/**
+ * One log line and one count per request, by route pattern: no addresses, for those hold queries and whatever else a
+ * caller writes. The line names the job that the request submitted or asked about and, if it was refused, the code.
+ */
 export function observeRequests({ log, metrics }: { log: Logger; metrics: Metrics }): ApiMiddleware {
   return async (c, next) => {
     const startedAt = performance.now()
@@ -19,11 +24,25 @@ export function observeRequests({ log, metrics }: { log: Logger; metrics: Metric
     const { status } = c.res
     metrics.requests.inc({ route, method, status })
     metrics.requestSeconds.observe({ route, method }, ms / 1000)
-    log.info({ request_id: c.get('requestId'), method, route, status, ms: Math.round(ms * 10) / 10 }, 'Request')
+    const fields = {
+      ...requestFields(c.get('requestContext')),
+      job_id: c.get('jobId') ?? jobIdIn(c.req.path),
+      method,
+      route,
+      status,
+      code: c.get('errorCode'),
+      ms: Math.round(ms * 10) / 10,
+    }
+    log.info(fields, 'Request')
   }
 }
 
 /** The pattern that the request met, such as `/jobs/:id`; `unmatched` where there is none. */
 function routePattern(c: Context<ApiEnv>): string {
   return matchedRoutes(c).findLast(({ path }) => path !== '/*')?.path ?? 'unmatched'
+}
+
+/** The job that an address below `/jobs` is about; undefined: it is about none, or what stands there can be no id. */
+function jobIdIn(path: string): string | undefined {
+  return jobIdSchema.safeParse(/^\/jobs\/([^/]*)/.exec(path)?.[1]).data
 }

@@ -20,6 +20,7 @@ export interface MemoryJobs extends JobClient {
   probes: number
 }
 
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function openMemoryJobs(): MemoryJobs {
   const jobs = new Map<string, Job>()
   const listeners = new Set<{ id: string; hear: (job: Job) => void; hearText: ((text: string) => void) | undefined }>()

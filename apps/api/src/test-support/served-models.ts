@@ -41,11 +41,11 @@ export function servedModel(
   changes: Partial<ModelManifest> = {},
   consumers = 1,
 ): ServedModel & { manifest: ModelManifest } {
-  const its = { ...manifest, ...changes }
+  const changed = { ...manifest, ...changes }
   return {
-    name: its.name,
-    version: its.version,
-    manifest: its,
+    name: changed.name,
+    version: changed.version,
+    manifest: changed,
     status: consumers > 0 ? 'ready' : 'no_consumers',
     error: null,
     retryAt: null,
@@ -54,7 +54,7 @@ export function servedModel(
     aliases: [],
     consumers: Array.from({ length: consumers }, (_, index) => ({
       id: `consumer-${index}`,
-      manifest: its,
+      manifest: changed,
       stats: index === 0 ? busy : noModelStats,
       engines: 1,
       enginesUp: 1,

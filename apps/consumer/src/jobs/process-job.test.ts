@@ -44,7 +44,7 @@ const manifest: ChosenPool['manifest'] = {
 function processor(run: ChosenPool['run']) {
   const finals: FinalJob[] = []
   const canceling = new AbortController()
-  const process = createJobProcessor({
+  const processJob = createJobProcessor({
     choosePool: () => ({ manifest, run }),
     results: {
       read: async () => null,
@@ -74,13 +74,13 @@ function processor(run: ChosenPool['run']) {
     onFinished() {},
     log: pino({ level: 'silent' }),
   })
-  return { process, finals, canceling }
+  return { processJob, finals, canceling }
 }
 
-function delivery(attempts = 1, its: QueuedJob = job): Delivery {
+function delivery(attempts = 1, queued: QueuedJob = job): Delivery {
   return {
-    job: its,
-    id: its.id,
+    job: queued,
+    id: queued.id,
     attempts,
     stalls: 0,
     startedAt: Date.now(),
@@ -89,12 +89,12 @@ function delivery(attempts = 1, its: QueuedJob = job): Delivery {
 }
 
 test('a failure that may pass is tried again after a longer and longer pause, and is the last one at MAX_ATTEMPTS', async () => {
-  const { process, finals } = processor(async () => {
+  const { processJob, finals } = processor(async () => {
     throw new VisionQueueError('model_unavailable', 'Its engines do not start.')
   })
   const pauses: number[] = []
   for (const attempts of [1, 2]) {
-    const disposition = await process(delivery(attempts))
+    const disposition = await processJob(delivery(attempts))
     if (disposition.kind !== 'delay') throw new Error(`was ${disposition.kind}`)
     pauses.push(disposition.delayMs)
   }
@@ -103,7 +103,7 @@ test('a failure that may pass is tried again after a longer and longer pause, an
     expect(pauses[index]).toBeLessThanOrEqual(most)
   }
   expect(finals).toEqual([])
-  expect(await process(delivery(3))).toEqual({ kind: 'done' })
+  expect(await processJob(delivery(3))).toEqual({ kind: 'done' })
   expect(finals).toMatchObject([
     { status: 'failed', attempts: 3, error: { code: 'model_unavailable', retryable: true } },
   ])
@@ -112,32 +112,32 @@ test('a failure that may pass is tried again after a longer and longer pause, an
 test.each(['image_undecodable', 'invalid_input', 'inference_failed', 'engine_crashed', 'payload_expired'] as const)(
   '%s is the job’s own and ends it at once',
   async (code) => {
-    const { process, finals } = processor(async () => {
+    const { processJob, finals } = processor(async () => {
       throw new VisionQueueError(code, 'It is what it is.')
     })
-    expect(await process(delivery())).toEqual({ kind: 'done' })
+    expect(await processJob(delivery())).toEqual({ kind: 'done' })
     expect(finals).toMatchObject([{ status: 'failed', error: { code, retryable: false } }])
   },
 )
 
 test('a deadline that has passed ends the job as expired, before anything is read for it or in the engine', async () => {
-  const { process, finals } = processor(async () => {
+  const { processJob, finals } = processor(async () => {
     throw new VisionQueueError('deadline_exceeded', 'Too late.')
   })
   const unread = { ...delivery(1, { ...job, deadlineAt: Date.now() - 1 }), readPayload: () => expect.unreachable() }
-  await process(unread)
-  await process(delivery())
+  await processJob(unread)
+  await processJob(delivery())
   expect(finals).toMatchObject([{ status: 'expired' }, { status: 'expired' }])
 })
 
 test('a job that is canceled while it is held is dropped, whatever its run says then', async () => {
-  const { process, finals, canceling } = processor(
+  const { processJob, finals, canceling } = processor(
     async ({ signal }) =>
       new Promise((_resolve, reject) => {
         signal?.addEventListener('abort', () => reject(new Error('dropped')))
         canceling.abort()
       }),
   )
-  expect(await process(delivery())).toEqual({ kind: 'done' })
+  expect(await processJob(delivery())).toEqual({ kind: 'done' })
   expect(finals).toMatchObject([{ status: 'canceled', error: null }])
 })

@@ -6,7 +6,7 @@ import {
   toVisionQueueError,
   VisionQueueError,
 } from '@vision-queue/protocol'
-import type { Retention } from '@vision-queue/process'
+import { jobFields, type Retention } from '@vision-queue/process'
 import { type EnginePool, HandedBackError, type InferenceResult } from '@vision-queue/engine-pool'
 import { answerDigest } from '@vision-queue/queue'
 import type {
@@ -19,6 +19,7 @@ import type {
 } from '@vision-queue/queue/worker'
 import type { Logger } from 'pino'
 
+import { logEndedJob } from './ended-job-log.ts'
 import type { SharedAnswers } from './shared-answers.ts'
 import type { SuspectGate } from './suspect-gate.ts'
 
@@ -39,7 +40,7 @@ export interface ProcessJobOptions {
   choosePool: (job: QueuedJob) => ChosenPool | null
   results: ResultStore
   /** Opens the way to a job's watchers for an answer that is being generated. */
-  openText: (id: string) => TextPublisher
+  openText: (job: QueuedJob) => TextPublisher
   /** The images that crashed an engine lately. */
   poison: PoisonStore
   suspects: SuspectGate
@@ -62,11 +63,20 @@ export interface ProcessJobOptions {
  * is a result like any other; this rejects only when the result could not be stored, and then
  * BullMQ delivers the job again.
  */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function createJobProcessor(options: ProcessJobOptions): (delivery: Delivery) => Promise<Disposition> {
   const { choosePool, results, poison, suspects, cancellations, shared, log } = options
 
-  const finish = async (job: QueuedJob, final: FinalJob, digest: string | null): Promise<Disposition> => {
-    if (await results.finish(job, final, digest)) options.onFinished(final)
+  const finish = async (
+    job: QueuedJob,
+    final: FinalJob,
+    digest: string | null,
+    cause?: unknown,
+  ): Promise<Disposition> => {
+    if (await results.finish(job, final, digest)) {
+      options.onFinished(final)
+      logEndedJob(log, job, final, cause)
+    }
     return { kind: 'done' }
   }
 
@@ -76,11 +86,10 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     error: VisionQueueError,
     version: string | null = null,
   ): Promise<Disposition> => {
-    log.info({ id: job.id, code: error.code, cause: error.cause }, 'Job failed')
     if (error.code === 'engine_crashed') await poison.add(job)
     const status = error.code === 'deadline_exceeded' ? 'expired' : 'failed'
     const ending = { status, error: error.toJobError(), version, startedAt, attempts } as const
-    return finish(job, finalJob(job, ending, options.retention.failedResultTtlMs), null)
+    return finish(job, finalJob(job, ending, options.retention.failedResultTtlMs), null, error.cause)
   }
 
   /** Who canceled it has written that; this is for a word that came without. */
@@ -103,10 +112,11 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     if (poisonous)
       throw new VisionQueueError('engine_crashed', 'This image crashed an engine lately; it is refused for now.')
     if (image === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
-    const text = options.openText(job.id)
+    const text = options.openText(job)
     try {
-      const { input, parameters, deadlineAt } = job
-      const result = await run({ id: job.id, image, input, parameters, deadlineAt, alone, signal, onTokens: text.add })
+      const { id, context, input, parameters, deadlineAt } = job
+      const request = { id, context, image, input, parameters, deadlineAt, alone, signal }
+      const result = await run({ ...request, onTokens: text.add })
       const { output, variant } = result
       return { kept: { output, variant, version: manifest.version }, result }
     } finally {
@@ -126,7 +136,9 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     // Only a hint for watchers: the job must not wait for it, nor fail with it.
     results
       .announceRunning(job.id, delivery.startedAt, delivery.attempts)
-      .catch((error: unknown) => log.warn({ id: job.id, error: String(error) }, 'A change could not be published'))
+      .catch((error: unknown) =>
+        log.warn({ ...jobFields(job), error: String(error) }, 'A change could not be published'),
+      )
     let final: FinalJob
     let keepUnder: string | null = null
     try {
@@ -148,7 +160,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
       const failure = toVisionQueueError(error, 'inference_failed')
       if (mayPass(failure) && delivery.attempts < options.maxAttempts) {
         log.info(
-          { id: job.id, code: failure.code, cause: failure.cause },
+          { ...jobFields(job), code: failure.code, cause: failure.cause, attempts: delivery.attempts },
           'An attempt failed; the job waits for another',
         )
         return { kind: 'delay', delayMs: backoffMs(delivery.attempts) }

@@ -1,16 +1,8 @@
 import type { BatchCost, LaunchReason } from '@vision-queue/protocol'
 
-import { createCostModel, type CostModel } from './batch-cost.ts'
-import { bestBatchSize, createSizeCap, type SizeCap } from './batch-size.ts'
-import {
-  dropReason,
-  failure,
-  runOrSplit,
-  type BatchItem,
-  type BatchOutcome,
-  type BatchRun,
-  type RunOptions,
-} from './run-or-split.ts'
+import { launchBatch, type Launch, type Settled } from './launch.ts'
+import type { BatchItem, BatchOutcome, BatchRun, RunOptions } from './run-or-split.ts'
+import { createBuckets, dueAt, mostUrgent, nextStep, takeBatch, wantedSize, type Bucket } from './waiting-items.ts'
 
 /**
  * Gathers items into batches. When the engine is free it runs what is ready, up to the size that is worth
@@ -30,15 +22,6 @@ export interface DynamicBatcher<Item> {
   readonly limit: number
   /** Of the shape that most items had; null before anything is known, and where answers take many runs. */
   readonly cost: BatchCost | null
-}
-
-/** A launch, explained; of those whose batch had to be split there is none. */
-export interface Launch {
-  reason: LaunchReason
-  size: number
-  /** From taking the batch to its answers; null before the first observation. */
-  predictedMs: number | null
-  actualMs: number
 }
 
 export interface DynamicBatcherOptions<Item, Value> extends RunOptions<Item, Value> {
@@ -61,66 +44,22 @@ export interface DynamicBatcherOptions<Item, Value> extends RunOptions<Item, Val
   sizeLimit?: () => number
 }
 
-interface Bucket<Item> {
-  items: { item: Item; addedAt: number; dueAt: number }[]
-  cost: CostModel
-  cap: SizeCap
-  taken: number
-}
-
-/** Items are served in the order of their deadlines, but none later than so long after it came, where there is no objective. */
-const patienceWithoutObjectiveMs = 1000
-const waitingShareOfObjective = 0.05
-/** A launch that took so many times what is predicted for the slowest hundredth was predicted wrongly. */
-const allowance = 3
-
 export function createDynamicBatcher<Item extends BatchItem, Value>(
   options: DynamicBatcherOptions<Item, Value>,
 ): DynamicBatcher<Item> {
-  const { maxBatchSize, onLaunch, onSettled, objectiveMs = 0, seed = [] } = options
+  const { maxBatchSize, onSettled, objectiveMs = 0, seed = [] } = options
   const { preparing = () => 0, shapeOf = () => '', sizeLimit = () => Infinity } = options
-  const buckets = new Map<string, Bucket<Item>>()
+  const buckets = createBuckets<Item>(maxBatchSize, seed)
   let running = false
   let draining = false
   let limit = maxBatchSize
   let wake = (): void => {}
-  let unreported: Parameters<typeof onSettled> | null = null
+  let unreported: Settled<Item, Value> | null = null
   const onOutOfMemory = (size: number): void => {
     limit = Math.min(limit, Math.max(1, Math.floor(size / 2)))
   }
-  const waiting = (): number => [...buckets.values()].reduce((sum, { items }) => sum + items.length, 0)
-
-  const openBucket = (): Bucket<Item> => {
-    return { items: [], cost: createCostModel(seed), cap: createSizeCap(maxBatchSize), taken: 0 }
-  }
-
-  function bucketOf(item: Item): Bucket<Item> {
-    const shape = shapeOf(item)
-    const bucket = buckets.get(shape) ?? openBucket()
-    buckets.set(shape, bucket)
-    return bucket
-  }
-
-  /** The one whose head has the least slack. */
-  function mostUrgent(): Bucket<Item> | null {
-    let best: Bucket<Item> | null = null
-    for (const bucket of buckets.values()) {
-      const [head] = bucket.items
-      if (head !== undefined && head.dueAt < (best?.items[0]?.dueAt ?? Infinity)) best = bucket
-    }
-    return best
-  }
-
-  function sizeFor({ cost, cap }: Bucket<Item>): number {
-    const { figures } = cost
-    const best = figures === null ? maxBatchSize : bestBatchSize(figures, { maxBatchSize, objectiveMs })
-    return Math.max(1, Math.min(best, cap.limit, limit, sizeLimit()))
-  }
-
-  function patienceMs({ cost }: Bucket<Item>): number {
-    const { fixedMs = 0 } = cost.figures ?? {}
-    return objectiveMs === 0 ? fixedMs : Math.min(fixedMs, waitingShareOfObjective * objectiveMs)
-  }
+  const sizeFor = (bucket: Bucket<Item>): number =>
+    wantedSize(bucket, { maxBatchSize, objectiveMs, limit: Math.min(limit, sizeLimit()) })
 
   function report(): void {
     if (unreported !== null) onSettled(...unreported)
@@ -130,17 +69,13 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
   /** Waits for items that are sure to come, where it pays. */
   async function gather(): Promise<LaunchReason> {
     for (;;) {
-      const bucket = mostUrgent()
-      const [head] = bucket?.items ?? []
-      if (bucket === null || head === undefined) return 'idle'
-      if (bucket.items.length >= sizeFor(bucket)) return 'full'
-      if (draining) return 'drain'
-      if (preparing() === 0) return 'idle'
-      const leftMs = head.addedAt + patienceMs(bucket) - performance.now()
-      if (leftMs <= 0) return 'delay'
+      const bucket = mostUrgent(buckets.all())
+      const size = bucket === null ? 1 : sizeFor(bucket)
+      const step = nextStep(bucket, { at: performance.now(), size, draining, preparing: preparing(), objectiveMs })
+      if (step.kind === 'launch') return step.reason
       report()
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs)
+        const timer = setTimeout(resolve, step.ms)
         wake = () => {
           clearTimeout(timer)
           resolve()
@@ -151,58 +86,22 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
 
   async function launchWhileReady(): Promise<void> {
     running = true
-    while (waiting() > 0) {
+    while (buckets.count() > 0) {
       // Lets decodes that have finished and messages that have come count into this batch.
       await new Promise((resolve) => setImmediate(resolve))
       const reason = await gather()
-      const bucket = mostUrgent()
-      const items = bucket === null ? [] : takeBatch(bucket)
+      const bucket = mostUrgent(buckets.all())
+      const items = bucket === null ? [] : take(bucket)
       report()
-      if (bucket !== null && items.length > 0) unreported = await launch(bucket, items, reason)
+      if (bucket === null || items.length === 0) continue
+      unreported = await launchBatch({ items, bucket, reason }, { ...options, onOutOfMemory, objectiveMs })
     }
     report()
     running = false
   }
 
-  async function launch(
-    { cost, cap }: Bucket<Item>,
-    items: Item[],
-    reason: LaunchReason,
-  ): Promise<Parameters<typeof onSettled>> {
-    const runs: BatchRun[] = []
-    const size = items.length
-    const predictedMs = cost.predict(size)
-    const expectedMs = (predictedMs ?? Infinity) + (cost.figures?.p99OverMs ?? 0)
-    const allowedMs = Math.max(allowance * expectedMs, objectiveMs / 2)
-    const started = performance.now()
-    let outcomes: BatchOutcome<Item, Value>[]
-    try {
-      await onLaunch(items)
-      outcomes = await runOrSplit({ ...options, onOutOfMemory }, items, runs)
-    } catch (error) {
-      return [items.map((item) => failure(item, error)), runs, null]
-    }
-    if (runs.length !== 1 || outcomes.every(({ kind }) => kind === 'error')) return [outcomes, runs, null]
-    const actualMs = performance.now() - started
-    cost.observe(size, actualMs)
-    cap.observe({ size, actualMs, allowedMs })
-    return [outcomes, runs, { reason, size, predictedMs, actualMs }]
-  }
-
-  function takeBatch(bucket: Bucket<Item>): Item[] {
-    const batch: Item[] = []
-    const dropped: BatchOutcome<Item, Value>[] = []
-    const most = Math.min(sizeFor(bucket), bucket.items.length)
-    // The rest follows at once: all that a probe costs anybody is one launch.
-    const size = bucket.cost.needsProbe && most > 1 ? Math.ceil(most / 2) : most
-    while (batch.length < size) {
-      const next = bucket.items.shift()
-      if (next === undefined) break
-      const drop = dropReason<Item, Value>(next.item)
-      if (drop === null) batch.push(next.item)
-      else dropped.push(drop)
-    }
-    bucket.taken += batch.length
+  function take(bucket: Bucket<Item>): Item[] {
+    const { batch, dropped } = takeBatch<Item, Value>(bucket, sizeFor(bucket))
     if (dropped.length > 0) onSettled(dropped, [], null)
     return batch
   }
@@ -210,9 +109,7 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
   return {
     add(item) {
       const addedAt = performance.now()
-      const horizonMs = objectiveMs === 0 ? patienceWithoutObjectiveMs : objectiveMs
-      const slackMs = item.deadlineAt === null ? horizonMs : Math.min(horizonMs, item.deadlineAt - Date.now())
-      bucketOf(item).items.push({ item, addedAt, dueAt: addedAt + slackMs })
+      buckets.of(shapeOf(item)).items.push({ item, addedAt, dueAt: dueAt(item, addedAt, objectiveMs) })
       wake()
       if (!running) void launchWhileReady()
     },
@@ -221,17 +118,20 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
       wake()
     },
     get waiting() {
-      return waiting()
+      return buckets.count()
     },
     get limit() {
       return limit
     },
     get cost() {
-      const [main = openBucket()] = [...buckets.values()].toSorted((one, other) => other.taken - one.taken)
-      const { figures } = main.cost
-      if (figures === null) return null
-      const { fixedMs, perItemMs, p99OverMs } = figures
-      return { fixedMs, perItemMs, p99OverMs, batchSize: sizeFor(main) }
+      const main = buckets.main()
+      return costOf(main, sizeFor(main))
     },
   }
+}
+
+function costOf({ cost: { figures } }: Bucket<unknown>, batchSize: number): BatchCost | null {
+  if (figures === null) return null
+  const { fixedMs, perItemMs, p99OverMs } = figures
+  return { fixedMs, perItemMs, p99OverMs, batchSize }
 }

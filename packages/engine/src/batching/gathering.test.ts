@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
-import { createDynamicBatcher, type DynamicBatcherOptions, type Launch } from './dynamic-batcher.ts'
+import { createDynamicBatcher, type DynamicBatcherOptions } from './dynamic-batcher.ts'
+import type { Launch } from './launch.ts'
 import type { BatchItem } from './run-or-split.ts'
 
 interface Item extends BatchItem {

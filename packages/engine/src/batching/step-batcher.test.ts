@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import type { BatchOutcome, BatchRun } from './run-or-split.ts'
-import { createStepBatcher, type Stepper } from './step-batcher.ts'
+import type { Stepper } from '../tasks/stepper.ts'
+import { createStepBatcher } from './step-batcher.ts'
 import type { TaskOutput } from '../task-output.ts'
 
 /** A job of the fake stepper: ends after `steps`, or does what it is named for. */

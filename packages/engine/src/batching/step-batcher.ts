@@ -1,24 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import type { DynamicBatcher, DynamicBatcherOptions } from './dynamic-batcher.ts'
-import { dropReason, failure, runOrSplit, type BatchItem, type BatchOutcome, type BatchRun } from './run-or-split.ts'
-import type { StepResult } from '../generation/running-sequence.ts'
 import type { TextPiece } from '../generation/text-stream.ts'
 import type { TaskOutput } from '../task-output.ts'
-
-/** A task whose answers take many runs: its items become sequences, which move step by step. */
-export interface Stepper<Prepared, Sequence> {
-  /** Rows of one step. */
-  maxRows: number
-  /** The most rows that an item will need. */
-  rowsOf: (item: Prepared) => number
-  /** A sequence or an error for each item, in order. */
-  start: (items: readonly Prepared[]) => Promise<readonly (Sequence | Error)[]>
-  /** The sequences that the next step moves; at least one of them. */
-  choose: (sequences: readonly Sequence[]) => readonly Sequence[]
-  /** A result or an error for each, in order; where it rejects, none has moved. */
-  step: (sequences: readonly Sequence[]) => Promise<readonly (StepResult | Error)[]>
-}
+import type { Stepper } from '../tasks/stepper.ts'
+import type { DynamicBatcher, DynamicBatcherOptions } from './dynamic-batcher.ts'
+import {
+  failure,
+  runOrSplit,
+  type BatchItem,
+  type BatchOutcome,
+  type BatchRun,
+  type RunOptions,
+} from './run-or-split.ts'
+import { countStep, takeWaiting, type Running } from './running-items.ts'
 
 export type StepBatcherOptions<Item> = Pick<DynamicBatcherOptions<Item, TaskOutput>, 'onLaunch' | 'onSettled'> & {
   /** Told after a step what it added to the answers. */
@@ -42,15 +36,8 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
   stepper: Stepper<Prepared, Sequence>,
   { onLaunch, onSettled, onText }: StepBatcherOptions<Item>,
 ): DynamicBatcher<Item> {
-  interface Running {
-    item: Item
-    sequence: Sequence
-    runMs: number
-    runs: number
-    sizes: number
-  }
   const waiting: Item[] = []
-  let running: Running[] = []
+  let running: Running<Item, Sequence>[] = []
   let unreportedRuns: BatchRun[] = []
   let reportedAt = 0
   let busy = false
@@ -81,7 +68,8 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
   }
 
   async function join(): Promise<void> {
-    const items = takeWaiting()
+    const { taken: items, dropped } = takeWaiting(waiting, running, stepper)
+    if (dropped.length > 0) report(dropped)
     if (items.length === 0) return
     try {
       await onLaunch(items)
@@ -102,66 +90,21 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     report(failed)
   }
 
-  function takeWaiting(): Item[] {
-    const taken: Item[] = []
-    const dropped: BatchOutcome<Item, TaskOutput>[] = []
-    let rows = running.reduce((sum, { item }) => sum + stepper.rowsOf(item.prepared), 0)
-    for (let item = waiting[0]; item !== undefined; item = waiting[0]) {
-      const drop = dropReason<Item, TaskOutput>(item)
-      const needed = stepper.rowsOf(item.prepared)
-      if (drop === null && rows > 0 && rows + needed > stepper.maxRows) break
-      waiting.shift()
-      if (drop === null) {
-        taken.push(item)
-        rows += needed
-      } else {
-        dropped.push(drop)
-      }
-    }
-    if (dropped.length > 0) report(dropped)
-    return taken
-  }
-
   async function step(): Promise<void> {
     const chosen = new Set(stepper.choose(running.map(({ sequence }) => sequence)))
     const moving = running.filter(({ sequence }) => chosen.has(sequence))
     const results = await attempt(moving, async (some) => stepper.step(some.map(({ sequence }) => sequence)))
-    const ended = new Set<Running>()
-    const outcomes: BatchOutcome<Item, TaskOutput>[] = []
-    const pieces: { item: Item; piece: TextPiece }[] = []
-    for (const result of results) {
-      const one = result.item
-      if (result.kind === 'error') {
-        ended.add(one)
-        outcomes.push({ kind: 'error', item: one.item, error: result.error })
-      } else if (result.kind === 'value') {
-        one.runMs += result.runMs
-        one.runs += 1
-        one.sizes += result.batchSize
-        const { piece, output } = result.value
-        if (piece !== null) pieces.push({ item: one.item, piece })
-        if (output === null) continue
-        ended.add(one)
-        const batchSize = Math.round(one.sizes / one.runs)
-        outcomes.push({ kind: 'value', item: one.item, value: output, batchSize, runMs: one.runMs })
-      }
-    }
+    const { outcomes, pieces, ended } = countStep(results)
     running = running.filter((one) => !ended.has(one))
     if (pieces.length > 0) onText(pieces)
     report(outcomes)
   }
 
-  /** One run of several, or as many as it takes to find who is at fault. */
-  async function attempt<Input, Value>(
+  const attempt = async <Input, Value>(
     inputs: readonly Input[],
     run: (some: readonly Input[]) => Promise<readonly (Value | Error)[]>,
-  ): Promise<BatchOutcome<Input, Value>[]> {
-    try {
-      return await runOrSplit({ run, maxBatchSize: Math.max(stepper.maxRows, inputs.length) }, inputs, unreportedRuns)
-    } catch (error) {
-      return inputs.map((input) => failure(input, error))
-    }
-  }
+  ): Promise<BatchOutcome<Input, Value>[]> =>
+    runOrFail({ run, maxBatchSize: Math.max(stepper.maxRows, inputs.length) }, inputs, unreportedRuns)
 
   return {
     add(item) {
@@ -175,5 +118,18 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     // Items join between any two steps: there is nobody to wait for, and no batch whose size could be chosen.
     drain() {},
     cost: null,
+  }
+}
+
+/** One run of several, or as many as it takes to find who is at fault; never rejects. */
+async function runOrFail<Input, Value>(
+  options: RunOptions<Input, Value>,
+  inputs: readonly Input[],
+  runs: BatchRun[],
+): Promise<BatchOutcome<Input, Value>[]> {
+  try {
+    return await runOrSplit(options, inputs, runs)
+  } catch (error) {
+    return inputs.map((input) => failure(input, error))
   }
 }

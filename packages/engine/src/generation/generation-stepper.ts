@@ -1,4 +1,4 @@
-import type { Stepper } from '../batching/step-batcher.ts'
+import type { Stepper } from '../tasks/stepper.ts'
 import type { PreparedSequence } from '../tasks/task.ts'
 import type { Decoder } from './decoder.ts'
 import { assembleRows, type BlockRows } from './row-block.ts'

@@ -62,6 +62,27 @@ describe('heavy images', () => {
     expect(await Promise.all(turns)).toEqual([0, 1, 2])
   })
 
+  it('are those above the limit that was set', async () => {
+    const heldBytes = heldBytesOf(heavy)
+    for (const [limit, together] of [
+      [heldBytes, true],
+      [heldBytes - 1, false],
+    ] as const) {
+      const inTurn = createHeavyTurns(limit)
+      const first = createDeferred<undefined>()
+      let begun = 0
+      const decode = async (): Promise<void> => {
+        begun += 1
+        await first.promise
+      }
+      const turns = [inTurn(heavy, decode), inTurn(heavy, decode)]
+      await new Promise((resolve) => setImmediate(resolve))
+      expect([limit, begun]).toEqual([limit, together ? 2 : 1])
+      first.resolve(undefined)
+      await Promise.all(turns)
+    }
+  })
+
   it('that can not be decoded do not keep the next ones from it', async () => {
     const inTurn = createHeavyTurns()
     const failed = inTurn(heavy, async () => Promise.reject(new Error('broken')))

@@ -1,17 +1,19 @@
 import { partsOf, sizeOf } from '@vision-queue/image-header'
 
-/** An image of which the decoder holds more than this at a time is heavy. */
-const mostHeldBytes = 128 * 1024 * 1024
+/** Above so many bytes that a decoder holds at a time an image is heavy, unless a setting says otherwise. */
+export const defaultHeavyImageBytes = 128 * 1024 * 1024
 
 /**
- * Decodes heavy images one at a time and all others at once. A progressive JPEG or an interlaced PNG of 49 million
+ * Decodes heavy images, those of which the decoder holds more than `heavyBytes`, one at a time and all others at once. A progressive JPEG or an interlaced PNG of 49 million
  * pixels takes seconds and some hundred megabytes, and as many of them as there are threads would keep everybody
  * else's images waiting.
  */
-export function createHeavyTurns(): <T>(file: Uint8Array, decode: () => Promise<T>) => Promise<T> {
+export function createHeavyTurns(
+  heavyBytes = defaultHeavyImageBytes,
+): <T>(file: Uint8Array, decode: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   return async (file, decode) => {
-    if (heldBytesOf(file) <= mostHeldBytes) return decode()
+    if (heldBytesOf(file) <= heavyBytes) return decode()
     const turn = last.then(decode)
     last = turn.catch(() => {})
     return turn

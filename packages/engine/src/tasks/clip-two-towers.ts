@@ -1,6 +1,7 @@
+import { LRUCache } from 'lru-cache'
+
 import { collate, groupByExactLengths } from '../onnx/collate.ts'
 import { withRowsApart } from '../onnx/fixed-batch.ts'
-import { createLru } from '../lru.ts'
 import type { Session } from '../onnx/session.ts'
 import { dotProduct, normalized } from './embedding.ts'
 import { lacking } from './lacking.ts'
@@ -38,7 +39,7 @@ export async function openTwoTowers(model: TaskModel): Promise<TwoTowers> {
   const toPixels = openImageInput(model)
   const imageOutput = chooseOutput(model, ['image_embeds', 'pooler_output'])
   const { text, textOutput, toTokens } = await openTextTower(model)
-  const kept = createLru<string, Float32Array>(keptTexts)
+  const kept = new LRUCache<string, Float32Array>({ max: keptTexts })
 
   async function embedImages(rows: readonly ImageWithTexts['rows'][]): Promise<Float32Array[]> {
     const { [imageOutput]: output } = await vision.run(collate(rows, vision.inputs), [imageOutput])

@@ -14,7 +14,7 @@ import type { TaskModel } from './task.ts'
  * leaves them open; throws `model_unavailable` where they contradict each other.
  */
 export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
-  const { folder, maxImagePixels, shrinkAbovePixels } = model
+  const { folder, maxImagePixels, shrinkAbovePixels, heavyImageBytes } = model
   if (folder.preprocessing === null) {
     throw lacking(
       folder,
@@ -44,7 +44,7 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
     )
   }
   const writePixels = createPixelWriter(preprocessing, layout)
-  const inTurn = createHeavyTurns()
+  const inTurn = createHeavyTurns(heavyImageBytes)
   return async (image) => {
     const decoded = await inTurn(image, async () =>
       decodeImage(image, { preprocessing, maxPixels: maxImagePixels, shrinkAbovePixels }),

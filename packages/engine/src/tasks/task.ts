@@ -7,7 +7,7 @@ import type { ModelFolder } from '@vision-queue/models'
 import type { GraphFacts } from '@vision-queue/models'
 import type { OutputTensor } from '../onnx/tensor.ts'
 import type { Session } from '../onnx/session.ts'
-import type { Stepper } from '../batching/step-batcher.ts'
+import type { Stepper } from './stepper.ts'
 import type { TaskOutput } from '../task-output.ts'
 
 /** One job's input as a task sees it: compressed image bytes, and JSON that is not checked yet. */
@@ -68,6 +68,8 @@ export interface TaskModel {
   openBeside: (name: string) => Promise<Session | null>
   maxImagePixels: number
   shrinkAbovePixels: number
+  /** See createHeavyTurns. */
+  heavyImageBytes: number
 }
 
 /** A task with its model. */
@@ -81,7 +83,7 @@ export interface SingleRunTask {
   run: (items: readonly PreparedItem[]) => Promise<(TaskOutput | Error)[]>
 }
 
-/** Generates answers step by step; see step-batcher.ts. */
+/** Generates answers step by step; see stepper.ts. */
 export interface SteppedTask {
   /** Rejects as a single run's does. */
   prepare: (request: TaskRequest) => Promise<PreparedSequence>

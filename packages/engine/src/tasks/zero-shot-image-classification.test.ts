@@ -4,7 +4,6 @@ import { z } from 'zod'
 import { colour, load, removeFolders, runBatch, writeFolder } from '../../test/tiny-folder.ts'
 import { tinyPreprocessor, tinyTokenizer } from '@vision-queue/models/test/tiny-model'
 import { colourGraph, cosineGraph, jointGraph, poolingTower, textTower } from '../../test/tiny-graphs.ts'
-import { createLru } from '../lru.ts'
 
 afterAll(removeFolders)
 
@@ -179,13 +178,4 @@ describe('a joint graph beside two towers', () => {
     const alone = await scoresOf(await writeFolder({ ...task, logit_scale: 5 }, own, begun), labels)
     expect(stated).toEqual(alone)
   })
-})
-
-it('the cache forgets what was used longest ago', () => {
-  const cache = createLru<string, number>(2)
-  cache.set('a', 1)
-  cache.set('b', 2)
-  cache.get('a')
-  cache.set('c', 3)
-  expect(['a', 'b', 'c'].map((key) => cache.get(key))).toEqual([1, undefined, 3])
 })

@@ -109,6 +109,7 @@ export interface JobClientOptions extends AdmissionLimits {
   log: TransportLog
 }
 
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function openJobClient(options: JobClientOptions): JobClient {
   const redis = openFailFastConnection({ ...options, name: 'api' })
   const guarded = <T>(work: Promise<T>): Promise<T> => guardedBy(work, redis)

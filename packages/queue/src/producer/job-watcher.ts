@@ -1,3 +1,4 @@
+import { jobFields } from '@vision-queue/process'
 import { isFinal, type Job } from '@vision-queue/protocol'
 import { type JobChange, jobChangeSchema } from '../job-change.ts'
 import { jobChannel } from '../keys.ts'
@@ -64,6 +65,7 @@ interface Options {
   log: TransportLog
 }
 
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function createJobWatcher({ subscriber, replies, read, log }: Options): JobWatcher {
   const watched = new Map<string, Watched>()
   const idByChannel = new Map<string, string>()
@@ -91,7 +93,7 @@ export function createJobWatcher({ subscriber, replies, read, log }: Options): J
     if (watchedId === undefined && channel !== replies) return
     const change = jobChangeSchema.safeParse(parseJson(message))
     if (!change.success) {
-      log.warn({ channel }, 'Unreadable change of a job ignored')
+      log.warn({ ...jobFields({ id: watchedId }), channel }, 'Unreadable change of a job ignored')
       return
     }
     const id = watchedId ?? (change.data.kind === 'final' ? change.data.job.id : undefined)
@@ -123,7 +125,7 @@ export function createJobWatcher({ subscriber, replies, read, log }: Options): J
     for (const [id, entry] of watched) {
       read(id).then(
         (job) => job !== null && update(entry, job),
-        () => log.warn({ id }, 'A watched job could not be read again after a reconnect'),
+        () => log.warn(jobFields({ id }), 'A watched job could not be read again after a reconnect'),
       )
     }
   })

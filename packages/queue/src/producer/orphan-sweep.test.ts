@@ -24,7 +24,7 @@ let quotas: OwnerQuotas
 
 function sweepOf(): OrphanSweep {
   const redis = queue.redis
-  return createOrphanSweep({ redis, admission, queues, quotas, uploads: createUploadHolds(redis) })
+  return createOrphanSweep({ redis, admission, queues, quotas, uploads: createUploadHolds(redis), log: quiet })
 }
 
 beforeEach(async () => {

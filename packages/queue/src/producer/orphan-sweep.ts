@@ -1,6 +1,8 @@
 import { admittedBytesKey, admittedKey, jobKey, modelsKey } from '../keys.ts'
 import { queuedJobSchema } from '../queued-job.ts'
 
+import { jobFields } from '@vision-queue/process'
+
 import type { Admission } from './admission.ts'
 import type { UploadHolds } from './image-store.ts'
 import type { JobQueues } from '../job-queues.ts'
@@ -27,25 +29,20 @@ interface Options {
   queues: Pick<JobQueues, 'add' | 'find'>
   quotas: Pick<OwnerQuotas, 'release'>
   uploads: Pick<UploadHolds, 'release'>
+  log: TransportLog
 }
 
-/** Looks every `everyMs` until closed, and tells of what it found. */
-export function openOrphanSweep({ everyMs, log, ...options }: Options & { everyMs: number; log: TransportLog }): {
-  close(): void
-} {
+/** Looks every `everyMs` until closed. */
+export function openOrphanSweep({ everyMs, ...options }: Options & { everyMs: number }): { close(): void } {
   const sweep = createOrphanSweep(options)
-  const mind = async (): Promise<void> => {
-    const { givenBack, queued } = await sweep.look()
-    if (givenBack + queued > 0) log.warn({ givenBack, queued }, 'Submissions had broken off half-way')
-  }
   const timer = setInterval(() => {
     // Where Redis is away, its connection has said so.
-    mind().catch(() => {})
+    sweep.look().catch(() => {})
   }, everyMs)
   return { close: () => clearInterval(timer) }
 }
 
-export function createOrphanSweep({ redis, admission, queues, quotas, uploads }: Options): OrphanSweep {
+export function createOrphanSweep({ redis, admission, queues, quotas, uploads, log }: Options): OrphanSweep {
   let suspects = new Set<string>()
 
   /** What is still to be done for it; null: it is as it should be. */
@@ -58,6 +55,7 @@ export function createOrphanSweep({ redis, admission, queues, quotas, uploads }:
         // Where its image was uploaded. The hold is this job's own, so that no other one is concerned.
         await uploads.release(name, id)
         await admission.release({ id, model, image: { hash: name } }, null)
+        log.warn({ ...jobFields({ id }), model }, 'A submission had broken off before it was recorded: given back')
         return 'givenBack'
       }
     }
@@ -67,6 +65,7 @@ export function createOrphanSweep({ redis, admission, queues, quotas, uploads }:
     return async () => {
       // It has waited: before all that have a turn.
       await queues.add(job.data, null)
+      log.warn({ ...jobFields(job.data), model }, 'A submission had broken off before it was queued: queued now')
       return 'queued'
     }
   }

@@ -2,6 +2,7 @@ import { imageKeyOf, pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
 import { type QueuedJob, queuedJobSchema } from '../queued-job.ts'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
+import { contextIn, jobFields } from '@vision-queue/process'
 import { createLogLimit } from '@vision-queue/redis'
 import { openRedisClock } from '../redis-clock.ts'
 import { openDurableConnection, type TransportLog } from '@vision-queue/redis'
@@ -64,6 +65,7 @@ const fetchSilenceMs = 30_000
  * four 87 ms). BullMQ never fails a job for stalling: whether it or its neighbour killed the
  * consumer only a run alone can tell, which is the handler's business.
  */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
   const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
@@ -72,10 +74,10 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const perWorker = 16
   const errorLimit = createLogLimit()
 
-  const process = async (bullJob: BullJob, token = ''): Promise<void> => {
+  const deliver = async (bullJob: BullJob, token = ''): Promise<void> => {
     const { id = '' } = bullJob
     const parsed = queuedJobSchema.safeParse(bullJob.data)
-    if (!parsed.success) log.error({ id, model }, 'A job of unknown shape was taken from the queue')
+    if (!parsed.success) log.error({ ...fieldsOf(bullJob), model }, 'A job of unknown shape was taken from the queue')
     const disposition = await handle({
       job: parsed.success ? clock.jobToLocal(parsed.data) : null,
       id,
@@ -99,7 +101,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   }
 
   const openWorker = (index: number, run: (job: () => Promise<void>) => Promise<void>): Worker => {
-    const worker = new Worker(name, async (bullJob, token) => run(async () => process(bullJob, token)), {
+    const worker = new Worker(name, async (bullJob, token) => run(async () => deliver(bullJob, token)), {
       connection: redis,
       prefix: queuePrefix(model),
       concurrency: Math.min(perWorker, options.concurrency - index * perWorker),
@@ -113,13 +115,15 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       if (errorLimit.admits(error)) log.warn({ model, error: error.message }, 'A BullMQ worker reported an error')
     })
     worker.on('failed', (bullJob, error) => {
-      log.error({ id: bullJob?.id, model, error: error.message }, 'An attempt at a job could not be finished')
+      log.error({ ...fieldsOf(bullJob), model, error: error.message }, 'An attempt at a job could not be finished')
       if (bullJob === undefined || bullJob.attemptsMade < (bullJob.opts.attempts ?? 1)) return
       const parsed = queuedJobSchema.safeParse(bullJob.data)
       if (!parsed.success) return
       options
         .giveUp(parsed.data, bullJob.attemptsMade)
-        .catch((cause: unknown) => log.error({ id: bullJob.id, error: String(cause) }, 'A result could not be stored'))
+        .catch((cause: unknown) =>
+          log.error({ ...fieldsOf(bullJob), error: String(cause) }, 'A result could not be stored'),
+        )
     })
     return worker
   }
@@ -149,4 +153,9 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       redis.disconnect()
     },
   }
+}
+
+/** For the log: a job of an unknown shape has its request in the same place. */
+function fieldsOf(bullJob: BullJob | undefined): object {
+  return jobFields({ id: bullJob?.id, context: contextIn(bullJob?.data) })
 }

@@ -1,3 +1,5 @@
+import { jobFields, type RequestContext } from '@vision-queue/process'
+
 import type { JobChange } from '../job-change.ts'
 
 import { publishChange } from '../publish-change.ts'
@@ -21,12 +23,14 @@ export interface TextPublisher {
 export interface TextPublisherOptions {
   redis: RedisClient
   id: string
+  /** For the log. */
+  context?: RequestContext | undefined
   log: TransportLog
   /** How long a late listener may wait for the first text. Default: 250. */
   quietMs?: number
 }
 
-export function openTextPublisher({ redis, id, log, quietMs = 250 }: TextPublisherOptions): TextPublisher {
+export function openTextPublisher({ redis, id, context, log, quietMs = 250 }: TextPublisherOptions): TextPublisher {
   let text = ''
   let sent = ''
   let underWay = false
@@ -39,7 +43,7 @@ export function openTextPublisher({ redis, id, log, quietMs = 250 }: TextPublish
       const listeners = await publishChange(redis, id, change)
       quietUntil = listeners === 0 ? performance.now() + quietMs : 0
     } catch (error) {
-      log.warn({ id, error: String(error) }, 'A text could not be published')
+      log.warn({ ...jobFields({ id, context }), error: String(error) }, 'A text could not be published')
     }
     underWay = false
     if (!ended) publishIfDue()

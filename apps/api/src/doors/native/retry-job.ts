@@ -10,7 +10,6 @@ import type {
 import type { Context } from 'hono'
 
 import type { ApiEnv, ApiHandler } from '../../api-env.ts'
-import type { Caller } from '../../guard/caller.ts'
 import type { ApiSettings } from '../../config.ts'
 import { parseIdempotencyKey, replayedHeader, submitOnce } from '../../intake/idempotency.ts'
 import { jobIdFromPath, jobNotFound, jobResponse } from './job-response.ts'
@@ -44,10 +43,11 @@ export function retryJob({ jobs, images, models, settings, metrics }: Options): 
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
   })
   const accept = async (
-    { owner, quota }: Caller,
+    c: Context<ApiEnv>,
     oldId: string,
     { id, claim }: { id: string; claim: IdempotencyClaim | null },
   ): Promise<Accepted & { pace: Pace | null }> => {
+    const { owner, quota } = c.get('caller')
     const old = await jobsOf(jobs, owner).readForRetry(oldId)
     if (old === null) throw jobNotFound()
     const reference = old.versionPinned ? `${old.model}@${old.modelVersion}` : old.model
@@ -61,6 +61,7 @@ export function retryJob({ jobs, images, models, settings, metrics }: Options): 
       deadlineAt: old.deadlineAt === null ? null : createdAt + (old.deadlineAt - old.createdAt),
       replyTo: null,
       retryOf: old.id,
+      context: c.get('requestContext'),
     }
     await jobImages.takeAgain(job)
     const pace = paceOf(model.consumers)
@@ -73,12 +74,12 @@ export function retryJob({ jobs, images, models, settings, metrics }: Options): 
   }
   /** The new job or, if its Idempotency-Key was used for the same before, that one. */
   const acceptOnce = async (c: Context<ApiEnv>): Promise<Accepted & { pace: Pace | null; replayed: boolean }> => {
-    const caller = c.get('caller')
+    const { owner } = c.get('caller')
     const oldId = jobIdFromPath(c.req.param('id'))
     const key = parseIdempotencyKey(c.req.header('idempotency-key'))
     const asks = { kind: 'retry', of: oldId }
-    const once = await submitOnce(jobs, { key, owner: caller.owner, asks, leaseMs: claimMs }, async (id, claim) =>
-      accept(caller, oldId, { id, claim }),
+    const once = await submitOnce(jobs, { key, owner, asks, leaseMs: claimMs }, async (id, claim) =>
+      accept(c, oldId, { id, claim }),
     )
     return once.kind === 'submitted'
       ? { ...once.value, replayed: false }
@@ -86,6 +87,7 @@ export function retryJob({ jobs, images, models, settings, metrics }: Options): 
   }
   return async (c) => {
     const { job, queuePosition, pace, replayed } = await countSubmission(metrics, acceptOnce(c))
+    c.set('jobId', job.id)
     const turn = queuePosition === null ? undefined : { queuePosition, etaMs: etaMs(queuePosition, pace) }
     const response = jobResponse(job, c.get('addressOf'), turn)
     return c.json(response, 202, {

@@ -73,8 +73,8 @@ test('every content type gives the same submission', async () => {
     priority: ['high'],
   }
   const fromRaw = parseRawSubmission(png, query, limits)
-  for (const { inputFrom: _, image: its, ...parsed } of [fromJson, fromForm, fromRaw]) {
-    expect({ ...parsed, image: its.kind === 'bytes' && Buffer.from(its.bytes) }).toEqual(submission)
+  for (const { inputFrom: _, image: parsedImage, ...parsed } of [fromJson, fromForm, fromRaw]) {
+    expect({ ...parsed, image: parsedImage.kind === 'bytes' && Buffer.from(parsedImage.bytes) }).toEqual(submission)
   }
 })
 

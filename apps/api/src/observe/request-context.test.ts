@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { requestIdFrom } from './request-id.ts'
+import { requestIdFrom } from './request-context.ts'
 
 test.each(['a', 'req-1.2_3', 'A'.repeat(64)])('%s is kept', (id) => {
   expect(requestIdFrom(id)).toBe(id)

@@ -1,0 +1,25 @@
+import { parseTraceparent } from '@vision-queue/process'
+import { nanoid } from 'nanoid'
+
+import type { ApiMiddleware } from '../api-env.ts'
+import { commonHeaders } from '../headers.ts'
+
+const saneId = /^[A-Za-z0-9._-]{1,64}$/
+
+/** A request's id: the caller's own `X-Request-Id` where it is safe to log and echo, else a new one. */
+export function requestIdFrom(header: string | undefined): string {
+  return header !== undefined && saneId.test(header) ? header : `req_${nanoid()}`
+}
+
+/**
+ * Names every request and says the name in every answer, so that a caller's report finds its log lines; keeps the
+ * trace that it belongs to. Before the answer is made, for a header added to a made one costs a copy of it; problem
+ * documents bring theirs.
+ */
+export const nameRequest: ApiMiddleware = async (c, next) => {
+  const requestId = requestIdFrom(c.req.header('x-request-id'))
+  c.set('requestId', requestId)
+  c.set('requestContext', { requestId, traceparent: parseTraceparent(c.req.header('traceparent')) })
+  for (const [name, value] of Object.entries(commonHeaders(requestId))) c.header(name, value)
+  await next()
+}

@@ -1,0 +1,77 @@
+import type { StepResult } from '../generation/running-sequence.ts'
+import type { TextPiece } from '../generation/text-stream.ts'
+import type { TaskOutput } from '../task-output.ts'
+import type { Stepper } from '../tasks/stepper.ts'
+import { dropReason, type BatchItem, type BatchOutcome } from './run-or-split.ts'
+
+/** An item whose answer is being generated, and the runs that it took part in so far. */
+export interface Running<Item, Sequence> {
+  item: Item
+  sequence: Sequence
+  runMs: number
+  runs: number
+  /** The sum of the runs' sizes. */
+  sizes: number
+}
+
+/** What a step came to. */
+export interface StepOutcome<Item, Sequence> {
+  /** How items ended. */
+  outcomes: BatchOutcome<Item, TaskOutput>[]
+  /** What was added to answers. */
+  pieces: { item: Item; piece: TextPiece }[]
+  /** Those that move no further. */
+  ended: Set<Running<Item, Sequence>>
+}
+
+/**
+ * Takes waiting items from the front as long as there are rows for them; one that needs more rows than there are is
+ * taken if nothing else runs. Those that are not to run any more are `dropped`.
+ */
+export function takeWaiting<Prepared, Item extends BatchItem & { readonly prepared: Prepared }>(
+  waiting: Item[],
+  running: readonly Running<Item, unknown>[],
+  { rowsOf, maxRows }: Pick<Stepper<Prepared, unknown>, 'rowsOf' | 'maxRows'>,
+): { taken: Item[]; dropped: BatchOutcome<Item, TaskOutput>[] } {
+  const taken: Item[] = []
+  const dropped: BatchOutcome<Item, TaskOutput>[] = []
+  let rows = running.reduce((sum, { item }) => sum + rowsOf(item.prepared), 0)
+  for (let item = waiting[0]; item !== undefined; item = waiting[0]) {
+    const drop = dropReason<Item, TaskOutput>(item)
+    const needed = rowsOf(item.prepared)
+    if (drop === null && rows > 0 && rows + needed > maxRows) break
+    waiting.shift()
+    if (drop === null) {
+      taken.push(item)
+      rows += needed
+    } else {
+      dropped.push(drop)
+    }
+  }
+  return { taken, dropped }
+}
+
+/** Adds a step to the figures of those that it moved, and tells what it came to. */
+export function countStep<Item, Sequence>(
+  results: readonly BatchOutcome<Running<Item, Sequence>, StepResult>[],
+): StepOutcome<Item, Sequence> {
+  const { outcomes, pieces, ended }: StepOutcome<Item, Sequence> = { outcomes: [], pieces: [], ended: new Set() }
+  for (const result of results) {
+    const moved = result.item
+    if (result.kind === 'error') {
+      ended.add(moved)
+      outcomes.push({ kind: 'error', item: moved.item, error: result.error })
+    } else if (result.kind === 'value') {
+      moved.runMs += result.runMs
+      moved.runs += 1
+      moved.sizes += result.batchSize
+      const { piece, output } = result.value
+      if (piece !== null) pieces.push({ item: moved.item, piece })
+      if (output === null) continue
+      ended.add(moved)
+      const batchSize = Math.round(moved.sizes / moved.runs)
+      outcomes.push({ kind: 'value', item: moved.item, value: output, batchSize, runMs: moved.runMs })
+    }
+  }
+  return { outcomes, pieces, ended }
+}
