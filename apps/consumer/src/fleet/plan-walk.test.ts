@@ -204,8 +204,35 @@ function calmDown(world: World): void {
   }
 }
 
+/** What MODELS selects when nothing fails, highest first. */
+function selectedVersions({ model: { selection, versions, aliases } }: World): string[] {
+  return highestFirst(versions.keys()).filter(
+    (version, index) =>
+      selection.all ||
+      selection.exact.has(version) ||
+      Object.values(aliases).includes(version) ||
+      (selection.latest && index === 0),
+  )
+}
+
+/** What is not as it should be once all went well. */
+function unfinished(world: World): string[] {
+  const there = [...(world.actual.models.get('a')?.versions ?? [])]
+  const running = there.filter(([, version]) => runningPool(version) !== null).map(([version]) => version)
+  const selected = selectedVersions(world)
+  const successor = servingVersion(world.model.selection, selected)
+  const told: string[] = []
+  // If nothing that is selected is there, what runs serves on.
+  if (successor !== null && highestFirst(running).join() !== selected.join()) told.push(`${running.join()} run`)
+  if (successor !== null && serves(world) !== successor) told.push(`${serves(world)} serves`)
+  if (there.some(([, version]) => comingPool(version) !== null)) told.push('a pool still loads')
+  if (poolsOf(world).length > running.length) told.push('a pool is left')
+  return told
+}
+
 test('whatever happens, planning comes to an end, queues follow what is ready, and nothing that serves ends for nothing', () => {
   let served = 0
+  const told: string[] = []
   for (let seed = 1; seed <= 150; seed += 1) {
     const world = begin(seed)
     settle(world)
@@ -214,18 +241,18 @@ test('whatever happens, planning comes to an end, queues follow what is ready, a
       const before = isOverruled(world) ? null : serves(world)
       const { mayEnd } = disturb(world)
       settle(world)
-      const told = broken(world)
-      if (before !== null && !mayEnd) {
-        served += 1
-        if (serves(world) === null) told.push(`${before} served, and nothing does now`)
-      }
-      if (told.length > 0) expect.fail(`seed ${seed}, step ${step}: ${told.join('; ')}`)
+      told.push(...broken(world).map((rule) => `seed ${seed}, step ${step}: ${rule}`))
+      if (before === null || mayEnd) continue
+      served += 1
+      if (serves(world) === null) told.push(`seed ${seed}, step ${step}: ${before} served, and nothing does now`)
     }
   }
+  expect(told).toEqual([])
   expect(served).toBeGreaterThan(500)
 })
 
 test('once all goes well again, what is selected is ready, the right version serves, and nothing else is left', () => {
+  const told: string[] = []
   for (let seed = 1; seed <= 150; seed += 1) {
     const world = begin(seed)
     settle(world)
@@ -234,24 +261,7 @@ test('once all goes well again, what is selected is ready, the right version ser
       settle(world)
     }
     calmDown(world)
-    const { model, actual } = world
-    const { selection, versions, aliases } = model
-    const sorted = highestFirst(versions.keys())
-    const selected = sorted.filter(
-      (version, index) =>
-        selection.all ||
-        selection.exact.has(version) ||
-        Object.values(aliases).includes(version) ||
-        (selection.latest && index === 0),
-    )
-    const there = [...(actual.models.get('a')?.versions ?? [])]
-    const running = there.filter(([, version]) => runningPool(version) !== null).map(([version]) => version)
-    const expected = servingVersion(selection, selected)
-    if (expected !== null) {
-      expect({ seed, running: highestFirst(running) }).toEqual({ seed, running: selected })
-      expect(serves(world)).toBe(expected)
-    }
-    expect(there.every(([, version]) => comingPool(version) === null)).toBe(true)
-    expect(poolsOf(world)).toHaveLength(running.length)
+    told.push(...unfinished(world).map((rule) => `seed ${seed}: ${rule}`))
   }
+  expect(told).toEqual([])
 })

@@ -412,6 +412,15 @@ describe('aliases', () => {
       taking: ['others', '1', '2'],
       steps: ['point-aliases {"stable":"2"}'],
     },
+    'an alias does not wait for another version if its own is not ready either': {
+      models: 'a@3',
+      folders: { 1: files, 2: files, 3: files },
+      aliases: { stable: '2' },
+      pointing: { stable: '1' },
+      here: { 1: { pools: [pool(1, loading)] }, 2: { pools: [pool(2, loading)] }, 3: running(3) },
+      taking: ['others', '3'],
+      steps: ['point-aliases {"stable":"2"}'],
+    },
     'an alias is pointed at once to a version that will not come': {
       folders: { 1: files },
       aliases: { stable: '7' },
