@@ -1,4 +1,3 @@
-// oxlint-disable max-lines -- until the redesign of this room lands
 import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

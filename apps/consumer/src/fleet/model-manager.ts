@@ -36,7 +36,6 @@ export interface JobHandling {
   onFinished: (final: FinalJob) => void
 }
 
-// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function startModelManager(options: ModelManagerOptions): ModelManager {
   const { pollMs, log } = options
   const look = createLook(options)

@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- because it is one table, a row for each rule
 import type { ModelManifest, VariantDecision } from '@vision-queue/protocol'
 import { describe, expect, test } from 'vitest'
 
