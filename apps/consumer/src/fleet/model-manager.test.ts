@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- because these tests are the black box of the whole fleet
 import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
