@@ -3,7 +3,7 @@ import type { ServedModel, ServingConsumer } from '@vision-queue/queue/producer'
 import { z } from 'zod'
 
 import type { ModelVersions } from '../../intake/model-choice.ts'
-import type { JsonValue } from './parsed-submission.ts'
+import type { JsonValue } from '../../intake/submission.ts'
 
 const jsonSchemaSchema = z.record(z.string(), z.json()).describe('a JSON Schema (2020-12)')
 

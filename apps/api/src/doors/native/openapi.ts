@@ -14,7 +14,7 @@ import { openApiPaths } from './openapi-paths.ts'
 import { jobListSchema } from './list-jobs.ts'
 import { purgedSchema } from './purge-model.ts'
 import { healthSchema, readinessSchema } from '../../observe/health.ts'
-import type { JsonValue } from './parsed-submission.ts'
+import type { JsonValue } from '../../intake/submission.ts'
 
 const components = {
   Submission: submissionSchema,

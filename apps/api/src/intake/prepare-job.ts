@@ -1,0 +1,93 @@
+import type { ModelManifest } from '@vision-queue/protocol'
+import { answerDigest, type QueuedJob } from '@vision-queue/queue'
+import type { AdmitOptions, ModelDirectory } from '@vision-queue/queue/producer'
+
+import type { ApiSettings } from '../config.ts'
+import type { JobImage, JobImages } from './job-images.ts'
+import { chooseModel } from './model-choice.ts'
+import { paceOf } from './pace.ts'
+import type { Caller, Question } from './submission.ts'
+import { createModelValidator } from './validate-for-model.ts'
+
+/** A job that is ready for the queue, and what the queue is to know of it. */
+export interface PreparedJob {
+  job: QueuedJob
+  images: JobImage[]
+  admit: AdmitOptions
+}
+
+/**
+ * Makes the job of a question: chooses the version, checks what it is asked and takes the images, in this order.
+ * What it holds of the images has to be released unless the job is accepted.
+ */
+export type PrepareJob = (question: Question, id: string, caller: Caller) => Promise<PreparedJob>
+
+interface Options {
+  models: Pick<ModelDirectory, 'list'>
+  jobImages: JobImages
+  settings: ApiSettings
+}
+
+export function createJobPreparation({ models, jobImages, settings }: Options): PrepareJob {
+  const validateForModel = createModelValidator()
+  return async (question, id, caller) => {
+    const chosen = chooseModel(await models.list(), question.model, settings.DEFAULT_MODEL)
+    const { model, manifest } = chosen
+    const checked = { ...question, ...validateForModel(manifest, question) }
+    const images = await jobImages.take(question.images, id, caller)
+    const [first] = images
+    if (first === undefined) throw new Error('TEMPORARY: shape 1')
+    const createdAt = Date.now()
+    const job: QueuedJob = {
+      version: 1,
+      id,
+      model: model.name,
+      modelVersion: model.version,
+      versionPinned: chosen.pinned,
+      image: first.image,
+      input: checked.input,
+      parameters: checked.parameters,
+      metadata: question.metadata,
+      createdAt,
+      deadlineAt: question.deadlineMs === null ? null : createdAt + question.deadlineMs,
+      cache: question.cache && manifest.cacheable === true,
+      replyTo: null,
+      owner: caller.owner,
+      answersOf: settings.SHARE_ANSWERS === true ? null : caller.owner,
+      priority: question.priority,
+      retryOf: question.retryOf,
+    }
+    return { job, images, admit: admitOptions(job, images, { manifest, pace: paceOf(model.consumers), caller }) }
+  }
+}
+
+function admitOptions(
+  job: QueuedJob,
+  images: readonly JobImage[],
+  { manifest, pace, caller }: { manifest: ModelManifest; pace: AdmitOptions['pace']; caller: Caller },
+): AdmitOptions {
+  return {
+    digest: job.cache ? answerDigest(manifest, job) : null,
+    pace,
+    quota: caller.quota,
+    reusesPayload: images.some(({ image, bytes }) => bytes === null && !image.uploaded),
+  }
+}
+
+/** Asks again what a job asked, under its own metadata; its deadline is as far away as that one's was. */
+export function questionOfJob(old: QueuedJob): Question {
+  return {
+    model: old.versionPinned ? `${old.model}@${old.modelVersion}` : old.model,
+    input: old.input,
+    inputForm: 'json',
+    dropsUnknownInput: false,
+    strayNames: [],
+    images: [{ kind: 'kept', image: old.image }],
+    parameters: old.parameters,
+    metadata: old.metadata,
+    deadlineMs: old.deadlineAt === null ? null : old.deadlineAt - old.createdAt,
+    priority: old.priority,
+    cache: old.cache,
+    retryOf: old.id,
+  }
+}
