@@ -99,7 +99,7 @@ function modelSchemas(model: ModelResponse): [string, JsonValue][] {
     .map(([part, schema]) => [`${model.name}.${part}`, plain(schema)])
 }
 
-function exampleOf({ name, input }: ModelResponse): JsonValue {
+function exampleOf({ name, input, images }: ModelResponse): JsonValue {
   const { properties, required } = z
     .object({
       properties: z.record(z.string(), z.object({ type: z.string().catch('string') })),
@@ -107,8 +107,9 @@ function exampleOf({ name, input }: ModelResponse): JsonValue {
     })
     .parse(input)
   const values = required.map((field) => {
-    const text = field === 'image' ? exampleImage : `the ${field.replaceAll('_', ' ')}`
-    return [field, properties[field]?.type === 'array' ? ['one', 'another'] : text]
+    if (field === 'image') return [field, exampleImage]
+    if (field === 'images') return [field, Array.from({ length: images?.min ?? 1 }, () => exampleImage)]
+    return [field, properties[field]?.type === 'array' ? ['one', 'another'] : `the ${field.replaceAll('_', ' ')}`]
   })
   return { model: name, input: Object.fromEntries(values) }
 }
