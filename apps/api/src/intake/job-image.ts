@@ -1,5 +1,5 @@
 import type { HttpBindings } from '@hono/node-server'
-import { imageNameOf, type QueuedJob } from '@vision-queue/queue'
+import { type BlobPart, blobsOf, imageNameOf, type QueuedJob } from '@vision-queue/queue'
 import { VisionQueueError } from '@vision-queue/protocol'
 import type { ImageStore } from '@vision-queue/queue/producer'
 
@@ -12,7 +12,7 @@ import type { SubmittedImage } from '../doors/native/parsed-submission.ts'
 
 /** The image of a job that is about to be submitted. */
 export interface JobImage {
-  image: QueuedJob['image']
+  blob: BlobPart
   /** To be stored with the job; null where they are in Redis already. */
   bytes: Uint8Array | null
 }
@@ -29,11 +29,12 @@ export interface JobImages {
    * Holds the upload of an earlier job for another try of it, under the name that the earlier one knows it by, which
    * is its owner's already. Rejects with `image_not_found`. Last before the submission, as `take`.
    */
-  takeAgain(job: Pick<QueuedJob, 'id' | 'image'>): Promise<void>
+  takeAgain(job: Pick<QueuedJob, 'id' | 'parts'>): Promise<void>
+  isUploaded(job: Pick<QueuedJob, 'parts'>): boolean
   /** Lets go of the upload of a job that needs it no more; never rejects, as a hold lapses by itself. */
-  giveBack(job: Pick<QueuedJob, 'id' | 'image'>): Promise<void>
+  giveBack(job: Pick<QueuedJob, 'id' | 'parts'>): Promise<void>
   /** `giveBack` for a job whose submission rejected with `error`; a job that may be in the queue keeps its image. */
-  giveBackRefused(job: Pick<QueuedJob, 'id' | 'image'>, error: unknown): Promise<void>
+  giveBackRefused(job: Pick<QueuedJob, 'id' | 'parts'>, error: unknown): Promise<void>
 }
 
 interface Options {
@@ -54,16 +55,18 @@ export function createJobImages({ images, fetchImage, shared = false, ...limits 
     const { hash, bytes, type } = inspectImage(received, limits)
     // An image that is there already is not sent again, which shows in the time that a submission takes.
     const name = imageNameFor(shared ? null : owner, hash)
-    return { image: { hash, ...nameIfOther(name, hash), bytes, type, uploaded: false }, bytes: received }
+    return { blob: { kind: 'blob', name: 'image', hash, bytes, type, old: { name, uploaded: false } }, bytes: received }
   }
   const held = async (uploaded: string, { id, owner }: Pick<QueuedJob, 'id' | 'owner'>): Promise<JobImage> => {
     const upload = await imagesOf(images, owner).hold(uploaded, id, holdMs)
     if (upload === null) throw imageNotFound()
     const { hash, name, bytes, type } = upload
-    return { image: { hash, ...nameIfOther(name, hash), bytes, type, uploaded: true }, bytes: null }
+    return { blob: { kind: 'blob', name: 'image', hash, bytes, type, old: { name, uploaded: true } }, bytes: null }
   }
-  const giveBack = async ({ id, image }: Pick<QueuedJob, 'id' | 'image'>): Promise<void> => {
-    if (image.uploaded) await images.release(imageNameOf(image), id).catch(() => {})
+  const uploadsOf = (job: Pick<QueuedJob, 'parts'>): BlobPart[] =>
+    blobsOf(job).filter(({ old }) => old?.uploaded === true)
+  const giveBack = async (job: Pick<QueuedJob, 'id' | 'parts'>): Promise<void> => {
+    for (const blob of uploadsOf(job)) await images.release(imageNameOf(blob), job.id).catch(() => {})
   }
   return {
     async take(submitted, job, client) {
@@ -85,9 +88,11 @@ export function createJobImages({ images, fetchImage, shared = false, ...limits 
           return submitted satisfies never
       }
     },
-    async takeAgain({ id, image }) {
-      if (!image.uploaded) return
-      if ((await images.hold(imageNameOf(image), id, holdMs)) === null) throw imageNotFound()
+    isUploaded: (job) => uploadsOf(job).length > 0,
+    async takeAgain(job) {
+      for (const blob of uploadsOf(job)) {
+        if ((await images.hold(imageNameOf(blob), job.id, holdMs)) === null) throw imageNotFound()
+      }
     },
     giveBack,
     async giveBackRefused(job, error) {
@@ -95,8 +100,4 @@ export function createJobImages({ images, fetchImage, shared = false, ...limits 
       if (refused) await giveBack(job)
     },
   }
-}
-
-function nameIfOther(name: string, hash: string): Pick<QueuedJob['image'], 'name'> {
-  return name === hash ? {} : { name }
 }

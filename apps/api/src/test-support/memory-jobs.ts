@@ -50,15 +50,15 @@ export function openMemoryJobs(): MemoryJobs {
     eviction: null,
     refusal: null,
     probes: 0,
-    async submit(job, image) {
+    async submit(job, blobs) {
       up()
       if (memory.refusal !== null) throw memory.refusal
-      memory.submitted.push({ job, image })
+      memory.submitted.push({ job, image: [...blobs.values()][0] ?? null })
       jobs.set(job.id, unfinishedJob(job, null, 0))
       return { queuePosition: jobs.size - 1, job: unfinishedJob(job, null, 0), answeredFrom: null }
     },
-    async submitAndWait(job, image, { timeoutMs, signal }) {
-      const accepted = await memory.submit(job, image)
+    async submitAndWait(job, blobs, { timeoutMs, signal }) {
+      const accepted = await memory.submit(job, blobs)
       const waited = await memory.waitFor(job.id, timeoutMs, signal).catch(() => null)
       return { ...accepted, job: waited ?? unfinishedJob(job, null, 0) }
     },

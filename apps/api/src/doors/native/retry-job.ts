@@ -65,7 +65,7 @@ export function retryJob({ jobs, images, models, settings, metrics }: Options): 
     await jobImages.takeAgain(job)
     const pace = paceOf(model.consumers)
     try {
-      return { ...(await jobs.submit(job, null, { pace, quota, reusesPayload: !job.image.uploaded, claim })), pace }
+      return { ...(await jobs.submit(job, new Map(), { pace, quota, reusesPayload: !jobImages.isUploaded(job), claim })), pace }
     } catch (error) {
       await jobImages.giveBackRefused(job, error)
       throw error

@@ -3,6 +3,7 @@ import type { QueuedJob } from '@vision-queue/queue'
 import type {
   Accepted,
   AdmitOptions,
+  BlobBytes,
   IdempotencyClaim,
   ImageStore,
   JobClient,
@@ -10,7 +11,7 @@ import type {
   Pace,
   ServedModel,
 } from '@vision-queue/queue/producer'
-import { answerDigest } from '@vision-queue/queue'
+import { answerDigest, partsOfInput } from '@vision-queue/queue'
 import type { Context } from 'hono'
 
 import type { ApiEnv, ApiHandler } from '../../api-env.ts'
@@ -79,7 +80,7 @@ export function submitJob({
     c: Context<ApiEnv>,
     submission: ReceivedSubmission,
     id: string,
-  ): Promise<{ job: QueuedJob; bytes: Uint8Array | null; admit: Omit<AdmitOptions, 'reusesPayload'> }> => {
+  ): Promise<{ job: QueuedJob; blobs: BlobBytes; admit: Omit<AdmitOptions, 'reusesPayload'> }> => {
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
       submission.model,
@@ -87,16 +88,17 @@ export function submitJob({
     )
     const { input, parameters } = validateForModel(manifest, submission)
     const { owner, quota } = c.get('caller')
-    const { image, bytes } = await jobImages.take(submission.image, { id, owner }, c.env)
+    const { blob, bytes } = await jobImages.take(submission.image, { id, owner }, c.env)
     const createdAt = Date.now()
+    const texts = partsOfInput(input)
     const job: QueuedJob = {
-      version: 1,
+      version: 2,
       id,
       model: model.name,
       modelVersion: model.version,
       versionPinned: pinnedVersion !== null,
-      image,
-      input,
+      parts: [blob, ...texts.parts],
+      input: texts.input,
       parameters,
       metadata: submission.metadata,
       createdAt,
@@ -109,7 +111,7 @@ export function submitJob({
       retryOf: null,
     }
     const digest = job.cache ? answerDigest(manifest, job) : null
-    return { job, bytes, admit: { digest, pace: paceOf(model.consumers), quota } }
+    return { job, blobs: new Map(bytes === null ? [] : [[blob.hash, bytes]]), admit: { digest, pace: paceOf(model.consumers), quota } }
   }
 
   /** A job that was refused, or that has its answer already, needs its uploaded image no more. */
@@ -134,10 +136,10 @@ export function submitJob({
       wait,
     }: { submission: ReceivedSubmission; id: string; claim: IdempotencyClaim | null; wait: Wait },
   ): Promise<Accepted & { pace: Pace | null }> => {
-    const { job, bytes, admit } = await prepare(c, submission, id)
+    const { job, blobs, admit } = await prepare(c, submission, id)
     const options = { ...admit, claim }
     const submitted =
-      wait === null ? jobs.submit(job, bytes, options) : jobs.submitAndWait(job, bytes, { ...options, ...wait })
+      wait === null ? jobs.submit(job, blobs, options) : jobs.submitAndWait(job, blobs, { ...options, ...wait })
     return { ...(await keepingHolds(job, submitted)), pace: admit.pace }
   }
 
