@@ -4,7 +4,7 @@ import { createJobBoard, type BoardJob, type Seat } from './job-board.ts'
 
 function job(id: string, suspect = false): BoardJob {
   return {
-    job: { id, image: new Uint8Array(), input: {}, parameters: {}, deadlineAt: null },
+    job: { id, images: [new Uint8Array()], input: {}, parameters: {}, deadlineAt: null },
     settled: false,
     suspect,
     deaths: 0,

@@ -35,8 +35,8 @@ export async function ask(
   question: string,
   extras: Partial<InferenceRequest> = {},
 ): Promise<unknown> {
-  const image = Uint8Array.from([1, 2, 3])
-  const result = await pool.run({ id: 'job', image, input: { question }, parameters: {}, deadlineAt: null, ...extras })
+  const images = [Uint8Array.from([1, 2, 3])]
+  const result = await pool.run({ id: 'job', images, input: { question }, parameters: {}, deadlineAt: null, ...extras })
   return result.output['answer']
 }
 

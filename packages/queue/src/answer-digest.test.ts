@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { answerDigest } from './answer-digest.ts'
-import { newJob } from './test-support/test-queue.ts'
+import { blobPart, newJob } from './test-support/test-queue.ts'
 
 const model = { version: '1', variant: 'int8', fingerprint: 'f' }
 const job = { ...newJob(), input: { question: 'q', labels: ['a', 'b'] } }
@@ -23,7 +23,7 @@ test('another model, image, input or parameter is another question', () => {
     answerDigest({ ...model, version: '2' }, job),
     answerDigest({ ...model, variant: 'fp32' }, job),
     answerDigest({ ...model, fingerprint: 'g' }, job),
-    answerDigest(model, { ...job, image: { ...job.image, hash: 'other' } }),
+    answerDigest(model, { ...job, parts: [blobPart(Buffer.from('another'))] }),
     answerDigest(model, { ...job, input: { question: 'q', labels: ['b', 'a'] } }),
     answerDigest(model, { ...job, parameters: { top_k: 1 } }),
   ]

@@ -41,5 +41,15 @@ export {
   uploadLapsesKey,
   waitingKey,
 } from './keys.ts'
+export {
+  type BlobPart,
+  blobBytesOf,
+  blobsOf,
+  inputOfParts,
+  type JobInput,
+  type Part,
+  partsOfInput,
+  type TextPart,
+} from './parts.ts'
 export { type QueuedJob, queuedJobSchema } from './queued-job.ts'
 export { failedJob } from './unfinished-ends.ts'

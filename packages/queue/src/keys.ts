@@ -1,3 +1,4 @@
+import type { BlobPart } from './parts.ts'
 import type { QueuedJob } from './queued-job.ts'
 import type { FinalStatus } from '@vision-queue/protocol'
 
@@ -59,12 +60,12 @@ export const uploadKey = (hash: string): string => `${uploadsTag}:image:${hash}`
 /** ZSET: the jobs that need the upload, and the upload itself as `upload`, by the time at which the need lapses. */
 export const uploadHoldersKey = (hash: string): string => `${uploadsTag}:holders:${hash}`
 
-/** The name that a job's image has in Redis. */
-export const imageNameOf = ({ name, hash }: Pick<QueuedJob['image'], 'name' | 'hash'>): string => name ?? hash
+/** The name that a blob has in Redis. */
+export const imageNameOf = ({ old, hash }: Pick<BlobPart, 'old' | 'hash'>): string => old?.name ?? hash
 
 /** Where the bytes of a job's image are. */
-export const imageKeyOf = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string =>
-  image.uploaded ? uploadKey(imageNameOf(image)) : payloadKey(model, imageNameOf(image))
+export const imageKeyOf = (model: string, part: Pick<BlobPart, 'old' | 'hash'>): string =>
+  part.old?.uploaded === true ? uploadKey(imageNameOf(part)) : payloadKey(model, imageNameOf(part))
 
 /** STRING: the accepted job (queuedJobSchema); of one that did not succeed, for as long as it may be run again. */
 export const jobKey = (id: string): string => `${root}:job:${id}`

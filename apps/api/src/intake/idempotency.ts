@@ -73,7 +73,7 @@ function imageOf(image: SubmittedImage): JsonValue {
     case 'address':
       return { address: image.address }
     case 'kept':
-      return { bytes: image.image.hash }
+      return { bytes: image.blob.hash }
     default:
       return image satisfies never
   }

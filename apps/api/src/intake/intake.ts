@@ -104,11 +104,11 @@ function createSending({ jobs, images, models, fetchImage, settings, closing }: 
   const prepare = createJobPreparation({ models, jobImages, settings })
 
   const hand = async (
-    { job, images: [image], admit }: PreparedJob,
+    { job, images: taken, admit }: PreparedJob,
     { claim, waitMs }: { claim: IdempotencyClaim | null; waitMs: number | null },
     caller: Caller,
   ) => {
-    const bytes = image?.bytes ?? null
+    const bytes = new Map(taken.flatMap((image) => (image.bytes === null ? [] : [[image.blob.hash, image.bytes]])))
     if (waitMs === null) return jobs.submit(job, bytes, { ...admit, claim })
     const wait = caller.watch(closing)
     try {

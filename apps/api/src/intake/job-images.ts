@@ -1,4 +1,4 @@
-import { imageNameOf, type QueuedJob } from '@vision-queue/queue'
+import { type BlobPart, imageNameOf } from '@vision-queue/queue'
 import type { ImageStore } from '@vision-queue/queue/producer'
 
 import type { FetchImage } from './fetch-image.ts'
@@ -9,7 +9,7 @@ import { imageNotFound } from './not-found.ts'
 
 /** An image of a job that is about to be submitted. */
 export interface JobImage {
-  image: QueuedJob['image']
+  blob: BlobPart
   /** To be stored with the job; null where they are in Redis already. */
   bytes: Uint8Array | null
 }
@@ -44,7 +44,7 @@ export function createJobImages({ images, fetchImage, shared = false, ...limits 
     const { hash, bytes, type } = inspectImage(received, limits)
     // An image that is there already is not sent again, which shows in the time that a submission takes.
     const name = imageNameFor(shared ? null : owner, hash)
-    return { image: { hash, ...nameIfOther(name, hash), bytes, type, uploaded: false }, bytes: received }
+    return { blob: { kind: 'blob', name: 'image', hash, bytes, type, old: { name, uploaded: false } }, bytes: received }
   }
   const takeOne = async (submitted: SubmittedImage, jobId: string, caller: Caller): Promise<JobImage> => {
     switch (submitted.kind) {
@@ -54,14 +54,14 @@ export function createJobImages({ images, fetchImage, shared = false, ...limits 
         const upload = await imagesOf(images, caller.owner).hold(submitted.hash, jobId, holdMs)
         if (upload === null) throw imageNotFound()
         const { hash, name, bytes, type } = upload
-        return { image: { hash, ...nameIfOther(name, hash), bytes, type, uploaded: true }, bytes: null }
+        return { blob: { kind: 'blob', name: 'image', hash, bytes, type, old: { name, uploaded: true } }, bytes: null }
       }
       case 'kept': {
         // Under the name that the earlier job knows it by, which is its owner's already.
-        const { image } = submitted
-        const held = !image.uploaded || (await images.hold(imageNameOf(image), jobId, holdMs)) !== null
+        const { blob } = submitted
+        const held = blob.old?.uploaded !== true || (await images.hold(imageNameOf(blob), jobId, holdMs)) !== null
         if (!held) throw imageNotFound()
-        return { image, bytes: null }
+        return { blob, bytes: null }
       }
       case 'address': {
         if (fetchImage === null) throw new Error('an address got past the parser')
@@ -77,8 +77,8 @@ export function createJobImages({ images, fetchImage, shared = false, ...limits 
     }
   }
   const release: JobImages['release'] = async (taken, jobId) => {
-    const uploads = taken.filter(({ image }) => image.uploaded)
-    await Promise.allSettled(uploads.map(async ({ image }) => images.release(imageNameOf(image), jobId)))
+    const uploads = taken.filter(({ blob }) => blob.old?.uploaded === true)
+    await Promise.allSettled(uploads.map(async ({ blob }) => images.release(imageNameOf(blob), jobId)))
   }
   return {
     async take(submitted, jobId, caller) {
@@ -93,8 +93,4 @@ export function createJobImages({ images, fetchImage, shared = false, ...limits 
     },
     release,
   }
-}
-
-function nameIfOther(name: string, hash: string): Pick<QueuedJob['image'], 'name'> {
-  return name === hash ? {} : { name }
 }

@@ -1,5 +1,5 @@
 import type { ModelManifest } from '@vision-queue/protocol'
-import { answerDigest, type QueuedJob } from '@vision-queue/queue'
+import { answerDigest, blobsOf, inputOfParts, partsOfInput, type QueuedJob } from '@vision-queue/queue'
 import type { AdmitOptions, ModelDirectory } from '@vision-queue/queue/producer'
 
 import type { ApiSettings } from '../config.ts'
@@ -35,17 +35,16 @@ export function createJobPreparation({ models, jobImages, settings }: Options): 
     const { model, manifest } = chosen
     const checked = { ...question, ...validateForModel(manifest, question) }
     const images = await jobImages.take(question.images, id, caller)
-    const [first] = images
-    if (first === undefined) throw new Error('TEMPORARY: shape 1')
+    const texts = partsOfInput(checked.input)
     const createdAt = Date.now()
     const job: QueuedJob = {
-      version: 1,
+      version: 2,
       id,
       model: model.name,
       modelVersion: model.version,
       versionPinned: chosen.pinned,
-      image: first.image,
-      input: checked.input,
+      parts: [...images.map(({ blob }) => blob), ...texts.parts],
+      input: texts.input,
       parameters: checked.parameters,
       metadata: question.metadata,
       createdAt,
@@ -56,6 +55,7 @@ export function createJobPreparation({ models, jobImages, settings }: Options): 
       answersOf: settings.SHARE_ANSWERS === true ? null : caller.owner,
       priority: question.priority,
       retryOf: question.retryOf,
+      context: caller.context,
     }
     return { job, images, admit: admitOptions(job, images, { manifest, pace: paceOf(model.consumers), caller }) }
   }
@@ -70,7 +70,7 @@ function admitOptions(
     digest: job.cache ? answerDigest(manifest, job) : null,
     pace,
     quota: caller.quota,
-    reusesPayload: images.some(({ image, bytes }) => bytes === null && !image.uploaded),
+    reusesPayload: images.some(({ blob, bytes }) => bytes === null && blob.old?.uploaded !== true),
   }
 }
 
@@ -78,11 +78,11 @@ function admitOptions(
 export function questionOfJob(old: QueuedJob): Question {
   return {
     model: old.versionPinned ? `${old.model}@${old.modelVersion}` : old.model,
-    input: old.input,
+    input: inputOfParts(old),
     inputForm: 'json',
     dropsUnknownInput: false,
     strayNames: [],
-    images: [{ kind: 'kept', image: old.image }],
+    images: blobsOf(old).map((blob) => ({ kind: 'kept', blob })),
     parameters: old.parameters,
     metadata: old.metadata,
     deadlineMs: old.deadlineAt === null ? null : old.deadlineAt - old.createdAt,

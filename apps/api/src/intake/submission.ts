@@ -1,5 +1,5 @@
 import { type Job, type Priority, submissionSchema } from '@vision-queue/protocol'
-import type { QueuedJob } from '@vision-queue/queue'
+import type { BlobPart, QueuedJob } from '@vision-queue/queue'
 import type { z } from 'zod'
 
 import type { WaitSignal } from '../delivery/wait-signal.ts'
@@ -19,7 +19,7 @@ export type SubmittedImage =
   /** Where to fetch it from; any text that begins like an address of the web. */
   | { kind: 'address'; address: string; field: string }
   /** That of an earlier job of the same owner. */
-  | { kind: 'kept'; image: QueuedJob['image'] }
+  | { kind: 'kept'; blob: BlobPart }
 
 /** What is asked of a model, its envelope valid; what the model takes is not checked yet. */
 export interface Question {
@@ -57,6 +57,8 @@ export type Submission = Reply & ({ kind: 'question'; question: Question } | { k
 
 /** Who sent a submission, and the request that it came in. */
 export interface Caller extends Pick<KnownCaller, 'owner' | 'quota'> {
+  /** The request, as its job tells of it in logs. */
+  context: NonNullable<QueuedJob['context']>
   /** A signal that fires when the client goes away or, if it is given, with `closing`. */
   watch(closing?: AbortSignal): WaitSignal
 }

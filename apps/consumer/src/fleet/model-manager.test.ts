@@ -110,12 +110,12 @@ async function run(
   routed = 'one that is gone',
 ): Promise<{ version: string; result: InferenceResult } | null> {
   const chosen = handling?.choosePool({
-    version: 1,
+    version: 2,
     id: 'job_000000000000000000000',
     model: 'a',
     modelVersion: version ?? routed,
     versionPinned: version !== null,
-    image: { hash: '', bytes: 0, type: 'image/png', uploaded: false },
+    parts: [{ kind: 'blob', name: 'image', hash: '', bytes: 0, type: 'image/png' }],
     input: {},
     parameters: {},
     metadata: null,
@@ -129,7 +129,7 @@ async function run(
     retryOf: null,
   })
   if (chosen === null || chosen === undefined) return null
-  const request = { id: 'x', image, input: { question: 'large' }, parameters: {}, deadlineAt: null }
+  const request = { id: 'x', images: [image], input: { question: 'large' }, parameters: {}, deadlineAt: null }
   return { version: chosen.manifest.version, result: await chosen.run(request) }
 }
 

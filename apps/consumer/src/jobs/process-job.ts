@@ -1,4 +1,4 @@
-import { type CachedAnswer, finalJob, type QueuedJob, reusedAnswer } from '@vision-queue/queue'
+import { type CachedAnswer, finalJob, inputOfParts, type QueuedJob, reusedAnswer } from '@vision-queue/queue'
 import {
   errorTable,
   type FinalJob,
@@ -94,19 +94,20 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     { manifest, run }: ChosenPool,
     { digest, alone, signal }: { digest: string | null; alone: boolean; signal: AbortSignal },
   ): Promise<Answer> => {
-    const [image, poisonous, kept] = await Promise.all([
-      delivery.readPayload(job),
+    const [images, poisonous, kept] = await Promise.all([
+      delivery.readBlobs(job),
       poison.has(job),
       digest === null ? null : results.readAnswer(job.model, digest),
     ])
     if (kept !== null) return { kept, result: null }
     if (poisonous)
       throw new VisionQueueError('engine_crashed', 'This image crashed an engine lately; it is refused for now.')
-    if (image === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
+    if (images === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
     const text = options.openText(job.id)
     try {
-      const { input, parameters, deadlineAt } = job
-      const result = await run({ id: job.id, image, input, parameters, deadlineAt, alone, signal, onTokens: text.add })
+      const { parameters, deadlineAt } = job
+      const input = inputOfParts(job)
+      const result = await run({ id: job.id, images, input, parameters, deadlineAt, alone, signal, onTokens: text.add })
       const { output, variant } = result
       return { kept: { output, variant, version: manifest.version }, result }
     } finally {

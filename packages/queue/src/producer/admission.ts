@@ -9,6 +9,7 @@ import {
   payloadKey,
 } from '../keys.ts'
 import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
+import { blobBytesOf, blobsOf, type Part } from '../parts.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
@@ -53,7 +54,7 @@ export type Admittance =
   | { kind: 'answered'; answer: CachedAnswer }
 
 /** What an admission is known by. */
-export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'> & { image: Pick<QueuedJob['image'], 'hash' | 'name'> }
+export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'> & { parts: readonly Part[] }
 
 export interface Admission {
   /**
@@ -75,11 +76,15 @@ const admitReplySchema = z.union([
 ])
 
 export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}): Admission {
-  const keys = ({ model, image }: Pick<AdmittedJob, 'model' | 'image'>): string[] => [
-    admittedKey(model),
-    admittedBytesKey(model),
-    payloadKey(model, imageNameOf(image)),
-    payloadHoldersKey(model, imageNameOf(image)),
+  const nameOf = (job: Pick<AdmittedJob, 'parts'>): string => {
+    const [blob] = blobsOf(job)
+    return blob === undefined ? '' : imageNameOf(blob)
+  }
+  const keys = (job: Pick<AdmittedJob, 'model' | 'parts'>): string[] => [
+    admittedKey(job.model),
+    admittedBytesKey(job.model),
+    payloadKey(job.model, nameOf(job)),
+    payloadHoldersKey(job.model, nameOf(job)),
   ]
   const admit = defineScript(redis, 'vqAdmit', 7, admitScript(rounds))
   const release = defineScript(redis, 'vqRelease', 6, releaseScript)
@@ -93,13 +98,13 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
         ...turnKeys(job),
         limits.payloadTtlMs,
         job.id,
-        job.image.bytes,
+        blobBytesOf(job),
         limits.maxJobs,
         limits.maxBytes,
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
         reusesPayload ? 1 : 0,
-        `${imageNameOf(job.image)} ${job.owner ?? ''}`,
+        `${nameOf(job)} ${job.owner ?? ''}`,
         ...turnArguments(job),
       ])
       const [kind, ahead, other, stored] = admitReplySchema.parse(reply)
@@ -131,7 +136,7 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
     async store(job, image, limits) {
       // A view, not a copy.
       const bytes = Buffer.from(image.buffer, image.byteOffset, image.byteLength)
-      await redis.set(payloadKey(job.model, imageNameOf(job.image)), bytes, 'PX', limits.payloadTtlMs)
+      await redis.set(payloadKey(job.model, nameOf(job)), bytes, 'PX', limits.payloadTtlMs)
     },
     async release(job, keep) {
       await release([
@@ -141,7 +146,7 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
         job.id,
         keep?.forMs ?? 0,
         keep?.maxBytes ?? 0,
-        imageNameOf(job.image),
+        nameOf(job),
       ])
     },
     async depth(model) {

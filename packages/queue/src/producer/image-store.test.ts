@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 
-import { imageKeyOf, payloadKey, uploadFactsKey, uploadHoldersKey, uploadKey, uploadLapsesKey } from '../keys.ts'
+import { payloadKey, uploadFactsKey, uploadHoldersKey, uploadKey, uploadLapsesKey } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { describe, expect, test, vi } from 'vitest'
 
 import { type ImageStore, type ImageStoreOptions, openImageStore } from './image-store.ts'
-import { newJob, quiet, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { newJob, noBlobs, quiet, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
@@ -32,7 +32,10 @@ function picture(fill: number, bytes = 100): { facts: Parameters<ImageStore['kee
 
 function jobOn(facts: Parameters<ImageStore['keep']>[0]): QueuedJob {
   const { hash, bytes, type } = facts
-  return { ...newJob(), image: { hash, bytes, type, uploaded: true } }
+  return {
+    ...newJob(),
+    parts: [{ kind: 'blob', name: 'image', hash, bytes, type, old: { name: hash, uploaded: true } }],
+  }
 }
 
 /** What the bound counts. */
@@ -126,14 +129,14 @@ describe('jobs on an uploaded image', () => {
     const jobs = Array.from({ length: 20 }, () => jobOn(facts))
     for (const job of jobs) {
       expect(await store.hold(facts.hash, job.id, 60_000)).toMatchObject(facts)
-      await client.submit(job, null)
+      await client.submit(job, noBlobs)
     }
     expect(await client.depth('m')).toEqual({ jobs: 20, bytes: 2000 })
     expect(await queue.redis.keys(payloadKey('m', '*'))).toEqual([])
     const read: unknown[] = []
-    queue.consume(async ({ job, readPayload }) => {
+    queue.consume(async ({ job, readBlobs }) => {
       if (job === null) throw new Error('no job')
-      read.push(await readPayload(job))
+      read.push(await readBlobs(job))
       await queue.resultStore().finish(job, succeeded(job, 'a'))
       return { kind: 'done' }
     })
@@ -150,11 +153,11 @@ describe('jobs on an uploaded image', () => {
     await expect.poll(async () => store.read(facts.hash)).toBeNull()
     expect(await store.hold(facts.hash, newJob().id, 60_000)).toBeNull()
     await queue.resultStore().finish(one, succeeded(one, 'a'))
-    expect(await queue.redis.getBuffer(imageKeyOf(two))).toEqual(bytes)
+    expect(await queue.redis.getBuffer(uploadKey(facts.hash))).toEqual(bytes)
     expect(await heldBytes()).toBe(100)
     await queue.resultStore().finish(two, succeeded(two, 'a'))
     await queue.resultStore().finish(two, succeeded(two, 'a'))
-    expect(await queue.redis.exists(imageKeyOf(two))).toBe(0)
+    expect(await queue.redis.exists(uploadKey(facts.hash))).toBe(0)
     expect(await heldBytes()).toBe(0)
   })
 
@@ -163,15 +166,15 @@ describe('jobs on an uploaded image', () => {
     await store.keep(facts, bytes)
     const [accepted, refused] = [jobOn(facts), jobOn(facts)]
     for (const job of [accepted, refused]) await store.hold(facts.hash, job.id, 700)
-    await queue.client.submit(accepted, null)
+    await queue.client.submit(accepted, noBlobs)
     const held = async (): Promise<string[]> =>
       queue.redis.zrange(uploadHoldersKey(facts.hash), '0', '-1', 'WITHSCORES')
     expect(Number((await held()).at(-1))).toBeGreaterThan(Date.now() + 50_000)
     await expect.poll(async () => store.read(facts.hash)).toBeNull()
     await new Promise((resolve) => void setTimeout(resolve, 300))
-    expect(await queue.redis.getBuffer(imageKeyOf(accepted))).toEqual(bytes)
+    expect(await queue.redis.getBuffer(uploadKey(facts.hash))).toEqual(bytes)
     await queue.resultStore().finish(accepted, succeeded(accepted, 'a'))
-    expect(await queue.redis.exists(imageKeyOf(accepted), uploadHoldersKey(facts.hash))).toBe(0)
+    expect(await queue.redis.exists(uploadKey(facts.hash), uploadHoldersKey(facts.hash))).toBe(0)
   })
 
   test('put off its expiry', async () => {
@@ -198,9 +201,9 @@ describe('jobs on an uploaded image', () => {
     await store.hold(facts.hash, job.id, 60_000)
     expect([await store.remove(facts.hash), await store.remove(facts.hash)]).toEqual([true, false])
     expect(await store.read(facts.hash)).toBeNull()
-    expect(await queue.redis.getBuffer(imageKeyOf(job))).toEqual(bytes)
+    expect(await queue.redis.getBuffer(uploadKey(facts.hash))).toEqual(bytes)
     await store.release(facts.hash, job.id)
-    expect(await queue.redis.exists(imageKeyOf(job))).toBe(0)
+    expect(await queue.redis.exists(uploadKey(facts.hash))).toBe(0)
     expect(await heldBytes()).toBe(0)
   })
 })

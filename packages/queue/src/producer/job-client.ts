@@ -1,6 +1,7 @@
 import { type CachedAnswer, reusedAnswer } from '../cached-answer.ts'
 import { type FinalJob, isFinal, type Job, VisionQueueError } from '@vision-queue/protocol'
 import { imageNameOf, jobKey, replyChannel } from '../keys.ts'
+import { blobsOf } from '../parts.ts'
 import { queuedJobSchema, type QueuedJob } from '../queued-job.ts'
 import type { Retention } from '@vision-queue/process'
 import { unfinishedJob } from '../job-forms.ts'
@@ -29,6 +30,9 @@ import {
 import { createResultStore } from '../worker/result-store.ts'
 import { assertLoaded, probeWrite } from './write-probe.ts'
 
+/** Bytes by their SHA-256. */
+export type BlobBytes = ReadonlyMap<string, Uint8Array>
+
 /** A job that was accepted. */
 export interface Accepted {
   /** As it is: `queued` or, where an earlier answer serves, final. */
@@ -51,11 +55,11 @@ export interface JobClient extends JobControl, IdempotencyKeys {
   /**
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
    * when this resolves the job is in Redis and will reach a final state. Where the answer is known already
-   * (`digest`), the job is final at once and takes no place. `image` is null where the payload is stored
-   * already and kept by somebody else. Rejects with `queue_full` over `maxJobs` or `maxBytes`, with
+   * (`digest`), the job is final at once and takes no place. `blobs` has the bytes of its blobs by their hash; those
+   * that are stored already may be left out. Rejects with `queue_full` over `maxJobs` or `maxBytes`, with
    * `quota_exceeded` over the owner's and with `deadline_unmeetable`, all with `retryAfterMs`.
    */
-  submit(job: QueuedJob, image: Uint8Array | null, options?: Partial<SubmitOptions>): Promise<Accepted>
+  submit(job: QueuedJob, blobs: BlobBytes, options?: Partial<SubmitOptions>): Promise<Accepted>
   /**
    * Submits and waits until the job is final, `timeoutMs` have passed or `signal` fires. Rejects only where
    * `submit` would: once the job is accepted, it is given as it was last known. Cheaper than `submit` and
@@ -63,7 +67,7 @@ export interface JobClient extends JobControl, IdempotencyKeys {
    */
   submitAndWait(
     job: QueuedJob,
-    image: Uint8Array | null,
+    blobs: BlobBytes,
     options: Partial<SubmitOptions> & { timeoutMs: number; signal?: AbortSignal },
   ): Promise<Accepted>
   /** The job as it is now, or null when no such job is known (or its result has expired) or `mayRead` denies it. */
@@ -186,7 +190,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     ])
   }
 
-  const enqueue: JobClient['submit'] = async (job, image, admit = {}) => {
+  const enqueue: JobClient['submit'] = async (job, blobs, admit = {}) => {
     const { digest = null } = admit
     const remembered = digest === null ? null : known.get(digest)
     if (remembered !== null) {
@@ -211,7 +215,9 @@ export function openJobClient(options: JobClientOptions): JobClient {
     // Cluster keep none.
     const confirmed = Promise.all([
       admit.quota ? quotas.confirm(job, admit.quota, options.payloadTtlMs) : null,
-      job.image.uploaded ? uploads.extend(imageNameOf(job.image), job.id, options.payloadTtlMs) : null,
+      ...blobsOf(job).map(async (blob) =>
+        blob.old?.uploaded === true ? uploads.extend(imageNameOf(blob), job.id, options.payloadTtlMs) : null,
+      ),
     ])
     // Without it nothing is queued: it might come after the job's end.
     if (redis.isCluster) await confirmed
@@ -219,7 +225,9 @@ export function openJobClient(options: JobClientOptions): JobClient {
     if (redis.isCluster) await Promise.allSettled([recorded])
     const sent = await Promise.allSettled([
       confirmed,
-      image === null || admittance.stored ? null : admission.store(job, image, options),
+      ...[...blobs.values()].map(async (bytes) =>
+        admittance.stored ? null : admission.store(job, bytes, options),
+      ),
       recorded,
       queues.add(queued, admittance.turn),
       index.add(job),
@@ -234,22 +242,22 @@ export function openJobClient(options: JobClientOptions): JobClient {
   // The key of a job that is run again is not that of its retry.
   const submit: JobClient['submit'] = async (
     { idempotencyKeyHash: _old, ...job },
-    image,
+    blobs,
     { claim = null, ...admit } = {},
   ) => {
-    if (claim === null) return enqueue(job, image, admit)
+    if (claim === null) return enqueue(job, blobs, admit)
     await claim.send()
-    const accepted = await enqueue({ ...job, idempotencyKeyHash: claim.keyHash }, image, admit)
+    const accepted = await enqueue({ ...job, idempotencyKeyHash: claim.keyHash }, blobs, admit)
     await claim.accept(accepted.job)
     return accepted
   }
 
   return {
-    submit: (job, image, admit) => guarded(submit(job, image, admit)),
-    async submitAndWait(job, image, { timeoutMs, signal, ...admit }) {
+    submit: (job, blobs, admit) => guarded(submit(job, blobs, admit)),
+    async submitAndWait(job, blobs, { timeoutMs, signal, ...admit }) {
       const accepted: Accepted[] = []
       const look = async (): Promise<Job> => {
-        const its = await submit({ ...job, replyTo: process }, image, admit)
+        const its = await submit({ ...job, replyTo: process }, blobs, admit)
         accepted.push(its)
         return its.job
       }

@@ -15,7 +15,7 @@ import { createUploadHolds, openImageStore } from './image-store.ts'
 import { createJobQueues, type JobQueues } from '../job-queues.ts'
 import { createOrphanSweep, type OrphanSweep } from './orphan-sweep.ts'
 import { createOwnerQuotas, type OwnerQuotas } from './owner-quota.ts'
-import { image, limits, newJob, quiet, useTestQueue } from '../test-support/test-queue.ts'
+import { blobPart, hashOf, blobs, image, limits, newJob, quiet, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 let admission: Admission
@@ -44,7 +44,7 @@ test('an admission whose submission broke off is given back at the second look, 
   expect(await admission.depth('m')).toEqual({ jobs: 1, bytes: image.length })
   expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
   expect(await admission.depth('m')).toEqual({ jobs: 0, bytes: 0 })
-  const { hash } = job.image
+  const hash = hashOf(job)
   expect(await queue.redis.exists(admittedKey('m'), payloadKey('m', hash), payloadHoldersKey('m', hash))).toBe(0)
   expect(await queue.redis.hgetall(admittedBytesKey('m'))).toEqual({ '': '0' })
 })
@@ -62,8 +62,8 @@ test('what it took of its owner’s quota is given back with it', async () => {
 
 test('its hold on an uploaded image is given back with it', async () => {
   const job = newJob()
-  const uploaded = { ...job, image: { ...job.image, uploaded: true } }
-  const { hash } = job.image
+  const uploaded = { ...job, parts: [{ ...blobPart(image), old: { name: hashOf(job), uploaded: true } }] }
+  const hash = hashOf(job)
   const store = openImageStore({
     redisUrl: queue.url,
     commandTimeoutMs: 500,
@@ -72,7 +72,7 @@ test('its hold on an uploaded image is given back with it', async () => {
     log: quiet,
   })
   queue.atEnd(() => store.close())
-  await vi.waitFor(async () => store.keep({ ...job.image, width: 8, height: 8 }, image))
+  await vi.waitFor(async () => store.keep({ ...blobPart(image), width: 8, height: 8 }, image))
   await store.hold(hash, job.id, 60_000)
   await store.remove(hash)
   await admission.admit(uploaded, limits)
@@ -96,11 +96,11 @@ test('a job that was recorded and not queued is queued, and runs', async () => {
 
 test('jobs that wait, and one that is queued between two looks, stay as they are', async () => {
   const [waiting, slow] = [newJob(), newJob()]
-  await queue.client.submit(waiting, image)
+  await queue.client.submit(waiting, blobs)
   await admission.admit(slow, limits)
   const sweep = sweepOf()
   await sweep.look()
-  await queue.client.submit(slow, image)
+  await queue.client.submit(slow, blobs)
   expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
   expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
   expect(await admission.depth('m')).toMatchObject({ jobs: 2 })

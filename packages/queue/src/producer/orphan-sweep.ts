@@ -57,7 +57,7 @@ export function createOrphanSweep({ redis, admission, queues, quotas, uploads }:
         if (owner !== '') await quotas.release({ id, owner })
         // Where its image was uploaded. The hold is this job's own, so that no other one is concerned.
         await uploads.release(name, id)
-        await admission.release({ id, model, image: { hash: name } }, null)
+        await admission.release({ id, model, parts: [{ kind: 'blob', name: 'image', hash: name, bytes: 0, type: 'image/png' }] }, null)
         return 'givenBack'
       }
     }

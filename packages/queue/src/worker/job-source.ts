@@ -1,4 +1,5 @@
 import { imageKeyOf, pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
+import { blobsOf } from '../parts.ts'
 import { type QueuedJob, queuedJobSchema } from '../queued-job.ts'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
@@ -18,8 +19,8 @@ export interface Delivery {
   startedAt: number
   /** How often its consumer died while it held the job: again and again, and it is a suspect. */
   stalls: number
-  /** The image's bytes, or null when they have expired. */
-  readPayload(job: QueuedJob): Promise<Uint8Array | null>
+  /** The bytes of the job's blobs in their order, or null when one of them has expired. */
+  readBlobs(job: QueuedJob): Promise<Uint8Array[] | null>
 }
 
 /** What became of a delivery; every other outcome is a rejection, after which BullMQ tries again with backoff. */
@@ -82,7 +83,11 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       attempts: bullJob.attemptsStarted,
       startedAt: bullJob.processedOn ?? Date.now(),
       stalls: bullJob.stalledCounter,
-      readPayload: async (job) => redis.getBuffer(imageKeyOf(job)),
+      async readBlobs(job) {
+        const read = await Promise.all(blobsOf(job).map(async (blob) => redis.getBuffer(imageKeyOf(job.model, blob))))
+        const there = read.filter((bytes) => bytes !== null)
+        return there.length === read.length ? there : null
+      },
     })
     switch (disposition.kind) {
       case 'done':

@@ -2,6 +2,7 @@ import { answerKey, idempotencyKey, imageNameOf, jobChannel, jobKey, replyChanne
 import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
 import { type FinalJob, finalJobSchema } from '@vision-queue/protocol'
 import type { JobChange } from '../job-change.ts'
+import { blobsOf } from '../parts.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import type { Retention } from '@vision-queue/process'
 import { z } from 'zod'
@@ -93,7 +94,9 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
       const keep = keptFor(standing, retention)
       await Promise.all([
         admission.release(job, keep),
-        job.image.uploaded ? uploads.release(imageNameOf(job.image), job.id) : null,
+        ...blobsOf(job).map(async (blob) =>
+          blob.old?.uploaded === true ? uploads.release(imageNameOf(blob), job.id) : null,
+        ),
         job.owner === null ? null : quotas.release(job),
         keep === null ? redis.unlink(jobKey(job.id)) : keepRecord(redis, job, keep.forMs),
         standing.status === 'succeeded' ? null : ifRoom(indexEnding(redis, job, standing, retention)),
@@ -103,7 +106,7 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
           : redis.pexpire(idempotencyKey(job.owner, job.idempotencyKeyHash), readableFor(standing)),
       ])
       if (there === 1) {
-        const record = keep === null ? 0 : JSON.stringify([job.input, job.parameters]).length
+        const record = keep === null ? 0 : JSON.stringify([job.parts, job.input, job.parameters]).length
         ended.add(final, { result: encoded.length, record })
       }
       return there === 1

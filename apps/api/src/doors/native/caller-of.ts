@@ -7,5 +7,6 @@ import type { Caller } from '../../intake/submission.ts'
 /** Who sent a request, as the intake knows callers. */
 export function callerOf(c: Context<ApiEnv>): Caller {
   const { owner, quota } = c.get('caller')
-  return { owner, quota, watch: (closing) => openWaitSignal(c.env, closing) }
+  const context = { requestId: c.get('requestId'), traceparent: null }
+  return { owner, quota, context, watch: (closing) => openWaitSignal(c.env, closing) }
 }

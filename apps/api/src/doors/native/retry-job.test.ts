@@ -22,7 +22,7 @@ test.each(['failed', 'canceled', 'expired'] as const)('a job that %s is asked ag
   expect(job).toMatchObject({ status: 'queued', retry_of: id, metadata: { order: '7' }, priority: 'high' })
   const [old, again] = api.jobs.submitted
   expect(again?.image).toBeNull()
-  expect(again?.job).toMatchObject({ image: old?.job.image, input: old?.job.input, retryOf: id })
+  expect(again?.job).toMatchObject({ parts: old?.job.parts, input: old?.job.input, retryOf: id })
   expect((again?.job.deadlineAt ?? 0) - (again?.job.createdAt ?? 0)).toBe(5000)
 })
 

@@ -137,7 +137,7 @@ describe('a job on an uploaded image', () => {
     expect((await submit(api)).status).toBe(202)
     const { job, image } = onlyJob(api)
     expect(image).toBeNull()
-    expect(job.image).toEqual({ hash, bytes: png.length, type: 'image/png', uploaded: true })
+    expect(job.parts[0]).toMatchObject({ kind: 'blob', hash, bytes: png.length, type: 'image/png' })
     expect([...api.images.held]).toEqual([`${hash} ${job.id}`])
   })
 
