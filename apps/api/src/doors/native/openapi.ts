@@ -106,10 +106,14 @@ function exampleOf({ name, input, images }: ModelResponse): JsonValue {
       required: z.array(z.string()),
     })
     .parse(input)
-  const values = required.map((field) => {
-    if (field === 'image') return [field, exampleImage]
-    if (field === 'images') return [field, Array.from({ length: images?.min ?? 1 }, () => exampleImage)]
-    return [field, properties[field]?.type === 'array' ? ['one', 'another'] : `the ${field.replaceAll('_', ' ')}`]
-  })
-  return { model: name, input: Object.fromEntries(values) }
+  const fewest = images?.min ?? 1
+  const several = Array.from({ length: fewest }, () => exampleImage)
+  const values = required
+    .filter((field) => field !== 'image' && field !== 'images')
+    .map((field) => [
+      field,
+      properties[field]?.type === 'array' ? ['one', 'another'] : `the ${field.replaceAll('_', ' ')}`,
+    ])
+  const given = fewest === 0 ? {} : fewest === 1 ? { image: exampleImage } : { images: several }
+  return { model: name, input: { ...given, ...Object.fromEntries(values) } }
 }
