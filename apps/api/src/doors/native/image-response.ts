@@ -1,5 +1,5 @@
 import { hashOfImageId, imageIdOf, imageIdSchema, type ImageResponse, VisionQueueError } from '@vision-queue/protocol'
-import type { UploadedImage } from '@vision-queue/queue/producer'
+import type { UploadedImage } from '@vision-queue/blobs'
 
 /** An uploaded image as it is answered. */
 export function imageResponse({ hash, bytes, type, width, height, expiresAt }: UploadedImage): ImageResponse {

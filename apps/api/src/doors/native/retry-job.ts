@@ -1,12 +1,5 @@
 import type { QueuedJob } from '@vision-queue/queue'
-import type {
-  Accepted,
-  IdempotencyClaim,
-  ImageStore,
-  JobClient,
-  ModelDirectory,
-  Pace,
-} from '@vision-queue/queue/producer'
+import type { Accepted, IdempotencyClaim, JobClient, ModelDirectory, Pace } from '@vision-queue/queue/producer'
 import type { Context } from 'hono'
 
 import type { ApiEnv, ApiHandler } from '../../api-env.ts'
@@ -18,11 +11,9 @@ import { countSubmission, type Metrics } from '../../observe/metrics.ts'
 import { chooseModel } from '../../intake/model-choice.ts'
 import { jobsOf } from '../../delivery/owned-jobs.ts'
 import { etaMs, paceOf } from '../../intake/pace.ts'
-import { createJobImages } from '../../intake/job-image.ts'
 
 interface Options {
   jobs: JobClient
-  images: ImageStore
   models: ModelDirectory
   settings: ApiSettings
   metrics: Metrics
@@ -35,14 +26,7 @@ const claimMs = 5000
  * `POST /jobs/{id}/retry`: 202 with a new job that asks what the old one asked, and names it in `retry_of`. Its
  * deadline, where there is one, is as far away as the old one's was.
  */
-export function retryJob({ jobs, images, models, settings, metrics }: Options): ApiHandler {
-  const jobImages = createJobImages({
-    images,
-    // A retry brings no image of its own.
-    fetchImage: null,
-    maxImageBytes: settings.MAX_IMAGE_BYTES,
-    maxImagePixels: settings.MAX_IMAGE_PIXELS,
-  })
+export function retryJob({ jobs, models, settings, metrics }: Options): ApiHandler {
   const accept = async (
     { owner, quota }: Caller,
     oldId: string,
@@ -62,14 +46,8 @@ export function retryJob({ jobs, images, models, settings, metrics }: Options): 
       replyTo: null,
       retryOf: old.id,
     }
-    await jobImages.takeAgain(job)
     const pace = paceOf(model.consumers)
-    try {
-      return { ...(await jobs.submit(job, new Map(), { pace, quota, reusesPayload: !jobImages.isUploaded(job), claim })), pace }
-    } catch (error) {
-      await jobImages.giveBackRefused(job, error)
-      throw error
-    }
+    return { ...(await jobs.submit(job, new Map(), { pace, quota, claim })), pace }
   }
   /** The new job or, if its Idempotency-Key was used for the same before, that one. */
   const acceptOnce = async (c: Context<ApiEnv>): Promise<Accepted & { pace: Pace | null; replayed: boolean }> => {

@@ -1,3 +1,4 @@
+import type { Uploads } from '@vision-queue/blobs'
 import { isFinal } from '@vision-queue/protocol'
 import type { QueuedJob } from '@vision-queue/queue'
 import type {
@@ -5,7 +6,6 @@ import type {
   AdmitOptions,
   BlobBytes,
   IdempotencyClaim,
-  ImageStore,
   JobClient,
   ModelDirectory,
   Pace,
@@ -33,7 +33,7 @@ import { openWaitSignal } from '../../delivery/wait-signal.ts'
 
 interface Options {
   jobs: JobClient
-  images: ImageStore
+  uploads: Uploads
   models: ModelDirectory
   fetchImage: FetchImage | null
   bodyBudget: BodyBudget
@@ -51,7 +51,7 @@ const claimMs = 5000
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
 export function submitJob({
   jobs,
-  images,
+  uploads,
   models,
   fetchImage,
   bodyBudget,
@@ -74,13 +74,13 @@ export function submitJob({
       if (listed.length > 0) findModel(groupByName(listed), reference)
     },
   }
-  const jobImages = createJobImages({ images, fetchImage, ...limits, shared: settings.SHARE_ANSWERS })
+  const jobImages = createJobImages({ uploads, fetchImage, ...limits })
 
   const prepare = async (
     c: Context<ApiEnv>,
     submission: ReceivedSubmission,
     id: string,
-  ): Promise<{ job: QueuedJob; blobs: BlobBytes; admit: Omit<AdmitOptions, 'reusesPayload'> }> => {
+  ): Promise<{ job: QueuedJob; blobs: BlobBytes; admit: AdmitOptions }> => {
     const { model, manifest, pinnedVersion } = chooseModel(
       await models.list(),
       submission.model,
@@ -111,18 +111,10 @@ export function submitJob({
       retryOf: null,
     }
     const digest = job.cache ? answerDigest(manifest, job) : null
-    return { job, blobs: new Map(bytes === null ? [] : [[blob.hash, bytes]]), admit: { digest, pace: paceOf(model.consumers), quota } }
-  }
-
-  /** A job that was refused, or that has its answer already, needs its uploaded image no more. */
-  const keepingHolds = async (job: QueuedJob, submission: Promise<Accepted>): Promise<Accepted> => {
-    try {
-      const accepted = await submission
-      if (accepted.answeredFrom !== null) await jobImages.giveBack(job)
-      return accepted
-    } catch (error) {
-      await jobImages.giveBackRefused(job, error)
-      throw error
+    return {
+      job,
+      blobs: new Map(bytes === null ? [] : [[blob.hash, bytes]]),
+      admit: { digest, pace: paceOf(model.consumers), quota },
     }
   }
 
@@ -140,7 +132,7 @@ export function submitJob({
     const options = { ...admit, claim }
     const submitted =
       wait === null ? jobs.submit(job, blobs, options) : jobs.submitAndWait(job, blobs, { ...options, ...wait })
-    return { ...(await keepingHolds(job, submitted)), pace: admit.pace }
+    return { ...(await submitted), pace: admit.pace }
   }
 
   /** The job of this request or, where its Idempotency-Key was used for the same before, of that one. */
