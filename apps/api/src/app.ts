@@ -1,5 +1,6 @@
 import { VisionQueueError } from '@vision-queue/protocol'
-import type { ApiKeys, ImageStore, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
+import type { Uploads } from '@vision-queue/blobs'
+import type { ApiKeys, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
@@ -34,7 +35,7 @@ import { refuseAmbiguousHeaders } from './guard/unambiguous-headers.ts'
 
 export interface AppOptions {
   jobs: JobClient
-  images: ImageStore
+  uploads: Uploads
   keys: ApiKeys
   models: ModelDirectory
   /** Null: images aren't taken by their address. */
@@ -49,7 +50,7 @@ export interface AppOptions {
 /** The HTTP API: every route in one place. Opens nothing, so there is nothing to close. */
 export function createApp({
   jobs,
-  images,
+  uploads,
   keys,
   models,
   fetchImage,
@@ -70,7 +71,7 @@ export function createApp({
   const trouble = createQueueTroubleLog(log)
   const { needs, scrape } = createAccess({ keys, settings })
 
-  const intake = createIntake({ jobs, images, models, fetchImage, settings, metrics, closing })
+  const intake = createIntake({ jobs, uploads, models, fetchImage, settings, metrics, closing })
   const bodyBudget = createBodyBudget({
     maxBytes: settings.MAX_BODY_BYTES_IN_FLIGHT,
     maxBodyBytes: settings.MAX_BODY_BYTES,
@@ -82,9 +83,9 @@ export function createApp({
   app.post('/jobs/:id/cancel', needs('submit'), refuseIdempotencyKey, cancelJob(jobs))
   app.post('/jobs/:id/retry', needs('submit'), retryJob(intake))
   app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
-  app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ images, bodyBudget, settings }))
-  app.get('/images/:id', needs('submit'), getImage(images))
-  app.delete('/images/:id', needs('submit'), refuseIdempotencyKey, removeImage(images))
+  app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ uploads, bodyBudget, settings }))
+  app.get('/images/:id', needs('submit'), getImage(uploads))
+  app.delete('/images/:id', needs('submit'), refuseIdempotencyKey, removeImage(uploads))
   app.get('/models', needs('read'), listModels(models))
   app.get('/models/:name', needs('read'), getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {

@@ -83,7 +83,7 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
         async handle({ job, readBlobs }) {
           if (job === null) throw new Error('not a job')
           const bytes = await readBlobs(job)
-          await results.finish(job, succeeded(job, `${job.model} ${bytes?.length ?? 0}`))
+          await results.finish(job, succeeded(job, `${job.model} ${bytes?.[0]?.length ?? 0}`))
           return { kind: 'done' }
         },
         giveUp: async () => {},

@@ -2,7 +2,6 @@
 export { type AdmitOptions, type Pace, workOffMs } from './producer/admission.ts'
 export { type ApiKeys, openApiKeys } from './producer/api-keys.ts'
 export { type IdempotencyClaim, newJobId } from './producer/idempotency-keys.ts'
-export { type ImageStore, openImageStore, type UploadedImage } from './producer/image-store.ts'
 export { type Accepted, type BlobBytes, type JobClient, openJobClient } from './producer/job-client.ts'
 export type { MayRead } from './producer/job-control.ts'
 export type { ListCursor } from './producer/job-index.ts'

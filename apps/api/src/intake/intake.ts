@@ -1,5 +1,6 @@
-import { isFinal, type Job, VisionQueueError } from '@vision-queue/protocol'
-import type { IdempotencyClaim, ImageStore, JobClient, ModelDirectory, ServedModel } from '@vision-queue/queue/producer'
+import type { Uploads } from '@vision-queue/blobs'
+import { isFinal, type Job } from '@vision-queue/protocol'
+import type { IdempotencyClaim, JobClient, ModelDirectory, ServedModel } from '@vision-queue/queue/producer'
 
 import type { ApiSettings } from '../config.ts'
 import { jobsOf } from '../delivery/owned-jobs.ts'
@@ -30,7 +31,7 @@ export interface Intake {
 
 export interface IntakeOptions {
   jobs: JobClient
-  images: ImageStore
+  uploads: Uploads
   models: ModelDirectory
   /** Null: images aren't taken by their address. */
   fetchImage: FetchImage | null
@@ -92,50 +93,38 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 }
 
-/** Prepares a question's job and hands it to the queue; lets go of its images where the job doesn't come to need them. */
-function createSending({ jobs, images, models, fetchImage, settings, closing }: IntakeOptions) {
-  const jobImages = createJobImages({
-    images,
+/** How a question's job is handed to the queue. */
+interface Handing {
+  id: string
+  claim: IdempotencyClaim | null
+  waitMs: number | null
+}
+
+/** Makes a question's job and hands it to the queue. */
+function createSending({ jobs, uploads, models, fetchImage, settings, closing }: IntakeOptions) {
+  const takeImages = createJobImages({
+    uploads,
     fetchImage,
     maxImageBytes: settings.MAX_IMAGE_BYTES,
     maxImagePixels: settings.MAX_IMAGE_PIXELS,
-    shared: settings.SHARE_ANSWERS,
   })
-  const prepare = createJobPreparation({ models, jobImages, settings })
+  const prepare = createJobPreparation({ models, takeImages, settings })
 
-  const hand = async (
-    { job, images: taken, admit }: PreparedJob,
-    { claim, waitMs }: { claim: IdempotencyClaim | null; waitMs: number | null },
-    caller: Caller,
-  ) => {
-    const bytes = new Map(taken.flatMap((image) => (image.bytes === null ? [] : [[image.blob.hash, image.bytes]])))
-    if (waitMs === null) return jobs.submit(job, bytes, { ...admit, claim })
+  const hand = async ({ job, blobs, admit }: PreparedJob, { claim, waitMs }: Handing, caller: Caller) => {
+    if (waitMs === null) return jobs.submit(job, blobs, { ...admit, claim })
     const wait = caller.watch(closing)
     try {
-      return await jobs.submitAndWait(job, bytes, { ...admit, claim, timeoutMs: waitMs, signal: wait.signal })
+      return await jobs.submitAndWait(job, blobs, { ...admit, claim, timeoutMs: waitMs, signal: wait.signal })
     } finally {
       wait.release()
     }
   }
 
-  return async (
-    question: Question,
-    how: { id: string; claim: IdempotencyClaim | null; waitMs: number | null },
-    caller: Caller,
-  ): Promise<Accepted> => {
-    const prepared = await prepare(question, how.id, caller)
-    try {
-      const { job, queuePosition, answeredFrom } = await hand(prepared, how, caller)
-      if (answeredFrom !== null) await jobImages.release(prepared.images, how.id)
-      const eta = queuePosition === null ? null : etaMs(queuePosition, prepared.admit.pace)
-      const turn = queuePosition === null ? null : { queuePosition, etaMs: eta }
-      return { job, turn, answeredFrom, replayed: false }
-    } catch (error) {
-      // A job that may be in the queue all the same keeps its images.
-      const refused = error instanceof VisionQueueError && error.code !== 'queue_unavailable'
-      if (refused) await jobImages.release(prepared.images, how.id)
-      throw error
-    }
+  return async (question: Question, handing: Handing, caller: Caller): Promise<Accepted> => {
+    const prepared = await prepare(question, handing.id, caller)
+    const { job, queuePosition, answeredFrom } = await hand(prepared, handing, caller)
+    const turn = queuePosition === null ? null : { queuePosition, etaMs: etaMs(queuePosition, prepared.admit.pace) }
+    return { job, turn, answeredFrom, replayed: false }
   }
 }
 

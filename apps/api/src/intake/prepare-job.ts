@@ -1,9 +1,8 @@
-import type { ModelManifest } from '@vision-queue/protocol'
 import { answerDigest, blobsOf, inputOfParts, partsOfInput, type QueuedJob } from '@vision-queue/queue'
-import type { AdmitOptions, ModelDirectory } from '@vision-queue/queue/producer'
+import type { AdmitOptions, BlobBytes, ModelDirectory } from '@vision-queue/queue/producer'
 
 import type { ApiSettings } from '../config.ts'
-import type { JobImage, JobImages } from './job-images.ts'
+import type { TakeImages } from './job-images.ts'
 import { chooseModel } from './model-choice.ts'
 import { paceOf } from './pace.ts'
 import type { Caller, Question } from './submission.ts'
@@ -12,29 +11,27 @@ import { createModelValidator } from './validate-for-model.ts'
 /** A job that is ready for the queue, and what the queue is to know of it. */
 export interface PreparedJob {
   job: QueuedJob
-  images: JobImage[]
+  /** The bytes that came with it. */
+  blobs: BlobBytes
   admit: AdmitOptions
 }
 
-/**
- * Makes the job of a question: chooses the version, checks what it is asked and takes the images, in this order.
- * What it holds of the images has to be released unless the job is accepted.
- */
+/** Makes the job of a question: chooses the version, checks what it is asked and takes the images, in this order. */
 export type PrepareJob = (question: Question, id: string, caller: Caller) => Promise<PreparedJob>
 
 interface Options {
   models: Pick<ModelDirectory, 'list'>
-  jobImages: JobImages
+  takeImages: TakeImages
   settings: ApiSettings
 }
 
-export function createJobPreparation({ models, jobImages, settings }: Options): PrepareJob {
+export function createJobPreparation({ models, takeImages, settings }: Options): PrepareJob {
   const validateForModel = createModelValidator()
   return async (question, id, caller) => {
     const chosen = chooseModel(await models.list(), question.model, settings.DEFAULT_MODEL)
     const { model, manifest } = chosen
     const checked = { ...question, ...validateForModel(manifest, question) }
-    const images = await jobImages.take(question.images, id, caller)
+    const images = await takeImages(question.images, id, caller)
     const texts = partsOfInput(checked.input)
     const createdAt = Date.now()
     const job: QueuedJob = {
@@ -57,20 +54,15 @@ export function createJobPreparation({ models, jobImages, settings }: Options): 
       retryOf: question.retryOf,
       context: caller.context,
     }
-    return { job, images, admit: admitOptions(job, images, { manifest, pace: paceOf(model.consumers), caller }) }
-  }
-}
-
-function admitOptions(
-  job: QueuedJob,
-  images: readonly JobImage[],
-  { manifest, pace, caller }: { manifest: ModelManifest; pace: AdmitOptions['pace']; caller: Caller },
-): AdmitOptions {
-  return {
-    digest: job.cache ? answerDigest(manifest, job) : null,
-    pace,
-    quota: caller.quota,
-    reusesPayload: images.some(({ blob, bytes }) => bytes === null && blob.old?.uploaded !== true),
+    return {
+      job,
+      blobs: new Map(images.flatMap(({ blob, bytes }) => (bytes === null ? [] : [[blob.hash, bytes]]))),
+      admit: {
+        digest: job.cache ? answerDigest(manifest, job) : null,
+        pace: paceOf(model.consumers),
+        quota: caller.quota,
+      },
+    }
   }
 }
 

@@ -1,7 +1,6 @@
-import { payloadKey } from '../keys.ts'
 import { describe, expect, test } from 'vitest'
 
-import { blobs, hashOf, image, limits, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, bytesKeyOf, image, limits, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
@@ -88,7 +87,7 @@ describe('payloads', () => {
     const [one, two] = [newJob(), newJob()]
     await queue.client.submit(one, blobs)
     await queue.client.submit(two, blobs)
-    const key = payloadKey('m', hashOf(one))
+    const key = bytesKeyOf(one)
     await queue.resultStore().finish(one, succeeded(one, 'a'))
     expect(await queue.redis.getBuffer(key)).toEqual(image)
     await queue.resultStore().finish(two, succeeded(two, 'b'))

@@ -206,6 +206,6 @@ test('a job that is run again does not carry the key on', async () => {
   if (record === null) throw new Error('it is kept')
   expect(record.idempotencyKeyHash).toBeDefined()
   const again = newJob().id
-  await client.submit({ ...record, id: again }, noBlobs, { reusesPayload: true })
+  await client.submit({ ...record, id: again }, noBlobs)
   expect(await queue.redis.get(`vq:job:${again}`)).not.toContain('idempotencyKeyHash')
 })

@@ -1,10 +1,22 @@
 import { finalJob } from '../job-forms.ts'
 import type { Job } from '@vision-queue/protocol'
-import { jobKey, keptKey, payloadKey, resultKey } from '../keys.ts'
+import { jobKey, keptKey, resultKey } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { describe, expect, test } from 'vitest'
 
-import { blobs, bytesByHash, hashOf, image, newJob, noBlobs, nobody, retention, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import {
+  bytesKeyOf,
+  blobs,
+  bytesByHash,
+  hashOf,
+  image,
+  newJob,
+  noBlobs,
+  nobody,
+  retention,
+  succeeded,
+  useTestQueue,
+} from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
@@ -131,7 +143,7 @@ describe('another try', () => {
     ])
     queue.consume(async ({ job, readBlobs }) => {
       if (job === null) throw new Error('unreadable')
-      const bytes = await readBlobs(job)
+      const [bytes] = (await readBlobs(job)) ?? []
       await queue.resultStore(kept).finish(job, succeeded(job, `${bytes?.length} bytes`))
       return { kind: 'done' }
     })
@@ -139,7 +151,7 @@ describe('another try', () => {
       const old = await keeping.readForRetry(id)
       if (old === null) throw new Error('not kept')
       const again = { ...old, id: newJob().id, retryOf: id }
-      await keeping.submit(again, noBlobs, { reusesPayload: true })
+      await keeping.submit(again, noBlobs)
       const done = await keeping.waitFor(again.id, 10_000)
       expect(done).toMatchObject({ status: 'succeeded', retry_of: id, output: { answer: '100 bytes' } })
       expect((await keeping.read(id))?.status).not.toBe('succeeded')
@@ -169,7 +181,7 @@ describe('another try', () => {
       const old = await keeping.readForRetry(job.id)
       expect(old).toMatchObject({ parts: job.parts, metadata: job.metadata, input: job.input })
       const again = { ...newJob(bytes), retryOf: job.id }
-      await keeping.submit(again, noBlobs, { reusesPayload: true })
+      await keeping.submit(again, noBlobs)
       await results.finish(again, succeeded(again, 'a'))
     }
     expect(canceled).toBeGreaterThanOrEqual(when === 'after' ? 40 : 0)
@@ -183,13 +195,13 @@ describe('another try', () => {
     // As a cancellation that looked before the result was there.
     const final = finalJob(job, { status: 'canceled', attempts: 0 }, 60_000)
     expect(await queue.resultStore(kept).finish(job, final)).toBe(false)
-    expect(await queue.redis.exists(jobKey(job.id), payloadKey('m', hashOf(job)), keptKey('m'))).toBe(0)
+    expect(await queue.redis.exists(jobKey(job.id), bytesKeyOf(job), keptKey('m'))).toBe(0)
     expect(await queue.redis.keys('vq:owned:*:canceled')).toEqual([])
   })
 
   test('has its image for its time and no longer, whoever used the image in between', async () => {
     const keeping = await queue.connect({ payloadTtlMs: 600_000, retention: { ...retention, ...kept } })
-    const left = async (): Promise<number> => queue.redis.pttl(payloadKey('m', hashOf(newJob())))
+    const left = async (): Promise<number> => queue.redis.pttl(bytesKeyOf(newJob()))
     const first = newJob()
     await keeping.submit(first, blobs)
     await keeping.cancel(first.id)
@@ -220,7 +232,7 @@ describe('another try', () => {
     }
     expect(await queue.client.readForRetry(nobody)).toBeNull()
     const other = newJob(Buffer.alloc(100, 2))
-    const unkept = queue.client.submit({ ...other, retryOf: gone.id }, noBlobs, { reusesPayload: true })
+    const unkept = queue.client.submit({ ...other, retryOf: gone.id }, noBlobs)
     await expect(unkept).rejects.toMatchObject({ code: 'job_not_retryable' })
     expect(await queue.client.depth('m')).toMatchObject({ jobs: 1 })
   })
@@ -232,7 +244,7 @@ describe('another try', () => {
     for (const job of jobs) await fail(job)
     // The same once more, as after a redelivery: counted once.
     for (const job of jobs) await fail(job)
-    const keys = jobs.map((job) => payloadKey('m', hashOf(job)))
+    const keys = jobs.map((job) => bytesKeyOf(job))
     expect(await Promise.all(keys.map(async (key) => queue.redis.exists(key)))).toEqual([1, 1, 0])
     expect(await queue.redis.hget('vq:{m}:kept-bytes', '')).toBe('200')
     // A later job with such an image doesn't take it along when it ends.
@@ -240,7 +252,7 @@ describe('another try', () => {
     await queue.client.submit(later, bytesByHash(images[0] ?? image))
     await queue.resultStore(kept).finish(later, succeeded(later, 'a'))
     expect(await queue.redis.exists(keys[0] ?? '')).toBe(1)
-    const bookkeeping = (await queue.redis.keys('vq:{m}:*')).filter((key) => /payload|holders|kept/.test(key))
+    const bookkeeping = (await queue.redis.keys('vq:*')).filter((key) => /blob|kept/.test(key))
     for (const key of bookkeeping) expect([key, (await queue.redis.pttl(key)) > 0]).toEqual([key, true])
   })
 
@@ -248,7 +260,7 @@ describe('another try', () => {
     const job = newJob()
     await queue.client.submit(job, blobs)
     await fail(job, { ...kept, failedPayloadTtlMs: 100 })
-    await expect.poll(async () => queue.redis.exists(payloadKey('m', hashOf(job)))).toBe(0)
+    await expect.poll(async () => queue.redis.exists(bytesKeyOf(job))).toBe(0)
     await expect
       .poll(async () => queue.client.readForRetry(job.id).catch((error: unknown) => Reflect.get(Object(error), 'code')))
       .toBe('job_not_retryable')

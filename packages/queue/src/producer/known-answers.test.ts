@@ -10,7 +10,8 @@ const queue = useTestQueue()
 const manifest = { version: '1', variant: 'int8', fingerprint: 'f' }
 
 function asked(question: string): { job: QueuedJob; digest: string } {
-  const job = { ...newJob(), cache: true, input: { question } }
+  const parts: QueuedJob['parts'] = [blobPart(image), { kind: 'text', name: 'question', text: question }]
+  const job = { ...newJob(), cache: true, parts }
   return { job, digest: answerDigest(manifest, job) }
 }
 

@@ -2,13 +2,13 @@ import { admittedBytesKey, admittedKey, jobKey, modelsKey } from '../keys.ts'
 import { queuedJobSchema } from '../queued-job.ts'
 
 import type { Admission } from './admission.ts'
-import type { UploadHolds } from './image-store.ts'
+import type { Blobs } from '@vision-queue/blobs'
 import type { JobQueues } from '../job-queues.ts'
 import type { OwnerQuotas } from './owner-quota.ts'
 import type { RedisClient, TransportLog } from '@vision-queue/redis'
 
 /**
- * A submission takes two steps: it is admitted with its payload, then recorded and queued. An API process that dies in
+ * A submission takes two steps: it is admitted with its blobs held, then recorded and queued. An API process that dies in
  * between, or loses Redis, leaves an orphan, which would hold its place in the bound for PAYLOAD_TTL_MS. What is
  * admitted and at two looks in a row has no record is given back; what has a record and isn't queued, is queued.
  * Two looks instead of ages: no clock is asked, and a submission takes a moment.
@@ -26,7 +26,7 @@ interface Options {
   admission: Admission
   queues: Pick<JobQueues, 'add' | 'find'>
   quotas: Pick<OwnerQuotas, 'release'>
-  uploads: Pick<UploadHolds, 'release'>
+  blobs: Pick<Blobs, 'release'>
 }
 
 /** Looks every `everyMs` until closed, and tells of what it found. */
@@ -45,7 +45,7 @@ export function openOrphanSweep({ everyMs, log, ...options }: Options & { everyM
   return { close: () => clearInterval(timer) }
 }
 
-export function createOrphanSweep({ redis, admission, queues, quotas, uploads }: Options): OrphanSweep {
+export function createOrphanSweep({ redis, admission, queues, quotas, blobs }: Options): OrphanSweep {
   let suspects = new Set<string>()
 
   /** What is still to be done for it; null: it is as it should be. */
@@ -53,11 +53,13 @@ export function createOrphanSweep({ redis, admission, queues, quotas, uploads }:
     const record = await redis.get(jobKey(id))
     if (record === null) {
       return async () => {
-        const [, name = '', owner = ''] = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        const note = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        const [, hashes = '', owner = '', space = ''] = note
         if (owner !== '') await quotas.release({ id, owner })
-        // Where its image was uploaded. The hold is this job's own, so that no other one is concerned.
-        await uploads.release(name, id)
-        await admission.release({ id, model, parts: [{ kind: 'blob', name: 'image', hash: name, bytes: 0, type: 'image/png' }] }, null)
+        // The holds are this job's own, so that no other one is concerned.
+        for (const hash of hashes.split(',').filter((its) => its !== ''))
+          await blobs.release({ space: space === '' ? null : space, hash }, id)
+        await admission.release({ id, model })
         return 'givenBack'
       }
     }

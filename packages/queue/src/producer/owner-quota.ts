@@ -87,7 +87,14 @@ export function createOwnerQuotas(redis: RedisClient): OwnerQuotas {
     async take({ id, owner, parts }, { maxJobs, maxBytes }, lapseMs) {
       if (owner === null || isUnlimited({ maxJobs, maxBytes })) return
       const bounds = [maxJobs ?? unlimited, maxBytes ?? unlimited]
-      const reply = await take([ownerJobsKey(owner), ownerBytesKey(owner), id, blobBytesOf({ parts }), lapseMs, ...bounds])
+      const reply = await take([
+        ownerJobsKey(owner),
+        ownerBytesKey(owner),
+        id,
+        blobBytesOf({ parts }),
+        lapseMs,
+        ...bounds,
+      ])
       const [kind, held] = takeReplySchema.parse(reply)
       switch (kind) {
         case 1:

@@ -45,7 +45,7 @@ function openLine(options: Parameters<typeof createAdmission>[1] = {}): Line & {
       const taken = waiting.get(id)
       if (taken === undefined) throw new Error('nobody waits')
       waiting.delete(id)
-      await admission.release(taken.job, null)
+      await admission.release(taken.job)
       return taken.name
     },
   }

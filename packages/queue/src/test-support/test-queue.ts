@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 
+import { blobBytesKey } from '@vision-queue/blobs'
 import type { FinalJob } from '@vision-queue/protocol'
 import { finalJob } from '../job-forms.ts'
 import { type BlobPart, blobsOf } from '../parts.ts'
@@ -140,6 +141,11 @@ export const noBlobs: BlobBytes = new Map()
 /** The hash of the first image of a job. */
 export function hashOf(job: QueuedJob): string {
   return blobsOf(job)[0]?.hash ?? ''
+}
+
+/** Where the bytes of the first image of a job are in Redis. */
+export function bytesKeyOf(job: QueuedJob): string {
+  return blobBytesKey({ space: job.answersOf, hash: hashOf(job) })
 }
 
 let made = 0

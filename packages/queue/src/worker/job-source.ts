@@ -1,11 +1,12 @@
-import { imageKeyOf, pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
-import { blobsOf } from '../parts.ts'
+import { pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
 import { type QueuedJob, queuedJobSchema } from '../queued-job.ts'
+import { createRedisBlobs } from '@vision-queue/blobs'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
 import { createLogLimit } from '@vision-queue/redis'
 import { openRedisClock } from '../redis-clock.ts'
 import { openDurableConnection, type TransportLog } from '@vision-queue/redis'
+import { createJobBlobs } from '../job-blobs.ts'
 import { openTendedWorkers } from './tended-workers.ts'
 
 /** A job as BullMQ delivers it, for one attempt. */
@@ -69,6 +70,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
   const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
   const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
+  const blobs = createJobBlobs(redis, createRedisBlobs(redis))
   const clock = openRedisClock(redis)
   const perWorker = 16
   const errorLimit = createLogLimit()
@@ -83,11 +85,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       attempts: bullJob.attemptsStarted,
       startedAt: bullJob.processedOn ?? Date.now(),
       stalls: bullJob.stalledCounter,
-      async readBlobs(job) {
-        const read = await Promise.all(blobsOf(job).map(async (blob) => redis.getBuffer(imageKeyOf(job.model, blob))))
-        const there = read.filter((bytes) => bytes !== null)
-        return there.length === read.length ? there : null
-      },
+      readBlobs: blobs.read,
     })
     switch (disposition.kind) {
       case 'done':

@@ -1,5 +1,5 @@
 import { hashOfImageId, imageIdOf, imageIdSchema, type ImageResponse } from '@vision-queue/protocol'
-import type { UploadedImage } from '@vision-queue/queue/producer'
+import type { UploadedImage } from '@vision-queue/blobs'
 
 import { imageNotFound } from '../../intake/not-found.ts'
 
