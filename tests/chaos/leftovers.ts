@@ -1,3 +1,4 @@
+import { blobBytesKey, blobFactsKey, blobHoldersKey, uploadsBudgetKeys } from '@vision-queue/blobs'
 import {
   admittedBytesKey,
   admittedKey,
@@ -14,11 +15,10 @@ import {
   modelOrdersKey,
   modelVariantsKey,
   modelsKey,
+  oldImageKey,
   ownedJobsKey,
   ownerBytesKey,
   ownerJobsKey,
-  payloadHoldersKey,
-  payloadKey,
   poisonKey,
   queueName,
   queuePrefix,
@@ -26,10 +26,6 @@ import {
   readinessKey,
   resultKey,
   turnsKey,
-  uploadFactsKey,
-  uploadHoldersKey,
-  uploadKey,
-  uploadLapsesKey,
   waitingKey,
 } from '@vision-queue/queue'
 
@@ -46,6 +42,7 @@ type Owner =
 
 const queue = `${queuePrefix('*')}:jobs*`
 const jobId = 'job_[^:]+'
+const anyBlob = { space: '*', hash: '*' }
 
 /** Every kind of key there is, by what keys.ts calls it; BullMQ's own under its queue. */
 const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
@@ -53,8 +50,14 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'admitted-bytes', pattern: like(admittedBytesKey('*')), owner: 'fixed' },
   { kind: 'readiness', pattern: like(readinessKey('*')), owner: 'expiry' },
   { kind: 'readiness', pattern: like(readinessKey(null)), owner: 'expiry' },
-  { kind: 'payload', pattern: like(payloadKey('*', '*')), owner: 'expiry' },
-  { kind: 'holders', pattern: like(payloadHoldersKey('*', '*')), owner: 'expiry' },
+  { kind: 'blob', pattern: like(blobBytesKey(anyBlob)), owner: 'expiry' },
+  { kind: 'blob facts', pattern: like(blobFactsKey(anyBlob)), owner: 'expiry' },
+  { kind: 'blob holders', pattern: like(blobHoldersKey(anyBlob)), owner: 'expiry' },
+  ...[true, false].map((uploaded) => ({
+    kind: 'image of an earlier release',
+    pattern: like(oldImageKey('*', { name: '*', uploaded })),
+    owner: 'expiry' as const,
+  })),
   { kind: 'kept', pattern: like(keptKey('*')), owner: 'expiry' },
   { kind: 'kept bytes', pattern: like(keptBytesKey('*')), owner: 'expiry' },
   { kind: 'turns', pattern: like(turnsKey('*', '*')), owner: 'expiry' },
@@ -75,10 +78,8 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'rate', pattern: like(`${rateKeyPrefix}:*`), owner: 'expiry' },
   { kind: 'answer', pattern: like(answerKey('*', '*')), owner: 'expiry' },
   { kind: 'poison', pattern: like(poisonKey('*', '*')), owner: 'expiry' },
-  { kind: 'upload lapses', pattern: like(uploadLapsesKey), owner: 'fixed' },
-  { kind: 'upload facts', pattern: like(uploadFactsKey), owner: 'fixed' },
-  { kind: 'upload', pattern: like(uploadKey('*')), owner: 'expiry' },
-  { kind: 'upload holders', pattern: like(uploadHoldersKey('*')), owner: 'expiry' },
+  { kind: 'upload lapses', pattern: like(uploadsBudgetKeys.lapses), owner: 'expiry' },
+  { kind: 'upload bytes', pattern: like(uploadsBudgetKeys.bytes), owner: 'expiry' },
   { kind: 'job', pattern: like(jobKey('*')), owner: 'expiry' },
   { kind: 'result', pattern: like(resultKey('*')), owner: 'expiry' },
   { kind: 'models', pattern: like(modelsKey), owner: 'fixed' },
@@ -135,7 +136,16 @@ export async function takeCensus(redis: RedisView): Promise<KeyCensus> {
 /** What jobs that are all final should have left nothing of, by kind; empty where they didn't. */
 export async function leftoversOf(redis: RedisView, model: string): Promise<Record<string, number>> {
   const { counts } = await takeCensus(redis)
-  const gone = ['admitted', 'payload', 'holders', 'job', 'lock', 'queued job', 'upload holders']
+  const gone = [
+    'admitted',
+    'blob',
+    'blob facts',
+    'blob holders',
+    'image of an earlier release',
+    'job',
+    'lock',
+    'queued job',
+  ]
   const left = Object.fromEntries(gone.flatMap((kind) => (counts[kind] === undefined ? [] : [[kind, counts[kind]]])))
   const waiting = await Promise.all([
     ...['wait', 'active'].map(async (list) => redis.llen(`${queuePrefix(model)}:jobs:${list}`)),

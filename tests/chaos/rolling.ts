@@ -1,8 +1,10 @@
-import { queuedJobSchema } from '@vision-queue/queue'
+import { blobBytesKey, blobHoldersKey } from '@vision-queue/blobs'
+import { blobsOf, inputOfParts, oldImageKey, type QueuedJob, queuedJobSchema } from '@vision-queue/queue'
 import { final, read } from '@vision-queue/test-support/client'
 import { until } from '@vision-queue/test-support/until'
 
 import { freshExample } from './load.ts'
+import type { RedisView } from './redis-view.ts'
 import { type Finding, type Scenario, sleep } from './scenario.ts'
 import { underLoad } from './under-load.ts'
 
@@ -18,7 +20,7 @@ export const rolling: Scenario = {
 }
 
 /** What the queue's jobs have had since later. */
-const newerFields = new Set(['cache', 'replyTo', 'owner', 'answersOf', 'priority', 'retryOf'])
+const newerFields = new Set(['cache', 'replyTo', 'owner', 'answersOf', 'priority', 'retryOf', 'parts', 'context'])
 
 /** `rounds`: how often each API and each consumer is replaced. */
 async function rollOut(rounds: number): Promise<Finding> {
@@ -66,21 +68,20 @@ async function otherShapes(): Promise<Finding> {
     await until(() => ledger.ids.length >= 2, 'two jobs wait')
     const counts = await running.stop()
     const [older = '', newer = ''] = ledger.ids
-    const rewrite = async (
-      id: string,
-      change: (job: Record<string, unknown>) => Record<string, unknown>,
-    ): Promise<void> => {
+    const rewrite = async (id: string, change: (job: QueuedJob) => Record<string, unknown>): Promise<void> => {
       const key = `vq:{shapes-vqa}:jobs:${id}`
       const job = queuedJobSchema.parse(JSON.parse((await redis.hget(key, 'data')) ?? ''))
       await redis.hset(key, 'data', JSON.stringify(change(job)))
     }
-    await rewrite(older, (job) => Object.fromEntries(Object.entries(job).filter(([name]) => !newerFields.has(name))))
-    await rewrite(newer, (job) => ({ ...job, version: 2, more: 'of the next release' }))
+    const address = await olderShape(redis, rewrite, older)
+    await rewrite(newer, (job) => ({ ...job, version: 3, more: 'of the next release' }))
 
     await system.addConsumer()
     const old = await final(system.url, older)
     await until(async () => (await read(system.url, newer)).attempts > 0, 'the newer one was met')
     const waits = (await read(system.url, newer)).status
+    // Its image is left to its expiry.
+    await redis.del(address)
     // The release that knows the shape arrives.
     await rewriteBack(redis, newer)
     const newest = await final(system.url, newer)
@@ -89,6 +90,27 @@ async function otherShapes(): Promise<Finding> {
       figures: { 'the older one': old.status, 'the newer one, meanwhile': waits, 'with who knows it': newest.status },
     })
   })
+}
+
+/** Makes a job one of shape 1, as the first release has queued it; resolves to where its image lies then. */
+async function olderShape(
+  redis: RedisView,
+  rewrite: (id: string, change: (job: QueuedJob) => Record<string, unknown>) => Promise<void>,
+  id: string,
+): Promise<string> {
+  let address = ''
+  let moved = ''
+  await rewrite(id, (job) => {
+    const [{ hash, bytes, type } = { hash: '', bytes: 0, type: 'image/png' }] = blobsOf(job)
+    address = oldImageKey(job.model, { name: hash, uploaded: false })
+    moved = hash
+    const kept = Object.entries(job).filter(([name]) => !newerFields.has(name))
+    return { ...Object.fromEntries(kept), version: 1, image: { hash, bytes, type }, input: inputOfParts(job) }
+  })
+  const blob = { space: null, hash: moved }
+  await redis.set(address, (await redis.getBuffer(blobBytesKey(blob))) ?? '', 'PX', 60_000)
+  await redis.del(blobBytesKey(blob), blobHoldersKey(blob))
+  return address
 }
 
 async function rewriteBack(
@@ -100,5 +122,5 @@ async function rewriteBack(
 ): Promise<void> {
   const key = `vq:{shapes-vqa}:jobs:${id}`
   const job: unknown = JSON.parse((await redis.hget(key, 'data')) ?? '')
-  await redis.hset(key, 'data', JSON.stringify(queuedJobSchema.parse({ ...Object(job), version: 1 })))
+  await redis.hset(key, 'data', JSON.stringify(queuedJobSchema.parse({ ...Object(job), version: 2 })))
 }

@@ -76,12 +76,13 @@ describe('the arrows between the rooms', () => {
     ['packages/process', ['protocol']],
     ['packages/models', ['process', 'protocol']],
     ['packages/redis', ['process', 'protocol']],
-    ['packages/queue', ['process', 'protocol', 'redis']],
+    ['packages/blobs', ['protocol', 'redis']],
+    ['packages/queue', ['blobs', 'process', 'protocol', 'redis']],
     ['packages/image-header', []],
     ['packages/engine', ['image-header', 'models', 'process', 'protocol']],
     ['packages/engine-pool', ['engine', 'models', 'process', 'protocol']],
     ['packages/guarded-fetch', []],
-    ['apps/api', ['guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis']],
+    ['apps/api', ['blobs', 'guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis']],
     ['apps/consumer', ['engine-pool', 'models', 'process', 'protocol', 'queue', 'redis']],
   ])('%s imports %j and nothing else of ours', (room, allowed) => {
     expect(ownImports(room).filter((name) => !allowed.includes(name))).toEqual([])

@@ -11,7 +11,7 @@ import { type BareReport, bareOptionsSchema } from './bare.ts'
  */
 const options = bareOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 const pictures = await Promise.all(
-  options.pictures.map(async ({ file, input }) => ({ image: await readFile(file), input, parameters: {} })),
+  options.pictures.map(async ({ file, input }) => ({ images: [await readFile(file)], input, parameters: {} })),
 )
 const requests = Array.from({ length: options.images }, (_, index) => {
   const picture = pictures[index % pictures.length]

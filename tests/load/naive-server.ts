@@ -18,7 +18,7 @@ const app = new Hono()
 app.post('/jobs', async (c) => {
   const image = new Uint8Array(await c.req.arrayBuffer())
   const question = c.req.query('question') ?? ''
-  const prepared = await model.prepare({ image, input: { question }, parameters: {} })
+  const prepared = await model.prepare({ images: [image], input: { question }, parameters: {} })
   const [output] = await model.run([prepared])
   if (output === undefined || output instanceof Error) return c.json({ status: 'failed' }, 500)
   return c.json({ status: 'succeeded', output })

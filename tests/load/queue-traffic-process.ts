@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { finalJob, type QueuedJob } from '@vision-queue/queue'
 import { createResultStore, openJobSource } from '@vision-queue/queue/worker'
 import { openDurableConnection } from '@vision-queue/redis'
-import { openJobClient } from '@vision-queue/queue/producer'
+import { openJobClient, type BlobBytes } from '@vision-queue/queue/producer'
 import { nanoid } from 'nanoid'
 
 import { trafficOptionsSchema } from './queue-traffic.ts'
@@ -41,7 +41,7 @@ if (options.kind === 'produce') {
   })
   const submit = async (): Promise<void> => {
     const image = randomBytes(options.imageBytes)
-    await client.submitAndWait(noOpJob(image), image, { timeoutMs: 60_000 })
+    await client.submitAndWait(...noOpJob(image), { timeoutMs: 60_000 })
     done += 1
   }
   // Its connections fail fast while they are being made; after that a failure is one.
@@ -65,8 +65,8 @@ if (options.kind === 'produce') {
       concurrency: options.perSource,
       lockMs: 10_000,
       stalledCheckMs: 5000,
-      async handle({ job, startedAt, attempts, readPayload }) {
-        if (job === null || (await readPayload(job)) === null) throw new Error('A job or its picture is lost')
+      async handle({ job, startedAt, attempts, readBlobs }) {
+        if (job === null || (await readBlobs(job)) === null) throw new Error('A job or its picture is lost')
         await results.announceRunning(job.id, startedAt, attempts)
         const output = { answers: [{ answer: 'nothing', score: 1 }] }
         await results.finish(job, finalJob(job, { status: 'succeeded', attempts, startedAt, output }, resultTtlMs))
@@ -81,20 +81,19 @@ if (options.kind === 'produce') {
   }
 }
 
-function noOpJob(image: Uint8Array): QueuedJob {
-  return {
-    version: 1,
+function noOpJob(image: Uint8Array): [QueuedJob, BlobBytes] {
+  const hash = createHash('sha256').update(image).digest('hex')
+  const job: QueuedJob = {
+    version: 2,
     id: `job_${nanoid(21)}`,
     model,
     modelVersion: '1',
     versionPinned: false,
-    image: {
-      hash: createHash('sha256').update(image).digest('hex'),
-      bytes: image.length,
-      type: 'image/jpeg',
-      uploaded: false,
-    },
-    input: { question: 'What is it?' },
+    parts: [
+      { kind: 'blob', name: 'image', hash, bytes: image.length, type: 'image/jpeg' },
+      { kind: 'text', name: 'question', text: 'What is it?' },
+    ],
+    input: {},
     parameters: {},
     metadata: null,
     createdAt: Date.now(),
@@ -106,4 +105,5 @@ function noOpJob(image: Uint8Array): QueuedJob {
     priority: 'normal',
     retryOf: null,
   }
+  return [job, new Map([[hash, image]])]
 }

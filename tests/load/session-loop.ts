@@ -14,7 +14,7 @@ const model = await loadModel({ name, version: '1', folder, intraOpThreads: 1, m
 const prepare = async (index: number): ReturnType<typeof model.prepare> => {
   const picture = pictures[index % pictures.length]
   if (picture === undefined) throw new Error('No pictures')
-  return model.prepare({ image: await readFile(picture.file), input: picture.input, parameters: {} })
+  return model.prepare({ images: [await readFile(picture.file)], input: picture.input, parameters: {} })
 }
 const perRun = new Map<number, number[]>(batchSizes.map((size) => [size, []]))
 // The sizes take turns, so that a slow spell of the machine hits them all.

@@ -1,5 +1,6 @@
 import { toVisionQueueError, VisionQueueError } from '@vision-queue/protocol'
-import type { ApiKeys, ImageStore, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
+import type { Uploads } from '@vision-queue/blobs'
+import type { ApiKeys, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
@@ -9,6 +10,7 @@ import { addressesAt } from './addresses.ts'
 import type { ApiEnv } from './api-env.ts'
 import type { ApiSettings } from './config.ts'
 import { refuseIdempotencyKey } from './intake/idempotency.ts'
+import { createIntake } from './intake/intake.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { observeRequests } from './observe/observe-requests.ts'
 import { problemResponse } from './problem-response.ts'
@@ -33,7 +35,7 @@ import { refuseAmbiguousHeaders } from './guard/unambiguous-headers.ts'
 
 export interface AppOptions {
   jobs: JobClient
-  images: ImageStore
+  uploads: Uploads
   keys: ApiKeys
   models: ModelDirectory
   /** Null: images aren't taken by their address. */
@@ -48,7 +50,7 @@ export interface AppOptions {
 /** The HTTP API: every route in one place. Opens nothing, so there is nothing to close. */
 export function createApp({
   jobs,
-  images,
+  uploads,
   keys,
   models,
   fetchImage,
@@ -69,24 +71,21 @@ export function createApp({
   const trouble = createQueueTroubleLog(log)
   const { needs, scrape } = createAccess({ keys, settings })
 
+  const intake = createIntake({ jobs, uploads, models, fetchImage, settings, metrics, closing })
   const bodyBudget = createBodyBudget({
     maxBytes: settings.MAX_BODY_BYTES_IN_FLIGHT,
     maxBodyBytes: settings.MAX_BODY_BYTES,
   })
 
-  app.post(
-    '/jobs',
-    needs('submit'),
-    submitJob({ jobs, images, models, fetchImage, bodyBudget, settings, metrics, closing }),
-  )
+  app.post('/jobs', needs('submit'), submitJob({ intake, bodyBudget, settings }))
   app.get('/jobs', needs('read'), listJobs(jobs))
   app.get('/jobs/:id', needs('read'), getJob({ jobs, closing }))
   app.post('/jobs/:id/cancel', needs('submit'), refuseIdempotencyKey, cancelJob(jobs))
-  app.post('/jobs/:id/retry', needs('submit'), retryJob({ jobs, images, models, settings, metrics }))
+  app.post('/jobs/:id/retry', needs('submit'), retryJob(intake))
   app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
-  app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ images, bodyBudget, settings }))
-  app.get('/images/:id', needs('submit'), getImage(images))
-  app.delete('/images/:id', needs('submit'), refuseIdempotencyKey, removeImage(images))
+  app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ uploads, bodyBudget, settings }))
+  app.get('/images/:id', needs('submit'), getImage(uploads))
+  app.delete('/images/:id', needs('submit'), refuseIdempotencyKey, removeImage(uploads))
   app.get('/models', needs('read'), listModels(models))
   app.get('/models/:name', needs('read'), getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {

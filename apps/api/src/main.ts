@@ -2,7 +2,8 @@ import { setMaxListeners } from 'node:events'
 
 import { parseSettings, safeLogging, SettingsError, toRetention } from '@vision-queue/process'
 import { letHeapGrow } from '@vision-queue/process'
-import { openApiKeys, openImageStore, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
+import { openUploads } from '@vision-queue/blobs'
+import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
 import { pino } from 'pino'
 
 import { assertSomebodyHasKey } from './guard/access.ts'
@@ -30,13 +31,18 @@ async function main(settings: ApiSettings): Promise<void> {
     orphanCheckMs: settings.ORPHAN_CHECK_MS,
     answerMemoryBytes: settings.ANSWER_MEMORY_BYTES,
   })
-  const images = openImageStore({ ...redis, imageTtlMs: settings.IMAGE_TTL_MS, maxBytes: settings.MAX_UPLOADED_BYTES })
+  const uploads = openUploads({
+    ...redis,
+    imageTtlMs: settings.IMAGE_TTL_MS,
+    maxBytes: settings.MAX_UPLOADED_BYTES,
+    shared: settings.SHARE_ANSWERS,
+  })
   const keys = openApiKeys({ ...redis, cacheMs: settings.KEY_CACHE_MS })
   await assertSomebodyHasKey(keys, settings, log)
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log })
-  const app = createApp({ jobs, images, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  const app = createApp({ jobs, uploads, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: settings.HOST,
@@ -62,7 +68,7 @@ async function main(settings: ApiSettings): Promise<void> {
     await server.close(settings.SHUTDOWN_TIMEOUT_MS, settings.DRAIN_MS)
     await models.close()
     keys.close()
-    await images.close()
+    await uploads.close()
     await jobs.close()
     log.info({}, 'Closed')
     // ioredis would hold the process for two more seconds with a timer of its own.

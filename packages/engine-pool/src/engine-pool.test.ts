@@ -53,7 +53,7 @@ describe('running', () => {
 
   it('answers both where one id is asked for twice at a time', async () => {
     const pool = openUnrulyPool()
-    const request = { id: 'twin', image: new Uint8Array(), input: { question: 'sleep 20' }, parameters: {} }
+    const request = { id: 'twin', images: [new Uint8Array()], input: { question: 'sleep 20' }, parameters: {} }
     const twins = [pool.run({ ...request, deadlineAt: null }), pool.run({ ...request, deadlineAt: null })]
     expect(await Promise.all(twins)).toHaveLength(2)
   })

@@ -33,7 +33,7 @@ async function serve(root: string, name: string, modelJson: object, files: strin
 }
 
 async function classify(pool: EnginePool, image: Uint8Array) {
-  const { output } = await pool.run({ id: 'job', image, input: {}, parameters: {}, deadlineAt: null })
+  const { output } = await pool.run({ id: 'job', images: [image], input: {}, parameters: {}, deadlineAt: null })
   return outputSchema.parse(output).labels
 }
 

@@ -32,7 +32,7 @@ it.skipIf(!existsSync(join(repository, 'shapes-vqa')))(
         examples.map(async ({ image, question, answer }, index) => {
           const { output } = await pool.run({
             id: `example-${index}`,
-            image: await readFile(join(folder, 'examples', image)),
+            images: [await readFile(join(folder, 'examples', image))],
             input: { question },
             parameters: {},
             deadlineAt: null,

@@ -17,7 +17,7 @@ const pool = createEnginePool({
 await pool.ready
 void pool.run({
   id: 'busy',
-  image: new Uint8Array(),
+  images: [new Uint8Array()],
   input: { question: 'sleep 100' },
   parameters: {},
   deadlineAt: null,

@@ -41,7 +41,7 @@ export async function ask(
 
 /** A job with one question. */
 export function requestOf(id: string, question = id, image: Uint8Array = Uint8Array.from([1, 2, 3])): InferenceRequest {
-  return { id, image, input: { question }, parameters: {}, deadlineAt: null }
+  return { id, images: [image], input: { question }, parameters: {}, deadlineAt: null }
 }
 
 /** Resolves to each question's answer, or the code or name of its error. */

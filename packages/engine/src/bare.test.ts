@@ -26,7 +26,7 @@ async function ask(index: number): Promise<TaskRequest> {
   const image = await sharp({ create: { width: edge, height: edge, channels: 3, background: full[background] } })
     .jpeg()
     .toBuffer()
-  return { image, input: { question: 'what is it ?' }, parameters: {} }
+  return { images: [image], input: { question: 'what is it ?' }, parameters: {} }
 }
 const full = { red: '#ff0000', green: '#00ff00', blue: '#0000ff' }
 
@@ -45,7 +45,7 @@ it.each([
 
 it('rejects with the first image that can not be decoded', async () => {
   const requests = await Promise.all(Array.from({ length: 5 }, async (_, index) => ask(index)))
-  requests.push({ image: Uint8Array.of(1, 2, 3), input: { question: 'what is it ?' }, parameters: {} })
+  requests.push({ images: [Uint8Array.of(1, 2, 3)], input: { question: 'what is it ?' }, parameters: {} })
   const run = runBareLoop({ ...model, folder, requests, batchSize: 4, preparing: 8 })
   await expect(run).rejects.toMatchObject({ code: 'image_undecodable' })
 })

@@ -102,7 +102,7 @@ function describeShape({ type, dims }: TensorShape): string {
 async function runSample(model: LoadedModel, task: string, blank: { width: number; height: number }): Promise<void> {
   const image = values.image === undefined ? await blankImage(blank) : await readFile(values.image)
   const input = findTask(task).sampleInput
-  const item = await model.prepare({ image, input, parameters: {} })
+  const item = await model.prepare({ images: [image], input, parameters: {} })
   const [output] = await model.run([item])
   if (output instanceof Error) throw output
   print(

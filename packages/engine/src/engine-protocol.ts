@@ -14,15 +14,15 @@ import { taskOutputSchema } from './task-output.ts'
 /**
  * What a pool and its engine processes say to each other, over the channel of `child_process.fork`
  * with `serialization: 'advanced'`: image bytes travel as bytes. Both sides parse what they get;
- * of an image only that it is bytes.
+ * of images only that they are bytes.
  */
 const jsonRecordSchema = z.record(z.string(), z.json())
 
 /** A job on its way into an engine. */
 export const engineJobSchema = z.object({
   id: z.string(),
-  /** The compressed file. */
-  image: z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes'),
+  /** The compressed files, in the job's order; as many as the model's manifest allows. */
+  images: z.array(z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes')),
   input: jsonRecordSchema,
   parameters: jsonRecordSchema,
   /** Milliseconds since 1970, by this machine's clock. */

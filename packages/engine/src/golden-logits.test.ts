@@ -86,7 +86,7 @@ async function answer<Case extends { image: string; input: TaskRequest['input'] 
     const parameters = parametersByTask[task] ?? {}
     const jobs = await Promise.all(
       cases.map(async ({ image, input }) =>
-        model.prepare({ image: await readFile(join(repository, image)), input, parameters }),
+        model.prepare({ images: [await readFile(join(repository, image))], input, parameters }),
       ),
     )
     const outputs = await model.run(jobs)

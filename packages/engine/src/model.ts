@@ -73,8 +73,12 @@ export async function loadModel({
         graphs.session,
       )
       const sample = async (background?: string): Promise<PreparedJob> => {
-        const image = await blankImage(sampleSize({ folder, session: graphs.session }), background)
-        return answering.prepare({ image, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
+        const { min, max } = task.images ?? { min: 1, max: 1 }
+        const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () =>
+          blankImage(sampleSize({ folder, session: graphs.session }), background),
+        )
+        const images = await Promise.all(blanks)
+        return answering.prepare({ images, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
       }
       if (await mixesRows(graphs.session, sample)) {
         await graphs.close()
@@ -107,6 +111,7 @@ export async function loadModel({
     provider: graphs.session.provider,
     refusedProviders: graphs.session.refusals,
     maxBatchSize,
+    images: task.images,
     inputSchema: z.toJSONSchema(task.input, { io: 'input' }),
     parametersSchema: z.toJSONSchema(task.parameters, { io: 'input' }),
     outputSchema: z.toJSONSchema(task.output),

@@ -41,7 +41,7 @@ const shapesWords =
 const tinyText = tinyWords.filter((word) => !word.startsWith('['))
 
 /** Inputs and parameters of a task, made up. */
-function makeUp(task: string, random: Random, from: readonly string[]): Omit<TaskRequest, 'image'> {
+function makeUp(task: string, random: Random, from: readonly string[]): Omit<TaskRequest, 'images'> {
   switch (task) {
     case 'visual-question-answering':
       return { input: { question: words(random, from, 14) }, parameters: { top_k: 3 } }
@@ -199,7 +199,7 @@ describe('a job gives the same answer alone and beside any neighbours', () => {
     const single = await open()
     const shared = single.manifest.task === 'zero-shot-image-classification' ? await open() : single
     const pool = Array.from({ length: 40 }, () => ({
-      image: pick(random, images),
+      images: [pick(random, images)],
       ...makeUp(single.manifest.task, random, from),
     }))
     const prepareAll = async (model: LoadedModel) => Promise.all(pool.map(async (request) => model.prepare(request)))

@@ -53,7 +53,7 @@ export async function runBatch(
 ) {
   const items = await Promise.all(
     jobs.map(async ({ image, input = {}, parameters = {} }) =>
-      model.prepare({ image: await colour(image), input, parameters }),
+      model.prepare({ images: [await colour(image)], input, parameters }),
     ),
   )
   return (await model.run(items)).map((output) => (output instanceof Error ? { error: output.message } : output))

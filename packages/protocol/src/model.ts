@@ -40,6 +40,10 @@ export const variantChoiceSchema = variantDecisionSchema.extend({
 })
 export type VariantChoice = z.infer<typeof variantChoiceSchema>
 
+/** The fewest and the most images that a job has. */
+export const imageCountSchema = z.object({ min: z.int().min(0), max: z.int().min(0) })
+export type ImageCount = z.infer<typeof imageCountSchema>
+
 /**
  * What a consumer tells the rest of the world of a model it serves. The API validates submissions
  * against `inputSchema` and `parametersSchema` (JSON Schema 2020-12) and needs no model file.
@@ -57,7 +61,9 @@ export const modelManifestSchema = z.object({
   /** The providers that were wanted more and could not be used. */
   refusedProviders: z.array(z.object({ provider: z.string(), reason: z.string() })).optional(),
   maxBatchSize: z.int(),
-  /** The input without its image, which every task takes. */
+  /** How many images a job has. Absent: one; see imagesOfManifest. */
+  images: imageCountSchema.optional(),
+  /** The input without its images. */
   inputSchema: jsonSchemaSchema,
   parametersSchema: jsonSchemaSchema,
   outputSchema: jsonSchemaSchema,
@@ -69,6 +75,11 @@ export const modelManifestSchema = z.object({
   labels: z.array(z.string()).nullable(),
 })
 export type ModelManifest = z.infer<typeof modelManifestSchema>
+
+/** How many images a job of the model has; one where its consumer is of a release that didn't say. */
+export function imagesOfManifest({ images }: Pick<ModelManifest, 'images'>): ImageCount {
+  return images ?? { min: 1, max: 1 }
+}
 
 /**
  * Why a batch was launched when it was: it was `full` (more would not have paid); nothing else was being

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 
 import { answerDigest } from './answer-digest.ts'
 import { jsonDigest } from './json-digest.ts'
-import { newJob } from './test-support/test-queue.ts'
+import { blobsOf } from './parts.ts'
+import { blobPart, newJob } from './test-support/test-queue.ts'
 
 const model = { version: '1', variant: 'int8', fingerprint: 'f' }
 const job = { ...newJob(), input: { question: 'q', labels: ['a', 'b'] } }
@@ -19,9 +20,10 @@ test('an answer never crosses from one key to another, nor to those without one'
 })
 
 test('what a release kept whose answers were other ones is not found', () => {
-  const { image, input, parameters, answersOf } = job
+  const { parts, input, parameters, answersOf } = job
+  const [blob] = blobsOf({ parts })
   const { version, variant, fingerprint } = model
-  const ofOlderRelease = jsonDigest([version, variant, fingerprint, image.hash, input, parameters, answersOf])
+  const ofOlderRelease = jsonDigest([version, variant, fingerprint, blob?.hash ?? '', input, parameters, answersOf])
   expect(answerDigest(model, job)).not.toBe(ofOlderRelease)
 })
 
@@ -31,7 +33,7 @@ test('another model, image, input or parameter is another question', () => {
     answerDigest({ ...model, version: '2' }, job),
     answerDigest({ ...model, variant: 'fp32' }, job),
     answerDigest({ ...model, fingerprint: 'g' }, job),
-    answerDigest(model, { ...job, image: { ...job.image, hash: 'other' } }),
+    answerDigest(model, { ...job, parts: [blobPart(Buffer.from('another'))] }),
     answerDigest(model, { ...job, input: { question: 'q', labels: ['b', 'a'] } }),
     answerDigest(model, { ...job, parameters: { top_k: 1 } }),
   ]

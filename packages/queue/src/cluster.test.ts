@@ -6,7 +6,7 @@ import { type JobClient, openJobClient } from './producer/job-client.ts'
 import { openJobSource } from './worker/job-source.ts'
 import { assertNoEviction, openDurableConnection, openSubscriber, type RedisClient } from '@vision-queue/redis'
 import { createResultStore } from './worker/result-store.ts'
-import { image, limits, newJob, quiet, retention, succeeded } from './test-support/test-queue.ts'
+import { blobs, image, limits, newJob, quiet, retention, succeeded } from './test-support/test-queue.ts'
 import { openTextPublisher } from './worker/text-publisher.ts'
 
 const reason = await whyNoRedisGroups()
@@ -61,7 +61,7 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
           const claimed = await client.claim({ owner, key, digest: 'd', leaseMs: 5000 })
           if (claimed.kind === 'known') return claimed.job.id
           const { claim } = claimed
-          const { job } = await client.submit({ ...newJob(), id: claim.id, owner }, image, { claim })
+          const { job } = await client.submit({ ...newJob(), id: claim.id, owner }, blobs, { claim })
           return job.id
         }),
       )
@@ -80,10 +80,10 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
         concurrency: 4,
         lockMs: 2000,
         stalledCheckMs: 500,
-        async handle({ job, readPayload }) {
+        async handle({ job, readBlobs }) {
           if (job === null) throw new Error('not a job')
-          const bytes = await readPayload(job)
-          await results.finish(job, succeeded(job, `${job.model} ${bytes?.length ?? 0}`))
+          const bytes = await readBlobs(job)
+          await results.finish(job, succeeded(job, `${job.model} ${bytes?.[0]?.length ?? 0}`))
           return { kind: 'done' }
         },
         giveUp: async () => {},
@@ -94,8 +94,8 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
       const jobs = models.map((model) => ({ ...newJob(), model }))
       const waited = await Promise.all(
         jobs.map(async (job, index) => {
-          if (index % 2 === 0) return (await client.submitAndWait(job, image, { timeoutMs: 20_000 })).job
-          await client.submit(job, image)
+          if (index % 2 === 0) return (await client.submitAndWait(job, blobs, { timeoutMs: 20_000 })).job
+          await client.submit(job, blobs)
           return client.waitFor(job.id, 20_000)
         }),
       )

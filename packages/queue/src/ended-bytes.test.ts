@@ -1,7 +1,7 @@
 import { endedBytesKey, jobKey, resultKey } from './keys.ts'
 import { describe, expect, test } from 'vitest'
 
-import { image, newJob, retention, succeeded, useTestQueue } from './test-support/test-queue.ts'
+import { blobs, newJob, retention, succeeded, useTestQueue } from './test-support/test-queue.ts'
 
 const queue = useTestQueue()
 const hourMs = 3_600_000
@@ -18,7 +18,7 @@ describe('what the ended jobs of an owner hold', () => {
     const client = await queue.connect({ retention: { ...keeping, failedResultMaxBytes: 100_000 } })
     const cancel = async (owner: string | null): Promise<number> => {
       const job = { ...newJob(), owner, metadata }
-      await client.submit(job, image)
+      await client.submit(job, blobs)
       const canceled = await client.cancel(job.id)
       const ttlMs = await queue.redis.pttl(resultKey(job.id))
       // What the job says is what it gets.
@@ -54,7 +54,7 @@ describe('what the ended jobs of an owner hold', () => {
     const first = newJob()
     await results.finish(first, { ...succeeded(first, 'a'), version: '1', variant: 'int8' }, 'digest')
     const ask = async (): Promise<number> => {
-      const { job } = await client.submit({ ...newJob(), metadata }, image, { digest: 'digest' })
+      const { job } = await client.submit({ ...newJob(), metadata }, blobs, { digest: 'digest' })
       expect(job.status).toBe('succeeded')
       expect(Date.parse(job.expires_at ?? '')).toBeLessThanOrEqual(Date.now() + hourMs)
       return queue.redis.pttl(resultKey(job.id))
@@ -63,7 +63,7 @@ describe('what the ended jobs of an owner hold', () => {
     await expect.poll(ask, { interval: 20, timeout: 10_000 }).toBeLessThan(hourMs / 10)
     // That fills nothing for jobs that fail.
     const canceled = newJob()
-    await client.submit(canceled, image)
+    await client.submit(canceled, blobs)
     await client.cancel(canceled.id)
     expect(await queue.redis.pttl(resultKey(canceled.id))).toBeGreaterThan(23 * hourMs)
   }, 30_000)
@@ -72,7 +72,7 @@ describe('what the ended jobs of an owner hold', () => {
 test('of a canceled job the metadata is stored once', async () => {
   const client = await queue.connect({ retention: keeping })
   const job = { ...newJob(), metadata }
-  await client.submit(job, image)
+  await client.submit(job, blobs)
   await client.cancel(job.id)
   const sizes = await Promise.all([resultKey(job.id), jobKey(job.id)].map(async (key) => queue.redis.strlen(key)))
   const total = sizes.reduce((sum, size) => sum + size, 0)

@@ -14,7 +14,6 @@ export {
   consumersKey,
   endedBytesKey,
   endedJobsKey,
-  imageNameOf,
   jobChannel,
   jobKey,
   keptBytesKey,
@@ -23,11 +22,10 @@ export {
   modelOrdersKey,
   modelsKey,
   modelVariantsKey,
+  oldImageKey,
   ownedJobsKey,
   ownerBytesKey,
   ownerJobsKey,
-  payloadHoldersKey,
-  payloadKey,
   poisonKey,
   queueName,
   queuePrefix,
@@ -35,11 +33,17 @@ export {
   readinessKey,
   resultKey,
   turnsKey,
-  uploadFactsKey,
-  uploadHoldersKey,
-  uploadKey,
-  uploadLapsesKey,
   waitingKey,
 } from './keys.ts'
+export {
+  type BlobPart,
+  blobBytesOf,
+  blobsOf,
+  inputOfParts,
+  type JobInput,
+  type Part,
+  partsOfInput,
+  type TextPart,
+} from './parts.ts'
 export { type QueuedJob, queuedJobSchema } from './queued-job.ts'
 export { failedJob } from './unfinished-ends.ts'

@@ -3,7 +3,8 @@ import type { FinalStatus } from '@vision-queue/protocol'
 
 /**
  * The names of everything in Redis. A model's keys share one hash tag, `{model}`, so that on Redis
- * Cluster its queue, its bound and its payloads lie in one slot and one script may touch them.
+ * Cluster its queue and its bound lie in one slot and one script may touch them. Blobs have keys of their own, see
+ * packages/blobs.
  */
 const root = 'vq'
 
@@ -24,20 +25,15 @@ export const queuePrefix = (model: string): string => `${root}:{${model}}`
 
 /** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
 export const admittedKey = (model: string): string => `${root}:{${model}}:admitted`
-/** HASH: payload bytes, name and owner (`<bytes> <name> <owner>`) by admitted job id, and the sum of the bytes under the empty field. */
+/** HASH: `<bytes> <hashes> <owner> <space of the blobs>` by admitted job id, and the sum of the bytes under the empty field. */
 export const admittedBytesKey = (model: string): string => `${root}:{${model}}:admitted-bytes`
 /** ZSET of BullMQ: the jobs that wait in a queue, by priority and arrival. */
 export const waitingKey = (model: string, queue: string): string => `${queuePrefix(model)}:${queue}:prioritized`
 /** HASH: how far each owner is in a queue's order of turns, and where the queue is. */
 export const turnsKey = (model: string, queue: string): string => `${queuePrefix(model)}:turns:${queue}`
-/** STRING: an image's bytes, by its name (imageNameOf). */
-export const payloadKey = (model: string, name: string): string => `${root}:{${model}}:payload:${name}`
-/** ZSET: the jobs that still need the payload, by the time at which their need lapses. */
-export const payloadHoldersKey = (model: string, name: string): string => `${root}:{${model}}:holders:${name}`
-
-/** ZSET: names of the payloads that are kept for jobs which failed, were canceled or expired, by when that lapses. */
+/** ZSET: the blobs that are kept for jobs which failed, were canceled or expired, `<hash> <space>`, by when that lapses. */
 export const keptKey = (model: string): string => `${root}:{${model}}:kept`
-/** HASH: bytes of those payloads by name, and their sum under the empty field. */
+/** HASH: the bytes of those blobs, and their sum under the empty field. */
 export const keptBytesKey = (model: string): string => `${root}:{${model}}:kept-bytes`
 
 /** STRING: present while the model refuses an image of this hash, because it crashed an engine. */
@@ -45,26 +41,9 @@ export const poisonKey = (model: string, hash: string): string => `${root}:{${mo
 
 /** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
 export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
-/**
- * Uploaded images belong to no model. They share a hash tag of their own, as one script minds the bound on
- * all of them: on Redis Cluster they lie on one node.
- */
-const uploadsTag = `${root}:{uploads}`
-/** ZSET: hashes of the uploaded images by the time at which nobody needs them any more. */
-export const uploadLapsesKey = `${uploadsTag}:lapses`
-/** HASH: what is known of an uploaded image (imageFactsSchema) by its hash, and the sum of their bytes under the empty field. */
-export const uploadFactsKey = `${uploadsTag}:facts`
-/** STRING: an uploaded image's bytes. */
-export const uploadKey = (hash: string): string => `${uploadsTag}:image:${hash}`
-/** ZSET: the jobs that need the upload, and the upload itself as `upload`, by the time at which the need lapses. */
-export const uploadHoldersKey = (hash: string): string => `${uploadsTag}:holders:${hash}`
-
-/** The name that a job's image has in Redis. */
-export const imageNameOf = ({ name, hash }: Pick<QueuedJob['image'], 'name' | 'hash'>): string => name ?? hash
-
-/** Where the bytes of a job's image are. */
-export const imageKeyOf = ({ model, image }: Pick<QueuedJob, 'model' | 'image'>): string =>
-  image.uploaded ? uploadKey(imageNameOf(image)) : payloadKey(model, imageNameOf(image))
+/** STRING: the bytes of an image as releases before shape 2 have stored it. Nothing is written there any more; it expires. */
+export const oldImageKey = (model: string, { name, uploaded }: { name: string; uploaded: boolean }): string =>
+  uploaded ? `${root}:{uploads}:image:${name}` : `${root}:{${model}}:payload:${name}`
 
 /** STRING: the accepted job (queuedJobSchema); of one that did not succeed, for as long as it may be run again. */
 export const jobKey = (id: string): string => `${root}:job:${id}`

@@ -1,36 +1,18 @@
 import { requestContextSchema } from '@vision-queue/process'
+import { imageTypeSchema, jobIdSchema, metadataSchema, payloadHashSchema, prioritySchema } from '@vision-queue/protocol'
 import { z } from 'zod'
 
-import { imageTypeSchema, jobIdSchema, metadataSchema, payloadHashSchema, prioritySchema } from '@vision-queue/protocol'
+import { jobInputSchema, partSchema, partsOfInput } from './parts.ts'
 
-/**
- * What crosses the queue, once per job: ids, text, parameters and times; never image bytes, never
- * results. `version` is the shape's: a consumer refuses one it doesn't know rather than guess.
- */
-export const queuedJobSchema = z.object({
-  version: z.literal(1),
+/** What all shapes of a job have. */
+const commonShape = {
   id: jobIdSchema,
   model: z.string(),
   /** The version asked for or, where the caller did not pin one, the one that served at submission. */
   modelVersion: z.string(),
   /** Whether only that version will do. */
   versionPinned: z.boolean(),
-  image: z.object({
-    /** SHA-256 of the image's bytes. */
-    hash: payloadHashSchema,
-    /**
-     * The name its bytes have in Redis, made of the owner and `hash`, so that nobody can tell what images another
-     * owner has sent. Not set: the name is `hash`.
-     */
-    name: payloadHashSchema.optional(),
-    bytes: z.int(),
-    type: imageTypeSchema,
-    /** Whether its bytes lie with the uploaded images, and not with the model's payloads. */
-    uploaded: z.boolean().default(false),
-  }),
-  /** The task's other inputs, such as `question`. */
-  input: z.record(z.string(), z.json()),
-  parameters: z.record(z.string(), z.json()),
+  parameters: jobInputSchema,
   metadata: metadataSchema.nullable(),
   /** Milliseconds since 1970. */
   createdAt: z.int(),
@@ -42,7 +24,10 @@ export const queuedJobSchema = z.object({
   replyTo: z.string().nullable().default(null),
   /** The id of the key that handed it in, which alone may read it; null: no key was asked for. */
   owner: z.string().nullable().default(null),
-  /** Whose earlier answers may serve it, and whom its own may serve; null: all who ask without a key or share theirs. */
+  /**
+   * Whose earlier answers may serve it, and whom its own may serve; null: all who ask without a key or share theirs.
+   * The same decides whose stored blobs may serve it (blobSpaceOf).
+   */
   answersOf: z.string().nullable().default(null),
   priority: prioritySchema.default('normal'),
   /** The job that this one is another try of. */
@@ -51,5 +36,50 @@ export const queuedJobSchema = z.object({
   context: requestContextSchema.optional(),
   /** SHA-256 of the Idempotency-Key that it was submitted with, which lapses with its result. */
   idempotencyKeyHash: z.string().optional(),
+}
+
+const jobSchema2 = z.object({
+  version: z.literal(2),
+  ...commonShape,
+  /** Texts, such as `question`, and blobs. */
+  parts: z.array(partSchema),
+  /** The task's inputs that are neither. */
+  input: jobInputSchema,
 })
-export type QueuedJob = z.infer<typeof queuedJobSchema>
+type Job2 = z.infer<typeof jobSchema2>
+
+/** Of releases before: one image, and all texts in `input`. */
+const jobSchema1 = z.object({
+  version: z.literal(1),
+  ...commonShape,
+  image: z.object({
+    hash: payloadHashSchema,
+    /** The name of the bytes in Redis where that isn't `hash`. */
+    name: payloadHashSchema.optional(),
+    bytes: z.int(),
+    type: imageTypeSchema,
+    /** Whether the bytes lie with the uploaded images, and not with the model's payloads. */
+    uploaded: z.boolean().default(false),
+  }),
+  input: jobInputSchema,
+})
+
+function fromShape1({ image, input, ...common }: z.infer<typeof jobSchema1>): Job2 {
+  const { name, uploaded, ...blob } = image
+  const old = { name: name ?? image.hash, uploaded }
+  const texts = partsOfInput(input)
+  return {
+    ...common,
+    version: 2,
+    parts: [{ kind: 'blob', name: 'image', ...blob, old }, ...texts.parts],
+    input: texts.input,
+  }
+}
+
+/**
+ * What crosses the queue, once per job: ids, texts, parameters and times; never image bytes, never
+ * results. `version` is the shape's: a consumer refuses one it doesn't know rather than guess. Jobs of
+ * shape 1, which may wait when a release is rolled out, are read as shape 2.
+ */
+export const queuedJobSchema = z.union([jobSchema2, jobSchema1.transform(fromShape1)])
+export type QueuedJob = Job2

@@ -13,7 +13,7 @@ await startEngine({
     const { manifest } = await loadModel(options)
     return {
       manifest,
-      prepare: async ({ image }) => image.byteLength,
+      prepare: async ({ images }) => images.reduce((sum, image) => sum + image.byteLength, 0),
       run: async (sizes) => sizes.map((size) => ({ answers: [{ answer: `${size} bytes`, score: 1 }] })),
     }
   },

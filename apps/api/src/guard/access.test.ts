@@ -1,4 +1,4 @@
-import { imageNameOf } from '@vision-queue/queue'
+import { blobsOf } from '@vision-queue/queue'
 import { jobResponseSchema } from '@vision-queue/protocol'
 import { describe, expect, test } from 'vitest'
 
@@ -194,10 +194,12 @@ test('an image is stored apart for each key, so that nobody tells from the time 
     const api = await startApi(env)
     const [one, other] = [bearer(api.keys.add(['submit'])), bearer(api.keys.add(['submit']))]
     for (const headers of [one, one, other, {}]) await submit(api, headers)
-    const images = api.jobs.submitted.map(({ job }) => job.image)
+    const images = api.jobs.submitted.flatMap(({ job }) => blobsOf(job))
     expect(new Set(images.map(({ hash }) => hash)).size).toBe(1)
-    expect(new Set(images.map((image) => imageNameOf(image))).size).toBe(names)
-    expect(imageNameOf(images[0] ?? { hash: '1' })).toBe(imageNameOf(images[1] ?? { hash: '2' }))
+    // What decides whose blobs may serve it.
+    const spaces = api.jobs.submitted.map(({ job }) => job.answersOf)
+    expect(new Set(spaces).size).toBe(names)
+    expect(spaces[0]).toBe(spaces[1])
   }
 })
 
@@ -216,9 +218,11 @@ test('an uploaded image is used, seen and removed by the key that uploaded it al
   expect(await (await get(api, path, mine)).json()).toMatchObject({ id: ask.input.image })
   expect((await postJson(api, ask, mine)).status).toBe(202)
   const [submitted] = api.jobs.submitted
-  expect([...api.images.held]).toEqual([`${submitted?.job.image.name} ${submitted?.job.id}`])
+  const [blob] = blobsOf(submitted?.job ?? { parts: [] })
+  const address = { space: submitted?.job.owner ?? null, hash: blob?.hash ?? '' }
+  expect(await api.uploads.blobs.find(address, submitted?.job.id ?? '')).not.toBeNull()
   // What the image is, is the same for all: an answer or a crash is told by it, however the image came.
-  expect(`img_${submitted?.job.image.hash}`).toBe(ask.input.image)
+  expect(`img_${blob?.hash}`).toBe(ask.input.image)
   expect((await fetch(api.url + path, { method: 'DELETE', headers: mine })).status).toBe(204)
 })
 

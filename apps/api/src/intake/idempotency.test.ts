@@ -76,7 +76,7 @@ describe('the same key with the same submission is the same job', () => {
     const image: unknown = Reflect.get(Object(uploaded), 'id')
     const asked = { ...body, input: { image, question: '?' } }
     const { id } = await jobOf(await postJson(api, asked, withKey('a')))
-    api.images.uploaded.clear()
+    api.uploads.forget()
     api.models.models = []
     api.jobs.refusal = new VisionQueueError('queue_full', 'No room.')
     expect(await jobOf(await postJson(api, asked, withKey('a')))).toMatchObject({ id })

@@ -5,7 +5,7 @@ import { type IdempotencyClaim, type JobClient, newJobId } from '@vision-queue/q
 import { jsonDigest } from '@vision-queue/queue'
 
 import type { ApiMiddleware } from '../api-env.ts'
-import type { JsonValue, ReceivedSubmission, SubmittedImage } from '../doors/native/parsed-submission.ts'
+import type { JsonValue, Submission, SubmittedImage } from './submission.ts'
 
 /** Tells that the answer is an earlier request's, as Stripe's API does. */
 export const replayedHeader = { 'Idempotent-Replayed': 'true' } as const
@@ -58,8 +58,10 @@ export function parseIdempotencyKey(header: string | undefined): string | null {
  * All that makes the job of a submission, whichever form of body it came in. Of a form's boundary nothing is left, nor
  * of names in the address' query that mean nothing to us.
  */
-export function asksOf({ image, unreadQuery: _unread, ...rest }: ReceivedSubmission): JsonValue {
-  return { kind: 'submission', image: imageOf(image), ...rest }
+export function asksOf(submission: Submission): JsonValue {
+  if (submission.kind === 'retry') return { kind: 'retry', of: submission.jobId }
+  const { images, strayNames: _stray, ...rest } = submission.question
+  return { kind: 'submission', images: images.map(imageOf), ...rest }
 }
 
 function imageOf(image: SubmittedImage): JsonValue {
@@ -70,6 +72,8 @@ function imageOf(image: SubmittedImage): JsonValue {
       return { upload: image.hash }
     case 'address':
       return { address: image.address }
+    case 'kept':
+      return { bytes: image.blob.hash }
     default:
       return image satisfies never
   }

@@ -63,7 +63,7 @@ describe('an image by its address', () => {
     expect((await postAddress(api, png.toString('base64'))).status).toBe(202)
     const [byJson, byForm, byBytes] = api.jobs.submitted
     for (const submitted of [byJson, byForm]) {
-      expect(submitted?.job.image).toEqual(byBytes?.job.image)
+      expect(submitted?.job.parts).toEqual(byBytes?.job.parts)
       expect(Buffer.from(submitted?.image ?? [])).toEqual(png)
     }
     expect(asked).toEqual(['/cat.png?size=1', '/dog.png'])

@@ -10,7 +10,8 @@ import { apiSettings } from '../config.ts'
 import { openHttpServer } from '../http-server.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import { createFetchImage } from '../intake/fetch-image.ts'
-import { type MemoryImages, openMemoryImages } from './memory-images.ts'
+import { expectDocumentedProblems } from './documented-problems.ts'
+import { type MemoryUploads, openMemoryUploads } from './memory-uploads.ts'
 import { type MemoryKeys, openMemoryKeys } from './memory-keys.ts'
 import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
 import { type MemoryModels, openMemoryModels } from './served-models.ts'
@@ -19,7 +20,7 @@ export interface TestApi {
   url: string
   port: number
   jobs: MemoryJobs
-  images: MemoryImages
+  uploads: MemoryUploads
   keys: MemoryKeys
   models: MemoryModels
   app: ReturnType<typeof createApp>
@@ -45,12 +46,13 @@ export async function startApi(
   const closing = new AbortController()
   setMaxListeners(0, closing.signal)
   const jobs = openMemoryJobs()
-  const images = openMemoryImages()
+  const uploads = openMemoryUploads(settings.SHARE_ANSWERS)
   const keys = openMemoryKeys()
   const models = openMemoryModels()
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log, network })
-  const app = createApp({ jobs, images, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  const app = createApp({ jobs, uploads, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  expectDocumentedProblems(app)
   const server = await openHttpServer({
     app,
     host: '127.0.0.1',
@@ -67,7 +69,7 @@ export async function startApi(
   onTestFinished(() => stop())
   const url = `http://127.0.0.1:${server.port}`
   const startClosing = (): void => closing.abort()
-  return { url, port: server.port, jobs, images, keys, models, app, logged, stop, startClosing }
+  return { url, port: server.port, jobs, uploads, keys, models, app, logged, stop, startClosing }
 }
 
 /** The problem document of an answer, checked for its content type and its echo of the request id. */

@@ -25,7 +25,7 @@ const result: InferenceResult = {
   inferenceMs: 1,
   batchSize: 1,
 }
-const request = { id: 'x', image: new Uint8Array(), input: {}, parameters: {}, deadlineAt: null }
+const request = { id: 'x', images: [new Uint8Array()], input: {}, parameters: {}, deadlineAt: null }
 
 let pools: FakePool[]
 let queues: Set<string>

@@ -1,20 +1,20 @@
 import { type ModelManifest, toVisionQueueError, type VariantDecision } from '@vision-queue/protocol'
 import type { EnginePool } from '@vision-queue/engine-pool'
 import type { ModelLocation } from '@vision-queue/models'
+import { routeAgain } from '@vision-queue/models/routes'
 import type { QueuedJob } from '@vision-queue/queue'
 import type { JobSource } from '@vision-queue/queue/worker'
 import type { Logger } from 'pino'
 
 import type { Action } from './action.ts'
 import { type Actual, type Pool, readyPool, runningPool } from './actual.ts'
-import { chooseVersion } from './choose-version.ts'
 import type { Desired } from './desired.ts'
 import type { DecideVariant } from './fleet-variant.ts'
 import { createOpenPools, type OpenPools } from './open-pools.ts'
 import { createOpenQueues, type OpenQueues } from './open-queues.ts'
 import { plan } from './plan.ts'
 import { type FleetEvent, recordAction, recordEvent } from './record.ts'
-import { versionThatServes } from './selected-versions.ts'
+import { readyVersions, versionThatServes } from './selected-versions.ts'
 import type { ChosenPool } from '../jobs/process-job.ts'
 
 /** How a pool is to be opened. */
@@ -112,7 +112,8 @@ export function createExecutor(options: ExecutorOptions): Executor {
     choosePool(model, job) {
       const [wanted, there] = [desired.models.get(model), actual.models.get(model)]
       if (wanted === undefined || there === undefined) return null
-      const version = chooseVersion(job, versionThatServes(wanted.selection, there))
+      const here = { versions: new Set(readyVersions(there)), serving: versionThatServes(wanted.selection, there) }
+      const version = routeAgain(here, { version: job.modelVersion, pinned: job.versionPinned })
       const chosen = version === null ? undefined : there.versions.get(version)
       const data = chosen === undefined ? null : readyPool(chosen)
       const pool = data === null ? undefined : pools.get(data.id)

@@ -8,12 +8,12 @@ import { createJobProcessor, type ChosenPool } from './process-job.ts'
 import { createSuspectGate } from './suspect-gate.ts'
 
 const job: QueuedJob = {
-  version: 1,
+  version: 2,
   id: 'job_000000000000000000001',
   model: 'm',
   modelVersion: '1',
   versionPinned: false,
-  image: { hash: 'a'.repeat(64), bytes: 1, type: 'image/png', uploaded: false },
+  parts: [{ kind: 'blob', name: 'image', hash: 'a'.repeat(64), bytes: 1, type: 'image/png' }],
   input: {},
   parameters: {},
   metadata: null,
@@ -84,7 +84,7 @@ function delivery(attempts = 1, queued: QueuedJob = job): Delivery {
     attempts,
     stalls: 0,
     startedAt: Date.now(),
-    readPayload: async () => new Uint8Array([1]),
+    readBlobs: async () => [new Uint8Array([1])],
   }
 }
 
@@ -124,7 +124,7 @@ test('a deadline that has passed ends the job as expired, before anything is rea
   const { processJob, finals } = processor(async () => {
     throw new VisionQueueError('deadline_exceeded', 'Too late.')
   })
-  const unread = { ...delivery(1, { ...job, deadlineAt: Date.now() - 1 }), readPayload: () => expect.unreachable() }
+  const unread = { ...delivery(1, { ...job, deadlineAt: Date.now() - 1 }), readBlobs: () => expect.unreachable() }
   await processJob(unread)
   await processJob(delivery())
   expect(finals).toMatchObject([{ status: 'expired' }, { status: 'expired' }])

@@ -1,4 +1,4 @@
-import { type CachedAnswer, finalJob, type QueuedJob, reusedAnswer } from '@vision-queue/queue'
+import { type CachedAnswer, finalJob, inputOfParts, type QueuedJob, reusedAnswer } from '@vision-queue/queue'
 import {
   errorTable,
   type FinalJob,
@@ -103,19 +103,20 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     { manifest, run }: ChosenPool,
     { digest, alone, signal }: { digest: string | null; alone: boolean; signal: AbortSignal },
   ): Promise<Answer> => {
-    const [image, poisonous, kept] = await Promise.all([
-      delivery.readPayload(job),
+    const [images, poisonous, kept] = await Promise.all([
+      delivery.readBlobs(job),
       poison.has(job),
       digest === null ? null : results.readAnswer(job.model, digest),
     ])
     if (kept !== null) return { kept, result: null }
     if (poisonous)
       throw new VisionQueueError('engine_crashed', 'This image crashed an engine lately; it is refused for now.')
-    if (image === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
+    if (images === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
     const text = options.openText(job)
     try {
-      const { id, context, input, parameters, deadlineAt } = job
-      const request = { id, context, image, input, parameters, deadlineAt, alone, signal }
+      const { id, context, parameters, deadlineAt } = job
+      const input = inputOfParts(job)
+      const request = { id, context, images, input, parameters, deadlineAt, alone, signal }
       const result = await run({ ...request, onTokens: text.add })
       const { output, variant } = result
       return { kept: { output, variant, version: manifest.version }, result }

@@ -49,7 +49,7 @@ describe.skipIf(files.length === 0)('images after public bug reports (skipped wh
     const image = readFileSync(join(folder, file))
     const answers: string[] = []
     for (const model of models) {
-      const [output] = await model.run([await model.prepare({ image, input: { question }, parameters: {} })])
+      const [output] = await model.run([await model.prepare({ images: [image], input: { question }, parameters: {} })])
       answers.push(outputSchema.parse(output).answers[0]?.answer ?? '')
     }
     return answers

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { openImageInput } from './model-inputs.ts'
 import { openScores } from './model-outputs.ts'
 import { openSingleRun } from './single-run.ts'
-import { parseInput, type Task } from './task.ts'
+import { onlyImage, parseInput, type Task } from './task.ts'
 
 const inputSchema = z.strictObject({})
 const parametersSchema = z.strictObject({
@@ -28,7 +28,7 @@ export const imageClassification: Task = {
         parseInput(inputSchema, request.input, 'input')
         const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
         return {
-          rows: await toPixels(request.image),
+          rows: await toPixels(onlyImage(request)),
           decode: (outputs) => ({ labels: head.top(outputs, parameters.top_k) }),
         }
       },

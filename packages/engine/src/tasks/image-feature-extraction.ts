@@ -5,7 +5,7 @@ import { normalized } from './embedding.ts'
 import { openImageInput } from './model-inputs.ts'
 import { chooseOutput } from './model-outputs.ts'
 import { openSingleRun } from './single-run.ts'
-import { parseInput, type Task } from './task.ts'
+import { onlyImage, parseInput, type Task } from './task.ts'
 
 const inputSchema = z.strictObject({})
 const parametersSchema = z.strictObject({
@@ -37,7 +37,7 @@ export const imageFeatureExtraction: Task = {
         parseInput(inputSchema, request.input, 'input')
         const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
         return {
-          rows: await toPixels(request.image),
+          rows: await toPixels(onlyImage(request)),
           decode(outputs) {
             const tensor = outputs[output]
             if (tensor === undefined) throw new Error(`no ${output} came out`)

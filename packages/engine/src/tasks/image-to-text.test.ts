@@ -62,7 +62,7 @@ function modelOf(form: string): LoadedModel {
 async function prepare(model: LoadedModel, image: number, options: Record<string, unknown> = {}): Promise<PreparedJob> {
   const { prompt, ...parameters } = options
   const input = prompt === undefined ? {} : { prompt }
-  return model.prepare({ image: images[image] ?? new Uint8Array(), input, parameters })
+  return model.prepare({ images: [images[image] ?? new Uint8Array()], input, parameters })
 }
 
 /** What the tokens of the training side's answer say. */

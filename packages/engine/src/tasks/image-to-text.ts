@@ -12,7 +12,7 @@ import { beginSequence } from '../generation/running-sequence.ts'
 import { createTokenizer } from '../text/tokenizer.ts'
 import { openImageInput } from './model-inputs.ts'
 import { openSingleRun } from './single-run.ts'
-import { parseInput, type PreparedSequence, type Task } from './task.ts'
+import { onlyImage, parseInput, type PreparedSequence, type Task } from './task.ts'
 
 const prompt = 'a text of at most 512 characters'
 const inputSchema = z.strictObject({
@@ -101,7 +101,7 @@ export const imageToText: Task = {
           const fields = [{ field: 'input.prompt', expected }]
           throw new VisionQueueError('invalid_input', `input.prompt: ${expected}.`, { fields })
         }
-        const pixels = await toPixels(request.image)
+        const pixels = await toPixels(onlyImage(request))
         return {
           maxRows: parameters.num_beams,
           rows: pixels,

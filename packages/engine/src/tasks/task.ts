@@ -1,4 +1,4 @@
-import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/protocol'
+import { describeFields, fieldErrors, type ImageCount, VisionQueueError } from '@vision-queue/protocol'
 import type { z } from 'zod'
 
 import type { Row } from '../onnx/collate.ts'
@@ -10,9 +10,9 @@ import type { Session } from '../onnx/session.ts'
 import type { Stepper } from './stepper.ts'
 import type { TaskOutput } from '../task-output.ts'
 
-/** One job's input as a task sees it: compressed image bytes, and JSON that is not checked yet. */
+/** One job's input as a task sees it: compressed images in their order, and JSON that is not checked yet. */
 export interface TaskRequest {
-  image: Uint8Array
+  images: readonly Uint8Array[]
   input: Record<string, unknown>
   parameters: Record<string, unknown>
   /** Whether the answer's text is wanted as it comes. Default: no. */
@@ -38,7 +38,9 @@ export interface PreparedSequence extends PreparedItem<RunningSequence> {
  */
 export interface Task {
   name: string
-  /** The inputs besides the image, strict. They are announced as JSON Schema and parsed in `prepare`. */
+  /** How many images a job of it has. Default: one. */
+  images?: ImageCount
+  /** The inputs besides the images, strict. They are announced as JSON Schema and parsed in `prepare`. */
   input: z.ZodType
   parameters: z.ZodType
   output: z.ZodType
@@ -88,6 +90,13 @@ export interface SteppedTask {
   /** Rejects as a single run's does. */
   prepare: (request: TaskRequest) => Promise<PreparedSequence>
   stepper: Stepper<PreparedSequence, RunningSequence>
+}
+
+/** The image of a task that takes one; rejects with `invalid_input` where there isn't exactly one. */
+export function onlyImage({ images }: Pick<TaskRequest, 'images'>): Uint8Array {
+  const [image, ...more] = images
+  if (image !== undefined && more.length === 0) return image
+  throw new VisionQueueError('invalid_input', `The model takes one image; the job has ${images.length}.`)
 }
 
 /** Parses one side of a request, or throws `invalid_input` naming the fields under `under`. */

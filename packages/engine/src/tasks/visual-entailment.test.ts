@@ -47,6 +47,8 @@ it('refuses labels that are no verdicts, and jobs without a statement', async ()
   const model = await open({ 0: 'no', 1: 'maybe', 2: 'yes' })
   for (const input of [{}, { text: ' ' }, { question: 'what?' }]) {
     const image = await colour('red')
-    await expect(model.prepare({ image, input, parameters: {} })).rejects.toMatchObject({ code: 'invalid_input' })
+    await expect(model.prepare({ images: [image], input, parameters: {} })).rejects.toMatchObject({
+      code: 'invalid_input',
+    })
   }
 })

@@ -4,7 +4,7 @@ import { lacking } from './lacking.ts'
 import { openImageInput, sampleRows } from './model-inputs.ts'
 import { openScores } from './model-outputs.ts'
 import { openSingleRun } from './single-run.ts'
-import { parseInput, type Task } from './task.ts'
+import { onlyImage, parseInput, type Task } from './task.ts'
 import { openTextInput } from './text-input.ts'
 
 const text = 'a statement of 1 to 512 characters'
@@ -58,7 +58,7 @@ export const visualEntailment: Task = {
         parseInput(parametersSchema, request.parameters, 'parameters')
         const tokens = toTokens(input.text)
         return {
-          rows: { ...tokens, ...(await toPixels(request.image)) },
+          rows: { ...tokens, ...(await toPixels(onlyImage(request))) },
           decode(outputs) {
             const scores = { yes: 0, no: 0, maybe: 0 }
             const ranked = head.top(outputs, 3).map(({ label, score: itsScore }) => {

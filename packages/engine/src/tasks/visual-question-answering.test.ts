@@ -31,7 +31,7 @@ afterAll(async () => {
 const outputSchema = z.object({ answers: z.array(z.object({ answer: z.string(), score: z.number() })).min(1) })
 
 async function prepare(image: string, input: Record<string, unknown>, parameters: Record<string, unknown> = {}) {
-  return model.prepare({ image: images[image] ?? new Uint8Array(), input, parameters })
+  return model.prepare({ images: [images[image] ?? new Uint8Array()], input, parameters })
 }
 
 async function run(items: Awaited<ReturnType<typeof prepare>>[]): Promise<z.infer<typeof outputSchema>['answers'][]> {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { openImageInput, sampleRows } from './model-inputs.ts'
 import { openScores } from './model-outputs.ts'
 import { openSingleRun } from './single-run.ts'
-import { parseInput, type Task } from './task.ts'
+import { onlyImage, parseInput, type Task } from './task.ts'
 import { openTextInput } from './text-input.ts'
 
 const question = 'a question of 1 to 512 characters'
@@ -40,7 +40,7 @@ export const visualQuestionAnswering: Task = {
         const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
         const tokens = toTokens(input.question)
         return {
-          rows: { ...tokens, ...(await toPixels(request.image)) },
+          rows: { ...tokens, ...(await toPixels(onlyImage(request))) },
           decode(outputs) {
             const answers = head.top(outputs, parameters.top_k)
             return { answers: answers.map(({ label, score }) => ({ answer: label, score })) }

@@ -56,7 +56,7 @@ describe('zero-shot classification', () => {
     [{ candidate_labels: Array.from({ length: 65 }, (_, index) => `a ${index}`) }],
   ])('refuses %j by the name of the field', async (input) => {
     const model = await load(await writeFolder({ task: 'zero-shot-image-classification' }, towers, files))
-    await expect(model.prepare({ image: await colour('red'), input, parameters: {} })).rejects.toMatchObject({
+    await expect(model.prepare({ images: [await colour('red')], input, parameters: {} })).rejects.toMatchObject({
       code: 'invalid_input',
       detail: expect.stringContaining('input.candidate_labels'),
     })
@@ -69,7 +69,7 @@ describe('zero-shot classification', () => {
     const model = await load(await writeFolder({ task: 'zero-shot-image-classification' }, towers, files))
     const input = { candidate_labels: ['a '.repeat(127) + 'aa', 'b'] }
     const prepared = model.prepare({
-      image: await colour('red'),
+      images: [await colour('red')],
       input,
       parameters: { hypothesis_template: `${'{}'.repeat(places)}.` },
     })

@@ -2,7 +2,7 @@ import { describeFields, VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { openClip } from './clip-model.ts'
-import { parseInput, type PreparedItem, type Task } from './task.ts'
+import { onlyImage, parseInput, type PreparedItem, type Task } from './task.ts'
 import { topScores } from './top-scores.ts'
 
 const label = 'a label of 1 to 256 characters'
@@ -70,7 +70,7 @@ export const zeroShotImageClassification: Task = {
         const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
         const texts = labels.map((candidate) => parameters.hypothesis_template.replaceAll('{}', () => candidate))
         if (texts.some(({ length }) => length > maxTextCharacters)) throw tooLong()
-        const prepared = await clip.prepare(request.image, texts)
+        const prepared = await clip.prepare(onlyImage(request), texts)
         const item: PreparedItem = {
           rows: prepared.rows,
           decode({ logits }) {

@@ -1,14 +1,7 @@
-import {
-  admittedBytesKey,
-  admittedKey,
-  answerKey,
-  imageNameOf,
-  keptBytesKey,
-  keptKey,
-  payloadHoldersKey,
-  payloadKey,
-} from '../keys.ts'
+import { admittedBytesKey, admittedKey, answerKey } from '../keys.ts'
 import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
+import { blobBytesOf } from '../parts.ts'
+import { addressesOf } from '../job-blobs.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
@@ -22,9 +15,9 @@ import type { RedisClient } from '@vision-queue/redis'
 export interface AdmissionLimits {
   /** Unfinished jobs a model may have. */
   maxJobs: number
-  /** Sum of their payload bytes; an image used by several jobs counts once for each. */
+  /** Sum of the bytes of their blobs; a blob used by several jobs counts once for each. */
   maxBytes: number
-  /** How long an unfinished job and its payload are kept. */
+  /** How long an unfinished job and its blobs are kept. */
   payloadTtlMs: number
 }
 
@@ -39,73 +32,62 @@ export interface Pace {
 export interface AdmitOptions {
   /** Of what the job asks (answerDigest): where the answer is kept, it is given. Null, the default: compute it. */
   digest: string | null
-  /** The job brings no image but counts on the payload of an earlier one. Default: false. */
-  reusesPayload: boolean
   /** Null, the default, while unknown: then no deadline is held against it. */
   pace: Pace | null
   /** Of the job's owner, over all models; null, the default: unlimited. */
   quota: JobQuota | null
 }
 
-/** `stored`: the payload is in Redis already, and stays for this job too. */
 export type Admittance =
-  | { kind: 'admitted'; jobsAhead: number; turn: number; stored: boolean }
+  | { kind: 'admitted'; jobsAhead: number; turn: number }
   | { kind: 'answered'; answer: CachedAnswer }
 
 /** What an admission is known by. */
-export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'> & { image: Pick<QueuedJob['image'], 'hash' | 'name'> }
+export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'>
 
+/** Counts jobs and the bytes of their blobs, and knows nothing of where these lie. */
 export interface Admission {
   /**
    * Rejects with `queue_full` and, where the jobs ahead would take longer than the job's deadline allows, with
-   * `deadline_unmeetable`; with `reusesPayload`, where its time is over, with `job_not_retryable`.
+   * `deadline_unmeetable`.
    */
   admit(job: QueuedJob, limits: AdmissionLimits, options?: Partial<AdmitOptions>): Promise<Admittance>
-  /** Stores the payload of an admitted job, to be there before the job is queued. */
-  store(job: QueuedJob, image: Uint8Array, limits: AdmissionLimits): Promise<void>
-  /** `keep`: leave the payload for another try, so long and while all that is kept so is within `maxBytes`. */
-  release(job: AdmittedJob, keep: { forMs: number; maxBytes: number } | null): Promise<void>
+  /** Safe to repeat. */
+  release(job: AdmittedJob): Promise<void>
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
 const admitReplySchema = z.union([
   z.tuple([z.literal(2), z.string(), z.number()]),
-  z.tuple([z.literal([0, 3, 4]), z.number(), z.number()]),
-  z.tuple([z.literal(1), z.number(), z.number(), z.number()]),
+  z.tuple([z.literal([0, 1, 3]), z.number(), z.number()]),
 ])
 
 export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}): Admission {
-  const keys = ({ model, image }: Pick<AdmittedJob, 'model' | 'image'>): string[] => [
-    admittedKey(model),
-    admittedBytesKey(model),
-    payloadKey(model, imageNameOf(image)),
-    payloadHoldersKey(model, imageNameOf(image)),
-  ]
-  const admit = defineScript(redis, 'vqAdmit', 7, admitScript(rounds))
-  const release = defineScript(redis, 'vqRelease', 6, releaseScript)
+  const keys = (model: string): string[] => [admittedKey(model), admittedBytesKey(model)]
+  const admit = defineScript(redis, 'vqAdmit', 5, admitScript(rounds))
+  const release = defineScript(redis, 'vqRelease', 2, releaseScript)
 
   return {
-    async admit(job, limits, { digest = null, pace = null, reusesPayload = false } = {}) {
+    async admit(job, limits, { digest = null, pace = null } = {}) {
       const now = Date.now()
       const reply = await admit([
-        ...keys(job),
+        ...keys(job.model),
         answerKey(job.model, digest ?? ''),
         ...turnKeys(job),
         limits.payloadTtlMs,
         job.id,
-        job.image.bytes,
+        blobBytesOf(job),
         limits.maxJobs,
         limits.maxBytes,
         mostAhead(job, pace, now),
         digest === null ? 0 : 1,
-        reusesPayload ? 1 : 0,
-        `${imageNameOf(job.image)} ${job.owner ?? ''}`,
+        noteOf(job),
         ...turnArguments(job),
       ])
-      const [kind, ahead, other, stored] = admitReplySchema.parse(reply)
+      const [kind, ahead, other] = admitReplySchema.parse(reply)
       switch (kind) {
         case 1:
-          return { kind: 'admitted', jobsAhead: ahead, turn: other, stored: stored === 1 }
+          return { kind: 'admitted', jobsAhead: ahead, turn: other }
         case 2:
           return { kind: 'answered', answer: cachedAnswerSchema.parse(JSON.parse(ahead)) }
         case 0: {
@@ -122,27 +104,12 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
             retryAfterMs: workOffMs(ahead - most, pace) ?? 1000,
           })
         }
-        case 4:
-          throw new VisionQueueError('job_not_retryable', 'The image of the job is not kept any more.')
         default:
           return kind satisfies never
       }
     },
-    async store(job, image, limits) {
-      // A view, not a copy.
-      const bytes = Buffer.from(image.buffer, image.byteOffset, image.byteLength)
-      await redis.set(payloadKey(job.model, imageNameOf(job.image)), bytes, 'PX', limits.payloadTtlMs)
-    },
-    async release(job, keep) {
-      await release([
-        ...keys(job),
-        keptKey(job.model),
-        keptBytesKey(job.model),
-        job.id,
-        keep?.forMs ?? 0,
-        keep?.maxBytes ?? 0,
-        imageNameOf(job.image),
-      ])
+    async release({ id, model }) {
+      await release([...keys(model), id])
     },
     async depth(model) {
       const [jobs, bytes] = await Promise.all([
@@ -152,6 +119,12 @@ export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}
       return { jobs, bytes: Number(bytes ?? 0) }
     },
   }
+}
+
+/** What its job holds besides the bytes, for a submission that breaks off: `<hashes> <owner> <space>`. */
+function noteOf(job: QueuedJob): string {
+  const hashes = addressesOf(job).map(({ hash }) => hash)
+  return `${hashes.join(',')} ${job.owner ?? ''} ${job.answersOf ?? ''}`
 }
 
 /** In how many milliseconds so many jobs are worked off; null where nobody knows. */

@@ -1,7 +1,7 @@
 import type { QueuedJob } from '../queued-job.ts'
 import { expect, test } from 'vitest'
 
-import { image, newJob, nobody, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, newJob, nobody, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
@@ -30,7 +30,7 @@ test.each(['read', 'cancel', 'readForRetry', 'watch', 'waitFor'] as const)(
   async (what) => {
     const somebodys = (): QueuedJob => ({ ...newJob(), owner: 'somebody' })
     const [waiting, ended, failed] = [somebodys(), somebodys(), somebodys()]
-    for (const job of [waiting, ended, failed]) await queue.client.submit(job, image)
+    for (const job of [waiting, ended, failed]) await queue.client.submit(job, blobs)
     await queue.resultStore().finish(ended, succeeded(ended, 'a'))
     await queue.client.cancel(failed.id)
     const mayRead = ({ owner }: { owner: string | null }): boolean => owner === 'somebody else'

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 
 import type { Claimed, IdempotencyClaim, IdempotentRequest } from './idempotency-keys.ts'
 import type { JobClient } from './job-client.ts'
-import { image, limits, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, limits, newJob, noBlobs, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 const request: IdempotentRequest = { owner: null, key: 'k', digest: 'd', leaseMs: 400 }
@@ -23,7 +23,7 @@ async function submitOnce(
   if (claimed.kind === 'known') return { job: claimed.job, known: true }
   const { claim } = claimed
   try {
-    const { job } = await client.submit({ ...newJob(), id: claim.id, owner: changes.owner ?? null }, image, { claim })
+    const { job } = await client.submit({ ...newJob(), id: claim.id, owner: changes.owner ?? null }, blobs, { claim })
     return { job, known: false }
   } catch (error) {
     await claim.release(error)
@@ -66,11 +66,11 @@ describe('one key, one job', () => {
   test('of a job that is answered at once, whose key lapses with it', async () => {
     const digest = 'asked before'
     const first = newJob()
-    await queue.client.submit({ ...first, cache: true }, image)
+    await queue.client.submit({ ...first, cache: true }, blobs)
     await queue.resultStore().finish({ ...first, cache: true }, { ...succeeded(first, 'a'), variant: 'int8' }, digest)
     const claim = claimOf(await queue.client.claim(request))
     const job = { ...newJob(), id: claim.id, cache: true }
-    const accepted = await queue.client.submit(job, image, { claim, digest })
+    const accepted = await queue.client.submit(job, blobs, { claim, digest })
     expect(accepted.answeredFrom).toBe('redis')
     expect(await queue.redis.pttl((await left())[0] ?? '')).toBeLessThanOrEqual(60_000)
     expect(await submitOnce(queue.client)).toMatchObject({ known: true, job: { id: claim.id } })
@@ -91,7 +91,7 @@ describe('one key, one job', () => {
     await expect(queue.client.claim({ ...request, digest: 'e' })).rejects.toMatchObject({
       code: 'idempotency_conflict',
     })
-    await queue.client.submit({ ...newJob(), id: claim.id }, image, { claim })
+    await queue.client.submit({ ...newJob(), id: claim.id }, blobs, { claim })
     await expect(queue.client.claim({ ...request, digest: 'e' })).rejects.toMatchObject({
       code: 'idempotency_conflict',
     })
@@ -138,7 +138,7 @@ describe('a process that dies with a key in hand', () => {
     expect(await submitOnce(await queue.connect())).toMatchObject({ known: false })
     expect(performance.now() - startedAt).toBeGreaterThan(200)
     // Should it live after all, it is told, and makes no second job.
-    await expect(queue.client.submit({ ...newJob(), id: claim.id }, image, { claim })).rejects.toMatchObject({
+    await expect(queue.client.submit({ ...newJob(), id: claim.id }, blobs, { claim })).rejects.toMatchObject({
       code: 'idempotency_in_flight',
     })
     await claim.release(new Error('whatever'))
@@ -153,7 +153,7 @@ describe('a process that dies with a key in hand', () => {
     const { job, known } = await submitOnce(queue.client)
     expect([known, job.id]).toEqual([false, claim.id])
     // The first one was only slow.
-    await queue.client.submit({ ...newJob(), id: claim.id }, image)
+    await queue.client.submit({ ...newJob(), id: claim.id }, blobs)
     expect(await queue.client.depth('m')).toMatchObject({ jobs: 1 })
   })
 
@@ -168,7 +168,7 @@ describe('a process that dies with a key in hand', () => {
   test('after its job was queued: that job is the answer', async () => {
     const claim = claimOf(await queue.client.claim(request))
     await claim.send()
-    await queue.client.submit({ ...newJob(), id: claim.id }, image)
+    await queue.client.submit({ ...newJob(), id: claim.id }, blobs)
     await endLease()
     expect(await submitOnce(queue.client)).toMatchObject({ known: true, job: { id: claim.id } })
     await expect(submitOnce(queue.client, { digest: 'another' })).rejects.toMatchObject({
@@ -206,6 +206,6 @@ test('a job that is run again does not carry the key on', async () => {
   if (record === null) throw new Error('it is kept')
   expect(record.idempotencyKeyHash).toBeDefined()
   const again = newJob().id
-  await client.submit({ ...record, id: again }, null, { reusesPayload: true })
+  await client.submit({ ...record, id: again }, noBlobs)
   expect(await queue.redis.get(`vq:job:${again}`)).not.toContain('idempotencyKeyHash')
 })

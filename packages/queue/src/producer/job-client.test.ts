@@ -4,14 +4,14 @@ import { startTestRedis } from '@vision-queue/test-support/redis'
 import { describe, expect, test } from 'vitest'
 
 import { openJobClient } from './job-client.ts'
-import { image, limits, newJob, nobody, quiet, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, limits, newJob, nobody, quiet, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
 describe('results', () => {
   test('the first final state stays, and only it is published', async () => {
     const job = newJob()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     const seen: Job[] = []
     const watch = await queue.client.watch(job.id, (change) => seen.push(change))
     expect(await queue.resultStore().finish(job, succeeded(job, 'first'))).toBe(true)
@@ -27,7 +27,7 @@ describe('results', () => {
       if (delivered !== null) await queue.resultStore().finish(delivered, succeeded(delivered, 'a'))
       return { kind: 'done' }
     })
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     await queue.client.waitFor(job.id, 10_000)
     await expect
       .poll(async () => (await queue.redis.keys('*')).filter((key) => key.includes(job.id)))
@@ -54,8 +54,8 @@ describe('Redis away', () => {
       own.freeze()
       await Promise.all(
         [
-          away.submit(newJob(), image),
-          away.submitAndWait(newJob(), image, { timeoutMs: 60_000 }),
+          away.submit(newJob(), blobs),
+          away.submitAndWait(newJob(), blobs, { timeoutMs: 60_000 }),
           away.read(nobody),
           away.waitFor(nobody, 60_000),
           away.depth('m'),
@@ -65,14 +65,14 @@ describe('Redis away', () => {
       own.thaw()
       await expect
         .poll(() =>
-          away.submit(newJob(), image).then(
+          away.submit(newJob(), blobs).then(
             () => true,
             () => false,
           ),
         )
         .toBe(true)
       await own.stop()
-      await expect(away.submit(newJob(), image)).rejects.toMatchObject({ code: 'queue_unavailable' })
+      await expect(away.submit(newJob(), blobs)).rejects.toMatchObject({ code: 'queue_unavailable' })
       await expect(away.read(nobody)).rejects.toMatchObject({ code: 'queue_unavailable' })
       await expect(away.waitFor(nobody, 60_000)).rejects.toMatchObject({
         code: 'queue_unavailable',

@@ -1,15 +1,17 @@
 import { type CachedAnswer, reusedAnswer } from '../cached-answer.ts'
 import { type FinalJob, isFinal, type Job, VisionQueueError } from '@vision-queue/protocol'
-import { imageNameOf, jobKey, replyChannel } from '../keys.ts'
+import { jobKey, replyChannel } from '../keys.ts'
+import { createJobBlobs } from '../job-blobs.ts'
+import { type BlobPart, blobsOf, type Part } from '../parts.ts'
 import { queuedJobSchema, type QueuedJob } from '../queued-job.ts'
 import type { Retention } from '@vision-queue/process'
 import { unfinishedJob } from '../job-forms.ts'
 import { isReplyError } from '@vision-queue/redis'
+import { createRedisBlobs } from '@vision-queue/blobs'
 import { nanoid } from 'nanoid'
 
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createIdempotencyKeys, type IdempotencyClaim, type IdempotencyKeys } from './idempotency-keys.ts'
-import { createUploadHolds } from './image-store.ts'
 import { createJobControl, createJobEnder, type JobControl, type MayRead } from './job-control.ts'
 import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
 import { createJobQueues } from '../job-queues.ts'
@@ -28,6 +30,9 @@ import {
 } from '@vision-queue/redis'
 import { createResultStore } from '../worker/result-store.ts'
 import { assertLoaded, probeWrite } from './write-probe.ts'
+
+/** Bytes by their SHA-256. */
+export type BlobBytes = ReadonlyMap<string, Uint8Array>
 
 /** A job that was accepted. */
 export interface Accepted {
@@ -51,11 +56,11 @@ export interface JobClient extends JobControl, IdempotencyKeys {
   /**
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
    * when this resolves the job is in Redis and will reach a final state. Where the answer is known already
-   * (`digest`), the job is final at once and takes no place. `image` is null where the payload is stored
-   * already and kept by somebody else. Rejects with `queue_full` over `maxJobs` or `maxBytes`, with
+   * (`digest`), the job is final at once and takes no place. `blobs` has the bytes of its blobs by their hash; those
+   * that are stored already may be left out. Rejects with `queue_full` over `maxJobs` or `maxBytes`, with
    * `quota_exceeded` over the owner's and with `deadline_unmeetable`, all with `retryAfterMs`.
    */
-  submit(job: QueuedJob, image: Uint8Array | null, options?: Partial<SubmitOptions>): Promise<Accepted>
+  submit(job: QueuedJob, blobs: BlobBytes, options?: Partial<SubmitOptions>): Promise<Accepted>
   /**
    * Submits and waits until the job is final, `timeoutMs` have passed or `signal` fires. Rejects only where
    * `submit` would: once the job is accepted, it is given as it was last known. Cheaper than `submit` and
@@ -63,7 +68,7 @@ export interface JobClient extends JobControl, IdempotencyKeys {
    */
   submitAndWait(
     job: QueuedJob,
-    image: Uint8Array | null,
+    blobs: BlobBytes,
     options: Partial<SubmitOptions> & { timeoutMs: number; signal?: AbortSignal },
   ): Promise<Accepted>
   /** The job as it is now, or null when no such job is known (or its result has expired) or `mayRead` denies it. */
@@ -116,7 +121,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const admission = createAdmission(redis)
   const quotas = createOwnerQuotas(redis)
-  const uploads = createUploadHolds(redis)
+  const stored = createRedisBlobs(redis)
+  const jobBlobs = createJobBlobs(redis, stored)
   const queues = createJobQueues(redis)
   const clock = openRedisClock(redis)
   const { retention } = options
@@ -135,7 +141,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     admission,
     queues,
     quotas,
-    uploads,
+    blobs: stored,
     everyMs: options.orphanCheckMs,
     log: options.log,
   })
@@ -181,76 +187,106 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const undo = async (job: QueuedJob): Promise<void> => {
     await Promise.allSettled([
       queues.remove(job),
-      admission.release(job, null),
+      admission.release(job),
+      jobBlobs.release(job),
       redis.unlink(jobKey(job.id)),
       quotas.release(job),
     ])
   }
 
-  const enqueue: JobClient['submit'] = async (job, image, admit = {}) => {
+  /** Resolves when all of it is done. Where Redis has refused, nothing of the job is left; where it didn't answer, the job may be queued. */
+  const allOrNothing = async (job: QueuedJob, work: readonly Promise<unknown>[]): Promise<void> => {
+    const sent = await Promise.allSettled(work)
+    const failures = sent.flatMap((its): unknown[] => (its.status === 'rejected' ? [its.reason] : []))
+    // As Redis does when its memory is full.
+    if (failures.length > 0 && failures.every((error) => isReplyError(error))) await undo(job)
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** The bytes to be stored with the job; rejects where they are neither stored nor given. */
+  const bytesFor = async (job: QueuedJob, missing: ReadonlySet<string>, given: BlobBytes): Promise<BlobBytes> => {
+    const bytes = new Map<string, Uint8Array>()
+    for (const part of blobsOf(job).filter(({ hash }) => missing.has(hash))) {
+      const its = given.get(part.hash) ?? (await jobBlobs.readOld(job, part))
+      if (its === null) throw blobGone(job)
+      bytes.set(part.hash, its)
+    }
+    return bytes
+  }
+
+  const enqueue: JobClient['submit'] = async (asked, given, admit = {}) => {
     const { digest = null } = admit
     const remembered = digest === null ? null : known.get(digest)
     if (remembered !== null) {
-      return { job: await answered(job, remembered), queuePosition: null, answeredFrom: 'memory' }
+      // A blob whose bytes didn't come may be held for the job already.
+      if (blobsOf(asked).some(({ hash }) => !given.has(hash))) await jobBlobs.release(asked)
+      return { job: await answered(asked, remembered), queuePosition: null, answeredFrom: 'memory' }
     }
-    if (admit.quota) await quotas.take(job, admit.quota, placeMs)
+    /** Of a job that isn't admitted, or isn't to be. */
     const giveBack = async (): Promise<void> => {
-      if (admit.quota) await quotas.release(job)
+      await Promise.all([admit.quota ? quotas.release(asked) : null, jobBlobs.release(asked)])
     }
-    const admittance = await admission.admit(job, options, admit).catch(async (error: unknown) => {
-      // Refused, it holds no place; where Redis went away it may be in, and its place lapses in time.
+    const refuse = async (error: unknown): Promise<never> => {
+      // Refused, it holds nothing; where Redis went away it may be in, and what it holds lapses in time.
       if (error instanceof VisionQueueError || isReplyError(error)) await giveBack()
       throw error
-    })
-    if (admittance.kind === 'answered') {
-      await giveBack()
-      if (digest !== null) known.add(digest, admittance.answer)
-      return { job: await answered(job, admittance.answer), queuePosition: null, answeredFrom: 'redis' }
     }
+    if (admit.quota) await quotas.take(asked, admit.quota, placeMs).catch(refuse)
+    // Sent together. Its blobs are held whether or not there is room for the job, so that they can't lapse meanwhile.
+    const [held, admitted] = await Promise.allSettled([
+      jobBlobs.hold(asked, options.payloadTtlMs),
+      admission.admit(asked, options, admit),
+    ])
+    if (admitted.status === 'rejected') return refuse(admitted.reason)
+    const admittance = admitted.value
+    if (admittance.kind === 'answered') {
+      if (digest !== null) known.add(digest, admittance.answer)
+      const [job] = await Promise.all([answered(asked, admittance.answer), giveBack()])
+      return { job, queuePosition: null, answeredFrom: 'redis' }
+    }
+    if (held.status === 'rejected') {
+      if (isReplyError(held.reason)) await undo(asked)
+      throw held.reason
+    }
+    const bytes = await bytesFor(asked, held.value, given).catch(async (error: unknown) => {
+      await undo(asked)
+      throw error
+    })
+    const job = { ...asked, parts: asked.parts.map(withoutOld) }
     const queued = clock.jobToRedis(job)
-    // Sent in this order: when a consumer has the job, its image and its record are there. The nodes of a
-    // Cluster keep none.
-    const confirmed = Promise.all([
-      admit.quota ? quotas.confirm(job, admit.quota, options.payloadTtlMs) : null,
-      job.image.uploaded ? uploads.extend(imageNameOf(job.image), job.id, options.payloadTtlMs) : null,
-    ])
-    // Without it nothing is queued: it might come after the job's end.
-    if (redis.isCluster) await confirmed
+    // Sent in this order: when a consumer has the job, its blobs and its record are there.
+    const before = [
+      admit.quota ? quotas.confirm(job, admit.quota, options.payloadTtlMs) : Promise.resolve(),
+      ...[...bytes].map(async ([hash, its]) => jobBlobs.put(job, hash, its, options.payloadTtlMs)),
+    ]
+    // Without them nothing is queued: the job might be taken, or end, before they come.
+    const apart = redis.isCluster || !jobBlobs.inOrder
+    if (apart) await allOrNothing(job, before)
     const recorded = redis.set(jobKey(job.id), JSON.stringify(queued), 'PX', options.payloadTtlMs)
-    if (redis.isCluster) await Promise.allSettled([recorded])
-    const sent = await Promise.allSettled([
-      confirmed,
-      image === null || admittance.stored ? null : admission.store(job, image, options),
-      recorded,
-      queues.add(queued, admittance.turn),
-      index.add(job),
-    ])
-    const failures = sent.flatMap((its): unknown[] => (its.status === 'rejected' ? [its.reason] : []))
-    // Redis has said no, as it does when its memory is full; where it didn't answer, the job may be queued.
-    if (failures.length > 0 && failures.every((error) => isReplyError(error))) await undo(job)
-    if (failures.length > 0) throw failures[0]
+    if (apart) await Promise.allSettled([recorded])
+    await allOrNothing(job, [...before, recorded, queues.add(queued, admittance.turn), index.add(job)])
     return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
   }
 
   // The key of a job that is run again is not that of its retry.
   const submit: JobClient['submit'] = async (
     { idempotencyKeyHash: _old, ...job },
-    image,
+    blobs,
     { claim = null, ...admit } = {},
   ) => {
-    if (claim === null) return enqueue(job, image, admit)
+    if (claim === null) return enqueue(job, blobs, admit)
     await claim.send()
-    const accepted = await enqueue({ ...job, idempotencyKeyHash: claim.keyHash }, image, admit)
+    const accepted = await enqueue({ ...job, idempotencyKeyHash: claim.keyHash }, blobs, admit)
     await claim.accept(accepted.job)
     return accepted
   }
 
   return {
-    submit: (job, image, admit) => guarded(submit(job, image, admit)),
-    async submitAndWait(job, image, { timeoutMs, signal, ...admit }) {
+    submit: (job, blobs, admit) => guarded(submit(job, blobs, admit)),
+    async submitAndWait(job, blobs, { timeoutMs, signal, ...admit }) {
       const accepted: Accepted[] = []
       const look = async (): Promise<Job> => {
-        const its = await submit({ ...job, replyTo: process }, image, admit)
+        const its = await submit({ ...job, replyTo: process }, blobs, admit)
         accepted.push(its)
         return its.job
       }
@@ -287,4 +323,17 @@ export function openJobClient(options: JobClientOptions): JobClient {
       subscriber.disconnect()
     },
   }
+}
+
+/** The bytes are where jobs of shape 2 have them from now on. */
+function withoutOld(part: Part): Part {
+  if (part.kind !== 'blob') return part
+  const { old: _old, ...blob }: BlobPart = part
+  return blob
+}
+
+function blobGone({ retryOf }: QueuedJob): VisionQueueError {
+  return retryOf === null
+    ? new VisionQueueError('image_not_found', 'The image has expired. Upload it again.')
+    : new VisionQueueError('job_not_retryable', 'The image of the job is not kept any more.')
 }

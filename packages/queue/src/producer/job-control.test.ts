@@ -1,17 +1,30 @@
+// oxlint-disable max-lines -- because it tests one interface
 import { finalJob } from '../job-forms.ts'
 import type { Job } from '@vision-queue/protocol'
-import { jobKey, keptKey, payloadKey, resultKey } from '../keys.ts'
+import { jobKey, keptKey, resultKey } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { describe, expect, test } from 'vitest'
 
-import { image, newJob, nobody, retention, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import {
+  bytesKeyOf,
+  blobs,
+  bytesByHash,
+  hashOf,
+  image,
+  newJob,
+  noBlobs,
+  nobody,
+  retention,
+  succeeded,
+  useTestQueue,
+} from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
 describe('a canceled job', () => {
   test('that waits ends at once, whichever API process is asked, and leaves its place and its image', async () => {
     const job = newJob()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     const seen: Job[] = []
     const watch = await queue.client.watch(job.id, (change) => seen.push(change))
     const other = await queue.connect()
@@ -19,7 +32,7 @@ describe('a canceled job', () => {
     await expect.poll(() => seen.map(({ status }) => status)).toEqual(['queued', 'canceled'])
     watch?.close()
     expect(await queue.client.depth('m')).toEqual({ jobs: 0, bytes: 0 })
-    const left = (await queue.redis.keys('*')).filter((key) => key.includes(job.id) || key.includes(job.image.hash))
+    const left = (await queue.redis.keys('*')).filter((key) => key.includes(job.id) || key.includes(hashOf(job)))
     expect(left).toEqual([resultKey(job.id)])
     const taken: string[] = []
     queue.consume(async ({ id, job: delivered }) => {
@@ -28,7 +41,7 @@ describe('a canceled job', () => {
       return { kind: 'done' }
     })
     const next = newJob()
-    await queue.client.submit(next, image)
+    await queue.client.submit(next, blobs)
     await queue.client.waitFor(next.id, 10_000)
     expect(taken).toEqual([next.id])
   })
@@ -51,7 +64,7 @@ describe('a canceled job', () => {
       return { kind: 'done' }
     })
     for (const job of [obedient, deaf]) {
-      await queue.client.submit(job, image)
+      await queue.client.submit(job, blobs)
       await expect.poll(async () => (await queue.client.read(job.id))?.status).toBe('running')
       expect(await queue.client.cancel(job.id)).toMatchObject({ status: 'canceled', attempts: 1 })
     }
@@ -64,7 +77,7 @@ describe('a canceled job', () => {
 
   test('that is final stays as it is, again and again; one that nobody knows is null', async () => {
     const [done, canceled] = [newJob(), newJob()]
-    for (const job of [done, canceled]) await queue.client.submit(job, image)
+    for (const job of [done, canceled]) await queue.client.submit(job, blobs)
     await queue.resultStore().finish(done, succeeded(done, 'a'))
     expect(await queue.client.cancel(done.id)).toMatchObject({ status: 'succeeded', output: { answer: 'a' } })
     const first = await queue.client.cancel(canceled.id)
@@ -83,7 +96,7 @@ describe('a canceled job', () => {
     await Promise.all(
       jobs.map(async (job, index) => {
         const seen: (string | undefined)[] = []
-        await roomy.submit(job, image)
+        await roomy.submit(job, blobs)
         const watch = await roomy.watch(job.id, ({ status }) => void seen.push(status))
         if (index % 3 > 0) await new Promise((resolve) => void setTimeout(resolve, index % 7))
         const told = await roomy.cancel(job.id)
@@ -100,7 +113,7 @@ describe('a canceled job', () => {
 
 test('a job whose deadline passes while no consumer is there is expired for whoever asks', async () => {
   const job = { ...newJob(), deadlineAt: Date.now() + 20 }
-  await queue.client.submit(job, image)
+  await queue.client.submit(job, blobs)
   await expect
     .poll(async () => queue.client.read(job.id))
     .toMatchObject({ status: 'expired', error: { code: 'deadline_exceeded' } })
@@ -119,8 +132,8 @@ describe('another try', () => {
   test('of a failed or canceled job has its image under a new id; the old one stays as it ended', async () => {
     const keeping = await queue.connect({ retention: { ...retention, ...kept } })
     const [failed, canceled] = [newJob(), newJob(Buffer.alloc(100, 1))]
-    await keeping.submit(failed, image)
-    await keeping.submit(canceled, Buffer.alloc(100, 1))
+    await keeping.submit(failed, blobs)
+    await keeping.submit(canceled, bytesByHash(Buffer.alloc(100, 1)))
     await fail(failed)
     await keeping.cancel(canceled.id)
     // Neither counts as waiting, and both read as what they are.
@@ -129,9 +142,9 @@ describe('another try', () => {
       'failed',
       'canceled',
     ])
-    queue.consume(async ({ job, readPayload }) => {
+    queue.consume(async ({ job, readBlobs }) => {
       if (job === null) throw new Error('unreadable')
-      const bytes = await readPayload(job)
+      const [bytes] = (await readBlobs(job)) ?? []
       await queue.resultStore(kept).finish(job, succeeded(job, `${bytes?.length} bytes`))
       return { kind: 'done' }
     })
@@ -139,7 +152,7 @@ describe('another try', () => {
       const old = await keeping.readForRetry(id)
       if (old === null) throw new Error('not kept')
       const again = { ...old, id: newJob().id, retryOf: id }
-      await keeping.submit(again, null, { reusesPayload: true })
+      await keeping.submit(again, noBlobs)
       const done = await keeping.waitFor(again.id, 10_000)
       expect(done).toMatchObject({ status: 'succeeded', retry_of: id, output: { answer: '100 bytes' } })
       expect((await keeping.read(id))?.status).not.toBe('succeeded')
@@ -157,7 +170,7 @@ describe('another try', () => {
     for (let round = 0; round < 40; round += 1) {
       const bytes = Buffer.alloc(100, round)
       const job = newJob(bytes)
-      await keeping.submit(job, bytes)
+      await keeping.submit(job, bytesByHash(bytes))
       const late = async (): Promise<boolean> => results.finish(job, succeeded(job, 'late'))
       const ended =
         when === 'after'
@@ -167,9 +180,9 @@ describe('another try', () => {
       canceled += 1
       expect(ended).toMatchObject([{ status: 'canceled' }, false])
       const old = await keeping.readForRetry(job.id)
-      expect(old).toMatchObject({ image: job.image, metadata: job.metadata, input: job.input })
+      expect(old).toMatchObject({ parts: job.parts, metadata: job.metadata, input: job.input })
       const again = { ...newJob(bytes), retryOf: job.id }
-      await keeping.submit(again, null, { reusesPayload: true })
+      await keeping.submit(again, noBlobs)
       await results.finish(again, succeeded(again, 'a'))
     }
     expect(canceled).toBeGreaterThanOrEqual(when === 'after' ? 40 : 0)
@@ -178,25 +191,25 @@ describe('another try', () => {
   test('of a job that succeeded first is not kept for, though its cancellation comes meanwhile', async () => {
     const keeping = await queue.connect({ retention: { ...retention, ...kept } })
     const job = newJob()
-    await keeping.submit(job, image)
+    await keeping.submit(job, blobs)
     await queue.resultStore(kept).finish(job, succeeded(job, 'a'))
     // As a cancellation that looked before the result was there.
     const final = finalJob(job, { status: 'canceled', attempts: 0 }, 60_000)
     expect(await queue.resultStore(kept).finish(job, final)).toBe(false)
-    expect(await queue.redis.exists(jobKey(job.id), payloadKey('m', job.image.hash), keptKey('m'))).toBe(0)
+    expect(await queue.redis.exists(jobKey(job.id), bytesKeyOf(job), keptKey('m'))).toBe(0)
     expect(await queue.redis.keys('vq:owned:*:canceled')).toEqual([])
   })
 
   test('has its image for its time and no longer, whoever used the image in between', async () => {
     const keeping = await queue.connect({ payloadTtlMs: 600_000, retention: { ...retention, ...kept } })
-    const left = async (): Promise<number> => queue.redis.pttl(payloadKey('m', newJob().image.hash))
+    const left = async (): Promise<number> => queue.redis.pttl(bytesKeyOf(newJob()))
     const first = newJob()
-    await keeping.submit(first, image)
+    await keeping.submit(first, blobs)
     await keeping.cancel(first.id)
     expect(await left()).toBeLessThanOrEqual(kept.failedPayloadTtlMs)
     const [again, other] = [newJob(), newJob()]
-    await keeping.submit(again, image)
-    await keeping.submit(other, image)
+    await keeping.submit(again, blobs)
+    await keeping.submit(other, blobs)
     expect(await left()).toBeGreaterThan(kept.failedPayloadTtlMs)
     await queue.resultStore(kept).finish(again, succeeded(again, 'a'))
     // One still needs it.
@@ -206,13 +219,13 @@ describe('another try', () => {
     expect(await left()).toBeGreaterThan(kept.failedPayloadTtlMs / 2)
     // One that is admitted for a shorter time doesn't shorten that of the others.
     const hasty = await queue.connect({ payloadTtlMs: 200, retention: { ...retention, ...kept } })
-    await hasty.submit(newJob(), image)
+    await hasty.submit(newJob(), blobs)
     expect(await left()).toBeGreaterThan(kept.failedPayloadTtlMs / 2)
   })
 
   test('is not for a job that waits, has succeeded, or whose image is gone', async () => {
     const [waiting, done, gone] = [newJob(), newJob(), newJob()]
-    for (const job of [waiting, done, gone]) await queue.client.submit(job, image)
+    for (const job of [waiting, done, gone]) await queue.client.submit(job, blobs)
     await queue.resultStore().finish(done, succeeded(done, 'a'))
     await fail(gone, { ...kept, failedPayloadTtlMs: 0 })
     for (const { id } of [waiting, done, gone]) {
@@ -220,7 +233,7 @@ describe('another try', () => {
     }
     expect(await queue.client.readForRetry(nobody)).toBeNull()
     const other = newJob(Buffer.alloc(100, 2))
-    const unkept = queue.client.submit({ ...other, retryOf: gone.id }, null, { reusesPayload: true })
+    const unkept = queue.client.submit({ ...other, retryOf: gone.id }, noBlobs)
     await expect(unkept).rejects.toMatchObject({ code: 'job_not_retryable' })
     expect(await queue.client.depth('m')).toMatchObject({ jobs: 1 })
   })
@@ -228,33 +241,33 @@ describe('another try', () => {
   test('keeps images within its bound, and each until its time is over', async () => {
     const images = [1, 2, 3].map((fill) => Buffer.alloc(100, fill))
     const jobs = images.map((bytes) => newJob(bytes))
-    for (const [index, job] of jobs.entries()) await queue.client.submit(job, images[index] ?? image)
+    for (const [index, job] of jobs.entries()) await queue.client.submit(job, bytesByHash(images[index] ?? image))
     for (const job of jobs) await fail(job)
     // The same once more, as after a redelivery: counted once.
     for (const job of jobs) await fail(job)
-    const keys = jobs.map((job) => payloadKey('m', job.image.hash))
+    const keys = jobs.map((job) => bytesKeyOf(job))
     expect(await Promise.all(keys.map(async (key) => queue.redis.exists(key)))).toEqual([1, 1, 0])
     expect(await queue.redis.hget('vq:{m}:kept-bytes', '')).toBe('200')
     // A later job with such an image doesn't take it along when it ends.
     const later = newJob(images[0])
-    await queue.client.submit(later, images[0] ?? image)
+    await queue.client.submit(later, bytesByHash(images[0] ?? image))
     await queue.resultStore(kept).finish(later, succeeded(later, 'a'))
     expect(await queue.redis.exists(keys[0] ?? '')).toBe(1)
-    const bookkeeping = (await queue.redis.keys('vq:{m}:*')).filter((key) => /payload|holders|kept/.test(key))
+    const bookkeeping = (await queue.redis.keys('vq:*')).filter((key) => /blob|kept/.test(key))
     for (const key of bookkeeping) expect([key, (await queue.redis.pttl(key)) > 0]).toEqual([key, true])
   })
 
   test('is over with the time that images are kept, while the result can still be read', async () => {
     const job = newJob()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     await fail(job, { ...kept, failedPayloadTtlMs: 100 })
-    await expect.poll(async () => queue.redis.exists(payloadKey('m', job.image.hash))).toBe(0)
+    await expect.poll(async () => queue.redis.exists(bytesKeyOf(job))).toBe(0)
     await expect
       .poll(async () => queue.client.readForRetry(job.id).catch((error: unknown) => Reflect.get(Object(error), 'code')))
       .toBe('job_not_retryable')
     expect(await queue.client.read(job.id)).toMatchObject({ status: 'failed' })
     const next = newJob(Buffer.alloc(100, 9))
-    await queue.client.submit(next, Buffer.alloc(100, 9))
+    await queue.client.submit(next, bytesByHash(Buffer.alloc(100, 9)))
     await fail(next)
     expect(await queue.redis.hget('vq:{m}:kept-bytes', '')).toBe('100')
   })

@@ -4,7 +4,7 @@ import type { QueuedJob } from '../queued-job.ts'
 import { describe, expect, test } from 'vitest'
 
 import type { ListCursor, ListOptions } from './job-index.ts'
-import { image, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 const all: ListOptions = { owner: 'me', status: null, model: null, cursor: null, limit: 100 }
@@ -12,7 +12,7 @@ const all: ListOptions = { owner: 'me', status: null, model: null, cursor: null,
 async function submit(count: number, changes: Partial<QueuedJob> = {}): Promise<QueuedJob[]> {
   const client = await queue.connect({ maxJobs: 1000, maxBytes: 1e6 })
   const jobs = Array.from({ length: count }, () => ({ ...newJob(), owner: 'me', ...changes }))
-  for (const job of jobs) await client.submit(job, image)
+  for (const job of jobs) await client.submit(job, blobs)
   return jobs
 }
 
@@ -121,7 +121,7 @@ describe('the list of an owner', () => {
 
   test('is bounded, lapses, and is not kept where that is turned off', async () => {
     const short = await queue.connect({ maxJobs: 100, maxBytes: 1e6, listLength: 0 })
-    await short.submit({ ...newJob(), owner: 'quiet' }, image)
+    await short.submit({ ...newJob(), owner: 'quiet' }, blobs)
     expect(await queue.redis.keys('vq:owned:*')).toEqual([])
     const [job] = await submit(3)
     if (job === undefined) throw new Error('none')
@@ -130,7 +130,7 @@ describe('the list of an owner', () => {
       expect([key, (await queue.redis.pttl(key)) > 0]).toEqual([key, true])
     }
     const bounded = await queue.connect({ maxJobs: 100, maxBytes: 1e6, listLength: 2 })
-    await bounded.submit({ ...newJob(), owner: 'me' }, image)
+    await bounded.submit({ ...newJob(), owner: 'me' }, blobs)
     expect(await queue.redis.zcard('vq:owned:me')).toBe(2)
   })
 })

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 
-import { image, limits, newJob, nobody, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, limits, newJob, nobody, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
 describe('waiting', () => {
   test('a watcher on another API process sees queued, running and the end', async () => {
     const job = newJob()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     const other = await queue.connect()
     const seen: string[] = []
     await other.watch(job.id, ({ status }) => seen.push(status))
@@ -28,33 +28,33 @@ describe('waiting', () => {
       return { kind: 'done' }
     })
     const waited = await Promise.all(
-      Array.from({ length: 3 }, async () => queue.client.submitAndWait(newJob(), image, { timeoutMs: 10_000 })),
+      Array.from({ length: 3 }, async () => queue.client.submitAndWait(newJob(), blobs, { timeoutMs: 10_000 })),
     )
     expect(waited.map(({ job }) => job.status)).toEqual(['succeeded', 'succeeded', 'succeeded'])
   })
 
   test('who submits and waits in vain gets the accepted job, and where it is refused the refusal', async () => {
     for (let place = 0; place < limits.maxJobs; place += 1) {
-      expect(await queue.client.submitAndWait(newJob(), image, { timeoutMs: 20 })).toMatchObject({
+      expect(await queue.client.submitAndWait(newJob(), blobs, { timeoutMs: 20 })).toMatchObject({
         queuePosition: place,
         job: { status: 'queued' },
       })
     }
-    await expect(queue.client.submitAndWait(newJob(), image, { timeoutMs: 10_000 })).rejects.toMatchObject({
+    await expect(queue.client.submitAndWait(newJob(), blobs, { timeoutMs: 10_000 })).rejects.toMatchObject({
       code: 'queue_full',
     })
   })
 
   test('a wait ends with the job as it is when time is up, and at once for an unknown job', async () => {
     const job = newJob()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     expect(await queue.client.waitFor(job.id, 50)).toMatchObject({ status: 'queued', metadata: { order: '42' } })
     expect(await queue.client.waitFor(nobody, 10_000)).toBeNull()
   })
 
   test('what was published while the connection was lost is found after the reconnect', async () => {
     const job = newJob()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     const seen: string[] = []
     await queue.client.watch(job.id, ({ status }) => seen.push(status))
     // Nobody hears this: the subscription is cut in the same breath.

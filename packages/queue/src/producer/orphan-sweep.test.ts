@@ -1,21 +1,14 @@
-import {
-  admittedBytesKey,
-  admittedKey,
-  jobKey,
-  ownerJobsKey,
-  payloadHoldersKey,
-  payloadKey,
-  uploadHoldersKey,
-  uploadKey,
-} from '../keys.ts'
-import { beforeEach, expect, test, vi } from 'vitest'
+import { blobBytesKey, blobHoldersKey, createRedisBlobs, keptHolder } from '@vision-queue/blobs'
+import { admittedBytesKey, admittedKey, jobKey, ownerJobsKey } from '../keys.ts'
+import { beforeEach, expect, test } from 'vitest'
 
 import { type Admission, createAdmission } from './admission.ts'
-import { createUploadHolds, openImageStore } from './image-store.ts'
 import { createJobQueues, type JobQueues } from '../job-queues.ts'
 import { createOrphanSweep, type OrphanSweep } from './orphan-sweep.ts'
+import { blobsOf } from '../parts.ts'
+import type { QueuedJob } from '../queued-job.ts'
 import { createOwnerQuotas, type OwnerQuotas } from './owner-quota.ts'
-import { image, limits, newJob, quiet, useTestQueue } from '../test-support/test-queue.ts'
+import { blobPart, blobs, image, limits, newJob, quiet, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 let admission: Admission
@@ -24,7 +17,7 @@ let quotas: OwnerQuotas
 
 function sweepOf(): OrphanSweep {
   const redis = queue.redis
-  return createOrphanSweep({ redis, admission, queues, quotas, uploads: createUploadHolds(redis), log: quiet })
+  return createOrphanSweep({ redis, admission, queues, quotas, blobs: createRedisBlobs(redis), log: quiet })
 }
 
 beforeEach(async () => {
@@ -35,19 +28,35 @@ beforeEach(async () => {
   await redis.hset('vq:models', 'm@1', '{}')
 })
 
-test('an admission whose submission broke off is given back at the second look, payload and bytes too', async () => {
-  const job = newJob()
-  await admission.admit(job, limits)
-  await admission.store(job, image, limits)
-  const sweep = sweepOf()
-  expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
-  expect(await admission.depth('m')).toEqual({ jobs: 1, bytes: image.length })
-  expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
-  expect(await admission.depth('m')).toEqual({ jobs: 0, bytes: 0 })
-  const { hash } = job.image
-  expect(await queue.redis.exists(admittedKey('m'), payloadKey('m', hash), payloadHoldersKey('m', hash))).toBe(0)
-  expect(await queue.redis.hgetall(admittedBytesKey('m'))).toEqual({ '': '0' })
-})
+test.each(['somebody', null])(
+  'an admission of %s whose submission broke off is given back at the second look, with its blobs',
+  async (owner) => {
+    const job: QueuedJob = {
+      ...newJob(),
+      owner,
+      answersOf: owner,
+      parts: [blobPart(image), blobPart(Buffer.from('other'))],
+    }
+    const blobs_ = createRedisBlobs(queue.redis)
+    const addresses = blobsOf(job).map(({ hash }) => ({ space: owner, hash }))
+    for (const address of addresses) {
+      await blobs_.hold(address, job.id, 60_000)
+      await blobs_.put(address, image, 60_000)
+    }
+    const [first, second] = addresses.map((address) => [blobBytesKey(address), blobHoldersKey(address)])
+    // The hold of somebody else stays.
+    if (addresses[1] !== undefined) await blobs_.hold(addresses[1], keptHolder('m'), 60_000)
+    await admission.admit(job, limits)
+    const sweep = sweepOf()
+    expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
+    expect(await admission.depth('m')).toEqual({ jobs: 1, bytes: image.length + 5 })
+    expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
+    expect(await admission.depth('m')).toEqual({ jobs: 0, bytes: 0 })
+    expect(await queue.redis.exists(admittedKey('m'), ...(first ?? []))).toBe(0)
+    expect(await queue.redis.exists(...(second ?? []))).toBe(2)
+    expect(await queue.redis.hgetall(admittedBytesKey('m'))).toEqual({ '': '0' })
+  },
+)
 
 test('what it took of its owner’s quota is given back with it', async () => {
   const job = { ...newJob(), owner: 'somebody' }
@@ -58,29 +67,6 @@ test('what it took of its owner’s quota is given back with it', async () => {
   expect(await queue.redis.exists(ownerJobsKey('somebody'))).toBe(1)
   expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
   expect(await queue.redis.exists(ownerJobsKey('somebody'))).toBe(0)
-})
-
-test('its hold on an uploaded image is given back with it', async () => {
-  const job = newJob()
-  const uploaded = { ...job, image: { ...job.image, uploaded: true } }
-  const { hash } = job.image
-  const store = openImageStore({
-    redisUrl: queue.url,
-    commandTimeoutMs: 500,
-    imageTtlMs: 60_000,
-    maxBytes: 1000,
-    log: quiet,
-  })
-  queue.atEnd(() => store.close())
-  await vi.waitFor(async () => store.keep({ ...job.image, width: 8, height: 8 }, image))
-  await store.hold(hash, job.id, 60_000)
-  await store.remove(hash)
-  await admission.admit(uploaded, limits)
-  const sweep = sweepOf()
-  await sweep.look()
-  expect(await queue.redis.exists(uploadKey(hash), uploadHoldersKey(hash))).toBe(2)
-  expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
-  expect(await queue.redis.exists(uploadKey(hash), uploadHoldersKey(hash))).toBe(0)
 })
 
 test('a job that was recorded and not queued is queued, and runs', async () => {
@@ -96,11 +82,11 @@ test('a job that was recorded and not queued is queued, and runs', async () => {
 
 test('jobs that wait, and one that is queued between two looks, stay as they are', async () => {
   const [waiting, slow] = [newJob(), newJob()]
-  await queue.client.submit(waiting, image)
+  await queue.client.submit(waiting, blobs)
   await admission.admit(slow, limits)
   const sweep = sweepOf()
   await sweep.look()
-  await queue.client.submit(slow, image)
+  await queue.client.submit(slow, blobs)
   expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
   expect(await sweep.look()).toEqual({ givenBack: 0, queued: 0 })
   expect(await admission.depth('m')).toMatchObject({ jobs: 2 })

@@ -4,13 +4,13 @@ import { queuedJobSchema } from '../queued-job.ts'
 import { jobFields } from '@vision-queue/process'
 
 import type { Admission } from './admission.ts'
-import type { UploadHolds } from './image-store.ts'
+import type { Blobs } from '@vision-queue/blobs'
 import type { JobQueues } from '../job-queues.ts'
 import type { OwnerQuotas } from './owner-quota.ts'
 import type { RedisClient, TransportLog } from '@vision-queue/redis'
 
 /**
- * A submission takes two steps: it is admitted with its payload, then recorded and queued. An API process that dies in
+ * A submission takes two steps: it is admitted with its blobs held, then recorded and queued. An API process that dies in
  * between, or loses Redis, leaves an orphan, which would hold its place in the bound for PAYLOAD_TTL_MS. What is
  * admitted and at two looks in a row has no record is given back; what has a record and isn't queued, is queued.
  * Two looks instead of ages: no clock is asked, and a submission takes a moment.
@@ -28,7 +28,7 @@ interface Options {
   admission: Admission
   queues: Pick<JobQueues, 'add' | 'find'>
   quotas: Pick<OwnerQuotas, 'release'>
-  uploads: Pick<UploadHolds, 'release'>
+  blobs: Pick<Blobs, 'release'>
   log: TransportLog
 }
 
@@ -42,7 +42,7 @@ export function openOrphanSweep({ everyMs, ...options }: Options & { everyMs: nu
   return { close: () => clearInterval(timer) }
 }
 
-export function createOrphanSweep({ redis, admission, queues, quotas, uploads, log }: Options): OrphanSweep {
+export function createOrphanSweep({ redis, admission, queues, quotas, blobs, log }: Options): OrphanSweep {
   let suspects = new Set<string>()
 
   /** What is still to be done for it; null: it is as it should be. */
@@ -50,11 +50,14 @@ export function createOrphanSweep({ redis, admission, queues, quotas, uploads, l
     const record = await redis.get(jobKey(id))
     if (record === null) {
       return async () => {
-        const [, name = '', owner = ''] = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        const note = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        const [, hashes = '', owner = '', space = ''] = note
         if (owner !== '') await quotas.release({ id, owner })
-        // Where its image was uploaded. The hold is this job's own, so that no other one is concerned.
-        await uploads.release(name, id)
-        await admission.release({ id, model, image: { hash: name } }, null)
+        // The holds are this job's own, so that no other one is concerned.
+        for (const hash of hashes.split(',').filter((one) => one !== '')) {
+          await blobs.release({ space: space === '' ? null : space, hash }, id)
+        }
+        await admission.release({ id, model })
         log.warn({ ...jobFields({ id }), model }, 'A submission had broken off before it was recorded: given back')
         return 'givenBack'
       }

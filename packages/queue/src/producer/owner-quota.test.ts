@@ -3,7 +3,7 @@ import type { QueuedJob } from '../queued-job.ts'
 import { describe, expect, test } from 'vitest'
 
 import { createOwnerQuotas } from './owner-quota.ts'
-import { image, limits, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, limits, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 const owner = 'abcdefABC123'
@@ -15,22 +15,22 @@ describe('what a key has in the queue', () => {
     const quota = { maxJobs: 2, maxBytes: null }
     const outcomes = await Promise.allSettled(
       Array.from({ length: 20 }, async (_, index) =>
-        clients[index % 2]?.submit(owned({ model: `m${index % 5}` }), image, { quota }),
+        clients[index % 2]?.submit(owned({ model: `m${index % 5}` }), blobs, { quota }),
       ),
     )
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
     const refused = outcomes.find((outcome) => outcome.status === 'rejected')
     expect(refused?.reason).toMatchObject({ code: 'quota_exceeded', detail: expect.stringContaining('2 unfinished') })
     // Another key is not concerned, nor who has none.
-    await queue.client.submit(owned({ owner: 'abcdefABC124' }), image, { quota })
-    await queue.client.submit(newJob(), image, { quota })
+    await queue.client.submit(owned({ owner: 'abcdefABC124' }), blobs, { quota })
+    await queue.client.submit(newJob(), blobs, { quota })
   })
 
   test('is bounded in bytes', async () => {
     const quota = { maxJobs: null, maxBytes: 250 }
-    await queue.client.submit(owned(), image, { quota })
-    await queue.client.submit(owned(), image, { quota })
-    await expect(queue.client.submit(owned(), image, { quota })).rejects.toMatchObject({
+    await queue.client.submit(owned(), blobs, { quota })
+    await queue.client.submit(owned(), blobs, { quota })
+    await expect(queue.client.submit(owned(), blobs, { quota })).rejects.toMatchObject({
       code: 'quota_exceeded',
       detail: expect.stringContaining('200 bytes'),
     })
@@ -40,8 +40,8 @@ describe('what a key has in the queue', () => {
     const quota = { maxJobs: 1, maxBytes: 100 }
     for (const answer of ['a', 'b']) {
       const job = owned()
-      await queue.client.submit(job, image, { quota })
-      await expect(queue.client.submit(owned(), image, { quota })).rejects.toMatchObject({ code: 'quota_exceeded' })
+      await queue.client.submit(job, blobs, { quota })
+      await expect(queue.client.submit(owned(), blobs, { quota })).rejects.toMatchObject({ code: 'quota_exceeded' })
       await queue.resultStore().finish(job, succeeded(job, answer))
       // As a job that was run twice does.
       await queue.resultStore().finish(job, succeeded(job, answer))
@@ -52,11 +52,11 @@ describe('what a key has in the queue', () => {
   test('does not grow with what the queue refuses, nor with what is answered at once', async () => {
     const quota = { maxJobs: 10, maxBytes: null }
     const full = await queue.connect({ maxJobs: 1 })
-    await full.submit(newJob(), image)
-    await expect(full.submit(owned(), image, { quota })).rejects.toMatchObject({ code: 'queue_full' })
+    await full.submit(newJob(), blobs)
+    await expect(full.submit(owned(), blobs, { quota })).rejects.toMatchObject({ code: 'queue_full' })
     const first = owned({ model: 'other' })
     await queue.resultStore().finish(first, { ...succeeded(first, 'a'), version: '1', variant: 'int8' }, 'digest')
-    const again = await queue.client.submit(owned({ model: 'other' }), image, { quota, digest: 'digest' })
+    const again = await queue.client.submit(owned({ model: 'other' }), blobs, { quota, digest: 'digest' })
     expect(again.answeredFrom).toBe('redis')
     expect(await queue.redis.exists(ownerJobsKey(owner))).toBe(0)
   })
@@ -76,10 +76,10 @@ describe('what a key has in the queue', () => {
   test('is not used up by submissions that Redis carried out after they were given up', async () => {
     const quota = { maxJobs: 6, maxBytes: null }
     const roomy = await queue.connect({ maxJobs: 100, maxBytes: 100_000 })
-    await roomy.submit(owned(), image, { quota })
+    await roomy.submit(owned(), blobs, { quota })
     await queue.redis.client('PAUSE', 1000)
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 5 }, async () => roomy.submit(owned(), image, { quota })),
+      Array.from({ length: 5 }, async () => roomy.submit(owned(), blobs, { quota })),
     )
     expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual(
       outcomes.map(() => 'queue_unavailable'),
@@ -87,10 +87,10 @@ describe('what a key has in the queue', () => {
     // All were carried out by now, and none was admitted.
     expect(await queue.redis.zcard(ownerJobsKey(owner))).toBe(6)
     expect(await roomy.depth('m')).toMatchObject({ jobs: 1 })
-    await expect(roomy.submit(owned(), image, { quota })).rejects.toMatchObject({ code: 'quota_exceeded' })
+    await expect(roomy.submit(owned(), blobs, { quota })).rejects.toMatchObject({ code: 'quota_exceeded' })
     // A few command timeouts, and not the time that jobs are kept.
     const submitting = async (): Promise<string> => {
-      return (await roomy.submit(owned(), image, { quota }).catch(() => null)) === null ? 'refused' : 'accepted'
+      return (await roomy.submit(owned(), blobs, { quota }).catch(() => null)) === null ? 'refused' : 'accepted'
     }
     await expect.poll(submitting, { timeout: 6000, interval: 100 }).toBe('accepted')
     for (let index = 0; index < 4; index += 1) expect(await submitting()).toBe('accepted')
@@ -119,7 +119,7 @@ describe('what a key has in the queue', () => {
   })
 
   test('costs nothing where there is no quota', async () => {
-    await queue.client.submit(owned(), image, { quota: { maxJobs: null, maxBytes: null } })
+    await queue.client.submit(owned(), blobs, { quota: { maxJobs: null, maxBytes: null } })
     expect(await queue.redis.keys('vq:{owner*')).toEqual([])
   })
 })
@@ -128,7 +128,7 @@ describe("another's job", () => {
   const mayRead = (): boolean => false
   test('is as one that is not known, without waiting for it', async () => {
     const job = owned()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     const seen: unknown[] = []
     const tell = (change: unknown): void => void seen.push(change)
     expect(await queue.client.watch(job.id, tell, tell, mayRead)).toBeNull()
@@ -139,7 +139,7 @@ describe("another's job", () => {
 
   test('stays so while its owner waits for it', async () => {
     const job = owned()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     const waiting = queue.client.waitFor(job.id, 60_000)
     expect(await queue.client.waitFor(job.id, 60_000, undefined, mayRead)).toBeNull()
     await queue.resultStore().finish(job, succeeded(job, 'a'))

@@ -1,5 +1,6 @@
 import type { KeyLimits } from '../api-key.ts'
 import { ownerBytesKey, ownerJobsKey } from '../keys.ts'
+import { blobBytesOf } from '../parts.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
@@ -68,9 +69,9 @@ export interface OwnerQuotas {
    * Rejects with `quota_exceeded`. The place lapses after `lapseMs`, unless it is confirmed. Safe to repeat, and for a
    * job that has its place.
    */
-  take(job: Pick<QueuedJob, 'id' | 'owner' | 'image'>, quota: JobQuota, lapseMs: number): Promise<void>
+  take(job: Pick<QueuedJob, 'id' | 'owner' | 'parts'>, quota: JobQuota, lapseMs: number): Promise<void>
   /** The job is admitted: its place lapses after `lapseMs`, should it never be given back. Safe to repeat. */
-  confirm(job: Pick<QueuedJob, 'id' | 'owner' | 'image'>, quota: JobQuota, lapseMs: number): Promise<void>
+  confirm(job: Pick<QueuedJob, 'id' | 'owner' | 'parts'>, quota: JobQuota, lapseMs: number): Promise<void>
   /** Safe to repeat, and for jobs that took nothing. */
   release(job: Pick<QueuedJob, 'id' | 'owner'>): Promise<void>
 }
@@ -83,10 +84,17 @@ export function createOwnerQuotas(redis: RedisClient): OwnerQuotas {
   const release = defineScript(redis, 'vqReleaseQuota', 2, releaseScript)
   const unlimited = Number.MAX_SAFE_INTEGER
   return {
-    async take({ id, owner, image }, { maxJobs, maxBytes }, lapseMs) {
+    async take({ id, owner, parts }, { maxJobs, maxBytes }, lapseMs) {
       if (owner === null || isUnlimited({ maxJobs, maxBytes })) return
       const bounds = [maxJobs ?? unlimited, maxBytes ?? unlimited]
-      const reply = await take([ownerJobsKey(owner), ownerBytesKey(owner), id, image.bytes, lapseMs, ...bounds])
+      const reply = await take([
+        ownerJobsKey(owner),
+        ownerBytesKey(owner),
+        id,
+        blobBytesOf({ parts }),
+        lapseMs,
+        ...bounds,
+      ])
       const [kind, held] = takeReplySchema.parse(reply)
       switch (kind) {
         case 1:
@@ -99,9 +107,9 @@ export function createOwnerQuotas(redis: RedisClient): OwnerQuotas {
           kind satisfies never
       }
     },
-    async confirm({ id, owner, image }, quota, lapseMs) {
+    async confirm({ id, owner, parts }, quota, lapseMs) {
       if (owner === null || isUnlimited(quota)) return
-      await confirm([ownerJobsKey(owner), ownerBytesKey(owner), id, image.bytes, lapseMs])
+      await confirm([ownerJobsKey(owner), ownerBytesKey(owner), id, blobBytesOf({ parts }), lapseMs])
     },
     async release({ id, owner }) {
       if (owner !== null) await release([ownerJobsKey(owner), ownerBytesKey(owner), id])

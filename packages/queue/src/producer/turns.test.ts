@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 
 import { type Admission, createAdmission } from './admission.ts'
 import { createJobQueues, type JobQueues } from '../job-queues.ts'
-import { image, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 const limits = { maxJobs: 1e6, maxBytes: 1e9, payloadTtlMs: 60_000 }
@@ -45,7 +45,7 @@ function openLine(options: Parameters<typeof createAdmission>[1] = {}): Line & {
       const taken = waiting.get(id)
       if (taken === undefined) throw new Error('nobody waits')
       waiting.delete(id)
-      await admission.release(taken.job, null)
+      await admission.release(taken.job)
       return taken.name
     },
   }
@@ -177,7 +177,7 @@ test('10,000 jobs of one owner delay the job of another by a few batches', async
   const client = await queue.connect({ maxJobs: 20_000, maxBytes: 1e9 })
   const submit = async (owner: string): Promise<string> => {
     const job = { ...newJob(), owner }
-    await client.submit(job, image)
+    await client.submit(job, blobs)
     return job.id
   }
   for (let sent = 0; sent < 10_000; sent += 500) {

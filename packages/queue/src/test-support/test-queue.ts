@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 
+import { blobBytesKey } from '@vision-queue/blobs'
 import type { FinalJob } from '@vision-queue/protocol'
 import { finalJob } from '../job-forms.ts'
+import { type BlobPart, blobsOf } from '../parts.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import type { Retention } from '@vision-queue/process'
 import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis'
@@ -9,7 +11,7 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest'
 
 import { type Cancellations, openCancellations } from '../worker/cancellations.ts'
-import { type JobClient, openJobClient } from '../producer/job-client.ts'
+import { type BlobBytes, type JobClient, openJobClient } from '../producer/job-client.ts'
 import { type JobSourceOptions, openJobSource } from '../worker/job-source.ts'
 import { createResultStore, type ResultStore } from '../worker/result-store.ts'
 
@@ -121,22 +123,42 @@ export function useTestQueue(): TestQueue {
   }
 }
 
+export function blobPart(bytes: Uint8Array): BlobPart {
+  const hash = createHash('sha256').update(bytes).digest('hex')
+  return { kind: 'blob', name: 'image', hash, bytes: bytes.length, type: 'image/png' }
+}
+
+/** What is handed in with a job of these images. */
+export function bytesByHash(...images: Uint8Array[]): Map<string, Uint8Array> {
+  return new Map(images.map((bytes) => [blobPart(bytes).hash, bytes]))
+}
+
+/** `image`, as it is handed in with a job. */
+export const blobs = bytesByHash(image)
+/** Handed in with a job whose blobs are stored already. */
+export const noBlobs: BlobBytes = new Map()
+
+/** The hash of the first image of a job. */
+export function hashOf(job: QueuedJob): string {
+  return blobsOf(job)[0]?.hash ?? ''
+}
+
+/** Where the bytes of the first image of a job are in Redis. */
+export function bytesKeyOf(job: QueuedJob): string {
+  return blobBytesKey({ space: job.answersOf, hash: hashOf(job) })
+}
+
 let made = 0
 export function newJob(bytes: Buffer = image): QueuedJob {
   made += 1
   return {
-    version: 1,
+    version: 2,
     id: `job_${String(made).padStart(21, '0')}`,
     model: 'm',
     modelVersion: '1',
     versionPinned: false,
-    image: {
-      hash: createHash('sha256').update(bytes).digest('hex'),
-      bytes: bytes.length,
-      type: 'image/png',
-      uploaded: false,
-    },
-    input: { question: 'q' },
+    parts: [blobPart(bytes), { kind: 'text', name: 'question', text: 'q' }],
+    input: {},
     parameters: {},
     metadata: { order: '42' },
     createdAt: Date.now(),

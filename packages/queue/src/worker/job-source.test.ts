@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import { createModelForgetting } from './forget-model.ts'
 import type { JobSourceOptions } from './job-source.ts'
-import { image, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
@@ -19,14 +19,14 @@ describe('the consumer’s side', () => {
       return { kind: 'done' }
     })
     for (const job of [back, late]) {
-      await queue.client.submit(job, image)
+      await queue.client.submit(job, blobs)
       expect(await queue.client.waitFor(job.id, 10_000)).toMatchObject({ status: 'succeeded', attempts: 2 })
     }
   })
 
   test('a job that can never be finished still gets a final state', async () => {
     const job = newJob()
-    await queue.client.submit(job, image)
+    await queue.client.submit(job, blobs)
     // BullMQ's own record of a job that failed in every attempt.
     await queue.redis.hset(`vq:{m}:jobs:${job.id}`, 'opts', JSON.stringify({ attempts: 1 }))
     queue.consume(async () => {
@@ -54,7 +54,7 @@ describe('pinned jobs', () => {
     Object.assign(two, { versionPinned: true, modelVersion: '2' })
     queue.consume(handleAs('all'))
     queue.consume(handleAs('first'), { pinnedTo: '1' })
-    for (const job of [any, one, two]) await queue.client.submit(job, image)
+    for (const job of [any, one, two]) await queue.client.submit(job, blobs)
     await Promise.all([any, one].map(async ({ id }) => queue.client.waitFor(id, 10_000)))
     expect(taken.toSorted()).toEqual(['all 1', 'first 1'])
     expect((await queue.client.read(two.id))?.status).toBe('queued')
@@ -70,7 +70,7 @@ describe('pinned jobs', () => {
     const forgetting = createModelForgetting(durable)
     queue.atEnd(() => forgetting.close())
     const pinned = { ...newJob(), versionPinned: true }
-    await queue.client.submit(pinned, image)
+    await queue.client.submit(pinned, blobs)
     expect(await forgetting.forget('m', '1')).toBe(false)
     expect(await forgetting.forget('m', '2')).toBe(true)
     expect(await queue.redis.hkeys('vq:models')).toEqual(['m@1'])

@@ -1,11 +1,13 @@
-import { imageKeyOf, pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
+import { pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
 import { type QueuedJob, queuedJobSchema } from '../queued-job.ts'
+import { createRedisBlobs } from '@vision-queue/blobs'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
 import { contextIn, jobFields } from '@vision-queue/process'
 import { createLogLimit } from '@vision-queue/redis'
 import { openRedisClock } from '../redis-clock.ts'
 import { openDurableConnection, type TransportLog } from '@vision-queue/redis'
+import { createJobBlobs } from '../job-blobs.ts'
 import { openTendedWorkers } from './tended-workers.ts'
 
 /** A job as BullMQ delivers it, for one attempt. */
@@ -19,8 +21,8 @@ export interface Delivery {
   startedAt: number
   /** How often its consumer died while it held the job: again and again, and it is a suspect. */
   stalls: number
-  /** The image's bytes, or null when they have expired. */
-  readPayload(job: QueuedJob): Promise<Uint8Array | null>
+  /** The bytes of the job's blobs in their order, or null when one of them has expired. */
+  readBlobs(job: QueuedJob): Promise<Uint8Array[] | null>
 }
 
 /** What became of a delivery; every other outcome is a rejection, after which BullMQ tries again with backoff. */
@@ -70,6 +72,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
   const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
   const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
+  const blobs = createJobBlobs(redis, createRedisBlobs(redis))
   const clock = openRedisClock(redis)
   const perWorker = 16
   const errorLimit = createLogLimit()
@@ -84,7 +87,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       attempts: bullJob.attemptsStarted,
       startedAt: bullJob.processedOn ?? Date.now(),
       stalls: bullJob.stalledCounter,
-      readPayload: async (job) => redis.getBuffer(imageKeyOf(job)),
+      readBlobs: blobs.read,
     })
     switch (disposition.kind) {
       case 'done':

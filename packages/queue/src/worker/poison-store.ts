@@ -1,24 +1,42 @@
+import { createHash } from 'node:crypto'
+
 import { poisonKey } from '../keys.ts'
+import { blobsOf } from '../parts.ts'
 import type { QueuedJob } from '../queued-job.ts'
 
 import type { RedisClient } from '@vision-queue/redis'
 
-type JobImage = Pick<QueuedJob, 'model' | 'image'>
+type JobBlobs = Pick<QueuedJob, 'model' | 'parts'>
 
-/** Which images have crashed an engine lately, known to all consumers. Per model: another may well take them. */
+/**
+ * Which images have crashed an engine lately, known to all consumers. Per model: another may well take them. Of a job
+ * with several images nobody knows which of them it was, so that they are remembered together; a job without any
+ * is never remembered.
+ */
 export interface PoisonStore {
-  has(job: JobImage): Promise<boolean>
-  add(job: JobImage): Promise<void>
+  has(job: JobBlobs): Promise<boolean>
+  add(job: JobBlobs): Promise<void>
+}
+
+/** The hash of the only blob, or one of all hashes in their order; null: there are none. */
+function poisonHashOf(job: JobBlobs): string | null {
+  const [first, ...more] = blobsOf(job).map(({ hash }) => hash)
+  if (first === undefined || more.length === 0) return first ?? null
+  return createHash('sha256')
+    .update([first, ...more].join(' '))
+    .digest('hex')
 }
 
 /** `ttlMs`: how long an image is remembered; 0: never, and Redis isn't asked. */
 export function createPoisonStore({ redis, ttlMs }: { redis: RedisClient; ttlMs: number }): PoisonStore {
   return {
-    async has({ model, image }) {
-      return ttlMs > 0 && (await redis.exists(poisonKey(model, image.hash))) === 1
+    async has(job) {
+      const hash = poisonHashOf(job)
+      return ttlMs > 0 && hash !== null && (await redis.exists(poisonKey(job.model, hash))) === 1
     },
-    async add({ model, image }) {
-      if (ttlMs > 0) await redis.set(poisonKey(model, image.hash), '', 'PX', ttlMs)
+    async add(job) {
+      const hash = poisonHashOf(job)
+      if (ttlMs > 0 && hash !== null) await redis.set(poisonKey(job.model, hash), '', 'PX', ttlMs)
     },
   }
 }

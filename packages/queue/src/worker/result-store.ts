@@ -1,15 +1,16 @@
-import { answerKey, idempotencyKey, imageNameOf, jobChannel, jobKey, replyChannel, resultKey } from '../keys.ts'
+import { answerKey, idempotencyKey, jobChannel, jobKey, replyChannel, resultKey } from '../keys.ts'
 import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
 import { type FinalJob, finalJobSchema } from '@vision-queue/protocol'
 import type { JobChange } from '../job-change.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import type { Retention } from '@vision-queue/process'
+import { createRedisBlobs } from '@vision-queue/blobs'
 import { z } from 'zod'
 
 import { createAdmission } from '../producer/admission.ts'
 import { defineScript } from '@vision-queue/redis'
 import { createEndedBytes } from '../ended-bytes.ts'
-import { createUploadHolds } from '../producer/image-store.ts'
+import { createJobBlobs } from '../job-blobs.ts'
 import { createOwnerQuotas } from '../producer/owner-quota.ts'
 import { indexEnding } from '../producer/job-index.ts'
 import { publishChange } from '../publish-change.ts'
@@ -23,7 +24,7 @@ export interface ResultStore {
   read(id: string): Promise<FinalJob | null>
   /**
    * Stores and publishes the final state, until it expires, then gives back the admission and, unless the job may be
-   * run again, the payload; keeps the answer for others under `digest`, unless that is null. Resolves to false when the
+   * run again, its blobs; keeps the answer for others under `digest`, unless that is null. Resolves to false when the
    * job had a final state already: then that one decides what is kept. An owner whose ended jobs hold their bound
    * already has the state stored with an earlier `expires_at`. Safe to repeat.
    */
@@ -59,7 +60,7 @@ export interface ResultStoreOptions {
 export function createResultStore({ redis, retention, answerTtlMs }: ResultStoreOptions): ResultStore {
   const finish = defineScript(redis, 'vqFinish', 1, finishScript)
   const admission = createAdmission(redis)
-  const uploads = createUploadHolds(redis)
+  const blobs = createJobBlobs(redis, createRedisBlobs(redis))
   const quotas = createOwnerQuotas(redis)
   const ended = createEndedBytes(redis, retention)
   const encode = (change: JobChange): string => JSON.stringify(change)
@@ -92,8 +93,8 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
       const standing = there === 1 ? final : finalJobSchema.parse(JSON.parse(there))
       const keep = keptFor(standing, retention)
       await Promise.all([
-        admission.release(job, keep),
-        job.image.uploaded ? uploads.release(imageNameOf(job.image), job.id) : null,
+        admission.release(job),
+        keep === null ? blobs.release(job) : blobs.keep(job, keep),
         job.owner === null ? null : quotas.release(job),
         keep === null ? redis.unlink(jobKey(job.id)) : keepRecord(redis, job, keep.forMs),
         standing.status === 'succeeded' ? null : ifRoom(indexEnding(redis, job, standing, retention)),
@@ -103,7 +104,7 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
           : redis.pexpire(idempotencyKey(job.owner, job.idempotencyKeyHash), readableFor(standing)),
       ])
       if (there === 1) {
-        const record = keep === null ? 0 : JSON.stringify([job.input, job.parameters]).length
+        const record = keep === null ? 0 : JSON.stringify([job.parts, job.input, job.parameters]).length
         ended.add(final, { result: encoded.length, record })
       }
       return there === 1

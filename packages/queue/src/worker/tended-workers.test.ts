@@ -4,7 +4,7 @@ import { expect, test, vi } from 'vitest'
 
 import { openDurableConnection } from '@vision-queue/redis'
 import { openTendedWorkers } from './tended-workers.ts'
-import { newJob, quiet, useTestQueue } from '../test-support/test-queue.ts'
+import { bytesByHash, newJob, quiet, useTestQueue } from '../test-support/test-queue.ts'
 
 const server = useTestQueue()
 
@@ -43,7 +43,7 @@ function tend(died: boolean[]): { opened: () => number; taken: string[]; complai
 
 test('a Worker that stopped fetching is replaced, and the jobs that waited are done', async () => {
   const job = newJob()
-  await server.client.submit(job, Buffer.alloc(100, 7))
+  await server.client.submit(job, bytesByHash(Buffer.alloc(100, 7)))
   const tended = tend([true])
   await vi.waitFor(() => expect(tended.taken).toEqual([job.id]), 5000)
   expect([tended.opened(), tended.complaints()]).toEqual([2, 1])

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { type JobClient, openJobClient } from '../producer/job-client.ts'
 import { createResultStore } from './result-store.ts'
-import { image, newJob, quiet, retention } from '../test-support/test-queue.ts'
+import { blobs, newJob, quiet, retention } from '../test-support/test-queue.ts'
 import { openTextPublisher } from './text-publisher.ts'
 
 let server: TestRedis
@@ -47,7 +47,7 @@ describe('an answer on its way', () => {
 
   test('comes to those who ask for it, whole each time, and not after the end', async () => {
     const job = newJob()
-    await client.submit(job, image)
+    await client.submit(job, blobs)
     const seen: string[] = []
     await client.watch(
       job.id,
@@ -79,7 +79,7 @@ describe('an answer on its way', () => {
 
   test('costs next to nothing while nobody listens, and is there for who comes late', async () => {
     const job = newJob()
-    await client.submit(job, image)
+    await client.submit(job, blobs)
     const text = openTextPublisher({ redis, id: job.id, log: quiet, quietMs: 50 })
     const before = await published()
     for (let index = 0; index < 1000; index += 1) text.add({ text: 'a', index })

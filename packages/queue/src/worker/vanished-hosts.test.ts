@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest'
 
 import { openDurableConnection, openFailFastConnection, openSubscriber } from '@vision-queue/redis'
 import { openSilentProxy, type SilentProxy } from '@vision-queue/redis'
-import { image, newJob, quiet, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, newJob, quiet, useTestQueue } from '../test-support/test-queue.ts'
 
 const server = useTestQueue()
 
@@ -71,12 +71,12 @@ test('a consumer whose blocking read vanished takes the next job', async () => {
     { redisUrl: proxy.url },
   )
   const [first, second] = [newJob(), newJob()]
-  await server.client.submit(first, image)
+  await server.client.submit(first, blobs)
   await vi.waitFor(() => expect(taken).toEqual([first.id]), 5000)
   // Let it come back to its blocking read.
   await vi.waitFor(async () => expect(await server.redis.client('LIST')).toMatch(/ flags=b .*cmd=bzpopmin/), 5000)
   proxy.silence('bzpopmin')
-  await server.client.submit(second, image)
+  await server.client.submit(second, blobs)
   await vi.waitFor(() => expect(taken).toEqual([first.id, second.id]), 20_000)
 })
 

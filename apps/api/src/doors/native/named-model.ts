@@ -1,6 +1,6 @@
 import { modelReferenceSchema } from '@vision-queue/protocol'
 
-import { textsNamed } from './multipart.ts'
+import { parseMultipartForm } from './multipart.ts'
 import { parseJsonBody } from './plain-json.ts'
 import type { SubmittedBody } from './read-submission.ts'
 import { parseUrlencoded } from './urlencoded.ts'
@@ -23,9 +23,9 @@ function modelIn({ kind, bytes, contentType, query }: SubmittedBody): unknown {
     case 'raw':
       return onlyOne(query['model'])
     case 'multipart':
-      return onlyOne(textsNamed('model', bytes, contentType))
+      return onlyOne(parseMultipartForm(bytes, contentType, isModel).texts.get('model'))
     case 'urlencoded':
-      return onlyOne(parseUrlencoded(bytes).texts.get('model'))
+      return onlyOne(parseUrlencoded(bytes, isModel).texts.get('model'))
     case 'json': {
       const parsed = parseJsonBody(bytes)
       return typeof parsed === 'object' && parsed !== null && 'model' in parsed ? parsed.model : null
@@ -33,6 +33,11 @@ function modelIn({ kind, bytes, contentType, query }: SubmittedBody): unknown {
     default:
       return kind satisfies never
   }
+}
+
+/** Whatever else is in a form may be what is wrong with it. */
+function isModel(name: string): boolean {
+  return name === 'model'
 }
 
 function onlyOne(values: readonly unknown[] = []): unknown {

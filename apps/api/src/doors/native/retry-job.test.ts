@@ -22,7 +22,7 @@ test.each(['failed', 'canceled', 'expired'] as const)('a job that %s is asked ag
   expect(job).toMatchObject({ status: 'queued', retry_of: id, metadata: { order: '7' }, priority: 'high' })
   const [old, again] = api.jobs.submitted
   expect(again?.image).toBeNull()
-  expect(again?.job).toMatchObject({ image: old?.job.image, input: old?.job.input, retryOf: id })
+  expect(again?.job).toMatchObject({ parts: old?.job.parts, input: old?.job.input, retryOf: id })
   expect((again?.job.deadlineAt ?? 0) - (again?.job.createdAt ?? 0)).toBe(5000)
 })
 
@@ -32,22 +32,6 @@ test('a job that runs or has succeeded is 409', async () => {
   expect(await problemOf(await retry(api, id))).toMatchObject({ status: 409, code: 'job_not_retryable' })
   api.jobs.finish(id)
   expect(await problemOf(await retry(api, id))).toMatchObject({ status: 409, code: 'job_not_retryable' })
-})
-
-test('a job about an uploaded image holds it anew, and is 404 when that is gone', async () => {
-  const api = await startApi()
-  const uploaded = await fetch(`${api.url}/images`, {
-    method: 'POST',
-    headers: { 'content-type': 'image/png' },
-    body: Uint8Array.from(png),
-  })
-  const { id: image } = Object(await uploaded.json())
-  const id = await submit(api, { input: { image, question: '?' } })
-  api.jobs.finish(id, 'failed')
-  const again = jobResponseSchema.parse(await (await retry(api, id)).json())
-  expect([...api.images.held].some((hold) => hold.endsWith(again.id))).toBe(true)
-  api.images.uploaded.clear()
-  expect(await problemOf(await retry(api, id))).toMatchObject({ status: 404, code: 'image_not_found' })
 })
 
 test('is counted as every submission is, accepted or refused', async () => {

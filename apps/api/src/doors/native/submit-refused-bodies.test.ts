@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- because it is one table of bodies
 import { describe, expect, test } from 'vitest'
 
 import {
@@ -71,9 +72,9 @@ describe('is refused, and told what is wrong and where', () => {
     [
       'null where an image has to be',
       asJson({ input: { image: null, question } }),
-      'invalid_request',
+      'invalid_input',
       'input.image',
-      'base64',
+      '1 image (missing',
     ],
     [
       'null where the model needs a text',
@@ -110,12 +111,26 @@ describe('is refused, and told what is wrong and where', () => {
     [
       'an image that is empty',
       { type: multipart, body: form([asked, { ...file, content: '' }]) },
-      'invalid_request',
-      'image',
+      'invalid_input',
+      'input.image',
       'empty',
     ],
-    ['no image', { type: multipart, body: form([asked]) }, 'invalid_request', 'image', 'missing'],
-    ['two images', asForm(file), 'invalid_request', 'image', 'there are 2'],
+    ['no image', { type: multipart, body: form([asked]) }, 'invalid_input', 'input.image', '1 image (missing'],
+    ['two images', asForm(file), 'invalid_input', 'input.image', '1 image (there are 2)'],
+    [
+      'two images in JSON',
+      asJson({ input: { images: [image, image], question } }),
+      'invalid_input',
+      'input.image',
+      '1 image (there are 2)',
+    ],
+    [
+      'images in the query beside JSON',
+      { ...asJson({}), query: '?images=x' },
+      'invalid_request',
+      'images',
+      'in the body',
+    ],
     ['another file', asForm({ ...file, name: 'mask' }), 'invalid_request', 'mask', 'only "image"'],
     ['a word for no boolean', asForm({ name: 'cache', content: 'maybe' }), 'invalid_request', 'cache', 'true or false'],
     ['a word for no number', asForm({ name: 'page', content: 'three' }), 'invalid_input', 'input.page', 'number'],

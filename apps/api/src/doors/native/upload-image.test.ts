@@ -50,7 +50,7 @@ describe('an upload', () => {
       expect([response.status, response.headers.get('location')]).toEqual([201, `/images/${id}`])
       const image = imageResponseSchema.parse(await response.json())
       expect(image).toMatchObject({ id, bytes: png.length, type: 'image/png', width: 1, height: 1 })
-      expect(Buffer.from(api.images.uploaded.get(hash)?.bytes ?? [])).toEqual(png)
+      expect(Buffer.from((await api.uploads.blobs.read({ space: null, hash })) ?? [])).toEqual(png)
       expect(await (await fetch(`${api.url}/images/${id}`)).json()).toEqual(image)
       expect((await fetch(`${api.url}/images/${id}`, { method: 'HEAD' })).status).toBe(200)
     },
@@ -98,7 +98,7 @@ describe('an upload', () => {
 
   test('without room is answered 429 with the time until there is some', async () => {
     const api = await startApi()
-    api.images.refusal = new VisionQueueError('uploads_full', 'Full.', { retryAfterMs: 2500 })
+    api.uploads.refusal = new VisionQueueError('uploads_full', 'Full.', { retryAfterMs: 2500 })
     const response = await upload(api)
     expect([response.status, response.headers.get('retry-after')]).toEqual([429, '3'])
     expect((await problemOf(response)).code).toBe('uploads_full')
@@ -118,7 +118,7 @@ describe('an upload', () => {
   ])('of %s is refused', async (_, body, code) => {
     const api = await startApi()
     expect((await problemOf(await upload(api, body))).code).toBe(code)
-    expect(api.images.uploaded.size).toBe(0)
+    expect(await api.uploads.blobs.read({ space: null, hash })).toBeNull()
   })
 
   test('passes over a query: there is nothing to be asked', async () => {
@@ -137,8 +137,8 @@ describe('a job on an uploaded image', () => {
     expect((await submit(api)).status).toBe(202)
     const { job, image } = onlyJob(api)
     expect(image).toBeNull()
-    expect(job.image).toEqual({ hash, bytes: png.length, type: 'image/png', uploaded: true })
-    expect([...api.images.held]).toEqual([`${hash} ${job.id}`])
+    expect(job.parts[0]).toMatchObject({ kind: 'blob', hash, bytes: png.length, type: 'image/png' })
+    expect(await api.uploads.blobs.find({ space: null, hash }, job.id)).not.toBeNull()
   })
 
   test('that is not there is 404 and told what to do', async () => {
@@ -156,32 +156,12 @@ describe('a job on an uploaded image', () => {
     expect((await problemOf(await fetch(`${api.url}/images/${image}`))).status).toBe(404)
   })
 
-  test('that the model does not take, or that is refused, leaves no hold', async () => {
-    const api = await startApi()
-    await upload(api)
-    expect((await problemOf(await postJson(api, { input: { image: id } }))).code).toBe('invalid_input')
-    api.jobs.refusal = new VisionQueueError('queue_full', 'Full.', { retryAfterMs: 1000 })
-    for (const prefer of ['', 'wait=1']) {
-      const response = await postJson(api, { input: { image: id, question: '?' } }, { Prefer: prefer })
-      expect((await problemOf(response)).code).toBe('queue_full')
-    }
-    expect([...api.images.held]).toEqual([])
-  })
-
-  test('that may have got into the queue keeps its image', async () => {
-    const api = await startApi()
-    await upload(api)
-    api.jobs.refusal = new VisionQueueError('queue_unavailable', 'Away.', { retryAfterMs: 1000 })
-    await postJson(api, { input: { image: id, question: '?' } })
-    expect(api.images.held.size).toBe(1)
-  })
-
   test('comes with the image or with its id, not both', async () => {
     const api = await startApi()
     await upload(api)
     const form = formOf(new Blob([png]), { question: '?' })
     form.append('image', id)
     const response = await fetch(`${api.url}/jobs`, { method: 'POST', body: form })
-    expect((await problemOf(response)).errors).toMatchObject([{ field: 'image' }])
+    expect((await problemOf(response)).errors).toMatchObject([{ field: 'input.image' }])
   })
 })

@@ -1,0 +1,7 @@
+export { type BlobAddress, type Blobs, type FoundBlob, type Hold, keptHolder, uploadHolder } from './blobs.ts'
+export { type Budget } from './budget.ts'
+export { blobBytesKey, blobFactsKey, blobHoldersKey, uploadsBudgetKeys } from './keys.ts'
+export { createMemoryBlobs, createMemoryBudget } from './memory-blobs.ts'
+export { createRedisBlobs } from './redis-blobs.ts'
+export { type BudgetKeys, createRedisBudget } from './redis-budget.ts'
+export { createUploads, openUploads, type OwnUploads, type UploadedImage, type Uploads } from './uploads.ts'

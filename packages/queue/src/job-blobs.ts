@@ -1,0 +1,75 @@
+import type { BlobAddress, Blobs } from '@vision-queue/blobs'
+import { createRedisBudget, keptHolder } from '@vision-queue/blobs'
+import type { RedisClient } from '@vision-queue/redis'
+
+import { keptBytesKey, keptKey, oldImageKey } from './keys.ts'
+import { type BlobPart, blobsOf } from './parts.ts'
+import type { QueuedJob } from './queued-job.ts'
+
+type BlobJob = Pick<QueuedJob, 'id' | 'model' | 'answersOf' | 'parts'>
+
+/** The addresses of a job's blobs; each once, whoever names it twice. */
+export function addressesOf(job: Pick<QueuedJob, 'answersOf' | 'parts'>): BlobAddress[] {
+  return [...new Set(blobsOf(job).map(({ hash }) => hash))].map((hash) => ({ space: job.answersOf, hash }))
+}
+
+/** The holds that jobs have on their blobs, by the id of the job. */
+export interface JobBlobs {
+  /** Holds all blobs of a job for `forMs`; resolves to the hashes of those whose bytes are missing. */
+  hold(job: BlobJob, forMs: number): Promise<Set<string>>
+  /** Whether what is put is there before what is sent after it, on the connection that the jobs go through. */
+  readonly inOrder: boolean
+  put(job: BlobJob, hash: string, bytes: Uint8Array, forMs: number): Promise<void>
+  /** Safe to repeat. */
+  release(job: BlobJob): Promise<void>
+  /** Instead of `release`: keeps what another try needs, while all that the model keeps so is within `maxBytes`. */
+  keep(job: BlobJob, keep: { forMs: number; maxBytes: number }): Promise<void>
+  /** The bytes of all blobs of a job in their order, or null where one of them is gone. */
+  read(job: BlobJob): Promise<Uint8Array[] | null>
+  /** Of a job of shape 1, which has its bytes where its release had them; null: they are gone. */
+  readOld(job: Pick<QueuedJob, 'model'>, part: BlobPart): Promise<Uint8Array | null>
+}
+
+/** `redis`: where the budget of the kept blobs is, and what releases before have stored. */
+export function createJobBlobs(redis: RedisClient, blobs: Blobs): JobBlobs {
+  const release: JobBlobs['release'] = async (job) => {
+    await Promise.all(addressesOf(job).map(async (address) => blobs.release(address, job.id)))
+  }
+  const readOld: JobBlobs['readOld'] = async ({ model }, { old }) =>
+    old === undefined ? null : redis.getBuffer(oldImageKey(model, old))
+
+  return {
+    inOrder: blobs.inOrder,
+    async hold(job, forMs) {
+      const held = await Promise.all(
+        addressesOf(job).map(async (address) => ({
+          hash: address.hash,
+          hold: await blobs.hold(address, job.id, forMs),
+        })),
+      )
+      return new Set(held.filter(({ hold }) => hold?.stored !== true).map(({ hash }) => hash))
+    },
+    put: async (job, hash, bytes, forMs) => blobs.put({ space: job.answersOf, hash }, bytes, forMs),
+    release,
+    async keep(job, { forMs, maxBytes }) {
+      const budget = createRedisBudget(redis, { lapses: keptKey(job.model), bytes: keptBytesKey(job.model) })
+      // A job of shape 1 leaves its bytes to their expiry.
+      for (const { hash, bytes } of blobsOf(job).filter(({ old }) => old === undefined)) {
+        const address = { space: job.answersOf, hash }
+        const taken = await budget.take(`${hash} ${job.answersOf ?? ''}`, { bytes, forMs, maxBytes })
+        if (taken.taken) await blobs.hold(address, keptHolder(job.model), forMs)
+      }
+      await release(job)
+    },
+    async read(job) {
+      const read = await Promise.all(
+        blobsOf(job).map(async (part) =>
+          part.old === undefined ? blobs.read({ space: job.answersOf, hash: part.hash }) : readOld(job, part),
+        ),
+      )
+      const there = read.filter((bytes) => bytes !== null)
+      return there.length === read.length ? there : null
+    },
+    readOld,
+  }
+}
