@@ -19,7 +19,7 @@ const consumerEntry = fileURLToPath(new URL('several-images/consumer.ts', import
 const [red, blue, grey] = [Buffer.alloc(100, 1), Buffer.alloc(50, 2), Buffer.alloc(20, 3)]
 
 beforeAll(async () => {
-  system = await startSystem({ consumerEntry })
+  system = await startSystem({ consumerEntry, consumerEnv: { ANSWER_TTL_MS: '600000' } })
   client = openJobClient({
     redisUrl: system.redis.url,
     commandTimeoutMs: 5000,

@@ -217,8 +217,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     const { digest = null } = admit
     const remembered = digest === null ? null : known.get(digest)
     if (remembered !== null) {
-      // Where no bytes came, they are held for the job already.
-      if (given.size === 0) await jobBlobs.release(asked)
+      // What came without its bytes is an upload, which is held for the job already.
+      if (blobsOf(asked).some(({ hash }) => !given.has(hash))) await jobBlobs.release(asked)
       return { job: await answered(asked, remembered), queuePosition: null, answeredFrom: 'memory' }
     }
     /** Of a job that isn't admitted, or isn't to be. */
