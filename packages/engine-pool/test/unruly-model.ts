@@ -10,7 +10,7 @@ import { type Fate, takeFate } from './fates.ts'
  * while the job is prepared; `hang`: the run never ends; `throw`: it throws; `sleep 300`: it blocks
  * the thread for 300 ms; `wait 300`: the run takes 300 ms and does not block the thread; `grow 64`: it holds 64 MB more
  * from then on; `eat`: it takes more and more and never ends; `environment`: answers with the names of its environment
- * variables.
+ * variables; `images`: with the sizes of the job's images.
  * A model named `stepping` answers in steps of 10 ms, as many as the question says (`5 steps`), and
  * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded.
  * A file `fates.json` in the model's folder holds what becomes of its next processes while they load, one each (see
@@ -23,10 +23,10 @@ export async function loadUnrulyModel({ name, version, folder }: EngineOptions):
   return {
     ...(name === 'stepping' ? { openSteps } : {}),
     manifest: { ...manifest, inputSchema: {}, parametersSchema: {}, outputSchema: {} },
-    async prepare({ input }) {
+    async prepare({ input, images }) {
       const question = typeof input['question'] === 'string' ? input['question'] : ''
       if (question === 'die preparing') process.kill(process.pid, 'SIGKILL')
-      return question
+      return question === 'images' ? images.map(({ byteLength }) => byteLength).join(' ') : question
     },
     async run(questions) {
       for (const question of questions) {
