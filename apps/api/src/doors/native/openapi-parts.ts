@@ -113,7 +113,7 @@ export function textFields(schema: z.ZodObject): Record<string, TextField> {
 
 function textField(schema: unknown): TextField {
   const { anyOf, description, ...only } = fieldSchema.parse(schema)
-  const [field = only] = (anyOf ?? [only]).filter(({ type }) => type !== 'null')
+  const field = anyOf?.find(({ type }) => type !== 'null') ?? only
   const type = [field.type ?? []].flat().find((named) => named !== 'null')
   return type === 'object' ? { ...json, description } : { ...field, type, description }
 }

@@ -77,7 +77,7 @@ describe('an accepted job', () => {
       await postJson(api, { input: { ...body.input, page: 3 } }),
     ]
     expect(responses.map(({ status }) => status)).toEqual([202, 202, 202])
-    const jobs = api.jobs.submitted.map(({ job }) => ({ ...job, id: '', createdAt: 0, context: undefined }))
+    const jobs = api.jobs.submitted.map(({ job }) => Object.assign(job, { id: '', createdAt: 0, context: undefined }))
     expect(jobs[0]?.model).toBe('shapes-vqa')
     expect(inputOfParts(jobs[0] ?? { parts: [], input: {} })).toEqual({ question: 'What colour?', page: 3 })
     expect(jobs[1]).toEqual(jobs[0])
