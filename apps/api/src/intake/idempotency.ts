@@ -4,11 +4,7 @@ import { type Job, VisionQueueError } from '@vision-queue/protocol'
 import { type IdempotencyClaim, type JobClient, newJobId } from '@vision-queue/queue/producer'
 import { jsonDigest } from '@vision-queue/queue'
 
-import type { ApiMiddleware } from '../api-env.ts'
 import type { JsonValue, Submission, SubmittedImage } from './submission.ts'
-
-/** Tells that the answer is an earlier request's, as Stripe's API does. */
-export const replayedHeader = { 'Idempotent-Replayed': 'true' } as const
 
 /** What is sent with a submission: its key, or null. */
 export interface IdempotencyOptions {
@@ -77,14 +73,4 @@ function imageOf(image: SubmittedImage): JsonValue {
     default:
       return image satisfies never
   }
-}
-
-/** For the other routes that change something: a key is refused, since nothing is remembered of their requests. */
-export const refuseIdempotencyKey: ApiMiddleware = async (c, next) => {
-  if (c.req.header('idempotency-key') !== undefined) {
-    const detail =
-      'Idempotency-Key is for POST /jobs and POST /jobs/{id}/retry. This request does the same if it is sent again without one.'
-    throw new VisionQueueError('invalid_request', detail)
-  }
-  await next()
 }

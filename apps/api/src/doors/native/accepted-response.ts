@@ -2,9 +2,11 @@ import { isFinal } from '@vision-queue/protocol'
 import type { Context } from 'hono'
 
 import type { ApiEnv } from '../../api-env.ts'
-import { replayedHeader } from '../../intake/idempotency.ts'
 import type { Accepted } from '../../intake/submission.ts'
 import { jobResponse } from './job-response.ts'
+
+/** Tells that the answer is an earlier request's, as Stripe's API does. */
+export const replayedHeader = { 'Idempotent-Replayed': 'true' } as const
 
 /** The answer to a submission. Who did not ask to wait is told where the job is, be it final already. */
 export function acceptedResponse(
