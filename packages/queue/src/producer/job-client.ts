@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- because it holds the whole of a submission until job events take its other half
 import { type CachedAnswer, reusedAnswer } from '../cached-answer.ts'
 import { type FinalJob, isFinal, type Job, VisionQueueError } from '@vision-queue/protocol'
 import { jobKey, replyChannel } from '../keys.ts'
