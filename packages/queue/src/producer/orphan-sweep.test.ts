@@ -10,6 +10,8 @@ import {
 } from '../keys.ts'
 import { beforeEach, expect, test, vi } from 'vitest'
 
+import type { TransportLog } from '@vision-queue/redis'
+
 import { type Admission, createAdmission } from './admission.ts'
 import { createUploadHolds, openImageStore } from './image-store.ts'
 import { createJobQueues, type JobQueues } from '../job-queues.ts'
@@ -22,9 +24,9 @@ let admission: Admission
 let queues: JobQueues
 let quotas: OwnerQuotas
 
-function sweepOf(): OrphanSweep {
+function sweepOf(log: TransportLog = quiet): OrphanSweep {
   const redis = queue.redis
-  return createOrphanSweep({ redis, admission, queues, quotas, uploads: createUploadHolds(redis), log: quiet })
+  return createOrphanSweep({ redis, admission, queues, quotas, uploads: createUploadHolds(redis), log })
 }
 
 beforeEach(async () => {
@@ -81,6 +83,21 @@ test('its hold on an uploaded image is given back with it', async () => {
   expect(await queue.redis.exists(uploadKey(hash), uploadHoldersKey(hash))).toBe(2)
   expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
   expect(await queue.redis.exists(uploadKey(hash), uploadHoldersKey(hash))).toBe(0)
+})
+
+test('each of them is a log line with the job and, if it was recorded, its request', async () => {
+  const context = { requestId: 'req_1', traceparent: null }
+  const [recorded, lost] = [{ ...newJob(), context }, newJob()]
+  for (const job of [recorded, lost]) await admission.admit(job, limits)
+  await queue.redis.set(jobKey(recorded.id), JSON.stringify(recorded))
+  const lines: object[] = []
+  const sweep = sweepOf({ ...quiet, warn: (fields: object) => lines.push(fields) })
+  await sweep.look()
+  expect(lines).toEqual([])
+  await sweep.look()
+  expect(lines).toHaveLength(2)
+  expect(lines).toContainEqual({ job_id: recorded.id, request_id: 'req_1', model: 'm' })
+  expect(lines).toContainEqual({ job_id: lost.id, request_id: null, model: 'm' })
 })
 
 test('a job that was recorded and not queued is queued, and runs', async () => {
