@@ -2,6 +2,8 @@ import { blobBytesKey, blobHoldersKey, createRedisBlobs, keptHolder } from '@vis
 import { admittedBytesKey, admittedKey, jobKey, ownerJobsKey } from '../keys.ts'
 import { beforeEach, expect, test } from 'vitest'
 
+import type { TransportLog } from '@vision-queue/redis'
+
 import { type Admission, createAdmission } from './admission.ts'
 import { createJobQueues, type JobQueues } from '../job-queues.ts'
 import { createOrphanSweep, type OrphanSweep } from './orphan-sweep.ts'
@@ -15,9 +17,9 @@ let admission: Admission
 let queues: JobQueues
 let quotas: OwnerQuotas
 
-function sweepOf(): OrphanSweep {
+function sweepOf(log: TransportLog = quiet): OrphanSweep {
   const redis = queue.redis
-  return createOrphanSweep({ redis, admission, queues, quotas, blobs: createRedisBlobs(redis), log: quiet })
+  return createOrphanSweep({ redis, admission, queues, quotas, blobs: createRedisBlobs(redis), log })
 }
 
 beforeEach(async () => {
@@ -67,6 +69,21 @@ test('what it took of its owner’s quota is given back with it', async () => {
   expect(await queue.redis.exists(ownerJobsKey('somebody'))).toBe(1)
   expect(await sweep.look()).toEqual({ givenBack: 1, queued: 0 })
   expect(await queue.redis.exists(ownerJobsKey('somebody'))).toBe(0)
+})
+
+test('each of them is a log line with the job and, if it was recorded, its request', async () => {
+  const context = { requestId: 'req_1', traceparent: null }
+  const [recorded, lost] = [{ ...newJob(), context }, newJob()]
+  for (const job of [recorded, lost]) await admission.admit(job, limits)
+  await queue.redis.set(jobKey(recorded.id), JSON.stringify(recorded))
+  const lines: object[] = []
+  const sweep = sweepOf({ ...quiet, warn: (fields: object) => lines.push(fields) })
+  await sweep.look()
+  expect(lines).toEqual([])
+  await sweep.look()
+  expect(lines).toHaveLength(2)
+  expect(lines).toContainEqual({ job_id: recorded.id, request_id: 'req_1', model: 'm' })
+  expect(lines).toContainEqual({ job_id: lost.id, request_id: null, model: 'm' })
 })
 
 test('a job that was recorded and not queued is queued, and runs', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import { createModelForgetting } from './forget-model.ts'
 import type { JobSourceOptions } from './job-source.ts'
-import { blobs, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
+import { blobs, newJob, quiet, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 
@@ -22,6 +22,22 @@ describe('the consumer’s side', () => {
       await queue.client.submit(job, blobs)
       expect(await queue.client.waitFor(job.id, 10_000)).toMatchObject({ status: 'succeeded', attempts: 2 })
     }
+  })
+
+  test('a job of a newer release is in the log with its id and its request, and so is an attempt that fails', async () => {
+    const context = { requestId: 'req_1', traceparent: null }
+    const job = { ...newJob(), context }
+    await queue.client.submit(job, blobs)
+    await queue.redis.hset(`vq:{m}:jobs:${job.id}`, 'data', JSON.stringify({ version: 99, context }))
+    const lines: object[] = []
+    const log = { ...quiet, error: (fields: object) => lines.push(fields) }
+    const handle: JobSourceOptions['handle'] = async (delivery) => {
+      expect(delivery.job).toBeNull()
+      throw new Error('cannot be read')
+    }
+    queue.consume(handle, { log })
+    await expect.poll(() => lines.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
+    for (const line of lines) expect(line).toMatchObject({ job_id: job.id, request_id: 'req_1', model: 'm' })
   })
 
   test('a job that can never be finished still gets a final state', async () => {
