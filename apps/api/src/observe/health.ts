@@ -78,11 +78,11 @@ async function readReadiness({ jobs, models, trouble }: Omit<ReadyOptions, 'maxA
     reads = true
     await jobs.probeWrite([...new Set(known.map(({ name }) => name))])
     trouble.clear()
-    if (known.some(({ manifest }) => manifest !== null)) {
-      const lost = modelsWithoutEngines(known)
-      return { status: 'ready', missing: [], ...(lost.length === 0 ? {} : { without_engines: lost }) }
-    }
-    return notReady('models', 'No consumer has ever had a model ready.')
+    const lost = modelsWithoutEngines(known)
+    const readiness: Readiness = known.some(({ manifest }) => manifest !== null)
+      ? { status: 'ready', missing: [] }
+      : notReady('models', 'No consumer has ever had a model ready.')
+    return { ...readiness, ...(lost.length === 0 ? {} : { without_engines: lost }) }
   } catch (error) {
     trouble.note(error)
     const refusal = error instanceof VisionQueueError ? readRefusal(error.cause) : null
