@@ -127,6 +127,14 @@ describe('the variant of the fleet', () => {
       taking: ['others', '1'],
       steps: ['open 1 (files 0) as fp16'],
     },
+    'a later decision that this machine must not follow is told, and what runs ends next': {
+      folders: { 1: files },
+      here: { 1: { pools: [pool(1, { phase: 'running', fleet: cannot })], manifest: manifest() } },
+      taking: ['others', '1'],
+      steps: [
+        "fail 1: The fleet runs the fp16 variant of these files since 1970-01-01T00:00:00.001Z (the provider is no CPU), which this consumer can't: it has no GPU. (outvoted)",
+      ],
+    },
     'a later decision waits while other files load': {
       folders: { 1: newFiles },
       here: {
