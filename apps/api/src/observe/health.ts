@@ -79,9 +79,10 @@ async function readReadiness({ jobs, models, trouble }: Omit<ReadyOptions, 'maxA
     await jobs.probeWrite([...new Set(known.map(({ name }) => name))])
     trouble.clear()
     const lost = modelsWithoutEngines(known)
-    const named = lost.length === 0 ? {} : { without_engines: lost }
-    if (known.some(({ manifest }) => manifest !== null)) return { status: 'ready', missing: [], ...named }
-    return { ...notReady('models', 'No consumer has ever had a model ready.'), ...named }
+    const readiness: Readiness = known.some(({ manifest }) => manifest !== null)
+      ? { status: 'ready', missing: [] }
+      : notReady('models', 'No consumer has ever had a model ready.')
+    return { ...readiness, ...(lost.length === 0 ? {} : { without_engines: lost }) }
   } catch (error) {
     trouble.note(error)
     const refusal = error instanceof VisionQueueError ? readRefusal(error.cause) : null

@@ -31,8 +31,6 @@ let pinnedJobs: Record<string, number>
 let handling: JobHandling | undefined
 /** What the fleet runs. */
 let decided: VariantDecision | null
-/** The version that it is about; null: all. */
-let refusing: string | null
 
 beforeEach(async () => {
   repository = await mkdtemp(join(tmpdir(), 'vision-queue-models-'))
@@ -42,7 +40,6 @@ beforeEach(async () => {
   opened = []
   pinnedJobs = {}
   decided = null
-  refusing = null
 })
 afterEach(async () => {
   await manager?.close(1000)
@@ -63,8 +60,7 @@ function start(models = ''): void {
       const execution = variant === null ? {} : { variant }
       return createEnginePool({ name, version, modelFolder: folder, ...each, execution, log })
     },
-    decideVariant: async ({ version }) =>
-      decided === null || (refusing !== null && refusing !== version) ? null : { decision: decided, obstacle: null },
+    decideVariant: async () => (decided === null ? null : { decision: decided, obstacle: null }),
     openSource(model, pinnedTo, itsHandling) {
       const queue = pinnedTo === null ? model : `${model}@${pinnedTo}`
       queues.add(queue)
@@ -110,25 +106,7 @@ async function run(
   version: string | null,
   routed = 'one that is gone',
 ): Promise<{ version: string; result: InferenceResult } | null> {
-  const chosen = handling?.choosePool({
-    version: 2,
-    id: 'job_000000000000000000000',
-    model: 'a',
-    modelVersion: version ?? routed,
-    versionPinned: version !== null,
-    parts: [{ kind: 'blob', name: 'image', hash: '', bytes: 0, type: 'image/png' }],
-    input: {},
-    parameters: {},
-    metadata: null,
-    createdAt: 0,
-    deadlineAt: null,
-    cache: false,
-    replyTo: null,
-    owner: null,
-    answersOf: null,
-    priority: 'normal',
-    retryOf: null,
-  })
+  const chosen = handling?.choosePool({ modelVersion: version ?? routed, versionPinned: version !== null })
   if (chosen === null || chosen === undefined) return null
   const request = { id: 'x', images: [image], input: { question: 'large' }, parameters: {}, deadlineAt: null }
   return { version: chosen.manifest.version, result: await chosen.run(request) }
@@ -329,16 +307,6 @@ test('a consumer that can not follow the fleet says so and does not serve', asyn
       "which this consumer can't: There is no fp16 variant; there are: fp32.",
   )
   expect(queues).toEqual(new Set())
-})
-
-test('one that can not follow answers by no older version either, not even one that an alias keeps loaded', async () => {
-  await Promise.all(['1', '2', '3'].map(async (version) => write('a', version)))
-  await writeFile(join(repository, 'a', 'aliases.json'), '{"stable":"1"}')
-  refusing = '3'
-  decided = { graph: 'fp16', reason: 'the provider is no CPU', at: 1 }
-  start()
-  await expect.poll(states, eventually).toEqual({ 'a@3': 'failed', 'a@2': 'unloaded', 'a@1': 'ready' })
-  expect(queues).toEqual(new Set(['a@1']))
 })
 
 test('one that serves, and can not follow what the fleet has decided since, stops serving', async () => {

@@ -26,13 +26,14 @@ export interface ModelManager {
 }
 
 export interface ModelManagerOptions extends LookOptions, Omit<ExecutorOptions, 'openSource'> {
+  /** The pause between two looks. */
   pollMs: number
   openSource: (model: string, pinnedTo: string | null, handle: JobHandling) => JobSource
 }
 
 /** What a queue's processor needs of its model. */
 export interface JobHandling {
-  choosePool: (job: QueuedJob) => ChosenPool | null
+  choosePool: (job: Pick<QueuedJob, 'modelVersion' | 'versionPinned'>) => ChosenPool | null
   onFinished: (final: FinalJob) => void
 }
 
