@@ -84,7 +84,7 @@ export const apiSettings = z.object({
   PAYLOAD_TTL_MS: integerSetting(1000, 30 * 24 * 3_600_000)
     .default(24 * 3_600_000)
     .describe(
-      'How long an accepted job and its image are kept while no consumer has finished it, in milliseconds. ' +
+      'How long an accepted job and its images are kept while no consumer has finished it, in milliseconds. ' +
         'Longer than any outage of the consumers that jobs are to survive.',
     ),
   ...retentionSettings,
@@ -109,7 +109,7 @@ export const apiSettings = z.object({
   MAX_UPLOADED_BYTES: integerSetting(1024, 1024 ** 4)
     .default(512 * mebibyte)
     .describe(
-      'How many bytes all uploaded images together may hold before POST /images is answered 429. They come on top of ' +
+      'How many bytes all uploads together may hold before POST /images is answered 429. They come on top of ' +
         "QUEUE_MAX_BYTES; keep all of it well below Redis' maxmemory.",
     ),
   IMAGE_URLS: z

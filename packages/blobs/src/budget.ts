@@ -8,6 +8,8 @@ export interface Budget {
     id: string,
     entry: { bytes: number; forMs: number; maxBytes: number },
   ): Promise<{ taken: true; isNew: boolean } | { taken: false; roomInMs: number }>
+  /** Puts off when an entry lapses; without effect where there is none. */
+  extend(id: string, forMs: number): Promise<void>
   /** Safe to repeat. */
   release(id: string): Promise<void>
 }

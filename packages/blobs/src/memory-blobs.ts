@@ -78,6 +78,10 @@ export function createMemoryBudget(): Budget {
       entries.set(id, { bytes: there?.bytes ?? bytes, lapsesAt: Math.max(there?.lapsesAt ?? 0, now + forMs) })
       return { taken: true, isNew: there === undefined }
     },
+    async extend(id, forMs) {
+      const entry = entries.get(id)
+      if (entry !== undefined) entry.lapsesAt = Math.max(entry.lapsesAt, Date.now() + forMs)
+    },
     async release(id) {
       entries.delete(id)
     },

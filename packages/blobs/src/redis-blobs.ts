@@ -49,9 +49,10 @@ return {redis.call('GET', KEYS[2]) or '', lapse}`
 /** ARGV: holder. 1 where it held the blob. In a full Redis too, as a job's end. */
 const releaseScript = `#!lua flags=allow-oom
 ${preamble}
-local held = redis.call('ZREM', KEYS[3], ARGV[1])
+local held = lapseOf(ARGV[1]) > now
+redis.call('ZREM', KEYS[3], ARGV[1])
 settle()
-return held`
+return held and 1 or 0`
 
 const holdReplySchema = z.tuple([z.literal([0, 1]), z.string(), z.number()]).nullable()
 const findReplySchema = z.tuple([z.string(), z.number()]).nullable()

@@ -12,16 +12,22 @@ export interface BudgetKeys {
 }
 
 const preamble = `#!lua flags=allow-oom
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function drop(id)
   redis.call('HINCRBY', KEYS[2], '', 0 - tonumber(redis.call('HGET', KEYS[2], id) or 0))
   redis.call('HDEL', KEYS[2], id)
   redis.call('ZREM', KEYS[1], id)
+end
+local function enter(id, ms)
+  redis.call('ZADD', KEYS[1], 'GT', now + ms, id)
+  local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+  redis.call('PEXPIREAT', KEYS[1], last)
+  redis.call('PEXPIREAT', KEYS[2], last)
 end`
 
 /** In a full Redis too, as a job's end. ARGV: id, bytes, milliseconds, the most bytes. {1, 1 where it is new} or {0, milliseconds until there is room}. */
 const takeScript = `${preamble}
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do drop(lapsed) end
 local new = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0
 if new then
@@ -37,11 +43,13 @@ if new then
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
   redis.call('HINCRBY', KEYS[2], '', ARGV[2])
 end
-redis.call('ZADD', KEYS[1], 'GT', now + ARGV[3], ARGV[1])
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
-redis.call('PEXPIREAT', KEYS[1], last)
-redis.call('PEXPIREAT', KEYS[2], last)
+enter(ARGV[1], ARGV[3])
 return {1, new and 1 or 0}`
+
+/** ARGV: id, milliseconds. */
+const extendScript = `${preamble}
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then enter(ARGV[1], ARGV[2]) end
+return 1`
 
 /** ARGV: id. */
 const releaseScript = `${preamble}
@@ -54,12 +62,16 @@ const takeReplySchema = z.tuple([z.literal([0, 1]), z.number()])
 /** By Redis' clock, over a connection that is there. */
 export function createRedisBudget(redis: RedisClient, keys: BudgetKeys): Budget {
   const take = defineScript(redis, 'vqTakeBudget', 2, takeScript)
+  const extend = defineScript(redis, 'vqExtendBudget', 2, extendScript)
   const release = defineScript(redis, 'vqReleaseBudget', 2, releaseScript)
   return {
     async take(id, { bytes, forMs, maxBytes }) {
       const reply = await take([keys.lapses, keys.bytes, id, bytes, forMs, maxBytes])
       const [taken, other] = takeReplySchema.parse(reply)
       return taken === 1 ? { taken: true, isNew: other === 1 } : { taken: false, roomInMs: other }
+    },
+    async extend(id, forMs) {
+      await extend([keys.lapses, keys.bytes, id, forMs])
     },
     async release(id) {
       await release([keys.lapses, keys.bytes, id])

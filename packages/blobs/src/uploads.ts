@@ -90,9 +90,12 @@ export function createUploads({
         find: async (hash) => uploadedOf(await blobs.find(addressOf(hash), holder)),
         async hold(hash, jobId, forMs) {
           const through = { holder, forMs: imageTtlMs }
-          const image = uploadedOf(await blobs.hold(addressOf(hash), jobId, forMs, { through }))
-          if (image !== null) await take(image)
-          return image
+          // Sent together. An entry that is put off in vain lapses all the same.
+          const [held] = await Promise.all([
+            blobs.hold(addressOf(hash), jobId, forMs, { through }),
+            budget.extend(entryOf(hash), imageTtlMs),
+          ])
+          return uploadedOf(held)
         },
         async remove(hash) {
           const [there] = await Promise.all([blobs.release(addressOf(hash), holder), budget.release(entryOf(hash))])

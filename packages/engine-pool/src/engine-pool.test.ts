@@ -51,6 +51,13 @@ describe('running', () => {
     expect(pool.pids.map((pid) => getPriority(pid))).toEqual([getPriority() + 7])
   })
 
+  it('gives an engine all images of a job, in their order, and none where there are none', async () => {
+    const pool = openUnrulyPool()
+    const images = [Uint8Array.of(1, 2), Uint8Array.of(1), Uint8Array.of(1, 2, 3)]
+    expect(await ask(pool, 'images', { images })).toBe('2 1 3')
+    expect(await ask(pool, 'images', { images: [] })).toBe('')
+  })
+
   it('answers both where one id is asked for twice at a time', async () => {
     const pool = openUnrulyPool()
     const request = { id: 'twin', images: [new Uint8Array()], input: { question: 'sleep 20' }, parameters: {} }

@@ -6,7 +6,7 @@ import { type Fate, takeFate } from './fates.ts'
  * An engine without a model, whose questions say what goes wrong; anything else is echoed.
  * `die`: the process kills itself during the run, as a native crash would end it; `die preparing`:
  * while the job is prepared; `hang`: the run never ends; `throw`: it throws; `sleep 300`: it blocks
- * the thread for 300 ms; `grow 64`: it holds 64 MB more from then on; `eat`: it takes more and more and never ends; `environment`: answers with the names of its environment variables.
+ * the thread for 300 ms; `grow 64`: it holds 64 MB more from then on; `eat`: it takes more and more and never ends; `environment`: answers with the names of its environment variables; `images`: with the sizes of the job's images.
  * A model named `stepping` answers in steps of 10 ms, as many as the question says (`5 steps`), and
  * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded. A file `fates.json` in the model's folder holds what becomes
  * of its next processes while they load, one each (see writeFates).
@@ -58,10 +58,10 @@ await startEngine({
         outputSchema: {},
         labels: null,
       },
-      async prepare({ input }) {
+      async prepare({ input, images }) {
         const question = typeof input['question'] === 'string' ? input['question'] : ''
         if (question === 'die preparing') process.kill(process.pid, 'SIGKILL')
-        return question
+        return question === 'images' ? images.map(({ byteLength }) => byteLength).join(' ') : question
       },
       async run(questions) {
         for (const question of questions) {

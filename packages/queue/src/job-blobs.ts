@@ -1,4 +1,4 @@
-import type { BlobAddress, Blobs } from '@vision-queue/blobs'
+import type { BlobAddress, Blobs, Budget } from '@vision-queue/blobs'
 import { createRedisBudget, keptHolder } from '@vision-queue/blobs'
 import type { RedisClient } from '@vision-queue/redis'
 
@@ -38,6 +38,14 @@ export function createJobBlobs(redis: RedisClient, blobs: Blobs): JobBlobs {
   const readOld: JobBlobs['readOld'] = async ({ model }, { old }) =>
     old === undefined ? null : redis.getBuffer(oldImageKey(model, old))
 
+  const budgets = new Map<string, Budget>()
+  /** Of what a model keeps. */
+  const budgetOf = (model: string): Budget => {
+    const known = budgets.get(model) ?? createRedisBudget(redis, { lapses: keptKey(model), bytes: keptBytesKey(model) })
+    budgets.set(model, known)
+    return known
+  }
+
   return {
     inOrder: blobs.inOrder,
     async hold(job, forMs) {
@@ -52,14 +60,22 @@ export function createJobBlobs(redis: RedisClient, blobs: Blobs): JobBlobs {
     put: async (job, hash, bytes, forMs) => blobs.put({ space: job.answersOf, hash }, bytes, forMs),
     release,
     async keep(job, { forMs, maxBytes }) {
-      const budget = createRedisBudget(redis, { lapses: keptKey(job.model), bytes: keptBytesKey(job.model) })
+      const budget = budgetOf(job.model)
       // A job of shape 1 leaves its bytes to their expiry.
-      for (const { hash, bytes } of blobsOf(job).filter(({ old }) => old === undefined)) {
+      const parts = blobsOf(job).filter(({ old }) => old === undefined)
+      const kept = parts.map(async ({ hash, bytes }) => {
         const address = { space: job.answersOf, hash }
-        const taken = await budget.take(`${hash} ${job.answersOf ?? ''}`, { bytes, forMs, maxBytes })
-        if (taken.taken) await blobs.hold(address, keptHolder(job.model), forMs)
-      }
-      await release(job)
+        const holder = keptHolder(job.model)
+        // Sent together, which is one wait for Redis. What there is no room for is let go again.
+        const [taken] = await Promise.all([
+          budget.take(`${hash} ${job.answersOf ?? ''}`, { bytes, forMs, maxBytes }),
+          blobs.hold(address, holder, forMs),
+        ])
+        if (!taken.taken) await blobs.release(address, holder)
+      })
+      // After the holds, by which its blobs live on.
+      const released = blobs.inOrder ? release(job) : Promise.all(kept).then(async () => release(job))
+      await Promise.all([...kept, released])
     },
     async read(job) {
       const read = await Promise.all(

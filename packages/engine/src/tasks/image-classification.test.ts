@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { afterAll, describe, expect, it } from 'vitest'
 
-import { load, removeFolders, runBatch, writeFolder } from '../../test/tiny-folder.ts'
+import { colour, load, removeFolders, runBatch, writeFolder } from '../../test/tiny-folder.ts'
 import { colourGraph, type ColourGraphOptions } from '../../test/tiny-graphs.ts'
 
 afterAll(removeFolders)
@@ -108,6 +108,18 @@ describe('labels and digests', () => {
       code: 'model_unavailable',
       detail: expect.stringContaining(complaint),
     })
+  })
+
+  it('refuses a job with another number of images than one', async () => {
+    const model = await load(await writeFolder(base))
+    const [red, blue] = [await colour('red'), await colour('blue')]
+    for (const images of [[], [red, blue]]) {
+      const prepared = model.prepare({ images, input: {}, parameters: {} })
+      await expect(prepared).rejects.toMatchObject({
+        code: 'invalid_input',
+        detail: `The model takes one image; the job has ${images.length}.`,
+      })
+    }
   })
 
   it('refuses an image of another size where the model does not resize, before it is in a batch', async () => {
