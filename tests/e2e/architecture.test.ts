@@ -86,6 +86,13 @@ describe('the arrows between the rooms', () => {
     expect(ownImports(room).filter((name) => !allowed.includes(name))).toEqual([])
   })
 
+  test('the intake knows no door, nor HTTP', () => {
+    const intake = everySource.filter((file) => file.startsWith('apps/api/src/intake/'))
+    expect(intake.length).toBeGreaterThan(5)
+    const known = intake.filter((file) => /from '\.\.\/doors\/|from 'hono/.test(readFileSync(join(root, file), 'utf8')))
+    expect(known).toEqual([])
+  })
+
   test('the protocol imports zod and nothing else', () => {
     const imported = everySource.filter((file) => roomOf(file) === 'packages/protocol').flatMap(importsOf)
     expect([...new Set(imported)]).toEqual(['zod'])

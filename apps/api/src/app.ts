@@ -9,7 +9,8 @@ import { allowsAnonymous, createAccess } from './guard/access.ts'
 import { addressesAt } from './addresses.ts'
 import type { ApiEnv } from './api-env.ts'
 import type { ApiSettings } from './config.ts'
-import { refuseIdempotencyKey } from './intake/idempotency.ts'
+import { refuseIdempotencyKey } from './guard/refuse-idempotency-key.ts'
+import { createIntake } from './intake/intake.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { observeRequests } from './observe/observe-requests.ts'
 import { problemResponse } from './problem-response.ts'
@@ -70,20 +71,17 @@ export function createApp({
   const trouble = createQueueTroubleLog(log)
   const { needs, scrape } = createAccess({ keys, settings })
 
+  const intake = createIntake({ jobs, uploads, models, fetchImage, settings, metrics, closing })
   const bodyBudget = createBodyBudget({
     maxBytes: settings.MAX_BODY_BYTES_IN_FLIGHT,
     maxBodyBytes: settings.MAX_BODY_BYTES,
   })
 
-  app.post(
-    '/jobs',
-    needs('submit'),
-    submitJob({ jobs, uploads, models, fetchImage, bodyBudget, settings, metrics, closing }),
-  )
+  app.post('/jobs', needs('submit'), submitJob({ intake, bodyBudget, settings }))
   app.get('/jobs', needs('read'), listJobs(jobs))
   app.get('/jobs/:id', needs('read'), getJob({ jobs, closing }))
   app.post('/jobs/:id/cancel', needs('submit'), refuseIdempotencyKey, cancelJob(jobs))
-  app.post('/jobs/:id/retry', needs('submit'), retryJob({ jobs, models, settings, metrics }))
+  app.post('/jobs/:id/retry', needs('submit'), retryJob(intake))
   app.get('/jobs/:id/events', needs('read'), jobEvents({ jobs, closing, heartbeatMs: settings.SSE_HEARTBEAT_MS }))
   app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ uploads, bodyBudget, settings }))
   app.get('/images/:id', needs('submit'), getImage(uploads))

@@ -4,11 +4,7 @@ import { type Job, VisionQueueError } from '@vision-queue/protocol'
 import { type IdempotencyClaim, type JobClient, newJobId } from '@vision-queue/queue/producer'
 import { jsonDigest } from '@vision-queue/queue'
 
-import type { ApiMiddleware } from '../api-env.ts'
-import type { JsonValue, ReceivedSubmission, SubmittedImage } from '../doors/native/parsed-submission.ts'
-
-/** Tells that the answer is an earlier request's, as Stripe's API does. */
-export const replayedHeader = { 'Idempotent-Replayed': 'true' } as const
+import type { JsonValue, Submission, SubmittedImage } from './submission.ts'
 
 /** What is sent with a submission: its key, or null. */
 export interface IdempotencyOptions {
@@ -58,8 +54,10 @@ export function parseIdempotencyKey(header: string | undefined): string | null {
  * All that makes the job of a submission, whichever form of body it came in. Of a form's boundary nothing is left, nor
  * of names in the address' query that mean nothing to us.
  */
-export function asksOf({ image, unreadQuery: _unread, ...rest }: ReceivedSubmission): JsonValue {
-  return { kind: 'submission', image: imageOf(image), ...rest }
+export function asksOf(submission: Submission): JsonValue {
+  if (submission.kind === 'retry') return { kind: 'retry', of: submission.jobId }
+  const { images, strayNames: _stray, ...rest } = submission.question
+  return { kind: 'submission', images: images.map(imageOf), ...rest }
 }
 
 function imageOf(image: SubmittedImage): JsonValue {
@@ -70,17 +68,9 @@ function imageOf(image: SubmittedImage): JsonValue {
       return { upload: image.hash }
     case 'address':
       return { address: image.address }
+    case 'kept':
+      return { bytes: image.blob.hash }
     default:
       return image satisfies never
   }
-}
-
-/** For the other routes that change something: a key is refused, since nothing is remembered of their requests. */
-export const refuseIdempotencyKey: ApiMiddleware = async (c, next) => {
-  if (c.req.header('idempotency-key') !== undefined) {
-    const detail =
-      'Idempotency-Key is for POST /jobs and POST /jobs/{id}/retry. This request does the same if it is sent again without one.'
-    throw new VisionQueueError('invalid_request', detail)
-  }
-  await next()
 }

@@ -50,12 +50,12 @@ describe('the serving version', () => {
 describe('a job names its model', () => {
   const models = [servedModel({ version: '1' }), servedModel({ version: '2' }), servedModel({ name: 'tiny-clip' })]
   test('by name: the serving version validates, none is pinned', () => {
-    const { model, pinnedVersion } = chooseModel(models, 'shapes-vqa')
-    expect([model.version, pinnedVersion]).toEqual(['2', null])
+    const { model, pinned } = chooseModel(models, 'shapes-vqa')
+    expect([model.version, pinned]).toEqual(['2', false])
   })
   test('by name and version: that one is pinned', () => {
-    const { model, pinnedVersion } = chooseModel(models, 'shapes-vqa@1')
-    expect([model.version, pinnedVersion]).toEqual(['1', '1'])
+    const { model, pinned } = chooseModel(models, 'shapes-vqa@1')
+    expect([model.version, pinned]).toEqual(['1', true])
   })
   test.each(['cat-vqa', 'shapes-vqa@3', 'SHAPES-VQA', 'constructor'])(
     '%s is unknown; the answer lists what is known',
@@ -70,11 +70,11 @@ describe('a job names its model', () => {
 describe('an alias', () => {
   const models = [{ ...servedModel({ version: '1' }), aliases: ['stable', '2'] }, servedModel({ version: '2' })]
   test('pins the job to the version it stands for', () => {
-    const { model, pinnedVersion } = chooseModel(models, 'shapes-vqa@stable')
-    expect([model.version, pinnedVersion]).toEqual(['1', '1'])
+    const { model, pinned } = chooseModel(models, 'shapes-vqa@stable')
+    expect([model.version, pinned]).toEqual(['1', true])
   })
   test('gives way to a version of its name', () => {
-    expect(chooseModel(models, 'shapes-vqa@2').pinnedVersion).toBe('2')
+    expect(chooseModel(models, 'shapes-vqa@2')).toMatchObject({ model: { version: '2' }, pinned: true })
   })
   test('is listed where the one asked for is unknown', () => {
     expect(errorOf(() => chooseModel(models, 'shapes-vqa@prod')).detail).toContain('shapes-vqa@stable')

@@ -1,4 +1,5 @@
 import { type ModelManifest, modelReferenceSchema, parseModelReference, VisionQueueError } from '@vision-queue/protocol'
+import { armsOf, compareVersions, type Routes, routeTo, servingOf } from '@vision-queue/models/routes'
 import type { ServedModel } from '@vision-queue/queue/producer'
 
 import { refusal } from '../expectation.ts'
@@ -6,16 +7,11 @@ import { refusal } from '../expectation.ts'
 /** All versions of one model, newest first. */
 export interface ModelVersions {
   name: string
-  /**
-   * The version that validates jobs without a version: the one that consumers run them on, else the
-   * newest of those that come closest to running.
-   */
+  /** The version of jobs that name none, see servingOf. */
   serving: ServedModel
   versions: ServedModel[]
+  routes: Routes
 }
-
-/** How close a version is to running a job. */
-const closeness = { ready: 4, loading: 3, no_consumers: 2, failed: 1, unloaded: 0 } as const
 
 /** By the list that was grouped: one list serves all requests of a second. */
 const grouped = new WeakMap<readonly ServedModel[], ModelVersions[]>()
@@ -33,25 +29,26 @@ function sortIntoGroups(models: readonly ServedModel[]): ModelVersions[] {
   return [...groups]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, unsorted]) => {
-      // Numeric, so that 10 comes after 9.
-      const versions = unsorted.toSorted((a, b) => b.version.localeCompare(a.version, 'en', { numeric: true }))
-      const closest = versions.toSorted(
-        (a, b) =>
-          Number(b.serving) - Number(a.serving) ||
-          closeness[b.status] - closeness[a.status] ||
-          // A first version that loads can't be validated against yet; one known from before can.
-          Number(b.manifest !== null) - Number(a.manifest !== null),
-      )
-      const [serving] = closest
-      return serving === undefined ? [] : [{ name, serving, versions }]
+      const versions = unsorted.toSorted((a, b) => compareVersions(b.version, a.version))
+      const serving = servingOf(versions)
+      return serving === null ? [] : [{ name, serving, versions, routes: routesOf(versions, serving) }]
     })
 }
 
-/** The model that a job runs on, and the version it is pinned to, if any: by its number or by an alias. */
+function routesOf(versions: readonly ServedModel[], serving: ServedModel): Routes {
+  const aliases = versions.flatMap((model) => model.aliases.map((alias) => [alias, model.version]))
+  return {
+    versions: new Set(versions.map(({ version }) => version)),
+    serving: serving.version,
+    aliases: armsOf(Object.fromEntries(aliases)),
+  }
+}
+
+/** The version that a job runs on, and whether no other one will do: it was named by its number or by an alias. */
 export interface ChosenModel {
   model: ServedModel
   manifest: ModelManifest
-  pinnedVersion: string | null
+  pinned: boolean
 }
 
 /**
@@ -64,27 +61,24 @@ export function chooseModel(models: readonly ServedModel[], reference: string | 
   const groups = groupByName(models)
   if (reference === null) {
     const { serving } = groups.find(({ name }) => name === defaultModel) ?? onlyModel(groups)
-    return { model: serving, manifest: runnable(serving), pinnedVersion: null }
+    return { model: serving, manifest: runnable(serving), pinned: false }
   }
-  const { group, version } = findModel(groups, reference)
-  const model = version ?? group.serving
-  return { model, manifest: runnable(model), pinnedVersion: version?.version ?? null }
+  const { model, pinned } = findModel(groups, reference)
+  return { model, manifest: runnable(model), pinned }
 }
 
-/** What a reference names; `version` is null where it names none. Throws as `modelNotFound` says. */
+/** What a reference leads to. Throws as `modelNotFound` says. */
 export function findModel(
   groups: readonly ModelVersions[],
   reference: string,
-): { group: ModelVersions; version: ServedModel | null } {
+): { group: ModelVersions; model: ServedModel; pinned: boolean } {
   const { name, version } = parseModelReference(modelReferenceSchema.parse(reference))
   const group = groups.find((known) => known.name === name)
   if (group === undefined) throw modelNotFound(reference, groups)
-  if (version === null) return { group, version: null }
-  const found =
-    group.versions.find((known) => known.version === version) ??
-    group.versions.find(({ aliases }) => aliases.includes(version))
-  if (found === undefined) throw modelNotFound(reference, groups)
-  return { group, version: found }
+  const route = routeTo(group.routes, version)
+  const model = route === null ? undefined : group.versions.find((known) => known.version === route.version)
+  if (route === null || model === undefined) throw modelNotFound(reference, groups)
+  return { group, model, pinned: route.pinned }
 }
 
 /** The manifest to validate against, of a model whose jobs run or wait for a consumer. */

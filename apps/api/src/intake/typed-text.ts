@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import type { JsonValue } from '../doors/native/parsed-submission.ts'
+import type { JsonValue } from './submission.ts'
 
 const alternativeSchema = z.object({
   type: z

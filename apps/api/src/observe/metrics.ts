@@ -1,6 +1,7 @@
 import { toVisionQueueError } from '@vision-queue/protocol'
-import type { Accepted } from '@vision-queue/queue/producer'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+import type { Accepted } from '../intake/submission.ts'
 
 /** What the API counts itself; everything is in a registry of its own, so that tests don't share it. */
 export interface Metrics {
@@ -19,10 +20,10 @@ export interface Metrics {
 const prefix = 'vision_queue_'
 
 /** Counts a submission as accepted or refused, by whichever route it came; one that was answered with an earlier one's job is none. */
-export async function countSubmission<T extends Accepted & { replayed: boolean }>(
+export async function countSubmission(
   { submitted, refused, answers }: Pick<Metrics, 'submitted' | 'refused' | 'answers'>,
-  submission: Promise<T>,
-): Promise<T> {
+  submission: Promise<Accepted>,
+): Promise<Accepted> {
   try {
     const accepted = await submission
     if (accepted.replayed) return accepted

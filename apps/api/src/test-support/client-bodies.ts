@@ -1,3 +1,4 @@
+import { inputOfParts } from '@vision-queue/queue'
 import { expect } from 'vitest'
 
 import { png } from './images.ts'
@@ -94,10 +95,11 @@ export async function jobOf(sent: Sent): Promise<Record<string, unknown>> {
   expect([response.status, await response.text()]).toEqual([202, expect.any(String)])
   const [submitted] = api.jobs.submitted
   expect(Buffer.from(submitted?.image ?? [])).toEqual(png)
-  const { model, input, parameters, metadata, cache, priority, createdAt = 0, deadlineAt = null } = submitted?.job ?? {}
+  if (submitted === undefined) throw new Error('nothing was submitted')
+  const { model, parameters, metadata, cache, priority, createdAt, deadlineAt } = submitted.job
   return {
     model,
-    input,
+    input: inputOfParts(submitted.job),
     parameters,
     metadata,
     cache,

@@ -1,10 +1,11 @@
 import { type FinalStatus, isFinal, type Job, VisionQueueError } from '@vision-queue/protocol'
 import { type QueuedJob, unfinishedJob } from '@vision-queue/queue'
-import { type JobClient, newJobId } from '@vision-queue/queue/producer'
+import { type BlobBytes, type JobClient, newJobId } from '@vision-queue/queue/producer'
 
 /** A queue in this process' memory, whose consumer is the test. */
 export interface MemoryJobs extends JobClient {
-  submitted: { job: QueuedJob; image: Uint8Array | null }[]
+  /** `image`: the bytes of the first of its images, if any came with it; all of them are in `blobs`. */
+  submitted: { job: QueuedJob; image: Uint8Array | null; blobs: BlobBytes }[]
   run: (id: string) => void
   /** The answer's text so far, as a consumer tells it. */
   say: (id: string, text: string) => void
@@ -53,7 +54,7 @@ export function openMemoryJobs(): MemoryJobs {
     async submit(job, blobs) {
       up()
       if (memory.refusal !== null) throw memory.refusal
-      memory.submitted.push({ job, image: [...blobs.values()][0] ?? null })
+      memory.submitted.push({ job, image: [...blobs.values()][0] ?? null, blobs })
       jobs.set(job.id, unfinishedJob(job, null, 0))
       return { queuePosition: jobs.size - 1, job: unfinishedJob(job, null, 0), answeredFrom: null }
     },

@@ -10,6 +10,7 @@ import { apiSettings } from '../config.ts'
 import { openHttpServer } from '../http-server.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import { createFetchImage } from '../intake/fetch-image.ts'
+import { expectDocumentedProblems } from './documented-problems.ts'
 import { type MemoryUploads, openMemoryUploads } from './memory-uploads.ts'
 import { type MemoryKeys, openMemoryKeys } from './memory-keys.ts'
 import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
@@ -51,6 +52,7 @@ export async function startApi(
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log, network })
   const app = createApp({ jobs, uploads, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  expectDocumentedProblems(app)
   const server = await openHttpServer({
     app,
     host: '127.0.0.1',

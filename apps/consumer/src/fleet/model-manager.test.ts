@@ -104,12 +104,16 @@ function states(): Record<string, string> {
   )
 }
 
-async function run(version: string | null): Promise<{ version: string; result: InferenceResult } | null> {
+/** A job that is pinned to the version or, with null, one that names none and was routed to `routed`. */
+async function run(
+  version: string | null,
+  routed = 'one that is gone',
+): Promise<{ version: string; result: InferenceResult } | null> {
   const chosen = handling?.choosePool({
     version: 2,
     id: 'job_000000000000000000000',
     model: 'a',
-    modelVersion: version ?? '1',
+    modelVersion: version ?? routed,
     versionPinned: version !== null,
     parts: [{ kind: 'blob', name: 'image', hash: '', bytes: 0, type: 'image/png' }],
     input: {},
@@ -142,6 +146,17 @@ test('versions run side by side: a pinned job on its own, others on the highest'
   expect(one?.version).toBe('1')
   expect(JSON.stringify(one?.result.output)).toContain('word of 1')
   expect(three).toBeNull()
+})
+
+test('a job that is not pinned runs on the version it was routed to while that is loaded, else on the one that serves', async () => {
+  await Promise.all(['1', '2'].map(async (version) => write('a', version)))
+  start('a@*')
+  await expect.poll(states, eventually).toEqual({ 'a@2': 'ready *', 'a@1': 'ready' })
+  expect([(await run(null, '1'))?.version, (await run(null, '2'))?.version]).toEqual(['1', '2'])
+  orders['a@1'] = { wanted: 'unloaded', at: 1, reloadAt: 0 }
+  await expect.poll(states, eventually).toEqual({ 'a@2': 'ready *', 'a@1': 'unloaded' })
+  expect((await run(null, '1'))?.version).toBe('2')
+  expect(await run('1')).toBeNull()
 })
 
 test('a bad folder is reported with its sentence, the others serve, and it is tried again when it changes', async () => {

@@ -2,6 +2,7 @@ import type { AnnouncedModel, QueuedJob } from '@vision-queue/queue'
 import type { ModelAliases } from '@vision-queue/protocol'
 import type { EnginePool } from '@vision-queue/engine-pool'
 import type { ModelLocation } from '@vision-queue/models'
+import { routeAgain } from '@vision-queue/models/routes'
 import type { JobSource, ModelOrders } from '@vision-queue/queue/worker'
 import type { Logger } from 'pino'
 
@@ -16,7 +17,10 @@ export interface ServedModel {
   readonly name: string
   /** Loads, replaces and drops versions until what is wanted is there; comes back to it by itself as loads end. */
   reconcile(seen: WatchedModel, orders: ModelOrders): void
-  /** The version that is to run the job: the one it is pinned to, else the one that serves. Null: not here, not now. */
+  /**
+   * The version that is to run the job: the one it was routed to at its submission; if that is not loaded here and the
+   * job is not pinned to it, the one that serves. Null: not here, not now.
+   */
   choose(job: Pick<QueuedJob, 'modelVersion' | 'versionPinned'>): ChosenPool | null
   /** Without the counts of finished jobs, which are the processor's. */
   describe(): Omit<AnnouncedModel, 'stats'>[]
@@ -197,7 +201,8 @@ export function createServedModel(options: ServedModelOptions): ServedModel {
     name,
     reconcile,
     choose({ versionPinned, modelVersion }) {
-      const version = versionPinned ? modelVersion : serving()
+      const versions = { has: (candidate: string) => (slots.get(candidate)?.run ?? null) !== null }
+      const version = routeAgain({ versions, serving: serving() }, { version: modelVersion, pinned: versionPinned })
       const slot = version === null ? undefined : slots.get(version)
       const run = slot?.run ?? null
       const manifest = slot?.manifest ?? null

@@ -1,30 +1,34 @@
 import { refusal } from '../../expectation.ts'
+import type { Question, SubmittedImage } from '../../intake/submission.ts'
 import { imageOfText } from './image-text.ts'
-import type { ParsedSubmission, SubmissionLimits, SubmittedImage } from './parsed-submission.ts'
+import type { SubmissionLimits } from './question.ts'
 import { parseTextFields } from './text-fields.ts'
 
-/** A form as it came, whatever encoded it: text by the fields' names, and what came as `image`, in order. */
+/** A form as it came, whatever encoded it: text by the fields' names, and what came as images, in order. */
 export interface Form {
   texts: Map<string, string[]>
   images: FormImage[]
 }
 
-/** Bytes of a file, or a text that stands for an image; neither is empty. */
-export type FormImage = Uint8Array | string
+/** The bytes of a file, or a text that stands for an image; neither is empty. */
+export interface FormImage {
+  /** The field's name as it was sent. */
+  field: string
+  content: Uint8Array | string
+}
 
 /** More than any model has inputs; each costs a little, whatever is in it. */
 export const maxFormFields = 256
 
-/** `image`, or as some clients write whatever may be a list: `image[]`, `image[0]`. */
+/** `image` or `images`, or as some clients write whatever may be a list: `image[]`, `images[0]`. */
 export function isImageField(name: string): boolean {
-  return /^image(\[\d{0,4}\])?$/.test(name)
+  return /^images?(\[\d{0,4}\])?$/.test(name)
 }
 
-/** The image is the field `image`: a file, or a text as in JSON. Every other field is text. */
-export function parseFormSubmission(form: Form, limits: SubmissionLimits): ParsedSubmission {
-  const image = onlyImage(form)
-  const fields = parseTextFields(form.texts, limits)
-  return { ...fields, inputFrom: 'form', image: submittedImage(image, limits) }
+/** An image is a field `image` or `images`: a file, or a text as in JSON. Every other field is text. */
+export function parseFormSubmission(form: Form, limits: SubmissionLimits): Question {
+  const question = parseTextFields(form.texts, limits)
+  return { ...question, images: form.images.map((image) => submittedImage(image, limits)) }
 }
 
 /** The form's one image. Throws where there is none, or another. */
@@ -36,9 +40,9 @@ export function onlyImage({ images }: Form): FormImage {
   throw refusal('invalid_request', [{ field: 'image', expected }])
 }
 
-function submittedImage(image: FormImage, limits: SubmissionLimits): SubmittedImage {
-  if (typeof image === 'string') return imageOfText(image, { field: 'image', ...limits })
-  return { kind: 'bytes', bytes: image }
+function submittedImage({ field, content }: FormImage, limits: SubmissionLimits): SubmittedImage {
+  if (typeof content === 'string') return imageOfText(content, { field, ...limits })
+  return { kind: 'bytes', bytes: content }
 }
 
 /** Adds a text to a form; an empty one counts as not sent, as a page sends its empty fields too. */

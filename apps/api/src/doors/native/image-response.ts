@@ -1,5 +1,7 @@
-import { hashOfImageId, imageIdOf, imageIdSchema, type ImageResponse, VisionQueueError } from '@vision-queue/protocol'
+import { hashOfImageId, imageIdOf, imageIdSchema, type ImageResponse } from '@vision-queue/protocol'
 import type { UploadedImage } from '@vision-queue/blobs'
+
+import { imageNotFound } from '../../intake/not-found.ts'
 
 /** An uploaded image as it is answered. */
 export function imageResponse({ hash, bytes, type, width, height, expiresAt }: UploadedImage): ImageResponse {
@@ -11,11 +13,4 @@ export function imageHashFromPath(id: string | undefined): string {
   const parsed = imageIdSchema.safeParse(id)
   if (!parsed.success) throw imageNotFound()
   return hashOfImageId(parsed.data)
-}
-
-export function imageNotFound(): VisionQueueError {
-  return new VisionQueueError(
-    'image_not_found',
-    'No uploaded image with this id is known, or it has expired. Upload it again with POST /images: its id stays the same.',
-  )
 }

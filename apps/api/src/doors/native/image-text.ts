@@ -4,7 +4,8 @@ import { refusal } from '../../expectation.ts'
 import { base64Bytes, decodeBase64 } from './base64.ts'
 import { parseDataUri } from './data-uri.ts'
 import { tooManyBytes } from '../../intake/image.ts'
-import type { SubmittedImage, SubmissionLimits } from './parsed-submission.ts'
+import type { SubmittedImage } from '../../intake/submission.ts'
+import type { SubmissionLimits } from './question.ts'
 
 const expectedText = 'the image as base64 or as a data: URI'
 

@@ -1,9 +1,16 @@
-import { type BatchCost, type ModelManifest, modelManifestSchema, type ModelStats } from '@vision-queue/protocol'
+import {
+  type BatchCost,
+  imageCountSchema,
+  imagesOfManifest,
+  type ModelManifest,
+  modelManifestSchema,
+  type ModelStats,
+} from '@vision-queue/protocol'
 import type { ServedModel, ServingConsumer } from '@vision-queue/queue/producer'
 import { z } from 'zod'
 
 import type { ModelVersions } from '../../intake/model-choice.ts'
-import type { JsonValue } from './parsed-submission.ts'
+import type { JsonValue } from '../../intake/submission.ts'
 
 const jsonSchemaSchema = z.record(z.string(), z.json()).describe('a JSON Schema (2020-12)')
 
@@ -53,6 +60,7 @@ export const modelResponseSchema = z.object({
   variants: z.array(z.string()).describe('such as fp32 or int8, of all versions on all consumers'),
   provider: z.string().nullable().describe('the execution provider, such as cpu'),
   labels: modelManifestSchema.shape.labels.describe('what the model can answer, where that is a fixed list'),
+  images: imageCountSchema.nullable().describe('how many images a job has, at least and at most'),
   input: jsonSchemaSchema.nullable(),
   parameters: jsonSchemaSchema.nullable(),
   output: jsonSchemaSchema.nullable(),
@@ -120,7 +128,8 @@ export function modelResponse({ name, serving, versions }: ModelVersions): Model
     variants: [...new Set(versions.flatMap(variantsOf))],
     provider: manifest?.provider ?? null,
     labels: manifest?.labels ?? null,
-    input: manifest === null ? null : withImage(manifest.inputSchema),
+    images: manifest === null ? null : imagesOfManifest(manifest),
+    input: manifest === null ? null : withImages(manifest),
     parameters: manifest?.parametersSchema ?? null,
     output: manifest?.outputSchema ?? null,
     consumers: new Set(versions.flatMap(({ consumers }) => consumers.map(({ id }) => id))).size,
@@ -184,13 +193,20 @@ export function modelDetail(model: ModelVersions): z.infer<typeof modelDetailSch
   }
 }
 
-/** The whole input: a manifest leaves out the image, which every task takes. */
-function withImage(inputSchema: ModelManifest['inputSchema']): Record<string, JsonValue> {
+/** The whole input: a manifest tells of the images by their number alone. */
+function withImages(manifest: ModelManifest): Record<string, JsonValue> {
+  const { min, max } = imagesOfManifest(manifest)
   const { properties, required } = z
     .object({ properties: z.record(z.string(), z.json()).catch({}), required: z.array(z.string()).catch([]) })
-    .parse(inputSchema)
+    .parse(manifest.inputSchema)
   const image = { type: 'string', contentEncoding: 'base64', description: 'base64 or a data:image/...;base64, URI' }
-  return { ...inputSchema, properties: { image, ...properties }, required: ['image', ...required] }
+  const images = { type: 'array', items: image, minItems: min, maxItems: max }
+  return {
+    ...manifest.inputSchema,
+    // One image may come as either.
+    properties: { ...(min <= 1 && max >= 1 ? { image } : {}), ...(max > 1 ? { images } : {}), ...properties },
+    required: [...(min === 0 ? [] : max === 1 ? ['image'] : min > 1 ? ['images'] : []), ...required],
+  }
 }
 
 function consumerStats(version: string, consumer: ServingConsumer): z.infer<typeof consumerStatsSchema> {

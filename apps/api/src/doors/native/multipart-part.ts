@@ -22,15 +22,18 @@ interface PartOptions {
   boundary: string
   /** Which part it is, counted from 1, for errors. */
   number: number
+  /** Whether a part of this name is to be read. */
+  wants: (name: string) => boolean
 }
 
-/** Reads a part's headers and undoes its transfer encoding. */
-export function readPart(part: MultipartPart, { body, boundary, number }: PartOptions): FormPart {
+/** Reads a part's headers and undoes its transfer encoding; null: it is not wanted. */
+export function readPart(part: MultipartPart, { body, boundary, number, wants }: PartOptions): FormPart | null {
   const headers = headersOf(part, { body, boundary })
   const { name, filename } = part
   if (name === undefined) {
     throw new VisionQueueError('invalid_request', `Part ${number} of the form has no name in a Content-Disposition.`)
   }
+  if (!wants(name)) return null
   const [type = '', ...parameters] = (headers['content-type'] ?? '').split(';').map((text) => text.trim().toLowerCase())
   const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length)
   return {
@@ -61,7 +64,7 @@ function decodeText(bytes: Buffer, { name, charset }: { name: string; charset: s
   try {
     return new TextDecoder(charset, { fatal: true }).decode(bytes)
   } catch (cause) {
-    const expected = `text in UTF-8, or in the charset that its Content-Type names; only "image" may be another file`
+    const expected = `text in UTF-8, or in the charset that its Content-Type names; only "image" or "images" may be another file`
     throw refusal('invalid_request', [{ field: name, expected }], cause)
   }
 }

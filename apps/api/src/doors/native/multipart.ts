@@ -5,27 +5,31 @@ import { VisionQueueError } from '@vision-queue/protocol'
 
 import { addText, type Form, isImageField, maxFormFields } from './form.ts'
 import { imageTypeOf } from '../../intake/image.ts'
-import { readPart, textOfPart } from './multipart-part.ts'
+import { type FormPart, readPart, textOfPart } from './multipart-part.ts'
 
 /** RFC 2046, 5.1.1. Looking for one of 14,000 characters in a body made for it took a minute. */
 const maxBoundaryLength = 70
 
-/** `multipart/form-data`. Files are views of the body, not copies. */
-export function parseMultipartForm(body: Buffer, contentType: string): Form {
+/** `multipart/form-data`, of its parts those that are wanted. Files are views of the body, not copies. */
+export function parseMultipartForm(
+  body: Buffer,
+  contentType: string,
+  wants: (name: string) => boolean = () => true,
+): Form {
   const form: Form = { texts: new Map(), images: [] }
   const boundary = boundaryOf(contentType)
   for (const [index, raw] of partsOf(body, boundary).entries()) {
-    const part = readPart(raw, { body, boundary, number: index + 1 })
+    const part = readPart(raw, { body, boundary, number: index + 1, wants })
     // An empty file field of a page comes with an empty name and no bytes.
-    if (part.bytes.length === 0) continue
+    if (part === null || part.bytes.length === 0) continue
     if (!isImageField(part.name)) addText(form, part.name, textOfPart(part))
-    else form.images.push(isImageText(part) ? textOfPart(part) : part.bytes)
+    else form.images.push({ field: part.name, content: isImageText(part) ? textOfPart(part) : part.bytes })
   }
   return form
 }
 
-/** Whether the part `image` is no file but a text that stands for one, whatever it was announced as. */
-function isImageText({ bytes, type, hasFilename }: ReturnType<typeof readPart>): boolean {
+/** Whether a part that is an image is no file but a text that stands for one, whatever it was announced as. */
+function isImageText({ bytes, type, hasFilename }: FormPart): boolean {
   if (imageTypeOf(bytes) !== null || !isAscii(bytes)) return false
   if (type.startsWith('text/')) return true
   const isUri = bytes.subarray(0, 5).toString('latin1').toLowerCase() === 'data:'

@@ -23,9 +23,9 @@ function modelIn({ kind, bytes, contentType, query }: SubmittedBody): unknown {
     case 'raw':
       return onlyOne(query['model'])
     case 'multipart':
-      return onlyOne(parseMultipartForm(bytes, contentType).texts.get('model'))
+      return onlyOne(parseMultipartForm(bytes, contentType, isModel).texts.get('model'))
     case 'urlencoded':
-      return onlyOne(parseUrlencoded(bytes).texts.get('model'))
+      return onlyOne(parseUrlencoded(bytes, isModel).texts.get('model'))
     case 'json': {
       const parsed = parseJsonBody(bytes)
       return typeof parsed === 'object' && parsed !== null && 'model' in parsed ? parsed.model : null
@@ -33,6 +33,11 @@ function modelIn({ kind, bytes, contentType, query }: SubmittedBody): unknown {
     default:
       return kind satisfies never
   }
+}
+
+/** Whatever else is in a form may be what is wrong with it. */
+function isModel(name: string): boolean {
+  return name === 'model'
 }
 
 function onlyOne(values: readonly unknown[] = []): unknown {

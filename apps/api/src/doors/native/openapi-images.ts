@@ -1,10 +1,21 @@
-import { answer, parameter, problems, rawImages, ref, requestId, text } from './openapi-parts.ts'
+import {
+  answer,
+  bodyRefusals,
+  file,
+  imageRefusals,
+  parameter,
+  problems,
+  rawImages,
+  ref,
+  requestId,
+  text,
+} from './openapi-parts.ts'
 
 const imageId = parameter('path', 'id', 'The id that the upload was answered with', text)
 
 const formSchema = {
   type: 'object',
-  properties: { image: { type: 'string', contentMediaType: 'application/octet-stream' } },
+  properties: { image: file },
   required: ['image'],
   additionalProperties: false,
 }
@@ -34,17 +45,7 @@ export const imagePaths: Record<string, object> = {
         '201': answer('The image can be used: its id as the "image" of submissions', 'Image', {
           headers: { Location: { description: 'Where the image is', schema: text } },
         }),
-        ...problems(
-          'invalid_request',
-          'request_timeout',
-          'payload_too_large',
-          'unsupported_media_type',
-          'image_too_large',
-          'image_undecodable',
-          'uploads_full',
-          'overloaded',
-          'queue_unavailable',
-        ),
+        ...problems(...bodyRefusals, ...imageRefusals, 'uploads_full', 'queue_unavailable'),
       },
     },
   },

@@ -1,5 +1,6 @@
 import { jobStatusSchema } from '@vision-queue/protocol'
 
+import { intakeRefusals } from '../../intake/refusals.ts'
 import { acceptedHeaders, answer, idempotencyKey, parameter, problems, requestId, text } from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
@@ -29,18 +30,7 @@ export const jobControlPaths: Record<string, object> = {
         '202': answer('The new job', 'Job', {
           headers: acceptedHeaders('Where the new job is'),
         }),
-        ...problems(
-          'job_not_found',
-          'model_not_found',
-          'image_not_found',
-          'job_not_retryable',
-          'idempotency_conflict',
-          'idempotency_in_flight',
-          'queue_full',
-          'deadline_unmeetable',
-          'queue_unavailable',
-          'model_unavailable',
-        ),
+        ...problems('job_not_found', 'job_not_retryable', ...intakeRefusals),
       },
     },
   },
@@ -49,7 +39,7 @@ export const jobControlPaths: Record<string, object> = {
       operationId: 'purgeModel',
       summary: 'Cancel every job that waits for the model; those that run go on',
       tags: ['models'],
-      security: [{ AdminKey: [] }],
+      security: [{ ApiKey: [] }],
       parameters: [parameter('path', 'name', "The model's name, without a version", text)],
       responses: {
         '200': answer('How many there were', 'Purged'),

@@ -1,4 +1,5 @@
 import { type ErrorCode, errorTable, imageTypes } from '@vision-queue/protocol'
+import { z } from 'zod'
 
 /** One of the document's components. */
 export const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` })
@@ -11,13 +12,17 @@ export const answer = (description: string, schema: string, more: object = {}): 
 })
 
 /**
- * Problem documents by status, each naming the codes it may carry; any route may also answer 500, and what a
- * key that is missing, wrong, too narrow or too busy is answered with.
+ * Problem documents by status, each naming the codes it may carry; among them what a key that is missing, wrong, too
+ * narrow or too busy is answered with.
  */
 export function problems(...codes: ErrorCode[]): Record<string, object> {
+  return openProblems(...codes, 'unauthorized', 'forbidden', 'rate_limited')
+}
+
+/** The same for a route that needs no key. Any route may refuse headers that contradict each other, or fail. */
+export function openProblems(...codes: ErrorCode[]): Record<string, object> {
   const byStatus = new Map<number, ErrorCode[]>()
-  const ofAll = ['unauthorized', 'forbidden', 'rate_limited', 'internal_error'] as const
-  for (const code of new Set<ErrorCode>([...codes, ...ofAll])) {
+  for (const code of new Set<ErrorCode>([...codes, 'invalid_request', 'internal_error'])) {
     const { status } = errorTable[code]
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }
@@ -69,7 +74,51 @@ export const acceptedHeaders = (where: string): object => ({
 })
 
 export const text = { type: 'string' }
-const rawImage = { schema: { type: 'string', contentMediaType: 'application/octet-stream' } }
+/** A file in a form, or a body that is one. */
+export const file = { type: 'string', contentMediaType: 'application/octet-stream' }
+const rawImage = { schema: file }
+
+/** What a route that reads a body refuses it for. */
+export const bodyRefusals = [
+  'invalid_request',
+  'request_timeout',
+  'payload_too_large',
+  'unsupported_media_type',
+  'overloaded',
+] as const satisfies readonly ErrorCode[]
+
+/** What an image is refused for once it is there. */
+export const imageRefusals = [
+  'payload_too_large',
+  'unsupported_media_type',
+  'image_too_large',
+  'image_undecodable',
+] as const satisfies readonly ErrorCode[]
+
+const typeSchema = z.looseObject({ type: z.union([z.string(), z.array(z.string())]).optional() })
+const fieldSchema = typeSchema.extend({
+  anyOf: z.array(typeSchema).optional(),
+  description: z.string().default(''),
+})
+
+type TextField = Record<string, unknown> & { description: string }
+
+/**
+ * The fields of a schema as they are in a form or a query: an object is its JSON, and null is what isn't sent.
+ */
+export function textFields(schema: z.ZodObject): Record<string, TextField> {
+  const { properties = {} } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  return Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, textField(field)]))
+}
+
+function textField(schema: unknown): TextField {
+  const { anyOf, description, ...only } = fieldSchema.parse(schema)
+  const field = anyOf?.find(({ type }) => type !== 'null') ?? only
+  const type = [field.type ?? []].flat().find((named) => named !== 'null')
+  return type === 'object' ? { ...json, description } : { ...field, type, description }
+}
+
+const json = { type: 'string', contentMediaType: 'application/json' }
 
 /** The bodies that are an image and nothing else; which type it is, its bytes tell. */
 export const rawImages = Object.fromEntries([...imageTypes, 'application/octet-stream'].map((type) => [type, rawImage]))

@@ -1,30 +1,42 @@
+import { submissionSchema } from '@vision-queue/protocol'
+
 import { maxWaitSeconds } from '../../config.ts'
+import { intakeRefusals } from '../../intake/refusals.ts'
 import { imagePaths } from './openapi-images.ts'
 import { jobControlPaths, listJobsOperation } from './openapi-job-control.ts'
 import {
   acceptedHeaders,
   answer,
+  bodyRefusals,
+  file,
   idempotencyKey,
+  imageRefusals,
+  openProblems,
   parameter,
   problems,
   rawImages,
   ref,
   requestId,
   text,
+  textFields,
 } from './openapi-parts.ts'
 
+/** What a submission has beside its inputs, as text. */
+const envelope = textFields(submissionSchema.omit({ input: true }))
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
 const seconds = { type: 'number', minimum: 0 }
 
 /** Every route, by OpenAPI path and method. A test holds it against the routes that there are. */
 export function openApiPaths(submissionExamples: Record<string, object>): Record<string, object> {
-  const queryNote = 'with an image body only'
   return {
     '/jobs': {
       get: listJobsOperation,
       post: {
         operationId: 'submitJob',
         summary: 'Submit one job',
+        description:
+          "With the bytes of an image as the body, all else is in the query, the model's inputs by their names; other " +
+          'names there are passed over.',
         tags: ['jobs'],
         parameters: [
           requestId,
@@ -35,24 +47,16 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
             `wait=N: answer when the job is final, or after N seconds (at most ${maxWaitSeconds})`,
             text,
           ),
-          parameter(
-            'query',
-            'model',
-            `name, name@version or name@alias; ${queryNote}, as the model's inputs by their names; other names are passed over`,
-            text,
+          ...Object.entries(envelope).map(([name, { description, ...schema }]) =>
+            parameter('query', name, `${description}; in the query beside an image body only`, schema),
           ),
-          parameter('query', 'parameters', `the parameters as JSON; ${queryNote}`, text),
-          parameter('query', 'metadata', `the metadata as JSON; ${queryNote}`, text),
-          parameter('query', 'deadline_ms', queryNote, { type: 'integer' }),
-          parameter('query', 'cache', `false: compute it anew; ${queryNote}`, { type: 'boolean' }),
-          parameter('query', 'priority', `low, normal or high; ${queryNote}`, text),
         ],
         requestBody: {
           required: true,
           content: {
             'application/json': { schema: ref('Submission'), examples: submissionExamples },
-            'multipart/form-data': { schema: formSchema },
-            'application/x-www-form-urlencoded': { schema: urlencodedSchema },
+            'multipart/form-data': { schema: formSchema({ ...file, description: `a file, or as text: ${imageText}` }) },
+            'application/x-www-form-urlencoded': { schema: formSchema({ ...text, description: imageText }) },
             ...rawImages,
           },
         },
@@ -61,26 +65,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
           '202': answer('The job is accepted', 'Job', {
             headers: acceptedHeaders('Where the job is'),
           }),
-          ...problems(
-            'invalid_request',
-            'model_not_found',
-            'image_not_found',
-            'request_timeout',
-            'payload_too_large',
-            'unsupported_media_type',
-            'invalid_input',
-            'image_too_large',
-            'image_undecodable',
-            'image_unreachable',
-            'idempotency_conflict',
-            'idempotency_in_flight',
-            'fetches_full',
-            'quota_exceeded',
-            'queue_full',
-            'overloaded',
-            'queue_unavailable',
-            'model_unavailable',
-          ),
+          ...problems(...bodyRefusals, ...imageRefusals, ...intakeRefusals, 'image_unreachable', 'fetches_full'),
         },
       },
     },
@@ -179,48 +164,34 @@ function orderOperation(action: string, summary: string): object {
 
 const imageText = 'base64, a data: URI, the id of an uploaded image or, where the server fetches images, an address'
 
-const formFields = {
-  model: text,
-  parameters: { type: 'string', contentMediaType: 'application/json' },
-  metadata: { type: 'string', contentMediaType: 'application/json' },
-  deadline_ms: { type: 'integer' },
-  cache: { type: 'boolean' },
-  priority: { type: 'string', enum: ['low', 'normal', 'high'] },
-}
-const formRules = {
+/** A form that submits; `image` is what one image is in it. */
+const formSchema = (image: object): object => ({
   type: 'object',
   description:
-    'Every other field is an input of the model. A list is a repeated field, JSON, or items between commas. An empty ' +
-    'field counts as left out.',
-  required: ['image'],
-  additionalProperties: { type: 'string' },
-}
-const formSchema = {
-  ...formRules,
+    'Images are the fields image or images, repeated for several, as many as the model takes. Every other field is an ' +
+    'input of the model. A list is a repeated field, JSON, or items between commas. An empty field counts as left out.',
   properties: {
-    image: {
-      type: 'string',
-      contentMediaType: 'application/octet-stream',
-      description: `a file, or as text: ${imageText}`,
-    },
-    ...formFields,
+    image,
+    images: { type: 'array', items: image },
+    ...envelope,
   },
-}
-const urlencodedSchema = {
-  ...formRules,
-  properties: { image: { type: 'string', description: imageText }, ...formFields },
-}
+  additionalProperties: { type: 'string' },
+})
 
 function health(operationId: string, summary: string, responses: Record<string, object>): object {
-  return { operationId, summary, tags: ['operation'], security: [], responses }
+  return { operationId, summary, tags: ['operation'], security: [], responses: { ...responses, ...openProblems() } }
 }
 
 function page(operationId: string, summary: string, type: string): object {
+  const isOpen = operationId !== 'metrics'
   return {
     operationId,
     summary,
     tags: ['operation'],
-    ...(operationId === 'metrics' ? {} : { security: [] }),
-    responses: { '200': { description: summary, content: { [type]: {} } } },
+    ...(isOpen ? { security: [] } : {}),
+    responses: {
+      '200': { description: summary, content: { [type]: {} } },
+      ...(isOpen ? openProblems() : problems()),
+    },
   }
 }

@@ -14,7 +14,7 @@ import { openApiPaths } from './openapi-paths.ts'
 import { jobListSchema } from './list-jobs.ts'
 import { purgedSchema } from './purge-model.ts'
 import { healthSchema, readinessSchema } from '../../observe/health.ts'
-import type { JsonValue } from './parsed-submission.ts'
+import type { JsonValue } from '../../intake/submission.ts'
 
 const components = {
   Submission: submissionSchema,
@@ -99,16 +99,21 @@ function modelSchemas(model: ModelResponse): [string, JsonValue][] {
     .map(([part, schema]) => [`${model.name}.${part}`, plain(schema)])
 }
 
-function exampleOf({ name, input }: ModelResponse): JsonValue {
+function exampleOf({ name, input, images }: ModelResponse): JsonValue {
   const { properties, required } = z
     .object({
       properties: z.record(z.string(), z.object({ type: z.string().catch('string') })),
       required: z.array(z.string()),
     })
     .parse(input)
-  const values = required.map((field) => {
-    const text = field === 'image' ? exampleImage : `the ${field.replaceAll('_', ' ')}`
-    return [field, properties[field]?.type === 'array' ? ['one', 'another'] : text]
-  })
-  return { model: name, input: Object.fromEntries(values) }
+  const fewest = images?.min ?? 1
+  const several = Array.from({ length: fewest }, () => exampleImage)
+  const values = required
+    .filter((field) => field !== 'image' && field !== 'images')
+    .map((field) => [
+      field,
+      properties[field]?.type === 'array' ? ['one', 'another'] : `the ${field.replaceAll('_', ' ')}`,
+    ])
+  const given = fewest === 0 ? {} : fewest === 1 ? { image: exampleImage } : { images: several }
+  return { model: name, input: { ...given, ...Object.fromEntries(values) } }
 }

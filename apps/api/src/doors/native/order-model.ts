@@ -40,7 +40,8 @@ export function orderModel({ models, bodyBudget, settings, action }: Options): A
     const { version: wanted } = body.length === 0 ? {} : parseRequest(orderBodySchema, parseJsonBody(body))
     const name = c.req.param('name') ?? ''
     const reference = wanted === undefined || wanted === null ? name : `${name}@${wanted}`
-    const { group, version } = findModel(groupByName(await models.list()), reference)
+    const { group, model, pinned } = findModel(groupByName(await models.list()), reference)
+    const version = pinned ? model : null
 
     // There is nothing to load anew of what isn't loaded.
     const ordered = action === 'reload' && version?.status === 'unloaded' ? 'load' : action

@@ -2,13 +2,14 @@ import type { Context } from 'hono'
 
 import type { ApiEnv } from '../../api-env.ts'
 import { refusal } from '../../expectation.ts'
+import { asMisplaced } from '../../intake/known-input.ts'
+import { envelopeNames, type Question } from '../../intake/submission.ts'
 import { parseFormSubmission } from './form.ts'
 import { parseJsonSubmission } from './json.ts'
 import { parseMultipartForm } from './multipart.ts'
 import { namedModel } from './named-model.ts'
-import type { ParsedSubmission, ReceivedSubmission, SubmissionLimits } from './parsed-submission.ts'
+import type { SubmissionLimits } from './question.ts'
 import { parseRawSubmission } from './raw.ts'
-import { envelopeNames } from './text-fields.ts'
 import { readTypedBody, type TypedBody, type TypedBodyOptions } from './typed-body.ts'
 import { parseUrlencoded } from './urlencoded.ts'
 
@@ -25,10 +26,10 @@ export interface SubmittedBody extends TypedBody {
 }
 
 /**
- * The submission in a request, whichever of the body types it uses. A model that isn't there goes before all other
+ * The question in a request, whichever of the body types it uses. A model that isn't there goes before all other
  * faults, except those of a body that can't be parsed at all.
  */
-export async function readSubmission(c: Context<ApiEnv>, options: ReadSubmissionOptions): Promise<ReceivedSubmission> {
+export async function readSubmission(c: Context<ApiEnv>, options: ReadSubmissionOptions): Promise<Question> {
   const typed = await readTypedBody(c, options)
   const body = { ...typed, contentType: c.req.header('content-type') ?? '', query: c.req.queries() }
   try {
@@ -40,27 +41,19 @@ export async function readSubmission(c: Context<ApiEnv>, options: ReadSubmission
   }
 }
 
-function receiveSubmission(body: SubmittedBody, options: SubmissionLimits): ReceivedSubmission {
-  const { query } = body
+function receiveSubmission(body: SubmittedBody, options: SubmissionLimits): Question {
+  const { kind, query } = body
   if (Object.hasOwn(query, 'wait')) {
     throw refusal('invalid_request', [{ field: 'wait', expected: 'in a header, as Prefer: wait=30; not in the query' }])
   }
-  const submission = parseSubmission(body, options)
-  if (submission.inputFrom === 'query') return { ...submission, unreadQuery: [] }
-  const misplaced = [...envelopeNames, 'image', 'input'].filter((name) => Object.hasOwn(query, name))
+  const question = parseSubmission(body, options)
+  if (kind === 'raw') return question
+  const misplaced = [...envelopeNames, 'image', 'images', 'input'].filter((name) => Object.hasOwn(query, name))
   if (misplaced.length > 0) throw refusal('invalid_request', misplaced.map(asMisplaced))
-  return { ...submission, unreadQuery: Object.keys(query) }
+  return { ...question, strayNames: Object.keys(query) }
 }
 
-/** What is wrong with a part of the submission that stands in the query beside a body that is no image. */
-export function asMisplaced(field: string): { field: string; expected: string } {
-  return { field, expected: 'in the body; only beside the bytes of an image is it in the query' }
-}
-
-function parseSubmission(
-  { kind, bytes, contentType, query }: SubmittedBody,
-  options: SubmissionLimits,
-): ParsedSubmission {
+function parseSubmission({ kind, bytes, contentType, query }: SubmittedBody, options: SubmissionLimits): Question {
   switch (kind) {
     case 'raw':
       return parseRawSubmission(bytes, query, options)

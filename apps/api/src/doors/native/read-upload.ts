@@ -35,6 +35,6 @@ function imageOfForm(form: Form, { maxImageBytes }: TypedBodyOptions): Uint8Arra
   if (unexpected !== undefined) {
     throw refusal('invalid_request', [{ field: unexpected, expected: 'no field of this name' }])
   }
-  const image = onlyImage(form)
-  return typeof image === 'string' ? decodeImageText(image, { field: 'image', maxImageBytes }) : image
+  const { field, content } = onlyImage(form)
+  return typeof content === 'string' ? decodeImageText(content, { field, maxImageBytes }) : content
 }

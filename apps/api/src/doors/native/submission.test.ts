@@ -1,16 +1,17 @@
 import { VisionQueueError } from '@vision-queue/protocol'
 import { describe, expect, test } from 'vitest'
 
+import type { Question, SubmittedImage } from '../../intake/submission.ts'
 import { png } from '../../test-support/images.ts'
-import { parseFormSubmission } from './form.ts'
+import { onlyImage, parseFormSubmission } from './form.ts'
 import { parseJsonSubmission } from './json.ts'
 import { parseMultipartForm } from './multipart.ts'
-import type { ParsedSubmission } from './parsed-submission.ts'
 import { parseRawSubmission } from './raw.ts'
+import { parseUrlencoded } from './urlencoded.ts'
 
 const limits = { maxImageBytes: 1_000_000, maxInputBytes: 2000, fetchesImages: false }
 
-async function multipart(form: FormData): Promise<ParsedSubmission> {
+async function multipart(form: FormData): Promise<Question> {
   const encoded = new Response(form)
   const body = Buffer.from(await encoded.arrayBuffer())
   return parseFormSubmission(parseMultipartForm(body, encoded.headers.get('content-type') ?? ''), limits)
@@ -30,6 +31,7 @@ async function errorOf(work: () => unknown): Promise<VisionQueueError> {
   throw new Error('it was accepted')
 }
 
+const bytesOf = (image: SubmittedImage): Buffer | null => (image.kind === 'bytes' ? Buffer.from(image.bytes) : null)
 const image = png.toString('base64')
 const submission = {
   model: 'shapes-vqa@1',
@@ -39,7 +41,9 @@ const submission = {
   deadlineMs: 60_000,
   cache: false,
   priority: 'high',
-  image: png,
+  images: [png],
+  strayNames: [],
+  retryOf: null,
 }
 
 test('every content type gives the same submission', async () => {
@@ -73,8 +77,8 @@ test('every content type gives the same submission', async () => {
     priority: ['high'],
   }
   const fromRaw = parseRawSubmission(png, query, limits)
-  for (const { inputFrom: _, image: its, ...parsed } of [fromJson, fromForm, fromRaw]) {
-    expect({ ...parsed, image: its.kind === 'bytes' && Buffer.from(its.bytes) }).toEqual(submission)
+  for (const { inputForm: _, dropsUnknownInput: _drops, images, ...parsed } of [fromJson, fromForm, fromRaw]) {
+    expect({ ...parsed, images: images.map(bytesOf) }).toEqual(submission)
   }
 })
 
@@ -102,11 +106,51 @@ test('a repeated form field is a list', async () => {
   expect((await multipart(form)).input).toEqual({ candidate_labels: ['cat', 'dog'] })
 })
 
+describe('several images come in order', () => {
+  const other = Buffer.concat([png, png])
+  test('as a list in JSON', () => {
+    const { images, input } = json({ input: { images: [other.toString('base64'), image], question: '?' } })
+    expect([images.map(bytesOf), input]).toEqual([[other, png], { question: '?' }])
+  })
+
+  test.each([
+    ['image', 'image'],
+    ['images', 'images'],
+    ['image[]', 'images[0]'],
+  ])('as fields %s and %s of a form', async (first, second) => {
+    const form = new FormData()
+    form.append(first, new Blob([other]), 'a.png')
+    form.append('question', '?')
+    form.append(second, image)
+    const { images, input } = await multipart(form)
+    expect([images.map(bytesOf), input]).toEqual([[other, png], { question: '?' }])
+  })
+
+  test('as fields of a form without files', () => {
+    const pair = (name: string, bytes: Buffer): string => `${name}=${encodeURIComponent(bytes.toString('base64'))}`
+    const body = Buffer.from([pair('images', other), 'question=%3F', pair('image', png)].join('&'))
+    expect(parseFormSubmission(parseUrlencoded(body), limits).images.map(bytesOf)).toEqual([other, png])
+  })
+
+  test('or not at all: how many it takes is the model to say', async () => {
+    const form = new FormData()
+    form.set('question', '?')
+    form.set('image', new Blob([]), 'empty.png')
+    for (const { images } of [json({ input: {} }), json({ input: { image: null } }), await multipart(form)]) {
+      expect(images).toEqual([])
+    }
+  })
+})
+
 describe('JSON that is refused names the field and what was expected', () => {
   test.each([
     ['an unknown field', { input: { image }, webhook: {} }, 'webhook', 'no field of this name'],
     ['no input', {}, 'input', 'an object (missing)'],
-    ['no image', { input: {} }, 'input.image', 'the image as base64'],
+    ['an image and images', { input: { image, images: [image] } }, 'input.images', 'left out beside "image"'],
+    ['images that are no list', { input: { images: image } }, 'input.images', 'an array'],
+    ['an empty image in a list', { input: { images: [image, ''] } }, 'input.images.1', 'the image as base64'],
+    ['images that are none', { input: { images: [image, 'cat.jpg'] } }, 'input.images.1', 'base64'],
+    ['a list as the image', { input: { image: [image] } }, 'input.image', 'the image as base64'],
     ['an empty image', { input: { image: '' } }, 'input.image', 'the image as base64'],
     ['an image of another type', { input: { image: 3 } }, 'input.image', 'the image as base64'],
     ['an address', { input: { image: 'https://example.com/a.jpg' } }, 'input.image', 'base64'],
@@ -151,9 +195,7 @@ describe('JSON that is refused names the field and what was expected', () => {
 
 describe('a form that is refused names the field and what was expected', () => {
   test.each<[string, (form: FormData) => void, string]>([
-    ['no image', (form) => form.delete('image'), 'image'],
-    ['an empty image', (form) => form.set('image', new Blob([]), 'empty.png'), 'image'],
-    ['two images', (form) => form.append('image', new Blob([png]), 'more.png'), 'image'],
+    ['images as text that are none', (form) => form.append('images[1]', 'cat.jpg'), 'images[1]'],
     ['an image as text that is none', (form) => form.set('image', 'cat.jpg'), 'image'],
     ['another file', (form) => form.set('mask', new Blob([png]), 'mask.png'), 'mask'],
     ['parameters that are no JSON', (form) => form.set('parameters', '{'), 'parameters'],
@@ -190,10 +232,7 @@ describe('a form that is refused names the field and what was expected', () => {
   ])('a boundary of %i characters, where 70 are allowed', async (length, field) => {
     const boundary = 'a'.repeat(length)
     const error = await errorOf(() =>
-      parseFormSubmission(
-        parseMultipartForm(Buffer.from(`--${boundary}--`), `multipart/form-data; boundary=${boundary}`),
-        limits,
-      ),
+      onlyImage(parseMultipartForm(Buffer.from(`--${boundary}--`), `multipart/form-data; boundary=${boundary}`)),
     )
     expect(error.code).toBe('invalid_request')
     expect(error.fields[0]?.field ?? '').toBe(field)
@@ -220,7 +259,9 @@ describe('an image body that is refused', () => {
     expect((await errorOf(() => parseRawSubmission(Buffer.alloc(0), {}, limits))).code).toBe('invalid_request')
   })
   test('with another image in the query', async () => {
-    const error = await errorOf(() => parseRawSubmission(png, { image: ['x'] }, limits))
-    expect(error.fields).toMatchObject([{ field: 'image' }])
+    for (const field of ['image', 'images']) {
+      const error = await errorOf(() => parseRawSubmission(png, { [field]: ['x'] }, limits))
+      expect(error.fields).toMatchObject([{ field }])
+    }
   })
 })

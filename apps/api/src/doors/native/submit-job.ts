@@ -1,181 +1,46 @@
-import type { Uploads } from '@vision-queue/blobs'
-import { isFinal } from '@vision-queue/protocol'
-import type { QueuedJob } from '@vision-queue/queue'
-import type {
-  Accepted,
-  AdmitOptions,
-  BlobBytes,
-  IdempotencyClaim,
-  JobClient,
-  ModelDirectory,
-  Pace,
-  ServedModel,
-} from '@vision-queue/queue/producer'
-import { answerDigest, partsOfInput } from '@vision-queue/queue'
 import type { Context } from 'hono'
 
 import type { ApiEnv, ApiHandler } from '../../api-env.ts'
 import type { ApiSettings } from '../../config.ts'
-import { asksOf, parseIdempotencyKey, replayedHeader, submitOnce } from '../../intake/idempotency.ts'
-import { jobResponse } from './job-response.ts'
-import { countSubmission, type Metrics } from '../../observe/metrics.ts'
-import { chooseModel, findModel, groupByName } from '../../intake/model-choice.ts'
-import { jobsOf } from '../../delivery/owned-jobs.ts'
-import { etaMs, paceOf } from '../../intake/pace.ts'
-import { preferredWaitSeconds } from './prefer.ts'
 import type { BodyBudget } from '../../guard/body-budget.ts'
-import type { FetchImage } from '../../intake/fetch-image.ts'
-import { createJobImages } from '../../intake/job-image.ts'
-import type { ReceivedSubmission } from './parsed-submission.ts'
+import { parseIdempotencyKey } from '../../intake/idempotency.ts'
+import type { Intake } from '../../intake/intake.ts'
+import type { Submission } from '../../intake/submission.ts'
+import { acceptedResponse } from './accepted-response.ts'
+import { callerOf } from './caller-of.ts'
+import { preferredWaitSeconds } from './prefer.ts'
 import { readSubmission } from './read-submission.ts'
-import { createModelValidator } from '../../intake/validate-for-model.ts'
-import { openWaitSignal } from '../../delivery/wait-signal.ts'
 
 interface Options {
-  jobs: JobClient
-  uploads: Uploads
-  models: ModelDirectory
-  fetchImage: FetchImage | null
+  intake: Intake
   bodyBudget: BodyBudget
   settings: ApiSettings
-  metrics: Metrics
-  closing: AbortSignal
 }
 
-/** How long a submission waits for its answer; null: not at all. */
-type Wait = { timeoutMs: number; signal: AbortSignal } | null
-
-/** Longer than it takes to choose a model, check an input and hold an image. */
-const claimMs = 5000
-
 /** `POST /jobs`: 202 with the accepted job, or with `Prefer: wait` 200 with the final one where that comes in time. */
-export function submitJob({
-  jobs,
-  uploads,
-  models,
-  fetchImage,
-  bodyBudget,
-  settings,
-  metrics,
-  closing,
-}: Options): ApiHandler {
-  const validateForModel = createModelValidator()
+export function submitJob({ intake, bodyBudget, settings }: Options): ApiHandler {
   const limits = {
     bodyBudget,
     maxBodyBytes: settings.MAX_BODY_BYTES,
     bodyTimeoutMs: settings.BODY_TIMEOUT_MS,
     maxImageBytes: settings.MAX_IMAGE_BYTES,
-    maxImagePixels: settings.MAX_IMAGE_PIXELS,
     maxInputBytes: settings.MAX_INPUT_BYTES,
-    fetchesImages: fetchImage !== null,
-    async assertModelIsKnown(reference: string) {
-      // While nobody can tell which models there are, the other fault is what there is to say.
-      const listed = await models.list().catch((): ServedModel[] => [])
-      if (listed.length > 0) findModel(groupByName(listed), reference)
-    },
+    fetchesImages: settings.IMAGE_URLS !== 'off',
+    assertModelIsKnown: intake.assertModelIsKnown,
   }
-  const jobImages = createJobImages({ uploads, fetchImage, ...limits })
-
-  const prepare = async (
-    c: Context<ApiEnv>,
-    submission: ReceivedSubmission,
-    id: string,
-  ): Promise<{ job: QueuedJob; blobs: BlobBytes; admit: AdmitOptions }> => {
-    const { model, manifest, pinnedVersion } = chooseModel(
-      await models.list(),
-      submission.model,
-      settings.DEFAULT_MODEL,
-    )
-    const { input, parameters } = validateForModel(manifest, submission)
-    const { owner, quota } = c.get('caller')
-    const { blob, bytes } = await jobImages.take(submission.image, { id, owner }, c.env)
-    const createdAt = Date.now()
-    const texts = partsOfInput(input)
-    const job: QueuedJob = {
-      version: 2,
-      id,
-      model: model.name,
-      modelVersion: model.version,
-      versionPinned: pinnedVersion !== null,
-      parts: [blob, ...texts.parts],
-      input: texts.input,
-      parameters,
-      metadata: submission.metadata,
-      createdAt,
-      deadlineAt: submission.deadlineMs === null ? null : createdAt + submission.deadlineMs,
-      cache: submission.cache && manifest.cacheable === true,
-      replyTo: null,
-      owner,
-      answersOf: settings.SHARE_ANSWERS === true ? null : owner,
-      priority: submission.priority,
-      retryOf: null,
-    }
-    const digest = job.cache ? answerDigest(manifest, job) : null
-    return {
-      job,
-      blobs: new Map(bytes === null ? [] : [[blob.hash, bytes]]),
-      admit: { digest, pace: paceOf(model.consumers), quota },
-    }
+  const read = async (c: Context<ApiEnv>, waitSeconds: number | null): Promise<Submission> => {
+    const idempotencyKey = parseIdempotencyKey(c.req.header('idempotency-key'))
+    const question = await readSubmission(c, limits)
+    return { kind: 'question', question, idempotencyKey, waitMs: waitSeconds === null ? null : waitSeconds * 1000 }
   }
-
-  /** The accepted job, as it is or, where the client waits, once it is final or the time is over. */
-  const accept = async (
-    c: Context<ApiEnv>,
-    {
-      submission,
-      id,
-      claim,
-      wait,
-    }: { submission: ReceivedSubmission; id: string; claim: IdempotencyClaim | null; wait: Wait },
-  ): Promise<Accepted & { pace: Pace | null }> => {
-    const { job, blobs, admit } = await prepare(c, submission, id)
-    const options = { ...admit, claim }
-    const submitted =
-      wait === null ? jobs.submit(job, blobs, options) : jobs.submitAndWait(job, blobs, { ...options, ...wait })
-    return { ...(await submitted), pace: admit.pace }
-  }
-
-  /** The job of this request or, where its Idempotency-Key was used for the same before, of that one. */
-  const acceptOnce = async (
-    c: Context<ApiEnv>,
-    wait: Wait,
-  ): Promise<Accepted & { pace: Pace | null; replayed: boolean }> => {
-    const { owner } = c.get('caller')
-    const key = parseIdempotencyKey(c.req.header('idempotency-key'))
-    const submission = await readSubmission(c, limits)
-    const leaseMs = fetchImage === null ? claimMs : claimMs + settings.IMAGE_URL_TIMEOUT_MS
-    const once = await submitOnce(
-      jobs,
-      { key, owner, asks: key === null ? null : asksOf(submission), leaseMs },
-      async (id, claim) => accept(c, { submission, id, claim, wait }),
-    )
-    if (once.kind === 'submitted') return { ...once.value, replayed: false }
-    const own = jobsOf(jobs, owner)
-    const waited =
-      wait === null || isFinal(once.job.status) ? null : await own.waitFor(once.job.id, wait.timeoutMs, wait.signal)
-    return { job: waited ?? once.job, queuePosition: null, answeredFrom: null, pace: null, replayed: true }
-  }
-
   return async (c) => {
     const startedAt = performance.now()
     const waitSeconds = preferredWaitSeconds(c.req.header('prefer'))
-    const waiting = waitSeconds === null ? null : openWaitSignal(c.env, closing)
-    const wait = waiting === null ? null : { timeoutMs: (waitSeconds ?? 0) * 1000, signal: waiting.signal }
-    const { job, queuePosition, pace, replayed } = await countSubmission(metrics, acceptOnce(c, wait)).finally(() =>
-      waiting?.release(),
-    )
+    const accepted = await intake.submit(read(c, waitSeconds), callerOf(c))
     const headers = {
-      'Cache-Control': 'no-store',
-      ...(replayed ? replayedHeader : {}),
       'Server-Timing': `total;dur=${(performance.now() - startedAt).toFixed(1)}`,
       ...(waitSeconds === null ? {} : { 'Preference-Applied': `wait=${waitSeconds}` }),
     }
-    // Who did not ask to wait is told where the job is, be it final already.
-    if (isFinal(job.status) && waitSeconds !== null) {
-      return c.json(jobResponse(job, c.get('addressOf')), 200, headers)
-    }
-    const turn = queuePosition === null ? undefined : { queuePosition, etaMs: etaMs(queuePosition, pace) }
-    const response = jobResponse(job, c.get('addressOf'), turn)
-    return c.json(response, 202, { ...headers, Location: response.urls.self })
+    return acceptedResponse(c, accepted, { headers, waited: waitSeconds !== null })
   }
 }

@@ -2,52 +2,43 @@ import { submissionSchema } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { parseRequest, refusal } from '../../expectation.ts'
+import { envelopeNames, type Question } from '../../intake/submission.ts'
 import { booleanOfText, numberOfText } from '../../intake/typed-text.ts'
-import type { ParsedSubmission } from './parsed-submission.ts'
-import { assertInputFits, assertTextsFit, parseJsonText } from './plain-json.ts'
+import { assertTextsFit, parseJsonText } from './plain-json.ts'
+import { type Envelope, questionOf } from './question.ts'
 
 const textSubmissionSchema = submissionSchema.extend({
   input: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
 })
 
-/** The names that don't belong to the model's input. */
-export const envelopeNames = ['model', 'parameters', 'metadata', 'deadline_ms', 'cache', 'priority'] as const
+/** How each field beside the inputs is read from text. What is none of its type stays text, for the schema to name. */
+const envelopeReaders: Record<keyof Envelope, (text: string) => unknown> = {
+  model: (text) => text,
+  parameters: (text) => parseJsonText('parameters', text),
+  metadata: (text) => parseJsonText('metadata', text),
+  deadline_ms: (text) => numberOfText(text) ?? text,
+  cache: (text) => booleanOfText(text) ?? text,
+  priority: (text) => text,
+}
 
 /**
- * A submission without its image from form fields or query parameters: the envelope's by their names,
+ * A question without its images from form fields or query parameters: the envelope's by their names,
  * `parameters` and `metadata` as JSON text, every other name an input. A repeated input is a list, and so is one whose
  * name ends as in `labels[]` or `labels[0]`. An empty text counts as not sent.
  */
 export function parseTextFields(
   fields: ReadonlyMap<string, readonly string[]>,
-  { maxInputBytes }: { maxInputBytes: number },
-): Omit<ParsedSubmission, 'image' | 'inputFrom'> {
-  assertTextsFit([...fields].flat(2), maxInputBytes)
+  limits: { maxInputBytes: number },
+): Question {
+  assertTextsFit([...fields].flat(2), limits.maxInputBytes)
   const { envelope, input } = sorted(fields)
-  const [model, parameters, metadata, deadline, cache, priority] = envelopeNames.map((name) =>
-    onlyOne(name, envelope.get(name)),
-  )
-  const submission = parseRequest(textSubmissionSchema, {
-    model,
-    input: Object.fromEntries(input),
-    parameters: parameters === undefined ? undefined : parseJsonText('parameters', parameters),
-    metadata: metadata === undefined ? undefined : parseJsonText('metadata', metadata),
-    priority,
-    // What is none stays text, for the schema to name.
-    cache: cache === undefined ? undefined : (booleanOfText(cache) ?? cache),
-    deadline_ms: deadline === undefined ? undefined : (numberOfText(deadline) ?? deadline),
+  const read = Object.entries(envelopeReaders).map(([name, reader]) => {
+    const text = onlyOne(name, envelope.get(name))
+    return [name, text === undefined ? undefined : reader(text)]
   })
-  const parsed = {
-    model: submission.model ?? null,
-    input: submission.input,
-    parameters: submission.parameters ?? {},
-    metadata: submission.metadata ?? null,
-    deadlineMs: submission.deadline_ms ?? null,
-    cache: submission.cache ?? true,
-    priority: submission.priority ?? 'normal',
-  }
-  assertInputFits(parsed, maxInputBytes)
-  return parsed
+  const sent = { ...Object.fromEntries(read), input: Object.fromEntries(input) }
+  const { input: texts, ...valid } = parseRequest(textSubmissionSchema, sent)
+  return questionOf(valid, { input: texts, inputForm: 'text', dropsUnknownInput: false, images: [] }, limits)
 }
 
 /** The envelope's fields, and the inputs by their names without brackets; of neither those that are empty. */
@@ -57,13 +48,12 @@ function sorted(fields: ReadonlyMap<string, readonly string[]>): {
 } {
   const envelope = new Map<string, string[]>()
   const input = new Map<string, string | string[]>()
-  const ofEnvelope: readonly string[] = envelopeNames
   for (const [name, sent] of fields) {
     const values = sent.filter((value) => value !== '')
     const [only] = values
     const bare = name.replace(/\[\d{0,4}\]$/, '')
     if (only === undefined) continue
-    if (ofEnvelope.includes(name)) envelope.set(name, values)
+    if (envelopeNames.includes(name)) envelope.set(name, values)
     else if (bare === name && values.length === 1 && !input.has(name)) input.set(name, only)
     else input.set(bare, [...[input.get(bare) ?? []].flat(), ...values])
   }

@@ -115,6 +115,18 @@ describe('a model that is not there is 404, whatever else is wrong with the subm
   })
 })
 
+test('as a form without files, a field that is no UTF-8', async () => {
+  const api = await startApi()
+  const post = async (model: string): Promise<Response> =>
+    fetch(`${api.url}/jobs`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: `question=%ff&model=${model}`,
+    })
+  expect(await problemOf(await post('nope'))).toMatchObject({ code: 'model_not_found' })
+  expect(await problemOf(await post('shapes-vqa'))).toMatchObject({ code: 'invalid_request' })
+})
+
 describe('what can not be read stays 400', () => {
   test.each([
     ['a body that is no JSON', '{"model":"nope",'],

@@ -162,6 +162,6 @@ describe('a job on an uploaded image', () => {
     const form = formOf(new Blob([png]), { question: '?' })
     form.append('image', id)
     const response = await fetch(`${api.url}/jobs`, { method: 'POST', body: form })
-    expect((await problemOf(response)).errors).toMatchObject([{ field: 'image' }])
+    expect((await problemOf(response)).errors).toMatchObject([{ field: 'input.image' }])
   })
 })

@@ -1,11 +1,9 @@
 import type { ModelManifest } from '@vision-queue/protocol'
 import { z } from 'zod'
 
-import { refusal } from '../../expectation.ts'
+import { refusal } from '../expectation.ts'
 import { isMistyped } from './mistyped-names.ts'
-import type { JsonValue, ReceivedSubmission } from './parsed-submission.ts'
-import { asMisplaced } from './read-submission.ts'
-import { envelopeNames } from './text-fields.ts'
+import { envelopeNames, type JsonValue, type Question } from './submission.ts'
 
 const objectSchema = z.object({
   properties: z.record(z.string(), z.unknown()).catch({}),
@@ -13,28 +11,25 @@ const objectSchema = z.object({
 })
 
 /**
- * The inputs of a submission without the names in its address that mean nothing to the model: what trackers, proxies
- * and caches put into a query breaks no request. What would have changed the answer is refused all the same: a name
- * of the model's beside a body that is no image, a parameter outside `parameters`, and a name that is mistyped, which
+ * A question's inputs, without those that mean nothing to the model where the door can't tell (what trackers, proxies
+ * and caches put into a query breaks no request). What would have changed the answer is refused all the same: a name
+ * of the model's outside the inputs, a parameter outside `parameters`, and a name that is mistyped, which
  * is one nearly like a name of ours that was not sent.
  */
-export function knownInput(manifest: ModelManifest, submission: ReceivedSubmission): Record<string, JsonValue> {
+export function knownInput(manifest: ModelManifest, question: Question): Record<string, JsonValue> {
   const names = namesOf(manifest.inputSchema)
   const parameters = namesOf(manifest.parametersSchema)
-  const { input, inputFrom, unreadQuery } = submission
-  if (inputFrom !== 'query') {
-    const misplaced = unreadQuery.filter((name) => names.known.has(name) || parameters.known.has(name))
-    if (misplaced.length > 0) throw refusal('invalid_request', misplaced.map(asMisplaced))
-    return input
-  }
-  if (names.open) return input
+  const { input, dropsUnknownInput, strayNames } = question
+  const misplaced = strayNames.filter((name) => names.known.has(name) || parameters.known.has(name))
+  if (misplaced.length > 0) throw refusal('invalid_request', misplaced.map(asMisplaced))
+  if (!dropsUnknownInput || names.open) return input
   const isKnown = ([name]: [string, JsonValue]): boolean => names.known.has(name)
   const fields = Object.entries(input)
     .filter((field) => !isKnown(field))
     .flatMap(([name]) => {
       if (parameters.known.has(name)) return [{ field: name, expected: `inside parameters, as {"${name}": ...}` }]
       const meant = [...names.known, ...envelopeNames].find(
-        (known) => !wasSent(known, submission) && isMistyped(name, known),
+        (known) => !wasSent(known, question) && isMistyped(name, known),
       )
       return meant === undefined ? [] : [{ field: name, expected: `no field of this name; there is ${meant}` }]
     })
@@ -42,12 +37,17 @@ export function knownInput(manifest: ModelManifest, submission: ReceivedSubmissi
   return Object.fromEntries(Object.entries(input).filter(isKnown))
 }
 
+/** What is wrong with a part of the submission that stands in the query beside a body that is no image. */
+export function asMisplaced(field: string): { field: string; expected: string } {
+  return { field, expected: 'in the body; only beside the bytes of an image is it in the query' }
+}
+
 function namesOf(schema: ModelManifest['inputSchema']): { known: ReadonlySet<string>; open: boolean } {
   const { properties, additionalProperties } = objectSchema.parse(schema)
   return { known: new Set(Object.keys(properties)), open: additionalProperties !== false }
 }
 
-function wasSent(name: string, { input, model, metadata, deadlineMs, parameters }: ReceivedSubmission): boolean {
+function wasSent(name: string, { input, model, metadata, deadlineMs, parameters }: Question): boolean {
   const envelope: Record<string, boolean> = {
     model: model !== null,
     metadata: metadata !== null,

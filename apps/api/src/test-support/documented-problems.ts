@@ -1,0 +1,35 @@
+import { problemSchema } from '@vision-queue/protocol'
+import { expect, onTestFinished } from 'vitest'
+import { z } from 'zod'
+
+import type { createApp } from '../app.ts'
+import { openApiPaths } from '../doors/native/openapi-paths.ts'
+
+const operationSchema = z.object({ responses: z.record(z.string(), z.object({ description: z.string() })) })
+const pathsSchema = z.record(z.string(), z.record(z.string(), operationSchema))
+
+/** Fails the test in which a route answers with a code that the OpenAPI document doesn't list for that route. */
+export function expectDocumentedProblems(app: ReturnType<typeof createApp>): void {
+  const operations = Object.entries(pathsSchema.parse(openApiPaths({}))).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { responses }]) => ({
+      method: method.toUpperCase(),
+      path: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}/?$`),
+      responses,
+    })),
+  )
+  const undocumented = new Set<string>()
+  const { fetch } = app
+  app.fetch = async (request, ...rest) => {
+    const response = await fetch(request, ...rest)
+    if (response.headers.get('content-type') !== 'application/problem+json') return response
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    const { pathname } = new URL(request.url)
+    const operation = operations.find((known) => known.method === method && known.path.test(pathname))
+    if (operation === undefined || request.method === 'HEAD') return response
+    const { code, status } = problemSchema.parse(await response.clone().json())
+    const listed = operation.responses[String(status)]?.description.includes(`\`${code}\``) ?? false
+    if (!listed) undocumented.add(`${method} ${pathname} ${status} ${code}`)
+    return response
+  }
+  onTestFinished(() => expect([...undocumented]).toEqual([]))
+}
