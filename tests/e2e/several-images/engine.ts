@@ -29,7 +29,7 @@ await startEngine({
       prepare: async ({ images, input }) => ({ images: images.map((image) => image[0] ?? 0), input }),
       async run(items) {
         if (JSON.stringify(items).includes('(die)')) process.kill(process.pid, 'SIGKILL')
-        return [...items]
+        return items.map((item) => ({ ...item }))
       },
     }
   },

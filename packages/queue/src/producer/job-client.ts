@@ -217,7 +217,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     const { digest = null } = admit
     const remembered = digest === null ? null : known.get(digest)
     if (remembered !== null) {
-      // What came without its bytes is an upload, which is held for the job already.
+      // A blob whose bytes didn't come may be held for the job already.
       if (blobsOf(asked).some(({ hash }) => !given.has(hash))) await jobBlobs.release(asked)
       return { job: await answered(asked, remembered), queuePosition: null, answeredFrom: 'memory' }
     }
