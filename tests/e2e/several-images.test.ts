@@ -3,9 +3,10 @@ import { fileURLToPath } from 'node:url'
 
 import { answerDigest, type BlobPart, partsOfInput, type QueuedJob } from '@vision-queue/queue'
 import { type JobClient, openJobClient } from '@vision-queue/queue/producer'
-import type { Job } from '@vision-queue/protocol'
+import { type Job, jobResponseSchema, problemSchema } from '@vision-queue/protocol'
 import { startSystem, type System } from '@vision-queue/test-support/system'
 import { nanoid } from 'nanoid'
+import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
 /*
@@ -109,3 +110,41 @@ test('a job whose images crash an engine is refused when they come together agai
   const old = await client.readForRetry(crash.id)
   expect(old?.parts).toEqual(crash.parts)
 })
+
+test('the same by HTTP: a list in JSON, a field repeated in a form, none at all; a number too many is 422', async () => {
+  const images = await Promise.all(['red', 'blue'].map(onePixel))
+  const asForm = new FormData()
+  for (const image of images) asForm.append('image', new Blob([Uint8Array.from(image)]), 'a.png')
+  asForm.append('question', 'by form?')
+  const post = async (body: string | FormData): Promise<Response> =>
+    fetch(`${system.url}/jobs`, {
+      method: 'POST',
+      body,
+      headers: { Prefer: 'wait=30', ...(typeof body === 'string' ? { 'Content-Type': 'application/json' } : {}) },
+    })
+  const json = (input: object): string => JSON.stringify({ input })
+  const base64 = images.map((image) => image.toString('base64'))
+  // The first byte of a PNG.
+  for (const [body, seen] of [
+    [json({ images: base64, question: 'by JSON?' }), [0x89, 0x89]],
+    [json({ image: base64[0], question: 'one by JSON?' }), [0x89]],
+    [json({ question: 'none by JSON?' }), []],
+    [asForm, [0x89, 0x89]],
+  ] as const) {
+    const job = jobResponseSchema.parse(await (await post(body)).json())
+    expect(job).toMatchObject({ status: 'succeeded', output: { images: seen } })
+  }
+  const four = [...base64, ...base64]
+  const refused = await post(json({ images: four, question: '?' }))
+  expect(problemSchema.parse(await refused.json())).toMatchObject({
+    status: 422,
+    code: 'invalid_input',
+    errors: [{ field: 'input.images', expected: 'at most 3 images (there are 4)' }],
+  })
+})
+
+async function onePixel(background: string): Promise<Buffer> {
+  return sharp({ create: { width: 1, height: 1, channels: 3, background } })
+    .png()
+    .toBuffer()
+}

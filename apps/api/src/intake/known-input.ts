@@ -7,7 +7,7 @@ import { envelopeNames, type JsonValue, type Question } from './submission.ts'
 
 const objectSchema = z.object({
   properties: z.record(z.string(), z.unknown()).catch({}),
-  additionalProperties: z.unknown(),
+  additionalProperties: z.unknown().optional(),
 })
 
 /**

@@ -120,3 +120,11 @@ describe('text from forms and queries gets the types of the schema', () => {
     ])
   })
 })
+
+test('a model whose schemas say nothing takes every input', () => {
+  const open = servedModel({ inputSchema: {}, parametersSchema: {} }).manifest
+  for (const dropsUnknownInput of [false, true]) {
+    const question = { ...submission, dropsUnknownInput, strayNames: ['page'], parameters: { beams: 3 } }
+    expect(createModelValidator()(open, question)).toEqual({ input: submission.input, parameters: { beams: 3 } })
+  }
+})
