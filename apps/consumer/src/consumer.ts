@@ -8,12 +8,14 @@ import {
   createModelForgetting,
   createPoisonStore,
   createResultStore,
+  createTextLog,
   type JobSource,
   openCancellations,
   openJobSource,
   openTextPublisher,
   readModelOrders,
   startAnnouncer,
+  type TextPublisher,
 } from '@vision-queue/queue/worker'
 import { assertNoEviction, openDurableConnection } from '@vision-queue/redis'
 import { failedJob } from '@vision-queue/queue'
@@ -76,6 +78,9 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     retention,
     answerTtlMs: settings.ANSWER_TTL_MS,
   })
+  const textLog = createTextLog(redis)
+  const openText = (jobId: string): TextPublisher =>
+    openTextPublisher({ textLog, id: jobId, log, maxBytes: settings.STREAMED_TEXT_MAX_BYTES })
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const poison = createPoisonStore({ redis, ttlMs: settings.POISON_TTL_MS })
   const shared = createSharedAnswers<Answer>()
@@ -128,7 +133,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       handle: createJobProcessor({
         ...handling,
         results,
-        openText: (jobId) => openTextPublisher({ redis, id: jobId, log }),
+        openText,
         poison,
         suspects,
         cancellations,

@@ -34,6 +34,7 @@ export {
   rateKeyPrefix,
   readinessKey,
   resultKey,
+  textKey,
   turnsKey,
   uploadFactsKey,
   uploadHoldersKey,

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 
 import { parseSettings, safeLogging } from '@vision-queue/process'
 import { type Problem, problemSchema } from '@vision-queue/protocol'
+import { type MemoryJobs, openMemoryJobs } from '@vision-queue/queue/memory'
 import { type Logger, pino } from 'pino'
 import { onTestFinished } from 'vitest'
 
@@ -12,7 +13,6 @@ import { createMetrics } from '../observe/metrics.ts'
 import { createFetchImage } from '../intake/fetch-image.ts'
 import { type MemoryImages, openMemoryImages } from './memory-images.ts'
 import { type MemoryKeys, openMemoryKeys } from './memory-keys.ts'
-import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
 import { type MemoryModels, openMemoryModels } from './served-models.ts'
 
 export interface TestApi {

@@ -1,7 +1,7 @@
 import { type CachedAnswer, reusedAnswer } from '../cached-answer.ts'
 import { type FinalJob, isFinal, type Job, VisionQueueError } from '@vision-queue/protocol'
 import { imageNameOf, jobKey, replyChannel } from '../keys.ts'
-import { queuedJobSchema, type QueuedJob } from '../queued-job.ts'
+import type { QueuedJob } from '../queued-job.ts'
 import type { Retention } from '@vision-queue/process'
 import { unfinishedJob } from '../job-forms.ts'
 import { isReplyError } from '@vision-queue/redis'
@@ -10,11 +10,13 @@ import { nanoid } from 'nanoid'
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createIdempotencyKeys, type IdempotencyClaim, type IdempotencyKeys } from './idempotency-keys.ts'
 import { createUploadHolds } from './image-store.ts'
-import { createJobControl, createJobEnder, type JobControl, type MayRead } from './job-control.ts'
-import { createJobIndex, type JobPage, type ListOptions } from './job-index.ts'
+import { openJobChannels } from './job-channels.ts'
+import { createJobControl, createJobEnder } from './job-control.ts'
+import { createJobIndex } from './job-index.ts'
+import { createJobReading } from './job-reading.ts'
+import { createOwnedJobs, type OwnedJobs } from './owned-jobs.ts'
+import { waitForReply } from './wait-for-reply.ts'
 import { createJobQueues } from '../job-queues.ts'
-import { expiredJob, failedJob } from '../unfinished-ends.ts'
-import { createJobWatcher, type JobWatch } from './job-watcher.ts'
 import { createKnownAnswers } from './known-answers.ts'
 import { createOwnerQuotas } from './owner-quota.ts'
 import { openOrphanSweep } from './orphan-sweep.ts'
@@ -45,9 +47,9 @@ export interface SubmitOptions extends AdmitOptions {
 }
 
 /** What the API needs of the queue. Every call rejects with `queue_unavailable` while Redis can't be reached. */
-export interface JobClient extends JobControl, IdempotencyKeys {
-  /** An owner's jobs, newest first. */
-  list(options: ListOptions): Promise<JobPage>
+export interface JobClient extends IdempotencyKeys {
+  /** The jobs of an owner; null: those that were submitted without a key. */
+  of(owner: string | null): OwnedJobs
   /**
    * Stores the image under its hash, checks the bound and queues the job, in that order of effect:
    * when this resolves the job is in Redis and will reach a final state. Where the answer is known already
@@ -66,22 +68,8 @@ export interface JobClient extends JobControl, IdempotencyKeys {
     image: Uint8Array | null,
     options: Partial<SubmitOptions> & { timeoutMs: number; signal?: AbortSignal },
   ): Promise<Accepted>
-  /** The job as it is now, or null when no such job is known (or its result has expired) or `mayRead` denies it. */
-  read(id: string, mayRead?: MayRead): Promise<Job | null>
-  /**
-   * Calls `listener` with the job as it is, then after each change, until closed. Subscribes before
-   * it reads, so no change falls between; reads again after a reconnect. Resolves to null when no such job is known.
-   * `onText` gets the whole text so far of an answer that is being generated, each time it has grown. A job that
-   * `mayRead` denies is as one that isn't known.
-   */
-  watch(
-    id: string,
-    listener: (job: Job) => void,
-    onText?: (text: string) => void,
-    mayRead?: MayRead,
-  ): Promise<JobWatch | null>
-  /** The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null when no such job is known. */
-  waitFor(id: string, timeoutMs: number, signal?: AbortSignal, mayRead?: MayRead): Promise<Job | null>
+  /** Cancels the jobs that wait for the model, those pinned to `versions` too; resolves to how many there were. */
+  purge(model: string, versions: readonly string[]): Promise<number>
   /** Resolves when Redis answers; rejects with `queue_unavailable` within the command timeout. */
   ping(): Promise<void>
   /** Resolves when Redis takes writes for these models; see probeWrite. Rejects with `queue_unavailable`, which says why not. */
@@ -90,7 +78,7 @@ export interface JobClient extends JobControl, IdempotencyKeys {
   evictionPolicy(): Promise<string | null>
   /** Unfinished jobs admitted for the model, and their payload bytes. */
   depth(model: string): Promise<{ jobs: number; bytes: number }>
-  /** Ends all watches and connections; waits for none of them. */
+  /** Ends all events, waits and connections; waits for none of them. */
   close(): Promise<void>
 }
 
@@ -144,31 +132,11 @@ export function openJobClient(options: JobClientOptions): JobClient {
   /** What consumers call this process by. */
   const process = nanoid()
 
-  const read = async (id: string, mayRead: MayRead = () => true): Promise<Job | null> => {
-    // The record goes when the result comes, so it is asked for first: one of the two is there.
-    const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
-    // Two nodes of a Cluster may have been asked in the other order.
-    const ended = final ?? (record === null && redis.isCluster ? await results.read(id) : null)
-    if (ended !== null) return mayRead(ended) ? ended : null
-    if (record === null) return null
-    const job = clock.jobToLocal(queuedJobSchema.parse(JSON.parse(record)))
-    // Before anything more is asked about it, which would tell by the time it takes that there is such a job.
-    if (!mayRead(job)) return null
-    const place = await queues.find(job)
-    if (place?.state === 'waiting' && job.deadlineAt !== null && job.deadlineAt <= Date.now()) {
-      return ender.end(job, expiredJob(job, place.attempts, retention.failedResultTtlMs))
-    }
-    // Neither waiting nor running: finished since the first look, or its submission broke off half-way.
-    if (place === null) return (await results.read(id)) ?? unfinishedJob(job, null, 0)
-    if (place.state !== 'failed') {
-      return unfinishedJob(job, place.state === 'active' ? place.startedAt : null, place.attempts)
-    }
-    await results.finish(job, failedJob(job, place.attempts, retention.failedResultTtlMs))
-    return results.read(id)
-  }
+  const read = createJobReading({ ...controlled, ender })
   // A submission is some commands, each of which may take its time.
   const idempotency = createIdempotencyKeys({ redis, read, sendMs: 1000 + 6 * options.commandTimeoutMs, keepMs })
-  const watcher = createJobWatcher({ subscriber, replies: replyChannel(process), read, log: options.log })
+  const channels = openJobChannels({ subscriber, replies: replyChannel(process), log: options.log })
+  const of = createOwnedJobs({ redis, read, channels, control, index, log: options.log })
 
   const answered = async (job: QueuedJob, answer: CachedAnswer): Promise<FinalJob> => {
     const final = reusedAnswer(job, answer, { attempts: 0, resultTtlMs: retention.resultTtlMs })
@@ -248,29 +216,26 @@ export function openJobClient(options: JobClientOptions): JobClient {
     submit: (job, image, admit) => guarded(submit(job, image, admit)),
     async submitAndWait(job, image, { timeoutMs, signal, ...admit }) {
       const accepted: Accepted[] = []
-      const look = async (): Promise<Job> => {
+      const submitted = async (): Promise<Job> => {
         const its = await submit({ ...job, replyTo: process }, image, admit)
         accepted.push(its)
         return its.job
       }
-      const waited = await guarded(watcher.waitForReply(job.id, look, timeoutMs, signal)).catch((error: unknown) => {
+      const readAgain = async (): Promise<Job | null> => read(job.id, job.owner)
+      const waiting = waitForReply(channels, { id: job.id, submit: submitted, read: readAgain, timeoutMs, signal })
+      const waited = await guarded(waiting).catch((error: unknown) => {
         if (accepted.length === 0) throw error
         return null
       })
       const [its] = accepted
       if (its === undefined) throw new Error('waited for a job that was not submitted')
       // A reply tells of the end only; whoever gave up waiting before it is told whether the job runs.
-      const last = waited !== null && isFinal(waited.status) ? waited : await read(job.id).catch(() => null)
+      const last = waited !== null && isFinal(waited.status) ? waited : await readAgain().catch(() => null)
       return { ...its, job: last ?? its.job }
     },
+    of,
     claim: (request) => guarded(idempotency.claim(request)),
-    read: (id, mayRead) => guarded(read(id, mayRead)),
-    watch: (id, listener, onText, mayRead) => guarded(watcher.watch(id, listener, onText, mayRead)),
-    waitFor: (id, timeoutMs, signal, mayRead) => guarded(watcher.waitFor(id, timeoutMs, signal, mayRead)),
-    cancel: (id, mayRead) => guarded(control.cancel(id, mayRead)),
     purge: (model, versions) => guarded(control.purge(model, versions)),
-    list: (its) => guarded(index.list(its, read)),
-    readForRetry: (id, mayRead) => guarded(control.readForRetry(id, mayRead)),
     async ping() {
       await guarded(redis.ping())
     },
@@ -280,7 +245,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     async close() {
       orphans.close()
       clock.close()
-      watcher.close()
+      channels.close()
       await queues.close()
       redis.disconnect()
       subscriber.disconnect()

@@ -16,7 +16,6 @@ import { parseIdempotencyKey, replayedHeader, submitOnce } from '../../intake/id
 import { jobIdFromPath, jobNotFound, jobResponse } from './job-response.ts'
 import { countSubmission, type Metrics } from '../../observe/metrics.ts'
 import { chooseModel } from '../../intake/model-choice.ts'
-import { jobsOf } from '../../delivery/owned-jobs.ts'
 import { etaMs, paceOf } from '../../intake/pace.ts'
 import { createJobImages } from '../../intake/job-image.ts'
 
@@ -48,7 +47,7 @@ export function retryJob({ jobs, images, models, settings, metrics }: Options): 
     oldId: string,
     { id, claim }: { id: string; claim: IdempotencyClaim | null },
   ): Promise<Accepted & { pace: Pace | null }> => {
-    const old = await jobsOf(jobs, owner).readForRetry(oldId)
+    const old = await jobs.of(owner).readForRetry(oldId)
     if (old === null) throw jobNotFound()
     const reference = old.versionPinned ? `${old.model}@${old.modelVersion}` : old.model
     const { model } = chooseModel(await models.list(), reference, settings.DEFAULT_MODEL)

@@ -19,7 +19,6 @@ import { asksOf, parseIdempotencyKey, replayedHeader, submitOnce } from '../../i
 import { jobResponse } from './job-response.ts'
 import { countSubmission, type Metrics } from '../../observe/metrics.ts'
 import { chooseModel, findModel, groupByName } from '../../intake/model-choice.ts'
-import { jobsOf } from '../../delivery/owned-jobs.ts'
 import { etaMs, paceOf } from '../../intake/pace.ts'
 import { preferredWaitSeconds } from './prefer.ts'
 import type { BodyBudget } from '../../guard/body-budget.ts'
@@ -156,7 +155,7 @@ export function submitJob({
       async (id, claim) => accept(c, { submission, id, claim, wait }),
     )
     if (once.kind === 'submitted') return { ...once.value, replayed: false }
-    const own = jobsOf(jobs, owner)
+    const own = jobs.of(owner)
     const waited =
       wait === null || isFinal(once.job.status) ? null : await own.waitFor(once.job.id, wait.timeoutMs, wait.signal)
     return { job: waited ?? once.job, queuePosition: null, answeredFrom: null, pace: null, replayed: true }
