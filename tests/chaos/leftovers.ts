@@ -25,6 +25,7 @@ import {
   rateKeyPrefix,
   readinessKey,
   resultKey,
+  textKey,
   turnsKey,
   waitingKey,
 } from '@vision-queue/queue'
@@ -60,6 +61,7 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   })),
   { kind: 'kept', pattern: like(keptKey('*')), owner: 'expiry' },
   { kind: 'kept bytes', pattern: like(keptBytesKey('*')), owner: 'expiry' },
+  { kind: 'text', pattern: like(textKey('*')), owner: 'expiry' },
   { kind: 'turns', pattern: like(turnsKey('*', '*')), owner: 'expiry' },
   { kind: 'owned jobs', pattern: like(ownedJobsKey('*')), owner: 'expiry' },
   ...(['failed', 'canceled', 'expired'] as const).map((status) => ({

@@ -68,4 +68,31 @@ describe('a caption', () => {
     expect(pieces).toBeGreaterThan(0)
     expect(final.output?.text).toBe(text)
   })
+
+  test('comes once to a subscriber that hangs up in the middle and comes back', async () => {
+    const ahead = Array.from({ length: 20 }, async () => submit({ num_beams: 8 }, { Prefer: 'wait=20' }))
+    const { id } = answerSchema.pick({ id: true }).parse(await submit({}))
+    const hangUp = new AbortController()
+    const first = await fetch(`${system.url}/jobs/${id}/events`, { signal: hangUp.signal })
+    let heard = ''
+    const firstPiece = /^event: token\nid: (.*)\ndata: (.*)\n\n/m
+    if (first.body === null) throw new Error('no events')
+    for await (const chunk of first.body.pipeThrough(new TextDecoderStream())) {
+      heard += chunk
+      if (firstPiece.test(heard)) break
+    }
+    hangUp.abort()
+    const [, lastEventId = '', data = ''] = firstPiece.exec(heard) ?? []
+    const begun = tokenSchema.parse(JSON.parse(data))
+    const second = await fetch(`${system.url}/jobs/${id}/events`, { headers: { 'Last-Event-ID': lastEventId } })
+    const events = await readEvents(second)
+    await Promise.all(ahead)
+    const rest = events
+      .filter(({ event }) => event === 'token')
+      .map((event) => tokenSchema.parse(JSON.parse(event.data)))
+    const final = answerSchema.parse(JSON.parse(events.findLast(({ event }) => event === 'job')?.data ?? 'null'))
+    expect(begun.index).toBe(0)
+    expect([begun.text, ...rest.map(({ text }) => text)].join('')).toBe(final.output?.text)
+    expect(rest[0]?.index ?? begun.text.length).toBe(begun.text.length)
+  })
 })

@@ -116,6 +116,11 @@ export const consumerSettings = z.object({
     .describe(
       'How long an answer serves other jobs that ask the same of the same model and files, in milliseconds; 0: never. Costs Redis about half a KB an answer. Submissions opt out with `cache: false`, models with `"cache": false` in model.json.',
     ),
+  STREAMED_TEXT_MAX_BYTES: integerSetting(0, 1_073_741_824)
+    .default(1_048_576)
+    .describe(
+      'The most bytes of one answer that are sent, and kept in Redis for late readers, while it is generated. What is over it comes with the result.',
+    ),
   LOCK_MS: integerSetting(1000, 600_000)
     .default(6000)
     .describe(

@@ -8,15 +8,17 @@ import {
   createModelForgetting,
   createPoisonStore,
   createResultStore,
+  createTextLog,
   type JobSource,
   openCancellations,
   openJobSource,
   openTextPublisher,
   readModelOrders,
   startAnnouncer,
+  type TextPublisher,
 } from '@vision-queue/queue/worker'
 import { assertNoEviction, openDurableConnection } from '@vision-queue/redis'
-import { failedJob } from '@vision-queue/queue'
+import { failedJob, type QueuedJob } from '@vision-queue/queue'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
@@ -78,6 +80,11 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     retention,
     answerTtlMs: settings.ANSWER_TTL_MS,
   })
+  const textLog = createTextLog(redis)
+  const openText = (job: QueuedJob): TextPublisher => {
+    const { id: jobId, context } = job
+    return openTextPublisher({ textLog, id: jobId, context, log, maxBytes: settings.STREAMED_TEXT_MAX_BYTES })
+  }
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const poison = createPoisonStore({ redis, ttlMs: settings.POISON_TTL_MS })
   const shared = createSharedAnswers<Answer>()
@@ -131,7 +138,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       handle: createJobProcessor({
         ...handling,
         results,
-        openText: ({ id: jobId, context }) => openTextPublisher({ redis, id: jobId, context, log }),
+        openText,
         poison,
         suspects,
         cancellations,

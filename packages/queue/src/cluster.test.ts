@@ -2,11 +2,13 @@ import { ask, startTestCluster, type TestRedisGroup, whyNoRedisGroups } from '@v
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { jobChangeSchema } from './job-change.ts'
-import { type JobClient, openJobClient } from './producer/job-client.ts'
+import { openJobClient } from './producer/job-client.ts'
 import { openJobSource } from './worker/job-source.ts'
 import { assertNoEviction, openDurableConnection, openSubscriber, type RedisClient } from '@vision-queue/redis'
 import { createResultStore } from './worker/result-store.ts'
 import { blobs, image, limits, newJob, quiet, retention, succeeded } from './test-support/test-queue.ts'
+import { type TestClient, testClient } from './test-support/job-watch.ts'
+import { createTextLog, readLoggedText } from './text-log.ts'
 import { openTextPublisher } from './worker/text-publisher.ts'
 
 const reason = await whyNoRedisGroups()
@@ -15,12 +17,14 @@ if (reason !== null) console.warn(`The tests of connections to a Redis Cluster a
 describe.skipIf(reason !== null)('on a Redis Cluster', () => {
   let group: TestRedisGroup
   let redis: RedisClient
-  let client: JobClient
+  let client: TestClient
 
   beforeAll(async () => {
     group = await startTestCluster()
     redis = openDurableConnection({ redisUrl: group.url, log: quiet, name: 'test' })
-    client = openJobClient({ redisUrl: group.url, commandTimeoutMs: 500, log: quiet, ...limits, maxJobs: 100 })
+    client = testClient(
+      openJobClient({ redisUrl: group.url, commandTimeoutMs: 500, log: quiet, ...limits, maxJobs: 100 }),
+    )
     await vi.waitFor(async () => client.ping())
   })
   afterAll(async () => {
@@ -66,7 +70,7 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
         }),
       )
       expect(new Set(ids).size).toBe(1)
-      await client.cancel(ids[0] ?? '')
+      await client.of(owner).cancel(ids[0] ?? '')
     }
   })
 
@@ -122,13 +126,13 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
         heard.push(texts)
         subscriber.on('message', (_, message: string) => {
           const change = jobChangeSchema.parse(JSON.parse(message))
-          if (change.kind === 'tokens') texts.push(change.text)
+          if (change.kind === 'piece') texts.push(`${texts.at(-1) ?? ''}${change.text}`)
         })
         return subscriber
       }),
     )
     try {
-      const publisher = openTextPublisher({ redis, id, log: quiet })
+      const publisher = openTextPublisher({ textLog: createTextLog(redis), id, log: quiet })
       for (let index = 0; index < 200; index += 1) {
         publisher.add({ text: 'x', index })
         if (index % 20 === 0) await redis.get('anything')
@@ -137,6 +141,8 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
       await vi.waitFor(() => expect(heard.map((texts) => texts.at(-1)?.length)).toEqual([200, 200, 200]))
       for (const texts of heard) expect(texts).toEqual([...texts].toSorted((a, b) => a.length - b.length))
       expect(heard[0]?.length).toBeGreaterThan(2)
+      const logged = await readLoggedText(redis, id)
+      expect(logged?.pieces.map(({ text }) => text).join('')).toBe('x'.repeat(200))
     } finally {
       for (const subscriber of subscribers) subscriber.disconnect()
     }

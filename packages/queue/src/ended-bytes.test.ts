@@ -19,7 +19,7 @@ describe('what the ended jobs of an owner hold', () => {
     const cancel = async (owner: string | null): Promise<number> => {
       const job = { ...newJob(), owner, metadata }
       await client.submit(job, blobs)
-      const canceled = await client.cancel(job.id)
+      const canceled = await client.of(owner).cancel(job.id)
       const ttlMs = await queue.redis.pttl(resultKey(job.id))
       // What the job says is what it gets.
       expect(Math.abs(Date.parse(canceled?.expires_at ?? '') - Date.now() - ttlMs)).toBeLessThan(1000)

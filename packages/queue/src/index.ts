@@ -32,6 +32,7 @@ export {
   rateKeyPrefix,
   readinessKey,
   resultKey,
+  textKey,
   turnsKey,
   waitingKey,
 } from './keys.ts'

@@ -57,6 +57,11 @@ export const endedBytesKey = (owner: string | null, succeeded: boolean): string 
   `${root}:owned:${owner ?? ''}:bytes:${succeeded ? 'succeeded' : 'other'}`
 /** STRING: the final job (finalJobSchema), written once. */
 export const resultKey = (id: string): string => `${root}:result:${id}`
+/**
+ * LIST: the text of an answer on its way (text-log.ts). The hash tag is the name of the job's result, so that on Redis
+ * Cluster both lie in one slot: what is published from there keeps its order.
+ */
+export const textKey = (id: string): string => `${root}:text:{${resultKey(id)}}`
 /** Channel on which a job's changes (jobChangeSchema) are published. */
 export const jobChannel = (id: string): string => `${root}:changes:${id}`
 /** Channel of one API process: the final states of the jobs that name it in `replyTo`. */

@@ -3,14 +3,14 @@ export { type AdmitOptions, type Pace, workOffMs } from './producer/admission.ts
 export { type ApiKeys, openApiKeys } from './producer/api-keys.ts'
 export { type IdempotencyClaim, newJobId } from './producer/idempotency-keys.ts'
 export { type Accepted, type BlobBytes, type JobClient, openJobClient } from './producer/job-client.ts'
-export type { MayRead } from './producer/job-control.ts'
+export type { JobEvents, JobEventsOptions } from './producer/job-events.ts'
 export type { ListCursor } from './producer/job-index.ts'
-export type { JobWatch } from './producer/job-watcher.ts'
 export {
   type ModelDirectory,
   openModelDirectory,
   type ServedModel,
   type ServingConsumer,
 } from './producer/model-directory.ts'
+export type { OwnedJobs } from './producer/owned-jobs.ts'
 export type { JobQuota } from './producer/owner-quota.ts'
 export { rateWindowSeconds, type RequestRate } from './producer/request-rate.ts'

@@ -7,13 +7,11 @@ import type { RedisClient } from '@vision-queue/redis'
 const publishScript = `return redis.call('PUBLISH', ARGV[1], ARGV[2])`
 
 /**
- * Tells a job's watchers of a change; resolves to how many listen, or to null where nobody knows: a node of a
- * Cluster counts its own listeners only. There, a job's changes all go out from the node that has its result, for
+ * Tells a job's readers of a change. On a Cluster a job's changes all go out from the node that has its result, for
  * messages that come from two nodes may overtake each other.
  */
-export async function publishChange(redis: RedisClient, id: string, change: JobChange): Promise<number | null> {
+export async function publishChange(redis: RedisClient, id: string, change: JobChange): Promise<void> {
   const message = JSON.stringify(change)
-  if (!redis.isCluster) return redis.publish(jobChannel(id), message)
-  await redis.eval(publishScript, 1, resultKey(id), jobChannel(id), message)
-  return null
+  if (redis.isCluster) await redis.eval(publishScript, 1, resultKey(id), jobChannel(id), message)
+  else await redis.publish(jobChannel(id), message)
 }

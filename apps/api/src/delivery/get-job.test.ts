@@ -92,10 +92,16 @@ test.each([
   const api = await startApi()
   const id = await submit(api)
   const waited: number[] = []
-  const { read } = api.jobs
-  api.jobs.waitFor = async (job, timeoutMs) => {
-    waited.push(timeoutMs)
-    return read(job)
+  const { of } = api.jobs
+  api.jobs.of = (owner) => {
+    const jobs = of(owner)
+    return {
+      ...jobs,
+      async waitFor(job, timeoutMs) {
+        waited.push(timeoutMs)
+        return jobs.read(job)
+      },
+    }
   }
   expect((await fetch(`${api.url}/jobs/${id}?${query}`)).status).toBe(200)
   expect(waited).toEqual(ms === null ? [] : [ms])

@@ -5,7 +5,6 @@ import type { ApiHandler } from '../api-env.ts'
 import { maxWaitSeconds } from '../config.ts'
 import { parseRequest } from '../expectation.ts'
 import { jobIdFromPath, jobNotFound, jobResponse } from '../doors/native/job-response.ts'
-import { jobsOf } from './owned-jobs.ts'
 import { filledQuery } from '../doors/native/query.ts'
 import { booleanOfText, numberOfText } from '../intake/typed-text.ts'
 import { openWaitSignal } from './wait-signal.ts'
@@ -33,7 +32,7 @@ export function getJob({ jobs, closing }: { jobs: JobClient; closing: AbortSigna
     const { wait = 0 } = parseRequest(getJobQuerySchema, filledQuery(c, Object.keys(getJobQuerySchema.shape)))
     const waiting = openWaitSignal(c.env, closing)
     try {
-      const own = jobsOf(jobs, c.get('caller').owner)
+      const own = jobs.of(c.get('caller').owner)
       const job = wait === 0 ? await own.read(id) : await own.waitFor(id, wait * 1000, waiting.signal)
       if (job === null) throw jobNotFound()
       return c.json(jobResponse(job, c.get('addressOf')), 200, { 'Cache-Control': 'no-store' })

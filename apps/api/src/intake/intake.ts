@@ -3,7 +3,6 @@ import { isFinal, type Job } from '@vision-queue/protocol'
 import type { IdempotencyClaim, JobClient, ModelDirectory, ServedModel } from '@vision-queue/queue/producer'
 
 import type { ApiSettings } from '../config.ts'
-import { jobsOf } from '../delivery/owned-jobs.ts'
 import { countSubmission, type Metrics } from '../observe/metrics.ts'
 import type { FetchImage } from './fetch-image.ts'
 import { asksOf, submitOnce } from './idempotency.ts'
@@ -50,7 +49,7 @@ export function createIntake(options: IntakeOptions): Intake {
 
   const questionIn = async (submission: Submission, { owner }: Caller): Promise<Question> => {
     if (submission.kind === 'question') return submission.question
-    const old = await jobsOf(jobs, owner).readForRetry(submission.jobId)
+    const old = await jobs.of(owner).readForRetry(submission.jobId)
     if (old === null) throw jobNotFound()
     return questionOfJob(old)
   }
@@ -77,7 +76,7 @@ export function createIntake(options: IntakeOptions): Intake {
     if (waitMs === null || isFinal(job.status)) return job
     const wait = caller.watch(options.closing)
     try {
-      return (await jobsOf(jobs, caller.owner).waitFor(job.id, waitMs, wait.signal)) ?? job
+      return (await jobs.of(caller.owner).waitFor(job.id, waitMs, wait.signal)) ?? job
     } finally {
       wait.release()
     }

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 
 import { parseSettings, safeLogging } from '@vision-queue/process'
 import { type Problem, problemSchema } from '@vision-queue/protocol'
+import { type MemoryJobs, openMemoryJobs } from '@vision-queue/queue/memory'
 import { type Logger, pino } from 'pino'
 import { onTestFinished } from 'vitest'
 
@@ -13,7 +14,6 @@ import { createFetchImage } from '../intake/fetch-image.ts'
 import { expectDocumentedProblems } from './documented-problems.ts'
 import { type MemoryUploads, openMemoryUploads } from './memory-uploads.ts'
 import { type MemoryKeys, openMemoryKeys } from './memory-keys.ts'
-import { type MemoryJobs, openMemoryJobs } from './memory-jobs.ts'
 import { type MemoryModels, openMemoryModels } from './served-models.ts'
 
 export interface TestApi {

@@ -1,3 +1,4 @@
+import { VisionQueueError } from '@vision-queue/protocol'
 import type { QueuedJob } from '../queued-job.ts'
 import { expect, test } from 'vitest'
 
@@ -7,7 +8,8 @@ const queue = useTestQueue()
 
 /** What Redis is asked about the id meanwhile, the id itself left out. */
 async function askedAbout(id: string, work: () => Promise<unknown>): Promise<string[]> {
-  const monitor = await queue.redis.duplicate().monitor()
+  const connection = queue.redis.duplicate()
+  const monitor = await connection.monitor()
   const asked: string[] = []
   monitor.on('monitor', (_time: string, args: string[]) => {
     const words = args.join(' ')
@@ -21,29 +23,36 @@ async function askedAbout(id: string, work: () => Promise<unknown>): Promise<str
     await expect.poll(() => asked.at(-1)).toContain('end of the work')
   } finally {
     monitor.disconnect()
+    connection.disconnect()
   }
   return asked
 }
 
-test.each(['read', 'cancel', 'readForRetry', 'watch', 'waitFor'] as const)(
+test.each(['read', 'cancel', 'readForRetry', 'events', 'waitFor'] as const)(
   '%s finds no job of another owner, whatever became of it, and asks no more than of an unknown id',
   async (what) => {
     const somebodys = (): QueuedJob => ({ ...newJob(), owner: 'somebody' })
     const [waiting, ended, failed] = [somebodys(), somebodys(), somebodys()]
     for (const job of [waiting, ended, failed]) await queue.client.submit(job, blobs)
     await queue.resultStore().finish(ended, succeeded(ended, 'a'))
-    await queue.client.cancel(failed.id)
-    const mayRead = ({ owner }: { owner: string | null }): boolean => owner === 'somebody else'
+    await queue.client.of('somebody').cancel(failed.id)
+    const others = queue.client.of('somebody else')
     const ask = async (id: string): Promise<unknown> => {
       switch (what) {
-        case 'watch':
-          return queue.client.watch(id, () => {}, undefined, mayRead)
+        case 'events':
+          return others
+            .events(id)
+            .open()
+            .catch((error: unknown) => {
+              if (error instanceof VisionQueueError && error.code === 'job_not_found') return null
+              throw error
+            })
         case 'waitFor':
-          return queue.client.waitFor(id, 10_000, undefined, mayRead)
+          return others.waitFor(id, 10_000)
         case 'read':
         case 'cancel':
         case 'readForRetry':
-          return queue.client[what](id, mayRead)
+          return others[what](id)
         default:
           return what satisfies never
       }
@@ -58,6 +67,6 @@ test.each(['read', 'cancel', 'readForRetry', 'watch', 'waitFor'] as const)(
       expect(answer).toBeNull()
       expect(asked.toSorted()).toEqual(ofUnknown.toSorted())
     }
-    expect(await queue.client.read(waiting.id)).toMatchObject({ status: 'queued' })
+    expect(await queue.client.of('somebody').read(waiting.id)).toMatchObject({ status: 'queued' })
   },
 )

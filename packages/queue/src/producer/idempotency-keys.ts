@@ -100,7 +100,7 @@ export interface IdempotencyKeys {
 
 interface Options {
   redis: RedisClient
-  read: (id: string) => Promise<Job | null>
+  read: (id: string, owner: string | null) => Promise<Job | null>
   /** How long one submission may take, in milliseconds. */
   sendMs: number
   /** The longest that a job can be there, in milliseconds. */
@@ -146,7 +146,7 @@ export function createIdempotencyKeys({ redis, read, sendMs, keepMs }: Options):
         const reply = await claimKey([name, digest, id, token, leaseMs, takenFrom])
         const [state, heldId, heldToken, same] = claimReplySchema.parse(reply)
         if (state === 'claimed') return { kind: 'claimed', claim: openClaim(name, keyHash, id, token) }
-        const job = state === 'leased' ? null : await read(heldId)
+        const job = state === 'leased' ? null : await read(heldId, owner)
         if ((job !== null || state === 'leased') && same === 0) throw conflict()
         if (job !== null) return { kind: 'known', job }
         if (performance.now() > giveUpAt) throw inFlight()

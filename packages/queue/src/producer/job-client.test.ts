@@ -1,9 +1,9 @@
-import type { Job } from '@vision-queue/protocol'
 import { resultKey } from '../keys.ts'
 import { startTestRedis } from '@vision-queue/test-support/redis'
 import { describe, expect, test } from 'vitest'
 
 import { openJobClient } from './job-client.ts'
+import { collectEvents, testClient } from '../test-support/job-watch.ts'
 import { blobs, limits, newJob, nobody, quiet, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
@@ -12,13 +12,12 @@ describe('results', () => {
   test('the first final state stays, and only it is published', async () => {
     const job = newJob()
     await queue.client.submit(job, blobs)
-    const seen: Job[] = []
-    const watch = await queue.client.watch(job.id, (change) => seen.push(change))
+    const seen = await collectEvents(queue.client, job.id)
     expect(await queue.resultStore().finish(job, succeeded(job, 'first'))).toBe(true)
     expect(await queue.resultStore().finish(job, succeeded(job, 'second'))).toBe(false)
-    await expect.poll(() => seen.map(({ status }) => status)).toEqual(['queued', 'succeeded'])
+    await expect.poll(seen.states).toEqual(['queued', 'succeeded'])
     expect((await queue.client.read(job.id))?.output).toEqual({ answer: 'first' })
-    watch?.close()
+    await seen.ended
   })
 
   test('nothing of a finished job is left but its result, which expires', async () => {
@@ -41,7 +40,7 @@ describe('results', () => {
 describe('Redis away', () => {
   test('a dead Redis refuses at once, a frozen one within the command timeout, and both recover', async () => {
     const own = await startTestRedis()
-    const away = openJobClient({ redisUrl: own.url, commandTimeoutMs: 300, log: quiet, ...limits })
+    const away = testClient(openJobClient({ redisUrl: own.url, commandTimeoutMs: 300, log: quiet, ...limits }))
     try {
       await expect
         .poll(() =>

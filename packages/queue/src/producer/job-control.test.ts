@@ -1,10 +1,10 @@
 // oxlint-disable max-lines -- because it tests one interface
 import { finalJob } from '../job-forms.ts'
-import type { Job } from '@vision-queue/protocol'
 import { jobKey, keptKey, resultKey } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { describe, expect, test } from 'vitest'
 
+import { collectEvents } from '../test-support/job-watch.ts'
 import {
   bytesKeyOf,
   blobs,
@@ -25,12 +25,11 @@ describe('a canceled job', () => {
   test('that waits ends at once, whichever API process is asked, and leaves its place and its image', async () => {
     const job = newJob()
     await queue.client.submit(job, blobs)
-    const seen: Job[] = []
-    const watch = await queue.client.watch(job.id, (change) => seen.push(change))
+    const seen = await collectEvents(queue.client, job.id)
     const other = await queue.connect()
     expect(await other.cancel(job.id)).toMatchObject({ status: 'canceled', output: null, attempts: 0 })
-    await expect.poll(() => seen.map(({ status }) => status)).toEqual(['queued', 'canceled'])
-    watch?.close()
+    await expect.poll(seen.states).toEqual(['queued', 'canceled'])
+    await seen.ended
     expect(await queue.client.depth('m')).toEqual({ jobs: 0, bytes: 0 })
     const left = (await queue.redis.keys('*')).filter((key) => key.includes(job.id) || key.includes(hashOf(job)))
     expect(left).toEqual([resultKey(job.id)])
@@ -95,15 +94,13 @@ describe('a canceled job', () => {
     const jobs = Array.from({ length: 60 }, () => newJob())
     await Promise.all(
       jobs.map(async (job, index) => {
-        const seen: (string | undefined)[] = []
         await roomy.submit(job, blobs)
-        const watch = await roomy.watch(job.id, ({ status }) => void seen.push(status))
+        const seen = await collectEvents(roomy, job.id)
         if (index % 3 > 0) await new Promise((resolve) => void setTimeout(resolve, index % 7))
         const told = await roomy.cancel(job.id)
-        await expect.poll(() => seen.at(-1)).toBe(told?.status)
+        await expect.poll(() => seen.states().at(-1)).toBe(told?.status)
         expect(await roomy.read(job.id)).toEqual(told)
-        expect(seen.filter((status) => status === 'canceled' || status === 'succeeded')).toHaveLength(1)
-        watch?.close()
+        expect(seen.states().filter((status) => status === 'canceled' || status === 'succeeded')).toHaveLength(1)
       }),
     )
     await expect.poll(async () => roomy.depth('m')).toEqual({ jobs: 0, bytes: 0 })

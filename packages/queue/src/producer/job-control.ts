@@ -4,26 +4,16 @@ import { finalJob } from '../job-forms.ts'
 import { queuedJobSchema, type QueuedJob } from '../queued-job.ts'
 import type { Retention } from '@vision-queue/process'
 
+import { findJob } from './job-reading.ts'
 import type { JobQueues } from '../job-queues.ts'
 import type { ResultStore } from '../worker/result-store.ts'
 import type { RedisClock } from '../redis-clock.ts'
 import type { RedisClient } from '@vision-queue/redis'
 
-/** Whether the caller may know of a job. Who may not is answered as for an id that was never given, and as fast. */
-export type MayRead = (job: Pick<QueuedJob, 'owner'>) => boolean
-
-/** What can be done with a job that was accepted, from any API process. */
+/** What can be done with jobs that were accepted, from any API process. See OwnedJobs. */
 export interface JobControl {
-  /**
-   * Ends the job as `canceled`, or leaves it with the final state it has; resolves to it as it is then, to null
-   * where no such job is known or `mayRead` denies it. Of a cancellation and a result the first that is written stays. Safe to repeat.
-   */
-  cancel(id: string, mayRead?: MayRead): Promise<Job | null>
-  /**
-   * A failed, canceled or expired job as it was accepted, to be submitted again under another id; null where no
-   * such job is known or `mayRead` denies it. Rejects with `job_not_retryable` where it ended otherwise or not yet, or is not kept any more.
-   */
-  readForRetry(id: string, mayRead?: MayRead): Promise<QueuedJob | null>
+  cancel(id: string, owner: string | null): Promise<Job | null>
+  readForRetry(id: string, owner: string | null): Promise<QueuedJob | null>
   /** Cancels the jobs that wait for the model, those pinned to `versions` too; resolves to how many there were. */
   purge(model: string, versions: readonly string[]): Promise<number>
 }
@@ -63,11 +53,11 @@ export function createJobControl(options: Options, { end }: JobEnder): JobContro
   const { redis, queues, results, clock } = options
   const failedTtlMs = options.retention.failedResultTtlMs
   return {
-    async readForRetry(id, mayRead = () => true) {
+    async readForRetry(id, owner) {
       const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
       const job = record === null ? null : queuedJobSchema.parse(JSON.parse(record))
       const known = final ?? job
-      if (known === null || !mayRead(known)) return null
+      if (known === null || known.owner !== owner) return null
       if (final === null) throw new VisionQueueError('job_not_retryable', 'The job has not ended yet.')
       if (final.status === 'succeeded') throw new VisionQueueError('job_not_retryable', 'The job has succeeded.')
       if (job === null) throw new VisionQueueError('job_not_retryable', 'What the job was is not kept any more.')
@@ -93,13 +83,10 @@ export function createJobControl(options: Options, { end }: JobEnder): JobContro
       }
       return purged
     },
-    async cancel(id, mayRead = () => true) {
-      // In this order, see `read` of the job client.
-      const [record, final] = await Promise.all([redis.get(jobKey(id)), results.read(id)])
-      if (final !== null) return mayRead(final) ? final : null
-      if (record === null) return null
-      const job = queuedJobSchema.parse(JSON.parse(record))
-      if (!mayRead(job)) return null
+    async cancel(id, owner) {
+      const found = await findJob({ redis, results }, id, owner)
+      if (found === null || found.final !== null) return found?.final ?? null
+      const job = found.record
       const place = await queues.find(job)
       const startedAt = place?.state === 'active' ? place.startedAt : null
       return end(job, finalJob(job, { status: 'canceled', attempts: place?.attempts ?? 0, startedAt }, failedTtlMs))

@@ -4,10 +4,13 @@ import type { QueuedJob } from '../queued-job.ts'
 import { describe, expect, test } from 'vitest'
 
 import type { ListCursor, ListOptions } from './job-index.ts'
+import type { OwnedJobs } from './owned-jobs.ts'
 import { blobs, newJob, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
 const all: ListOptions = { owner: 'me', status: null, model: null, cursor: null, limit: 100 }
+
+const myJobs = (): OwnedJobs => queue.client.of('me')
 
 async function submit(count: number, changes: Partial<QueuedJob> = {}): Promise<QueuedJob[]> {
   const client = await queue.connect({ maxJobs: 1000, maxBytes: 1e6 })
@@ -21,7 +24,9 @@ async function end(job: QueuedJob, status: 'failed' | 'canceled' | 'succeeded'):
 }
 
 async function idsOf(options: Partial<ListOptions>): Promise<string[]> {
-  const page = await queue.client.list({ ...all, ...options })
+  const page = await queue.client
+    .of(options.owner === undefined ? all.owner : options.owner)
+    .list({ ...all, ...options })
   return page.jobs.map(({ id }) => id)
 }
 
@@ -32,7 +37,7 @@ describe('the list of an owner', () => {
     const [nobodys] = await submit(1, { owner: null })
     if (first === undefined || second === undefined) throw new Error('none')
     await end(first, 'failed')
-    const { jobs } = await queue.client.list(all)
+    const { jobs } = await myJobs().list(all)
     expect(jobs.map(({ id, status }) => [id, status])).toEqual([
       [second.id, 'queued'],
       [first.id, 'failed'],
@@ -46,7 +51,7 @@ describe('the list of an owner', () => {
     const seen: string[] = []
     let cursor: ListCursor | null = null
     do {
-      const page = await queue.client.list({ ...all, cursor, limit: 20 })
+      const page = await myJobs().list({ ...all, cursor, limit: 20 })
       seen.push(...page.jobs.map(({ id }) => id))
       cursor = page.next
     } while (cursor !== null)
@@ -59,7 +64,7 @@ describe('the list of an owner', () => {
     const [elsewhere] = await submit(1, { model: 'other' })
     if (failed === undefined || canceled === undefined || done === undefined) throw new Error('none')
     await end(failed, 'failed')
-    await queue.client.cancel(canceled.id)
+    await myJobs().cancel(canceled.id)
     await end(done, 'succeeded')
     const byStatus = async (status: JobStatus): Promise<string[]> => idsOf({ status })
     expect(await byStatus('failed')).toEqual([failed.id])
@@ -90,14 +95,14 @@ describe('the list of an owner', () => {
     ]
     for (const [query, most] of costs) {
       const before = await reads()
-      await queue.client.list({ ...all, ...query })
+      await myJobs().list({ ...all, ...query })
       expect([query, (await reads()) - before <= most]).toEqual([query, true])
     }
     const found: string[] = []
     let cursor: ListCursor | null = null
     let calls = 0
     do {
-      const page = await queue.client.list({ ...all, status: 'queued', cursor, limit: 30 })
+      const page = await myJobs().list({ ...all, status: 'queued', cursor, limit: 30 })
       found.push(...page.jobs.map(({ id }) => id))
       cursor = page.next
       calls += 1
@@ -149,9 +154,9 @@ test('a purge cancels what waits, pinned jobs too, and leaves what runs', async 
   await expect.poll(() => held.length).toBe(1)
   const waiting = [...(await submit(150)), ...(await submit(2, { versionPinned: true }))]
   expect(await queue.client.purge('m', ['1'])).toBe(152)
-  const states = await Promise.all(waiting.map(async ({ id }) => (await queue.client.read(id))?.status))
+  const states = await Promise.all(waiting.map(async ({ id }) => (await myJobs().read(id))?.status))
   expect(new Set(states)).toEqual(new Set(['canceled']))
   held[0]?.()
-  expect((await queue.client.waitFor(running?.id ?? '', 10_000))?.status).toBe('succeeded')
+  expect((await myJobs().waitFor(running?.id ?? '', 10_000))?.status).toBe('succeeded')
   expect(await queue.client.depth('m')).toEqual({ jobs: 0, bytes: 0 })
 })

@@ -125,25 +125,23 @@ describe('what a key has in the queue', () => {
 })
 
 describe("another's job", () => {
-  const mayRead = (): boolean => false
   test('is as one that is not known, without waiting for it', async () => {
     const job = owned()
     await queue.client.submit(job, blobs)
-    const seen: unknown[] = []
-    const tell = (change: unknown): void => void seen.push(change)
-    expect(await queue.client.watch(job.id, tell, tell, mayRead)).toBeNull()
-    expect(await queue.client.waitFor(job.id, 60_000, undefined, mayRead)).toBeNull()
-    expect(seen).toEqual([])
-    expect((await queue.client.read(job.id))?.owner).toBe(owner)
+    const others = queue.client.of('somebody else')
+    await expect(others.events(job.id).open()).rejects.toMatchObject({ code: 'job_not_found' })
+    expect(await others.waitFor(job.id, 60_000)).toBeNull()
+    expect((await queue.client.of(owner).read(job.id))?.owner).toBe(owner)
   })
 
   test('stays so while its owner waits for it', async () => {
     const job = owned()
     await queue.client.submit(job, blobs)
-    const waiting = queue.client.waitFor(job.id, 60_000)
-    expect(await queue.client.waitFor(job.id, 60_000, undefined, mayRead)).toBeNull()
+    const others = queue.client.of('somebody else')
+    const waiting = queue.client.of(owner).waitFor(job.id, 60_000)
+    expect(await others.waitFor(job.id, 60_000)).toBeNull()
     await queue.resultStore().finish(job, succeeded(job, 'a'))
     expect(await waiting).toMatchObject({ status: 'succeeded', owner })
-    expect(await queue.client.waitFor(job.id, 60_000, undefined, mayRead)).toBeNull()
+    expect(await others.waitFor(job.id, 60_000)).toBeNull()
   })
 })

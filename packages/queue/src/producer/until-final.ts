@@ -1,53 +1,44 @@
-import { isFinal, type Job } from '@vision-queue/protocol'
+import { type Job, VisionQueueError } from '@vision-queue/protocol'
 
-import type { JobWatch } from './job-watcher.ts'
+import type { JobEvents } from './job-events.ts'
 
-/** Waits that can all be ended together, as when the process closes. */
-export interface Waits {
-  /**
-   * The job once it is final, or as it was last seen when `timeoutMs` have passed, `signal` fires or `close` is
-   * called; null where `watch` finds none. Rejects with what `watch` rejects with.
-   */
-  untilFinal(
-    watch: (listener: (job: Job) => void) => Promise<JobWatch | null>,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<Job | null>
-  close(): void
+/** A signal for one wait; `release` lets go of what it follows. */
+export interface WaitEnd {
+  signal: AbortSignal
+  release(): void
 }
 
-export function createWaits(): Waits {
-  const ends = new Set<() => void>()
-  let closed = false
+/** Fires after `timeoutMs`, or with `signal`. */
+export function openWaitEnd(timeoutMs: number, signal?: AbortSignal): WaitEnd {
+  const controller = new AbortController()
+  const end = (): void => controller.abort()
+  const timer = setTimeout(end, timeoutMs)
+  signal?.addEventListener('abort', end, { once: true })
+  if (signal?.aborted === true) end()
   return {
-    async untilFinal(watch, timeoutMs, signal) {
-      let latest: Job | null = null
-      let end = (): void => {}
-      const ended = new Promise<void>((resolve) => {
-        end = resolve
-      })
-      ends.add(end)
-      const timer = setTimeout(end, timeoutMs)
-      signal?.addEventListener('abort', end, { once: true })
-      if (signal?.aborted === true || closed) end()
-      try {
-        const watching = await watch((seen) => {
-          latest = seen
-          if (isFinal(seen.status)) end()
-        })
-        if (watching === null) return null
-        await ended
-        watching.close()
-        return latest
-      } finally {
-        ends.delete(end)
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', end)
-      }
+    signal: controller.signal,
+    release() {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
     },
-    close() {
-      closed = true
-      for (const end of ends) end()
-    },
+  }
+}
+
+/** The job once it is final, or as it was last seen after `timeoutMs` or when `signal` fires; null if it is not known. */
+export async function untilFinal(
+  eventsUntil: (signal: AbortSignal) => JobEvents,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<Job | null> {
+  const end = openWaitEnd(timeoutMs, signal)
+  let last: Job | null = null
+  try {
+    for await (const event of eventsUntil(end.signal)) if (event.kind !== 'delta') last = event.job
+    return last
+  } catch (error) {
+    if (error instanceof VisionQueueError && error.code === 'job_not_found') return null
+    throw error
+  } finally {
+    end.release()
   }
 }

@@ -11,7 +11,8 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest'
 
 import { type Cancellations, openCancellations } from '../worker/cancellations.ts'
-import { type BlobBytes, type JobClient, openJobClient } from '../producer/job-client.ts'
+import { type BlobBytes, openJobClient } from '../producer/job-client.ts'
+import { type TestClient, testClient } from './job-watch.ts'
 import { type JobSourceOptions, openJobSource } from '../worker/job-source.ts'
 import { createResultStore, type ResultStore } from '../worker/result-store.ts'
 
@@ -41,9 +42,9 @@ export const image = Buffer.alloc(100, 7)
 export interface TestQueue {
   readonly redis: Redis
   readonly url: string
-  readonly client: JobClient
+  readonly client: TestClient
   /** Another API process. */
-  connect(options?: Partial<typeof limits>): Promise<JobClient>
+  connect(options?: Partial<typeof limits>): Promise<TestClient>
   consume(handle: JobSourceOptions['handle'], options?: Partial<JobSourceOptions>): void
   resultStore(its?: Partial<Retention>): ResultStore
   /** As a consumer does. */
@@ -56,17 +57,13 @@ export interface TestQueue {
 export function useTestQueue(): TestQueue {
   let server: TestRedis
   let redis: Redis
-  let client: JobClient
+  let client: TestClient
   const closing: (() => unknown)[] = []
 
-  const connect = async (options: Partial<typeof limits> = {}): Promise<JobClient> => {
-    const opened = openJobClient({
-      redisUrl: server.url,
-      commandTimeoutMs: 500,
-      log: quiet,
-      ...limits,
-      ...options,
-    })
+  const connect = async (options: Partial<typeof limits> = {}): Promise<TestClient> => {
+    const opened = testClient(
+      openJobClient({ redisUrl: server.url, commandTimeoutMs: 500, log: quiet, ...limits, ...options }),
+    )
     closing.push(() => opened.close())
     await vi.waitFor(async () => opened.ping())
     return opened

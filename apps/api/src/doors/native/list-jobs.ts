@@ -5,7 +5,6 @@ import { z } from 'zod'
 import type { ApiHandler } from '../../api-env.ts'
 import { parseRequest } from '../../expectation.ts'
 import { jobResponse } from './job-response.ts'
-import { jobsOf } from '../../delivery/owned-jobs.ts'
 import { filledQuery } from './query.ts'
 
 const maxLimit = 100
@@ -45,7 +44,7 @@ export const jobListSchema = z.object({
 export function listJobs(jobs: JobClient): ApiHandler {
   return async (c) => {
     const query = parseRequest(listJobsQuerySchema, filledQuery(c, Object.keys(listJobsQuerySchema.shape)))
-    const { jobs: found, next } = await jobsOf(jobs, c.get('caller').owner).list({
+    const { jobs: found, next } = await jobs.of(c.get('caller').owner).list({
       status: query.status ?? null,
       model: query.model ?? null,
       cursor: query.cursor ?? null,

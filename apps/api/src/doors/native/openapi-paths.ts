@@ -99,6 +99,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
               'Events named "job": what the job is now, then each change, until it is final; data is a Job. ' +
               'Between them, of an answer that is being generated, events named "token": data is {"text", "index"}, ' +
               'a piece of the text and where in the whole it begins, in UTF-16 units; what was there before is replaced. ' +
+              'Every event has an id: sent as Last-Event-ID, it brings what came after, of the text too. ' +
               'Before the final event of a job that succeeded they are the whole text',
             content: { 'text/event-stream': { schema: text } },
           },

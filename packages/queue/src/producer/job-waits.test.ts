@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
+import { collectEvents } from '../test-support/job-watch.ts'
 import { blobs, limits, newJob, nobody, succeeded, useTestQueue } from '../test-support/test-queue.ts'
 
 const queue = useTestQueue()
@@ -9,8 +10,7 @@ describe('waiting', () => {
     const job = newJob()
     await queue.client.submit(job, blobs)
     const other = await queue.connect()
-    const seen: string[] = []
-    await other.watch(job.id, ({ status }) => seen.push(status))
+    const seen = await collectEvents(other, job.id)
     const results = queue.resultStore()
     queue.consume(async ({ job: delivered, startedAt, attempts }) => {
       if (delivered === null) throw new Error('unreadable')
@@ -18,7 +18,7 @@ describe('waiting', () => {
       await results.finish(delivered, succeeded(delivered, 'a'))
       return { kind: 'done' }
     })
-    await expect.poll(() => seen).toEqual(['queued', 'running', 'succeeded'])
+    await expect.poll(seen.states).toEqual(['queued', 'running', 'succeeded'])
   })
 
   test('who submits and waits gets the end, though it comes the moment the job is queued', async () => {
@@ -55,13 +55,12 @@ describe('waiting', () => {
   test('what was published while the connection was lost is found after the reconnect', async () => {
     const job = newJob()
     await queue.client.submit(job, blobs)
-    const seen: string[] = []
-    await queue.client.watch(job.id, ({ status }) => seen.push(status))
+    const seen = await collectEvents(queue.client, job.id)
     // Nobody hears this: the subscription is cut in the same breath.
     await Promise.all([
       queue.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub'),
       queue.resultStore().finish(job, succeeded(job, 'a')),
     ])
-    await expect.poll(() => seen, { timeout: 5000 }).toEqual(['queued', 'succeeded'])
+    await expect.poll(seen.states, { timeout: 5000 }).toEqual(['queued', 'succeeded'])
   })
 })

@@ -1,0 +1,2 @@
+/** A queue in memory, for tests and for whoever wants to try the API without Redis. */
+export { type MemoryJobs, openMemoryJobs } from './memory/memory-jobs.ts'
