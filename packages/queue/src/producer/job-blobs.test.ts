@@ -94,7 +94,7 @@ describe('the images of a job', () => {
     const job = jobOf([red, blue], { owner: 'somebody', answersOf: 'somebody' })
     await keeping.submit(job, bytesByHash(red, blue))
     await queue.resultStore(kept).finish(job, finalJob(job, { status: 'failed', attempts: 1 }, 60_000))
-    const old = await keeping.readForRetry(job.id)
+    const old = await keeping.of(job.owner).readForRetry(job.id)
     if (old === null) throw new Error('not kept')
     const again = { ...old, id: newJob().id, retryOf: job.id }
     await keeping.submit(again, noBlobs)
@@ -211,7 +211,7 @@ describe('a job of shape 1', () => {
     await queue.redis.set(jobKey(job.id), JSON.stringify(old(job, false)), 'PX', 60_000)
     await queue.resultStore(kept).keep(finalJob(job, { status: 'failed', attempts: 1 }, 60_000))
     await queue.redis.set(oldImageKey('m', { name: 'b'.repeat(64), uploaded: false }), red, 'PX', 60_000)
-    const record = await keeping.readForRetry(job.id)
+    const record = await keeping.of(job.owner).readForRetry(job.id)
     if (record === null) throw new Error('not kept')
     const again = { ...record, id: newJob().id, retryOf: job.id }
     await keeping.submit(again, noBlobs)
