@@ -99,7 +99,7 @@ describe('the images of a job', () => {
     const again = { ...old, id: newJob().id, retryOf: job.id }
     await keeping.submit(again, noBlobs)
     const read = consumeAll()
-    await keeping.waitFor(again.id, 10_000)
+    await keeping.of(again.owner).waitFor(again.id, 10_000)
     expect(read.get(again.id)).toEqual([1, 2])
   })
 
@@ -216,7 +216,7 @@ describe('a job of shape 1', () => {
     const again = { ...record, id: newJob().id, retryOf: job.id }
     await keeping.submit(again, noBlobs)
     const read = consumeAll()
-    await keeping.waitFor(again.id, 10_000)
+    await keeping.of(again.owner).waitFor(again.id, 10_000)
     expect(read.get(again.id)).toEqual([1])
     expect(await blobKeys()).toEqual([])
   })
