@@ -114,7 +114,7 @@ describe('a consumer', () => {
 describe('a job', () => {
   test('whose deadline passes while others run ends as expired, and runs never', async () => {
     await start({ consumerEnv: { ENGINES: '1' } })
-    const [before = ''] = await submitMany(1, '(block 1500)')
+    const [before = ''] = await submitMany(1, '(block 4000)')
     await until(async () => (await read(system.url, before)).status !== 'queued', 'the engine is busy')
     const [example] = examples
     const body = { input: { image: example?.image.toString('base64'), question: 'How many?' }, deadline_ms: 200 }
