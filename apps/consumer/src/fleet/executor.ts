@@ -15,7 +15,7 @@ import { createOpenQueues, type OpenQueues } from './open-queues.ts'
 import { plan } from './plan.ts'
 import { type FleetEvent, recordAction, recordEvent } from './record.ts'
 import { readyVersions, versionThatServes } from './selected-versions.ts'
-import type { ChosenPool } from '../jobs/process-job.ts'
+import type { ChosenPool } from '../jobs/run-job.ts'
 
 /** How a pool is to be opened. */
 export interface PoolWish {

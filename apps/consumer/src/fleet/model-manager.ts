@@ -5,7 +5,7 @@ import type { JobSource } from '@vision-queue/queue/worker'
 import { describeAliases, type DescribedModel, describeModels } from './describe-models.ts'
 import { createExecutor, type ExecutorOptions } from './executor.ts'
 import { createFinishedJobs } from './finished-jobs.ts'
-import type { ChosenPool } from '../jobs/process-job.ts'
+import type { ChosenPool } from '../jobs/run-job.ts'
 import { createLook, type LookOptions } from './look.ts'
 
 /**

@@ -4,7 +4,8 @@ import type { Delivery } from '@vision-queue/queue/worker'
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
 
-import { createJobProcessor, type ChosenPool } from './process-job.ts'
+import { createJobProcessor } from './process-job.ts'
+import type { ChosenPool } from './run-job.ts'
 import { createSuspectGate } from './suspect-gate.ts'
 
 const job: QueuedJob = {

@@ -67,7 +67,6 @@ const fetchSilenceMs = 30_000
  * four 87 ms). BullMQ never fails a job for stalling: whether it or its neighbour killed the
  * consumer only a run alone can tell, which is the handler's business.
  */
-// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
   const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
@@ -89,18 +88,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       stalls: bullJob.stalledCounter,
       readBlobs: blobs.read,
     })
-    switch (disposition.kind) {
-      case 'done':
-        return
-      case 'hand-back':
-        await bullJob.moveToWait(token)
-        throw new WaitingError()
-      case 'delay':
-        await bullJob.moveToDelayed(Date.now() + disposition.delayMs, token)
-        throw new DelayedError()
-      default:
-        disposition satisfies never
-    }
+    await settle(bullJob, token, disposition)
   }
 
   const openWorker = (index: number, run: (job: () => Promise<void>) => Promise<void>): Worker => {
@@ -155,6 +143,22 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       queue.close().catch(() => {})
       redis.disconnect()
     },
+  }
+}
+
+/** Tells BullMQ what became of a delivery. Its own errors stand for a job that went back to its queue. */
+async function settle(bullJob: BullJob, token: string, disposition: Disposition): Promise<void> {
+  switch (disposition.kind) {
+    case 'done':
+      return
+    case 'hand-back':
+      await bullJob.moveToWait(token)
+      throw new WaitingError()
+    case 'delay':
+      await bullJob.moveToDelayed(Date.now() + disposition.delayMs, token)
+      throw new DelayedError()
+    default:
+      disposition satisfies never
   }
 }
 

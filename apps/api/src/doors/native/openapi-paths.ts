@@ -27,48 +27,11 @@ const jobId = parameter('path', 'id', 'The id that the submission was answered w
 const seconds = { type: 'number', minimum: 0 }
 
 /** Every route, by OpenAPI path and method. A test holds it against the routes that there are. */
-// oxlint-disable-next-line max-lines-per-function -- until the redesign of this room lands
 export function openApiPaths(submissionExamples: Record<string, object>): Record<string, object> {
   return {
     '/jobs': {
       get: listJobsOperation,
-      post: {
-        operationId: 'submitJob',
-        summary: 'Submit one job',
-        description:
-          "With the bytes of an image as the body, all else is in the query, the model's inputs by their names; other " +
-          'names there are passed over.',
-        tags: ['jobs'],
-        parameters: [
-          requestId,
-          idempotencyKey,
-          parameter(
-            'header',
-            'Prefer',
-            `wait=N: answer when the job is final, or after N seconds (at most ${maxWaitSeconds})`,
-            text,
-          ),
-          ...Object.entries(envelope).map(([name, { description, ...schema }]) =>
-            parameter('query', name, `${description}; in the query beside an image body only`, schema),
-          ),
-        ],
-        requestBody: {
-          required: true,
-          content: {
-            'application/json': { schema: ref('Submission'), examples: submissionExamples },
-            'multipart/form-data': { schema: formSchema({ ...file, description: `a file, or as text: ${imageText}` }) },
-            'application/x-www-form-urlencoded': { schema: formSchema({ ...text, description: imageText }) },
-            ...rawImages,
-          },
-        },
-        responses: {
-          '200': answer('The final job, where the caller preferred to wait', 'Job'),
-          '202': answer('The job is accepted', 'Job', {
-            headers: acceptedHeaders('Where the job is'),
-          }),
-          ...problems(...bodyRefusals, ...imageRefusals, ...intakeRefusals, 'image_unreachable', 'fetches_full'),
-        },
-      },
+      post: submitOperation(submissionExamples),
     },
     '/jobs/{id}': {
       get: {
@@ -109,6 +72,53 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
       },
     },
     ...imagePaths,
+    ...modelPaths(),
+    ...operationPaths(),
+  }
+}
+
+function submitOperation(submissionExamples: Record<string, object>): object {
+  return {
+    operationId: 'submitJob',
+    summary: 'Submit one job',
+    description:
+      "With the bytes of an image as the body, all else is in the query, the model's inputs by their names; other " +
+      'names there are passed over.',
+    tags: ['jobs'],
+    parameters: [
+      requestId,
+      idempotencyKey,
+      parameter(
+        'header',
+        'Prefer',
+        `wait=N: answer when the job is final, or after N seconds (at most ${maxWaitSeconds})`,
+        text,
+      ),
+      ...Object.entries(envelope).map(([name, { description, ...schema }]) =>
+        parameter('query', name, `${description}; in the query beside an image body only`, schema),
+      ),
+    ],
+    requestBody: {
+      required: true,
+      content: {
+        'application/json': { schema: ref('Submission'), examples: submissionExamples },
+        'multipart/form-data': { schema: formSchema({ ...file, description: `a file, or as text: ${imageText}` }) },
+        'application/x-www-form-urlencoded': { schema: formSchema({ ...text, description: imageText }) },
+        ...rawImages,
+      },
+    },
+    responses: {
+      '200': answer('The final job, where the caller preferred to wait', 'Job'),
+      '202': answer('The job is accepted', 'Job', {
+        headers: acceptedHeaders('Where the job is'),
+      }),
+      ...problems(...bodyRefusals, ...imageRefusals, ...intakeRefusals, 'image_unreachable', 'fetches_full'),
+    },
+  }
+}
+
+function modelPaths(): Record<string, object> {
+  return {
     '/models': {
       get: {
         operationId: 'listModels',
@@ -132,6 +142,11 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
     '/models/{name}/load': orderOperation('load', 'Load a version, or all that the consumers are set to serve'),
     '/models/{name}/unload': orderOperation('unload', 'Take a version out, or all of them; waiting jobs stay queued'),
     '/models/{name}/reload': orderOperation('reload', 'Load the files anew; what is loaded serves until they are warm'),
+  }
+}
+
+function operationPaths(): Record<string, object> {
+  return {
     '/health': { get: health('health', 'The process answers', { '200': answer('It does', 'Health') }) },
     '/health/live': { get: health('live', 'The process answers', { '200': answer('It does', 'Health') }) },
     '/health/ready': {

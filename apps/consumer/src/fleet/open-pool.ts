@@ -1,0 +1,52 @@
+import { createEnginePool } from '@vision-queue/engine-pool'
+import type { Logger } from 'pino'
+
+import { type ConsumerSettings, toExecutionOptions } from '../config.ts'
+import { shareCores } from './core-share.ts'
+import { memoryShare } from './memory-share.ts'
+import type { ModelManagerOptions } from './model-manager.ts'
+
+const mb = 1024 * 1024
+
+interface Options {
+  settings: ConsumerSettings
+  /** Cores of this process. */
+  cores: number
+  /** The script of the engine processes, if it isn't the usual one. */
+  engineEntry: string | undefined
+  log: Logger
+}
+
+/** Opens engines as the settings say, with each model's share of cores and memory. */
+export function createPoolOpening({ settings, cores, engineEntry, log }: Options): ModelManagerOptions['openPool'] {
+  const wanted = { engines: settings.ENGINES, intraOpThreads: settings.INTRA_OP_THREADS }
+  if (Math.max(1, wanted.engines) * wanted.intraOpThreads > cores) {
+    const used = shareCores(wanted, { cores, sharedBy: 1 })
+    log.warn({ wanted, used, cores }, 'ENGINES x INTRA_OP_THREADS is more than the cores of this process: lowered')
+  }
+  return ({ folder, name, version }, { variant, onTrouble }, sharedBy) => {
+    const share = shareCores(wanted, { cores, sharedBy })
+    return createEnginePool({
+      modelFolder: folder,
+      name,
+      version,
+      ...share,
+      niceness: settings.ENGINE_NICENESS,
+      latencyObjectiveMs: settings.LATENCY_OBJECTIVE_MS,
+      memoryLimitBytes:
+        settings.ENGINE_MEMORY_LIMIT_MB === 0
+          ? memoryShare(share.engines * sharedBy)
+          : settings.ENGINE_MEMORY_LIMIT_MB * mb,
+      runTimeoutMs: settings.RUN_TIMEOUT_MS,
+      maxImagePixels: settings.MAX_IMAGE_PIXELS,
+      shrinkAbovePixels: settings.SHRINK_ABOVE_PIXELS,
+      heavyImageBytes: settings.HEAVY_IMAGE_MB * mb,
+      loadTimeoutMs: settings.ENGINE_LOAD_TIMEOUT_MS,
+      longestPauseMs: settings.ENGINE_RETRY_MAX_MS,
+      execution: { ...toExecutionOptions(settings), ...(variant === null ? {} : { variant }) },
+      onTrouble,
+      ...(engineEntry === undefined ? {} : { engineEntry }),
+      log,
+    })
+  }
+}

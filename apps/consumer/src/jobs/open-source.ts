@@ -1,0 +1,47 @@
+import type { Retention } from '@vision-queue/process'
+import { failedJob } from '@vision-queue/queue'
+import { type JobSource, openJobSource } from '@vision-queue/queue/worker'
+
+import type { ConsumerSettings } from '../config.ts'
+import type { JobHandling } from '../fleet/model-manager.ts'
+import { logEndedJob } from './ended-job-log.ts'
+import { createJobProcessor, type ProcessJobOptions } from './process-job.ts'
+import { createSuspectGate, type SuspectGate } from './suspect-gate.ts'
+
+interface Options extends Omit<ProcessJobOptions, keyof JobHandling | 'suspects' | 'maxStalls' | 'maxAttempts'> {
+  settings: ConsumerSettings
+  retention: Retention
+}
+
+/** Opens the sources of a consumer's jobs, one for each queue of each model. */
+export function createSourceOpening(
+  options: Options,
+): (model: string, pinnedTo: string | null, handling: JobHandling) => JobSource {
+  const { settings, results, retention, log } = options
+  const gates = new Map<string, SuspectGate>()
+  return (model, pinnedTo, handling) => {
+    // One suspect at a time of the model, whichever of its queues it comes from.
+    const suspects = gates.get(model) ?? createSuspectGate()
+    gates.set(model, suspects)
+    return openJobSource({
+      redisUrl: settings.REDIS_URL,
+      model,
+      pinnedTo,
+      concurrency: settings.CONCURRENCY,
+      lockMs: settings.LOCK_MS,
+      stalledCheckMs: settings.STALLED_CHECK_MS,
+      handle: createJobProcessor({
+        ...options,
+        ...handling,
+        suspects,
+        maxStalls: settings.MAX_STALLS,
+        maxAttempts: settings.MAX_ATTEMPTS,
+      }),
+      giveUp: async (job, attempts) => {
+        const final = failedJob(job, attempts, retention.failedResultTtlMs)
+        if (await results.finish(job, final)) logEndedJob(log, job, final)
+      },
+      log,
+    })
+  }
+}
