@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 
 import { allowsAnonymous, assertSomebodyHasKey, isLoopback } from './access.ts'
 import { apiSettings } from '../config.ts'
-import { openMemoryKeys } from '../test-support/memory-keys.ts'
+import { openMemoryKeys } from '@vision-queue/queue/memory'
 
 test.each([
   ['127.0.0.1', true],

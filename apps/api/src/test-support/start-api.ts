@@ -13,7 +13,7 @@ import { createMetrics } from '../observe/metrics.ts'
 import { createFetchImage } from '../intake/fetch-image.ts'
 import { expectDocumentedProblems } from './documented-problems.ts'
 import { type MemoryUploads, openMemoryUploads } from './memory-uploads.ts'
-import { type MemoryKeys, openMemoryKeys } from './memory-keys.ts'
+import { type MemoryKeys, openMemoryKeys } from '@vision-queue/queue/memory'
 import { type MemoryModels, openMemoryModels } from './served-models.ts'
 
 export interface TestApi {

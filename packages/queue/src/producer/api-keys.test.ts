@@ -6,6 +6,7 @@ import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 
+import { describeApiKeys } from '../conformance/api-keys.ts'
 import { type ApiKeys, openApiKeys } from './api-keys.ts'
 import { quiet } from '../test-support/test-queue.ts'
 
@@ -39,6 +40,8 @@ async function create(keys: ApiKeys, changes: Partial<KeyLimits & { expiresAt: n
   const { expiresAt = null, ...limits } = changes
   return keys.create({ name: 'shop', scopes: ['read'], limits: { ...noLimits, ...limits }, expiresAt })
 }
+
+describeApiKeys('API keys in Redis', async () => open())
 
 describe('a key', () => {
   test('opens for every process, and Redis knows its hash alone', async () => {

@@ -1,6 +1,7 @@
-import { type ApiKey, type KeyLimits, isUsable, type Scope } from '@vision-queue/queue'
 import { VisionQueueError } from '@vision-queue/protocol'
-import type { ApiKeys } from '@vision-queue/queue/producer'
+
+import { type ApiKey, isUsable, type KeyLimits, type Scope } from '../api-key.ts'
+import type { ApiKeys } from '../producer/api-keys.ts'
 
 /** API keys in this process' memory; a minute never ends. */
 export interface MemoryKeys extends ApiKeys {
