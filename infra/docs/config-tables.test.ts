@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 
 import { withConfigTables } from './config-tables.ts'
 
-test("README's tables of settings are those of the schemas; if not: pnpm docs:config", async () => {
+test("README's tables of settings are those of the schemas; if not: npm run docs:config", async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
 
   expect(withConfigTables(readme)).toBe(readme)

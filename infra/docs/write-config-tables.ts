@@ -8,7 +8,7 @@ const current = withConfigTables(readme)
 
 if (process.argv.includes('--check')) {
   if (current !== readme) {
-    console.error("README's configuration tables are out of date: pnpm docs:config")
+    console.error("README's configuration tables are out of date: npm run docs:config")
     process.exitCode = 1
   }
 } else {

@@ -39,7 +39,7 @@ export function chaosDocument(records: readonly ChaosRecord[]): string {
   )
   return [
     '# Faults, and what became of the jobs\n',
-    'Written by `pnpm chaos`, from the last run of each scenario; the figures are in [chaos.json](chaos.json). What is promised, and what each failure costs, stands in [guarantees.md](guarantees.md). Times are of one noisy machine.\n',
+    'Written by `npm run chaos`, from the last run of each scenario; the figures are in [chaos.json](chaos.json). What is promised, and what each failure costs, stands in [guarantees.md](guarantees.md). Times are of one noisy machine.\n',
     ...sections,
   ].join('\n')
 }

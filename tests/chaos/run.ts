@@ -9,7 +9,7 @@ import { chaosDocument, type ChaosRecord, chaosRecordsSchema, table } from './re
 import { scenarios } from './scenarios.ts'
 
 /**
- * `pnpm chaos [--scenario NAME] [--minutes M] [--seed N]`: the long form of all scenarios or one. Prints what
+ * `npm run chaos -- [--scenario NAME] [--minutes M] [--seed N]`: the long form of all scenarios or one. Prints what
  * each fault did, and writes docs/chaos.json and docs/chaos.md; a scenario that was not run keeps its last record.
  * Exits 1 where the promise did not hold.
  */

@@ -1,4 +1,4 @@
-/** How a scenario is run: `short` inside `npm test`, in seconds; `long` by `pnpm chaos`. */
+/** How a scenario is run: `short` inside `npm test`, in seconds; `long` by `npm run chaos`. */
 export interface ScenarioOptions {
   form: 'short' | 'long'
   /** Of the random choices: the same seed strikes in the same order. */

@@ -22,12 +22,12 @@ const notRun: Readonly<Record<string, string>> = {
   'MODEL_REPOSITORY=models npm start': 'infra/local tests npm start',
   'IMAGE_URLS=https ': 'infra/local tests npm start',
   'npm test': 'is what runs this',
-  'pnpm install': 'needs the network',
-  'pnpm dev': 'is npm start with another option',
-  'pnpm bench': 'takes ten minutes',
-  'pnpm load': 'takes a minute; tests/e2e/load.test.ts runs it',
-  'pnpm vq keys revoke': 'names a key that there is not; apps/cli tests it',
-  'pnpm models:check': 'names a model that does not ship; packages/engine tests it',
+  'npx pnpm@12.21.0 install': 'needs the network',
+  'npm run dev': 'is npm start with another option',
+  'npm run bench': 'takes ten minutes',
+  'npm run load': 'takes a minute; tests/e2e/load.test.ts runs it',
+  'npm run -s vq -- keys revoke': 'names a key that there is not; apps/cli tests it',
+  'npm run models:check': 'names a model that does not ship; packages/engine tests it',
   'REDIS_URL=redis://redis.internal:6379 ': 'names a host that there is not',
   'curl -H \'Content-Type: application/json\' -d \'{"input":{"image":"https://images.example.com':
     'fetches from the internet; apps/api/src/intake/submit-by-address.test.ts',
@@ -36,7 +36,7 @@ const notRun: Readonly<Record<string, string>> = {
 }
 const whyNotRun = (command: string): string | undefined =>
   Object.entries(notRun).find(([start]) => command.startsWith(start))?.[1]
-const isRun = (command: string): boolean => /\bcurl\b|^export |^pnpm vq keys /.test(command)
+const isRun = (command: string): boolean => /\bcurl\b|^export |^npm run -s vq -- keys /.test(command)
 
 let system: System
 /** Where the reader stands: all that is in the checkout, and a photo. */
@@ -89,8 +89,6 @@ beforeAll(async () => {
     [/http:\/\/(127\.0\.0\.1|192\.0\.2\.7):3000/g, system.url],
     [/redis:\/\/127\.0\.0\.1:6379/g, system.redis.url],
     ['img_81d877...', `img_${createHash('sha256').update(picture).digest('hex')}`],
-    // pnpm need not be on PATH; npm runs the same script.
-    [/^pnpm vq /gm, 'npm run --silent vq -- '],
   ]
   key = ''
   const made = await bash(

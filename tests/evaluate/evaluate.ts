@@ -11,7 +11,7 @@ import { readCases } from './cases.ts'
 import { judges } from './judges.ts'
 
 /**
- * `pnpm evaluate`: accuracy of the shipped models through the running API. Without arguments it
+ * `npm run evaluate`: accuracy of the shipped models through the running API. Without arguments it
  * starts a system of its own and asks every model its own examples; `--set FOLDER` (again for more)
  * asks about held-out pictures instead, such as `training/run.sh` leaves in its work folder;
  * `--model NAME` asks one model, `--url` a system that already runs.

@@ -12,7 +12,7 @@ import { createSharedService } from './shared-service.ts'
 import { scenarios } from './scenarios/index.ts'
 
 /**
- * `pnpm bench`: runs the usual scenarios, or those named with `--scenario`, and writes docs/benchmarks.json
+ * `npm run bench`: runs the usual scenarios, or those named with `--scenario`, and writes docs/benchmarks.json
  * (the figures), .md and .html. A scenario that fails is reported, keeps its earlier figures and doesn't
  * keep the others from running; the exit code is 1 then.
  */
@@ -54,7 +54,7 @@ try {
     const say = (line: string): void => console.log(`  ${line}`)
     try {
       const found = await scenario.run({ say, figures, long: values.long, folder, sharedService: shared.open })
-      const command = `pnpm bench --scenario ${scenario.name}${values.long ? ' --long' : ''}`
+      const command = `npm run bench -- --scenario ${scenario.name}${values.long ? ' --long' : ''}`
       const seconds = (performance.now() - started) / 1000
       fresh[scenario.name] = {
         ...noFindings,

@@ -9,7 +9,7 @@ import { isMet, type Measured, measuredSchema, mergeFigures, readFigures, type T
 function measured(measuredAt: string): Measured {
   return {
     title: 'A scenario',
-    command: 'pnpm bench --scenario a',
+    command: 'npm run bench -- --scenario a',
     measuredAt,
     seconds: 1,
     machine: { cores: 2, cpu: 'a', node: '20', redis: 'Redis 7', packages: '' },

@@ -3,7 +3,7 @@ import { runLoad } from '@vision-queue/load/run-load'
 
 import type { FromGenerator } from './generator.ts'
 
-/** `pnpm load`'s generator in a process of its own: one plan in, the start, the end and the samples out. */
+/** `npm run load`'s generator in a process of its own: one plan in, the start, the end and the samples out. */
 const say = async (message: FromGenerator): Promise<void> =>
   new Promise((resolve) => {
     process.send?.(message, () => resolve())

@@ -8,7 +8,7 @@ const target = { name: 'Latency | p99', sense: 'at most', limit: 420, unit: 'ms'
 const figures: StoredFigures = {
   day: {
     title: 'A day',
-    command: 'pnpm bench --scenario day',
+    command: 'npm run bench -- --scenario day',
     measuredAt: '2026-11-21T13:14:15.000Z',
     seconds: 60,
     machine: { cores: 2, cpu: 'a CPU', node: '20.20.2', redis: 'Redis 7.0.15', packages: 'sharp 0.35.5' },
@@ -44,7 +44,9 @@ test('each target is shown with what was wanted, what was measured, and whether 
 
 test('both reports say how, when and on what each figure was taken', () => {
   for (const report of [renderMarkdown(figures), renderHtml(figures)]) {
-    expect(report).toContain('pnpm bench --scenario day, 2026-11-21 13:14 UTC, 60 s; 2 cores (a CPU), Node 20.20.2')
+    expect(report).toContain(
+      'npm run bench -- --scenario day, 2026-11-21 13:14 UTC, 60 s; 2 cores (a CPU), Node 20.20.2',
+    )
     expect(report).toContain('Redis 7.0.15, sharp 0.35.5')
     expect(report).toContain('How it was done.')
     expect(report).toContain('139.0')

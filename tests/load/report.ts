@@ -59,7 +59,7 @@ export function renderHtml(figures: StoredFigures): string {
 }
 
 const introduction =
-  'Written by `pnpm bench`; `pnpm bench --scenario NAME` measures some sections anew and leaves the others as they are, each with its own date. The load generator, Redis (without persistence) and everything else share the same cores. Absolute figures of a shared machine vary by 2-3x between runs: the ratios, taken side by side in one run, and the CPU times are what to look at. A dash: not measured.'
+  'Written by `npm run bench`; `npm run bench -- --scenario NAME` measures some sections anew and leaves the others as they are, each with its own date. The load generator, Redis (without persistence) and everything else share the same cores. Absolute figures of a shared machine vary by 2-3x between runs: the ratios, taken side by side in one run, and the CPU times are what to look at. A dash: not measured.'
 
 function verdict(target: Target): string {
   const met = isMet(target)

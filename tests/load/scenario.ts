@@ -18,7 +18,7 @@ export interface ScenarioContext {
   folder: string
 }
 
-/** One question that `pnpm bench` answers. */
+/** One question that `npm run bench` answers. */
 export interface Scenario {
   name: string
   title: string

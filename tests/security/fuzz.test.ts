@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { runFuzz } from './fuzz-run.ts'
 import { targetModels } from './served-tasks.ts'
 
-/** All images made by hand, the bombs among them, and some two hundred inputs drawn; `pnpm fuzz` is the long form. */
+/** All images made by hand, the bombs among them, and some two hundred inputs drawn; `npm run fuzz` is the long form. */
 test('hostile inputs are refused or fail alone, tell nothing, and sound ones in between are answered', async () => {
   const report = await runFuzz({ seed: 20_261_121, inputs: 320, models: targetModels.slice(0, 2) })
   expect(report.findings).toEqual([])

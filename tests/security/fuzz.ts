@@ -4,7 +4,7 @@ import { type FuzzReport, runFuzz } from './fuzz-run.ts'
 import { targetModels } from './served-tasks.ts'
 
 /**
- * `pnpm fuzz --inputs 10000 --seed 1`: sends hostile inputs to a running system of all shipped models and counts
+ * `npm run fuzz -- --inputs 10000 --seed 1`: sends hostile inputs to a running system of all shipped models and counts
  * what became of them. `--from 812 --inputs 1` sends one input of a run again. Exits with 1 where anything was
  * found: an answer that is none of ours, a job without an end, a process that died.
  */

@@ -162,7 +162,7 @@ export const apiSettings = z.object({
     .describe('How old the list of models that consumers announced may be, in milliseconds.'),
   ALLOW_ANONYMOUS: booleanSetting().describe(
     'true: who has no API key may submit and read; false: nobody may. Not set: where HOST is this machine only. ' +
-      'Elsewhere the API does not start before there is a key (`pnpm vq keys create`). See docs/security.md.',
+      'Elsewhere the API does not start before there is a key (`npm run -s vq -- keys create`). See docs/security.md.',
   ),
   ADMIN_KEY: z
     .string()

@@ -109,7 +109,7 @@ test('it does not listen on a public address before there is a key; with Redis a
   onTestFinished(() => redis.stop())
   const refused = start({ HOST: '0.0.0.0', PORT: '0', REDIS_URL: redis.url })
   expect(await refused.exited).toBe(1)
-  expect(refused.output()).toContain('pnpm vq keys create')
+  expect(refused.output()).toContain('npm run -s vq -- keys create')
 
   const blind = start({ HOST: '0.0.0.0', PORT: '0', REDIS_URL: `redis://127.0.0.1:${await closedPort()}` })
   const [message] = await once(blind.child, 'message')

@@ -15,7 +15,7 @@ import { findTask } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import type { TensorShape } from './onnx/tensor.ts'
 
-const usage = `Checks a version folder of a model: pnpm models:check <folder> [options]
+const usage = `Checks a version folder of a model: npm run models:check -- <folder> [options]
   --image <file>        a picture to run instead of a white one
   --variant <name>      auto (default), fp32, fp16 or int8
   --providers <list>    execution providers, the most wanted first (default: cpu)

@@ -32,7 +32,7 @@ describe('at the start', () => {
     const settings = settingsOf({ HOST: '0.0.0.0' })
     const refused = assertSomebodyHasKey(keys, settings, quiet)
     await expect(refused).rejects.toThrow(SettingsError)
-    await expect(refused).rejects.toThrow('pnpm vq keys create')
+    await expect(refused).rejects.toThrow('npm run -s vq -- keys create')
     await expect(refused).rejects.toThrow('ALLOW_ANONYMOUS=true')
     keys.add(['read'], { expiresAt: 1 })
     await expect(assertSomebodyHasKey(keys, settings, quiet)).rejects.toThrow(SettingsError)

@@ -78,7 +78,7 @@ export async function assertSomebodyHasKey(keys: ApiKeys, settings: ApiSettings,
   const where = redis.password === '' ? settings.REDIS_URL : '...'
   throw new SettingsError([
     `HOST: ${settings.HOST} needs API keys, and there is none yet. Make one:\n` +
-      `    REDIS_URL=${where} pnpm vq keys create --name first --scopes submit,read\n` +
+      `    REDIS_URL=${where} npm run -s vq -- keys create --name first --scopes submit,read\n` +
       '  (in the Redis that npm start brings up: while it runs without HOST; keys outlast it)\n' +
       '  or let everybody in who reaches this address: ALLOW_ANONYMOUS=true',
   ])
