@@ -1,7 +1,16 @@
 import { jobStatusSchema } from '@vision-queue/protocol'
 
 import { intakeRefusals } from '../../intake/refusals.ts'
-import { acceptedHeaders, answer, idempotencyKey, parameter, problems, requestId, text } from './openapi-parts.ts'
+import {
+  acceptedHeaders,
+  answer,
+  idempotencyKey,
+  parameter,
+  problems,
+  requestId,
+  text,
+  traceparent,
+} from './openapi-parts.ts'
 
 const jobId = parameter('path', 'id', 'The id that the submission was answered with', { type: 'string' })
 
@@ -25,7 +34,7 @@ export const jobControlPaths: Record<string, object> = {
       operationId: 'retryJob',
       summary: 'Run a failed, canceled or expired job again, as a new job that names the old one in retry_of',
       tags: ['jobs'],
-      parameters: [jobId, requestId, idempotencyKey],
+      parameters: [jobId, requestId, traceparent, idempotencyKey],
       responses: {
         '202': answer('The new job', 'Job', {
           headers: acceptedHeaders('Where the new job is'),

@@ -57,6 +57,14 @@ export const requestId = parameter('header', 'X-Request-Id', 'Comes back in the 
 })
 
 /** Of the routes that make a job. */
+export const traceparent = parameter(
+  'header',
+  'traceparent',
+  'W3C Trace Context, version 00: kept in the job, and its trace id is in every log line about it',
+  { type: 'string' },
+)
+
+/** Of the routes that make a job. */
 export const idempotencyKey = parameter(
   'header',
   'Idempotency-Key',

@@ -19,6 +19,7 @@ import {
   requestId,
   text,
   textFields,
+  traceparent,
 } from './openapi-parts.ts'
 
 /** What a submission has beside its inputs, as text. */
@@ -87,6 +88,7 @@ function submitOperation(submissionExamples: Record<string, object>): object {
     tags: ['jobs'],
     parameters: [
       requestId,
+      traceparent,
       idempotencyKey,
       parameter(
         'header',
