@@ -1,3 +1,4 @@
+import { jobFields } from '@vision-queue/process'
 import { parseJson, type RedisSubscriber, type TransportLog } from '@vision-queue/redis'
 
 import { type JobChange, jobChangeSchema } from '../job-change.ts'
@@ -44,7 +45,7 @@ export function openJobChannels({ subscriber, replies, log }: Options): JobChann
     if (ownId === undefined && channel !== replies) return
     const change = jobChangeSchema.safeParse(parseJson(message))
     if (!change.success) {
-      log.warn({ channel }, 'Unreadable change of a job ignored')
+      log.warn({ ...jobFields({ id: ownId }), channel }, 'Unreadable change of a job ignored')
       return
     }
     const id = ownId ?? (change.data.kind === 'final' ? change.data.job.id : undefined)

@@ -1,3 +1,4 @@
+import { jobFields } from '@vision-queue/process'
 import { isFinal, type Job, type JobEvent, VisionQueueError } from '@vision-queue/protocol'
 import type { TransportLog } from '@vision-queue/redis'
 
@@ -125,7 +126,7 @@ async function react(
     try {
       return reader.catchUp(await readText(id))
     } catch (error) {
-      log.warn({ id, error: String(error) }, 'What was told of a text could not be read')
+      log.warn({ ...jobFields({ id }), error: String(error) }, 'What was told of a text could not be read')
       return []
     }
   }
@@ -142,7 +143,7 @@ async function react(
       return []
     case 'reconnected': {
       const job = await read(id, owner).catch(() => {
-        log.warn({ id }, 'A watched job could not be read again after a reconnect')
+        log.warn(jobFields({ id }), 'A watched job could not be read again after a reconnect')
         return undefined
       })
       if (job === undefined || job === null) return job === null ? null : []
