@@ -125,8 +125,10 @@ async function store(
   const apart = redis.isCluster || !jobBlobs.inOrder
   if (apart) await allOrNothing(options, job, before)
   const recorded = redis.set(jobKey(job.id), JSON.stringify(queued), 'PX', limits.payloadTtlMs)
-  if (apart) await Promise.allSettled([recorded])
-  await allOrNothing(options, job, [...before, recorded, queues.add(queued, turn), index.add(job)])
+  // Before the job is queued, so that none runs that is in no list: a list passes over ids that came to nothing.
+  const listed = index.add(job)
+  if (apart) await Promise.allSettled([recorded, listed])
+  await allOrNothing(options, job, [...before, recorded, listed, queues.add(queued, turn)])
 }
 
 async function answered(
