@@ -6,6 +6,30 @@ import { preprocessorConfigSchema } from './preprocessor-config.ts'
 const plainFile = /^(?!\/)(?!.*\.\.)[\w./-]+$/
 const names = z.string().min(1)
 
+/** Heads of the YOLO and SSD kinds. */
+const detectionSchema = z.strictObject({
+  boxes: names.optional().describe('the output with a box in each row or column; the first one'),
+  scores: names.optional().describe('the output with their scores; without it they follow the box in the same row'),
+  rows: z
+    .enum(['scores', 'label'])
+    .default('scores')
+    .describe('label: a row is a box, its score and the number of its label, and nothing overlaps any more'),
+  box_format: z
+    .enum(['cxcywh', 'xywh', 'xyxy', 'yxyx'])
+    .optional()
+    .describe('centre and size, corner and size, or two corners; cxcywh, xyxy for rows with a label'),
+  box_unit: z.enum(['pixels', 'fraction']).default('pixels').describe("of the graph's image"),
+  objectness: z.boolean().default(false).describe('whether a score that there is anything follows the box'),
+  background: z.enum(['none', 'first', 'last']).default('none').describe('whether one of the scores is of nothing'),
+  overlap: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('of boxes of one label that overlap by more (intersection over union) the best one stays; 0.45'),
+  threshold: z.number().min(0).max(1).optional().describe('where a job names none; 0.5'),
+})
+
 /**
  * `model.json`, the one file that is ours. Only `task` is needed: the rest is for folders whose other
  * files don't say it. Unknown fields are refused: a misspelt one would do nothing.
@@ -62,6 +86,9 @@ export const modelJsonSchema = z.strictObject({
     .max(8192)
     .optional()
     .describe('every text is filled up to so many tokens, as the model was trained with; longer ones are cut'),
+  detection: detectionSchema
+    .optional()
+    .describe('object-detection: how the outputs tell of objects, where they are not those of the DETR kind'),
   cache: z
     .boolean()
     .default(true)

@@ -1,8 +1,11 @@
 import { VisionQueueError } from '@vision-queue/protocol'
 
+import { depthEstimation } from './depth-estimation.ts'
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
+import { imageSegmentation } from './image-segmentation.ts'
 import { imageToText } from './image-to-text.ts'
+import { objectDetection } from './object-detection.ts'
 import type { Task } from './task.ts'
 import { visualEntailment } from './visual-entailment.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
@@ -16,6 +19,9 @@ export const tasks: readonly Task[] = [
   imageClassification,
   zeroShotImageClassification,
   imageFeatureExtraction,
+  objectDetection,
+  imageSegmentation,
+  depthEstimation,
 ]
 
 /** The task that a model.json names; throws `model_unavailable`, listing those there are. */

@@ -1,3 +1,5 @@
+import { uprightSizeOf } from '@vision-queue/image-header'
+
 import { createHeavyTurns } from '../images/heavy-images.ts'
 import { blankImage, decodeImage } from '../images/image-preprocessing.ts'
 import { checkSize, createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../images/pixel-writer.ts'
@@ -5,15 +7,29 @@ import { toPreprocessing } from '@vision-queue/models'
 import type { Row } from '../onnx/collate.ts'
 import type { Session } from '../onnx/session.ts'
 import { isPixelType, type TensorShape } from '../onnx/tensor.ts'
+import { type ImagePlace, placeOf } from './image-place.ts'
 import { lacking } from './lacking.ts'
 import type { TaskModel } from './task.ts'
+
+/** An image as the graph takes it. */
+export interface ImageRows {
+  rows: Record<string, Row>
+  /** Where the tensor lies in the image. */
+  place: ImagePlace
+}
+
+/** Compressed bytes to the rows of the graph's image input; see `openPlacedInput`. */
+export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
+  const toImageRows = openPlacedInput(model)
+  return async (image) => (await toImageRows(image)).rows
+}
 
 /**
  * Compressed bytes to the rows of the graph's image input. Which input that is, its type, layout,
  * channels and size are read from the graph, and from model.json and the preprocessing where it
  * leaves them open; throws `model_unavailable` where they contradict each other.
  */
-export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
+export function openPlacedInput(model: TaskModel): (image: Uint8Array) => Promise<ImageRows> {
   const { folder, maxImagePixels, shrinkAbovePixels, heavyImageBytes } = model
   if (folder.preprocessing === null) {
     throw lacking(
@@ -50,15 +66,14 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
       decodeImage(image, { preprocessing, maxPixels: maxImagePixels, shrinkAbovePixels }),
     )
     checkSize(preprocessing, decoded)
-    return {
-      [name]: {
-        type,
-        dims,
-        write: (target, offset) => {
-          writePixels(target, offset, decoded)
-        },
+    const pixels: Row = {
+      type,
+      dims,
+      write: (target, offset) => {
+        writePixels(target, offset, decoded)
       },
     }
+    return { rows: { [name]: pixels }, place: placeOf(uprightSizeOf(image) ?? decoded, decoded, preprocessing) }
   }
 }
 
