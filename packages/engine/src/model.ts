@@ -86,9 +86,10 @@ export async function loadModel({
       }
       const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
       const warm = await warmUp(answering.run, sample, {
-        wantedBatchSize: graphs.rowsApart
-          ? 1
-          : Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
+        wantedBatchSize:
+          graphs.rowsApart || task.runsAlone === true
+            ? 1
+            : Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
         timedRuns: answering.openSteps === undefined ? 1 : 0,
         ...(prepares ? { otherSizes: paddedSizes } : {}),
       })

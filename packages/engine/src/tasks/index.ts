@@ -10,6 +10,7 @@ import type { Task } from './task.ts'
 import { visualEntailment } from './visual-entailment.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
 import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
+import { zeroShotObjectDetection } from './zero-shot-object-detection.ts'
 
 /** Every task that models can be served for. */
 export const tasks: readonly Task[] = [
@@ -20,6 +21,7 @@ export const tasks: readonly Task[] = [
   zeroShotImageClassification,
   imageFeatureExtraction,
   objectDetection,
+  zeroShotObjectDetection,
   imageSegmentation,
   depthEstimation,
 ]

@@ -52,6 +52,8 @@ export interface Task {
    * are all there is opened. Without it, `model`.
    */
   graphs?: readonly (readonly string[])[]
+  /** Whether no two jobs share a run, as of graphs that take one image. Default: they do. */
+  runsAlone?: boolean
   /** An input that any model of the task takes, for warming it up. */
   sampleInput: Record<string, unknown>
   /** Parameters that keep the warm-up short. Default: none. */
