@@ -1,11 +1,13 @@
 import sharp from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 
 import { fixedOutputs } from '../../test/fixed-outputs.ts'
 import { colour, load, removeFolders, runBatch, writeFolder } from '../../test/tiny-folder.ts'
 
 afterAll(removeFolders)
 
+const answerSchema = z.object({ objects: z.array(z.object({ label: z.string() })) })
 const preprocessing = { do_rescale: true, do_normalize: false }
 const base = { task: 'object-detection', labels: ['cat', 'dog'], preprocessing }
 /** Centre and size, in fractions: the left upper quarter, and one that reaches over the edge. */
@@ -39,7 +41,7 @@ describe('heads of the DETR kind', () => {
       { image: 'red', parameters: { max_objects: 1 } },
       { image: 'red', parameters: { threshold: 0.99 } },
     ])
-    const labels = (answer: unknown) => (answer as { objects: { label: string }[] }).objects.map(({ label }) => label)
+    const labels = (answer: unknown) => answerSchema.parse(answer).objects.map(({ label }) => label)
     expect(labels(usual)).toEqual(['cat', 'dog', 'dog'])
     expect(labels(all)).toEqual(['cat', 'dog', 'dog', 'cat'])
     expect(labels(one)).toEqual(['cat'])
