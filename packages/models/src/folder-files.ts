@@ -55,6 +55,16 @@ export async function readLabels(file: FolderFile): Promise<string[]> {
   })
 }
 
+/** A file of one character a line, of which a space of any kind may be one. The end of the last line may be missing. */
+export async function readCharacters(file: FolderFile): Promise<string[]> {
+  const text = await readText(file)
+  if (text === null) throw unavailable(`${file.shownAs} is missing; model.json names it as characters.`)
+  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
+  if (lines.at(-1) === '') lines.pop()
+  if (lines.length === 0) throw unavailable(`${file.shownAs} has no characters.`)
+  return lines
+}
+
 /** Rejects with `model_unavailable` where a file's SHA-256 is another than model.json's. */
 export async function checkDigest(file: FolderFile, expected: string): Promise<void> {
   const hash = createHash('sha256')

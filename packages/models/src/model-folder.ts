@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { modelNameSchema, modelVersionSchema, VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
-import { readJson, readLabels, unavailable } from './folder-files.ts'
+import { readCharacters, readJson, readLabels, unavailable } from './folder-files.ts'
 import {
   generationConfigSchema,
   generatorConfigSchema,
@@ -72,6 +72,8 @@ export interface ModelFolder {
   maxBatchSize: number
   /** The answers by the index of their logit. */
   labels: string[] | null
+  /** What a text recogniser's scores are of, in their order without the blank; null where model.json doesn't say it. */
+  characters: string[] | null
   /** preprocessor_config.json, or model.json's `preprocessing`. */
   preprocessing: PreprocessorConfig | null
   tokenizer: TokenizerFiles | null
@@ -187,6 +189,8 @@ export async function readModelFolder({ name, version, folder }: ModelLocation):
     task: model.task,
     maxBatchSize: model.max_batch_size,
     labels: labels ?? config?.id2label ?? null,
+    characters:
+      typeof model.characters === 'string' ? await readCharacters(place(model.characters)) : (model.characters ?? null),
     preprocessing: model.preprocessing ?? preprocessor,
     tokenizer: tokenizer === null || tokenizerConfig === null ? null : toTokenizerFiles(tokenizer, tokenizerConfig),
     generation: toGenerationFiles(generation, generator),

@@ -73,6 +73,16 @@ export const modelJsonSchema = z.strictObject({
     .union([z.array(z.string()).min(1), z.string().regex(plainFile, 'a list of labels, or a file in the folder')])
     .optional()
     .describe('instead of id2label in config.json: a list, or a file of one label a line or of index,label lines'),
+  characters: z
+    .union([z.array(z.string()).min(1), z.string().regex(plainFile, 'a list of characters, or a file in the folder')])
+    .optional()
+    .describe(
+      'image-to-text by one graph: what its scores are of, in their order without the blank; a file has one a line',
+    ),
+  ctc_blank: z
+    .enum(['first', 'last'])
+    .default('first')
+    .describe('where the score of the blank stands among those of the characters'),
   pooling: z
     .enum(['cls', 'mean'])
     .default('cls')
