@@ -178,7 +178,7 @@ describe('loading', () => {
 
   it('refuses a file that is no graph', async () => {
     await expect(load(await write({}, Uint8Array.from([1, 2, 3])))).rejects.toMatchObject({
-      detail: 'onnx/model.onnx can not be loaded by ONNX Runtime.',
+      detail: 'onnx/model.onnx is no ONNX file, or cut off: it has 3 bytes. Fetch it again.',
     })
   })
 

@@ -14,7 +14,7 @@ import { chooseGraphs, isDynamic, listVariants, openGraphs, type OpenGraphs } fr
 import { padBatches, paddedSizes } from './onnx/padded-batch.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
 import type { Session } from './onnx/session.ts'
-import { findTask } from './tasks/index.ts'
+import { findTask, taskNames } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
 import { openChosen } from './variant-choice.ts'
@@ -52,7 +52,7 @@ export async function loadModel({
   ...location
 }: LoadOptions): Promise<LoadedModel> {
   const execution = executionOptionsSchema.parse(given)
-  const folder = await readModelFolder(location)
+  const folder = await readModelFolder(location, taskNames)
   const task = findTask(folder.task)
   const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
   for (const [file, digest] of Object.entries(folder.settings.sha256)) {

@@ -7,6 +7,8 @@ import { pipeline } from 'node:stream/promises'
 import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/protocol'
 import type { z } from 'zod'
 
+import { strangeContent } from './foreign-files.ts'
+
 /** A file of a version folder, and how sentences name it: `<name>/<version>/<file>`. */
 export interface FolderFile {
   folder: string
@@ -22,7 +24,8 @@ export async function readJson<S extends z.ZodType>(file: FolderFile, schema: S)
   try {
     json = JSON.parse(text)
   } catch (error) {
-    throw unavailable(`${file.shownAs} is no JSON.`, error)
+    const strange = await strangeContent(join(file.folder, file.file), file.file)
+    throw unavailable(`${file.shownAs} ${strange ?? 'is no JSON.'}`, error)
   }
   const parsed = schema.safeParse(json)
   if (!parsed.success) throw unavailable(`${file.shownAs}: ${describeFields(fieldErrors(parsed.error))}`, parsed.error)

@@ -5,7 +5,7 @@ import type { Actual } from './actual.ts'
 import type { Desired, DesiredModel } from './desired.ts'
 import type { ModelPolicy } from './model-policy.ts'
 import { createRepositoryWatch, type WatchedModel } from './repository-watch.ts'
-import { readRepository, type RepositoryView } from './repository.ts'
+import { misnamedModels, readRepository, type RepositoryView } from './repository.ts'
 
 export interface LookOptions {
   repository: string
@@ -71,9 +71,16 @@ export function createLook(options: LookOptions): (actual: Actual) => Promise<De
       at,
       lingerMs,
       models: new Map(models.flatMap(([name, model]) => (model === null ? [] : [[name, model] as const]))),
-      problems: problemsOf(view, policy),
+      problems: [...problemsOf(view, policy), ...(await misnamed(repository))],
     }
   }
+}
+
+async function misnamed(repository: string): Promise<string[]> {
+  return (await misnamedModels(repository)).map(
+    ({ folder, better }) =>
+      `${folder} in MODEL_REPOSITORY is not served: a model's name has small letters, digits, ".", "_" and "-" only. Rename the folder, such as to ${better}.`,
+  )
 }
 
 function problemsOf(view: RepositoryView | null, policy: ModelPolicy): string[] {

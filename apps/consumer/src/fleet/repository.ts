@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { type ModelAliases, modelAliasesSchema, modelNameSchema, modelVersionSchema } from '@vision-queue/protocol'
+import { toModelName, versionFolders } from '@vision-queue/models'
+import { type ModelAliases, modelAliasesSchema, modelNameSchema } from '@vision-queue/protocol'
 
 /** A version's folder, and what tells one state of its files from another. */
 export interface VersionFolder {
@@ -25,7 +26,7 @@ export type RepositoryView = Map<string, ModelInRepository>
 const maxDepth = 4
 
 /**
- * Looks at `<repository>/<name>/<version>/`. Rejects where the repository itself can't be read, which
+ * Looks at `<repository>/<name>/<version>/`, or `<repository>/<name>/` of a model without versions. Rejects where the repository itself can't be read, which
  * is not the same as an empty one. Names that are no model's or version's are passed over.
  */
 export async function readRepository(repository: string): Promise<RepositoryView> {
@@ -34,14 +35,21 @@ export async function readRepository(repository: string): Promise<RepositoryView
   return new Map(models.filter(([, { versions }]) => versions.size > 0))
 }
 
+/** Folders that hold a model and have a name that none may have, with the name that would do. */
+export async function misnamedModels(repository: string): Promise<{ folder: string; better: string }[]> {
+  const names = (await readdir(repository).catch((): string[] => [])).filter(
+    (name) => !name.startsWith('.') && !modelNameSchema.safeParse(name).success,
+  )
+  const versions = await Promise.all(names.map(async (name) => versionFolders(join(repository, name))))
+  return names
+    .filter((_, index) => versions[index]?.size !== 0)
+    .map((folder) => ({ folder, better: toModelName(folder) }))
+}
+
 async function readModel(folder: string): Promise<ModelInRepository> {
-  const entries = (await readdir(folder).catch(() => [])).filter((entry) => modelVersionSchema.safeParse(entry).success)
   const versions = new Map<string, VersionFolder>()
-  for (const version of entries) {
-    const at = join(folder, version)
-    if ((await stat(at).catch(() => null))?.isDirectory() === true) {
-      versions.set(version, { folder: at, signature: await sign(at) })
-    }
+  for (const [version, at] of await versionFolders(folder)) {
+    versions.set(version, { folder: at, signature: await sign(at) })
   }
   return { versions, ...(await readAliases(join(folder, 'aliases.json'))) }
 }
@@ -75,7 +83,7 @@ async function describeFiles(folder: string, under: string, depth: number): Prom
   return described.flat()
 }
 
-/** Cards, examples and hidden files are no reason to load a model again. */
+/** Cards, examples, aliases and hidden files are no reason to load a model again. */
 function matters(entry: string): boolean {
-  return !entry.startsWith('.') && !entry.endsWith('.md') && entry !== 'examples'
+  return !entry.startsWith('.') && !entry.endsWith('.md') && entry !== 'examples' && entry !== 'aliases.json'
 }

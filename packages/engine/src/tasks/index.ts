@@ -26,12 +26,15 @@ export const tasks: readonly Task[] = [
   depthEstimation,
 ]
 
+/** Their names. */
+export const taskNames: readonly string[] = tasks.map(({ name }) => name)
+
 /** The task that a model.json names; throws `model_unavailable`, listing those there are. */
 export function findTask(name: string): Task {
   const task = tasks.find((candidate) => candidate.name === name)
   if (task !== undefined) return task
   throw new VisionQueueError(
     'model_unavailable',
-    `model.json: task: ${name} is not known; there are: ${tasks.map((known) => known.name).join(', ')}.`,
+    `model.json: task: ${name} is not known; there are: ${taskNames.join(', ')}.`,
   )
 }
