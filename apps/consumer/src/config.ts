@@ -13,6 +13,12 @@ export const consumerSettings = z.object({
     .string()
     .default('models')
     .describe('Folder of the models, `<name>/<version>/` in it. A relative path starts at the project root.'),
+  MODEL_CODE: z
+    .enum(['off', 'on'])
+    .default('off')
+    .describe(
+      'on: a model whose folder has a task.ts or task.js is served by it. That code runs in the engine, with its rights: switch it on only where you trust whoever writes into the repository. See docs/own-tasks.md.',
+    ),
   MODELS: z
     .string()
     .refine(

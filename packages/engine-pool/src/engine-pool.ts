@@ -12,7 +12,14 @@ import { runPool } from './run-pool.ts'
  */
 export function createEnginePool(options: EnginePoolOptions): EnginePool {
   const { name, version, engines, niceness = 0, memoryLimitBytes = 0, maxImagePixels = 50_000_000 } = options
-  const { modelFolder: folder, intraOpThreads, shrinkAbovePixels, heavyImageBytes, latencyObjectiveMs } = options
+  const {
+    modelFolder: folder,
+    modelCode,
+    intraOpThreads,
+    shrinkAbovePixels,
+    heavyImageBytes,
+    latencyObjectiveMs,
+  } = options
   const { runTimeoutMs, loadTimeoutMs = 300_000, longestPauseMs = 10_000 } = options
   const entry = options.engineEntry ?? engineProgram('process')
   // ONNX Runtime 1.30 keeps telemetry, and leaves a log file of it behind, unless it is told not to.
@@ -22,7 +29,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
     options.execution,
   )
   const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes }
-  const fixed = { name, version, folder, intraOpThreads, ...images, memoryLimitBytes }
+  const fixed = { name, version, folder, modelCode, intraOpThreads, ...images, memoryLimitBytes }
   return runPool({
     ...options,
     pool,

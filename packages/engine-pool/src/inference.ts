@@ -93,6 +93,8 @@ export interface EnginePool {
 export interface EnginePoolOptions {
   /** `<repository>/<name>/<version>`, from findModel. */
   modelFolder: string
+  /** Whether code in the folder may be the model's task. Default: no. */
+  modelCode?: boolean
   name: string
   version: string
   /** Processes. On a CPU one per core, with one thread each, is the fastest; per GPU one. */

@@ -17,6 +17,7 @@ import type { Session } from './onnx/session.ts'
 import { findTask, taskNames } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
+import { loadOwnTask } from './own-task.ts'
 import { openChosen } from './variant-choice.ts'
 import { warmUp, type WarmUp } from './warm-up.ts'
 
@@ -35,6 +36,8 @@ export interface LoadOptions extends ModelLocation {
   shrinkAbovePixels?: number | undefined
   /** Images of which the decoder holds more at a time are decoded one after the other. Default: 128 MiB. */
   heavyImageBytes?: number | undefined
+  /** Whether code in the folder may be its task. Default: no. */
+  modelCode?: boolean | undefined
   execution?: Partial<ExecutionOptions> | undefined
 }
 
@@ -48,12 +51,16 @@ export async function loadModel({
   maxImagePixels,
   shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
   heavyImageBytes = defaultHeavyImageBytes,
+  modelCode = false,
   execution: given = {},
   ...location
 }: LoadOptions): Promise<LoadedModel> {
   const execution = executionOptionsSchema.parse(given)
   const folder = await readModelFolder(location, taskNames)
-  const task = findTask(folder.task)
+  const task =
+    folder.code === null
+      ? findTask(folder.task)
+      : await loadOwnTask(folder, { folder: location.folder, code: folder.code, allowed: modelCode })
   const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
   for (const [file, digest] of Object.entries(folder.settings.sha256)) {
     await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)

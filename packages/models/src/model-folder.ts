@@ -3,6 +3,7 @@ import { z } from 'zod'
 
 import type { ModelLocation } from './find-model.ts'
 import { readCharacters, readJson, readLabels, unavailable } from './folder-files.ts'
+import { findCode, ownTask } from './folder-code.ts'
 import { readPurpose } from './folder-purpose.ts'
 import {
   generationConfigSchema,
@@ -57,6 +58,8 @@ export interface ModelFolder {
   generation: GenerationFiles
   /** At least one. */
   graphs: GraphFile[]
+  /** The file in the folder that is the model's task, `task.ts` or `task.js`; null: there is none. */
+  code: string | null
   /** What cosine similarities are multiplied by, where the files say it. */
   logitScale: number | null
   /** What that factor was when the training began, where the files say it. */
@@ -102,9 +105,13 @@ export async function readModelFolder(
 
   const model = await read('model.json', modelJsonSchema)
   const config = await read('config.json', configJsonSchema)
+  const code = await findCode(folder)
   // What a folder is for goes before what is wrong with it: nobody mends files for a task that isn't there.
-  const said = { task: model?.task ?? null, architectures: config === null ? null : (config.architectures ?? []) }
-  const purpose = problems.length === 0 ? await readPurpose(location, said, tasks) : null
+  const said = {
+    task: model?.task ?? (code === null ? null : ownTask),
+    architectures: config === null ? null : (config.architectures ?? []),
+  }
+  const purpose = problems.length === 0 ? await readPurpose(location, said, code === null ? tasks : null) : null
   const preprocessor = await read('preprocessor_config.json', preprocessorConfigSchema)
   const tokenizer = await read('tokenizer.json', tokenizerSchema)
   const tokenizerConfig = await read('tokenizer_config.json', tokenizerConfigSchema)
@@ -112,7 +119,7 @@ export async function readModelFolder(
   const generator = await read('config.json', generatorConfigSchema)
   // All at once: whoever mends a folder wants to know of every problem.
   if (problems.length > 0) throw unavailable([...new Set(problems.map(({ detail }) => detail))].join(' '), problems[0])
-  const { task, graphs } = purpose ?? (await readPurpose(location, said, tasks))
+  const { task, graphs } = purpose ?? (await readPurpose(location, said, code === null ? tasks : null))
   if (tokenizer !== null && tokenizerConfig === null) {
     throw unavailable(`${name}/${version}/tokenizer_config.json is missing beside tokenizer.json.`)
   }
@@ -122,6 +129,7 @@ export async function readModelFolder(
     name,
     version,
     task,
+    code,
     maxBatchSize: settings.max_batch_size,
     labels: labels ?? config?.id2label ?? config?.label_names ?? null,
     characters:

@@ -28,6 +28,7 @@ export function createPoolOpening({ settings, cores, engineEntry, log }: Options
     const share = shareCores(wanted, { cores, sharedBy })
     return createEnginePool({
       modelFolder: folder,
+      modelCode: settings.MODEL_CODE === 'on',
       name,
       version,
       ...share,
