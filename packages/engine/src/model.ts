@@ -57,10 +57,7 @@ export async function loadModel({
 }: LoadOptions): Promise<LoadedModel> {
   const execution = executionOptionsSchema.parse(given)
   const folder = await readModelFolder(location, taskNames)
-  const task =
-    folder.code === null
-      ? findTask(folder.task)
-      : await loadOwnTask(folder, { folder: location.folder, code: folder.code, allowed: modelCode })
+  const task = folder.code === null ? findTask(folder.task) : await loadOwnTask(folder, location.folder, modelCode)
   const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
   for (const [file, digest] of Object.entries(folder.settings.sha256)) {
     await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)

@@ -37,9 +37,11 @@ const moduleSchema = z.object({
  * `model_unavailable`: where code is not allowed, and with the place of what is wrong with it.
  */
 export async function loadOwnTask(
-  { name, version, task }: Pick<ModelFolder, 'name' | 'version' | 'task'>,
-  { folder, code, allowed }: { folder: string; code: string; allowed: boolean },
+  { name, version, task, code }: Pick<ModelFolder, 'name' | 'version' | 'task' | 'code'>,
+  folder: string,
+  allowed: boolean,
 ): Promise<Task> {
+  if (code === null) throw new Error('the folder has no code')
   const shown = `${name}/${version}/${code}`
   if (!allowed) {
     const sentence = `${shown} is code that would run in the engine, which is switched off. MODEL_CODE=on of the consumer switches it on, for all models of its repository.`
