@@ -1,4 +1,4 @@
-import { type EngineOptions, fromEngineSchema } from '@vision-queue/engine/messages'
+import { type EngineOptions, readFromEngine } from '@vision-queue/engine/messages'
 
 import type { Engine } from './engine.ts'
 import type { EngineEvent } from './engine-event.ts'
@@ -53,8 +53,7 @@ export function createEngineHost({ launch, engineOptions, settings, onEvent }: E
     if (engine.state === 'stopped') return
     hosted.running = launch(engineOptions(), {
       onMessage(raw) {
-        const { success, data, error } = fromEngineSchema.safeParse(raw)
-        onEvent(engine, success ? data : { kind: 'unreadable', issues: error.issues.length })
+        onEvent(engine, readFromEngine(raw) ?? { kind: 'unreadable' })
       },
       onGone(exit, lastWords) {
         hosted.running = null

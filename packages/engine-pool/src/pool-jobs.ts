@@ -33,7 +33,10 @@ export function handOutJobs(pool: Pool, now: Moment): Action[] {
   const { given, queue } = assignJobs(pool.queue, pool.engines, 2 * pool.manifest.maxBatchSize + 1)
   pool.queue = queue
   return [...given].map(([engine, jobs]) => {
-    if (engine.handed.size === 0) engine.quietSince = now.ms
+    if (engine.handed.size === 0) {
+      engine.quietSince = now.ms
+      engine.memoryKnownAt = now.ms
+    }
     for (const job of jobs) engine.handed.set(job.job.id, job)
     return { kind: 'send', engine, message: { kind: 'jobs', jobs: jobs.map(({ job }) => job) } }
   })

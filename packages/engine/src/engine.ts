@@ -4,8 +4,9 @@ import { createMemoryGuard } from './batching/memory-guard.ts'
 import { describeCause } from './engine-answer.ts'
 import { createEngineJobs, type EngineJobs, type EngineModel } from './engine-jobs.ts'
 import { createEngineOutbox } from './engine-outbox.ts'
-import { toEngineSchema, type EngineOptions, type FromEngine } from './engine-protocol.ts'
+import { engineProtocol, type EngineOptions, type FromEngine } from './engine-protocol.ts'
 import { isPassing } from './load-failure.ts'
+import { readToEngine } from './read-messages.ts'
 
 export type { EngineModel } from './engine-jobs.ts'
 
@@ -67,11 +68,12 @@ export async function startEngine<Prepared>({
     latencyObjectiveMs,
   })
   channel.onMessage((message) => obey(message, jobs))
-  await channel.send({ kind: 'ready', manifest, cost: jobs.batcher.cost, residentBytes: guard.residentBytes })
+  const { residentBytes } = guard
+  await channel.send({ kind: 'ready', protocol: engineProtocol, manifest, cost: jobs.batcher.cost, residentBytes })
 }
 
 function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs): void {
-  const message = toEngineSchema.parse(raw)
+  const message = readToEngine(raw)
   switch (message.kind) {
     case 'jobs':
       for (const job of message.jobs) void accept(job)

@@ -7,9 +7,10 @@ export {
   type EngineOptions,
   engineOptionsSchema,
   type EngineText,
+  engineProtocol,
   type FromEngine,
-  fromEngineSchema,
   type ToEngine,
 } from './engine-protocol.ts'
+export { readFromEngine } from './read-messages.ts'
 export type { TextPiece } from './generation/text-stream.ts'
 export type { TaskOutput } from './task-output.ts'
