@@ -2,7 +2,7 @@ import type { EngineAnswer } from '@vision-queue/engine/messages'
 import { VisionQueueError } from '@vision-queue/protocol'
 
 import type { Moment } from './engine-event.ts'
-import { HandedBackError, type InferenceRequest } from './inference.ts'
+import { HandedBackError, ImagesUnreadError, type InferenceRequest } from './inference.ts'
 import { assignJobs } from './job-assignment.ts'
 import type { Action } from './pool-action.ts'
 import type { Pool } from './pool.ts'
@@ -57,6 +57,11 @@ export function answerJob(pool: Pool, job: PoolJob, answer: EngineAnswer, varian
     }
     case 'canceled':
       return []
+    case 'unread':
+      // Not counted: it is not how the job ended.
+      return settle(pool, job)
+        ? [{ kind: 'reject', job, reason: new ImagesUnreadError({ cause: answer.cause ?? undefined }) }]
+        : []
     default:
       return answer satisfies never
   }

@@ -20,11 +20,31 @@ import type { TaskOutput } from './task-output.ts'
  */
 export const engineProtocol = 2
 
+/** Where an engine reads images itself, with rights to nothing else. */
+export interface BlobSource {
+  /** With the password. It is told by message: what a process is started with, others on its machine may read. */
+  redisUrl: string
+  /** How long an engine waits for Redis before it says that it could not read an image. */
+  timeoutMs: number
+}
+
+/** An image that lies with the blobs. */
+export interface EngineBlob {
+  /** The address, see BlobAddress. */
+  space: string | null
+  hash: string
+  /** How many bytes it has. */
+  bytes: number
+}
+
+/** A compressed file, or where to read it. */
+export type EngineImage = Uint8Array | EngineBlob
+
 /** A job on its way into an engine. */
 export interface EngineJob {
   id: string
-  /** The compressed files, in the job's order; as many as the model's manifest allows. */
-  images: readonly Uint8Array[]
+  /** In the job's order; as many as the model's manifest allows. */
+  images: readonly EngineImage[]
   input: Record<string, z.core.util.JSONType>
   parameters: Record<string, z.core.util.JSONType>
   /** Milliseconds since 1970, by this machine's clock. */
@@ -35,6 +55,8 @@ export interface EngineJob {
 
 /** What a pool says to an engine. */
 export type ToEngine =
+  /** Before any job whose images come as addresses. */
+  | { kind: 'blobs'; source: BlobSource }
   | { kind: 'jobs'; jobs: readonly EngineJob[] }
   /** Drop this job if its batch is not launched yet. It is answered in any case. */
   | { kind: 'cancel'; id: string }
@@ -54,6 +76,8 @@ export type EngineAnswer =
   /** `cause` is for logs only. */
   | { kind: 'error'; id: string; error: { code: ErrorCode; detail: string }; cause: string | null }
   | { kind: 'canceled'; id: string }
+  /** The engine could not read its images; nothing is known of the job. */
+  | { kind: 'unread'; id: string; cause: string | null }
 
 /** What one step added to a job's text; after its engine died a job's text begins anew, at index 0. */
 export interface EngineText {

@@ -5,6 +5,7 @@ import { describeCause } from './engine-answer.ts'
 import { createEngineJobs, type EngineJobs, type EngineModel } from './engine-jobs.ts'
 import { createEngineOutbox } from './engine-outbox.ts'
 import { engineProtocol, type EngineOptions, type FromEngine } from './engine-protocol.ts'
+import { createJobImages, type JobImages } from './images/job-images.ts'
 import { isPassing } from './load-failure.ts'
 import { readToEngine } from './read-messages.ts'
 
@@ -61,18 +62,20 @@ export async function startEngine<Prepared>({
       return { cpuSeconds: (user + system) / 1e6, batchLimit, cost, residentBytes: guard.residentBytes }
     },
   })
+  const images = createJobImages()
   const jobs = createEngineJobs(model, {
     outbox,
     guard,
     sendText: (tokens) => void channel.send({ kind: 'tokens', tokens }).catch(() => {}),
     latencyObjectiveMs,
+    readImages: images.read,
   })
-  channel.onMessage((message) => obey(message, jobs))
+  channel.onMessage((message) => obey(message, jobs, images))
   const { residentBytes } = guard
   await channel.send({ kind: 'ready', protocol: engineProtocol, manifest, cost: jobs.batcher.cost, residentBytes })
 }
 
-function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs): void {
+function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs, images: JobImages): void {
   const message = readToEngine(raw)
   switch (message.kind) {
     case 'jobs':
@@ -80,6 +83,9 @@ function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs): void {
       break
     case 'cancel':
       cancel(message.id)
+      break
+    case 'blobs':
+      images.open(message.source)
       break
     case 'drain':
       batcher.drain()

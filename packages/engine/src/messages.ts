@@ -2,6 +2,7 @@
 export type { Launch } from './batching/launch.ts'
 export type { BatchRun } from './batching/run-or-split.ts'
 export {
+  type BlobSource,
   type EngineAnswer,
   type EngineJob,
   type EngineOptions,

@@ -49,6 +49,8 @@ function isToEngine(raw: unknown): raw is ToEngine {
       return Array.isArray(raw['jobs'])
     case 'cancel':
       return typeof raw['id'] === 'string'
+    case 'blobs':
+      return isFields(raw['source']) && isString(raw['source']['redisUrl'])
     default:
       return raw['kind'] === 'drain'
   }
@@ -92,6 +94,8 @@ function isAnswer(raw: unknown): raw is EngineAnswer {
         isStringOrNull(cause)
       )
     }
+    case 'unread':
+      return isStringOrNull(raw['cause'])
     default:
       return raw['kind'] === 'canceled'
   }
