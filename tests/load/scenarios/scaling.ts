@@ -19,9 +19,9 @@ export const scaling: Scenario = {
   async run({ say }) {
     const [smallest] = (await shapesCorpus()).requests
     if (smallest === undefined) throw new Error('No examples')
-    const entry = fileURLToPath(new URL('../sleeping/consumer.ts', import.meta.url))
+    const entry = fileURLToPath(new URL('../sleeping/engine.ts', import.meta.url))
     const start = async (consumers: number): ReturnType<typeof startService> =>
-      startService({ consumers, consumerEntry: entry, consumerEnv: { ENGINES: '1' } })
+      startService({ consumers, engineEntry: entry, consumerEnv: { ENGINES: '1' } })
     const [one, two] = [await start(1), await start(2)]
     const measured: { one: Measurement; two: Measurement }[] = []
     try {
