@@ -59,7 +59,7 @@ export function createInProcessEnginePool(options: InProcessPoolOptions): Engine
     latencyObjectiveMs,
   } = options
   const limits = { runTimeoutMs: Infinity, loadTimeoutMs: Infinity, memoryLimitBytes: 0 }
-  const pool = newPool({ name, version, engines: 1, longestPauseMs, ...limits }, options.execution)
+  const pool = newPool({ name, version, engines: 1, deviceIds: [], longestPauseMs, ...limits }, options.execution)
   const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes }
   const fixed = { name, version, folder, modelCode, intraOpThreads, ...images, latencyObjectiveMs }
   return runPool({

@@ -5,7 +5,6 @@ import { VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { type TaskKit, taskKit } from './task-kit.ts'
-import { taskOutputSchema } from './task-output.ts'
 import type { OpenTask, SingleRunTask, Task } from './tasks/task.ts'
 
 const functionSchema = <F>(expected: string) => z.custom<F>((value) => typeof value === 'function', expected)
@@ -23,6 +22,7 @@ const taskSchema = z.strictObject({
   runsAlone: z.boolean().optional(),
   open: functionSchema<Task['open']>('a function that takes the model'),
 })
+const answerSchema = z.record(z.string(), z.json())
 const openedSchema = z.object({
   prepare: functionSchema<SingleRunTask['prepare']>('a function of a job'),
   run: functionSchema<SingleRunTask['run']>('a function of the items of a batch'),
@@ -87,7 +87,7 @@ function checked(opened: OpenTask, output: z.ZodType, shown: string): OpenTask {
       }
       return answers.map((answer) => {
         if (answer instanceof Error) return answer
-        const fits = output.pipe(taskOutputSchema).safeParse(answer)
+        const fits = output.pipe(answerSchema).safeParse(answer)
         return fits.success
           ? fits.data
           : new Error(`${shown}: an answer is not as its output schema says: ${reasonOf(fits.error)}`)

@@ -127,6 +127,8 @@ export const modelStatsSchema = z.object({
   launches: launchStatsSchema.default({ reasons: {}, predicted: 0, predictedMs: 0, actualMs: 0 }),
   /** Null before it is known, and where answers take many runs. */
   cost: batchCostSchema.nullable().default(null),
+  /** The GPUs that its engines are placed on in turn, as the provider counts them. Absent: no GPUs were named. */
+  devices: z.array(z.int()).optional(),
   /**
    * Jobs a second that its engines get through when they always have work, on the cores and with the inputs of
    * late; null before anything is known.
