@@ -85,10 +85,14 @@ async function main(settings: ApiSettings): Promise<void> {
   process.on('disconnect', stopFor('parent is gone'))
 }
 
-letHeapGrow()
-try {
-  await main(parseSettings(apiSettings, process.env))
-} catch (error) {
-  console.error(error instanceof SettingsError || error instanceof ListenError ? error.message : error)
-  process.exit(1)
+async function run(): Promise<void> {
+  letHeapGrow()
+  try {
+    await main(parseSettings(apiSettings, process.env))
+  } catch (error) {
+    console.error(error instanceof SettingsError || error instanceof ListenError ? error.message : error)
+    process.exit(1)
+  }
 }
+
+void run()

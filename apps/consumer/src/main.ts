@@ -3,4 +3,4 @@ import { letHeapGrow } from '@vision-queue/process'
 import { runConsumer } from './run-consumer.ts'
 
 letHeapGrow()
-await runConsumer()
+void runConsumer()
