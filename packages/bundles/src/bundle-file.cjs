@@ -16,6 +16,8 @@ function bundlePath(folder, entry) {
 
 /** @type {typeof import('./bundle-file.cjs').cacheFolders} */
 function cacheFolders() {
+  const given = process.env['BUNDLES']
+  if (given) return given === 'off' ? [] : [resolve(given)]
   const caches = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
   return [join(root, 'node_modules/.cache/vision-queue'), join(caches, 'vision-queue/bundles')]
 }

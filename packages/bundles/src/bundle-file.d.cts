@@ -14,7 +14,10 @@ export const root: string
 /** The bundle's file in the folder. */
 export function bundlePath(folder: string, entry: string): string
 
-/** Where bundles are kept, the most wanted first: with the dependencies, or, where a user may not write there, with the user's caches. */
+/**
+ * Where bundles are kept, the most wanted first: with the dependencies, or, where a user may not write there, with the
+ * user's caches. BUNDLES names another folder; `off`: nowhere.
+ */
 export function cacheFolders(): string[]
 
 /** SHA-256 over the root, and over the names and the contents of the inputs; null stands for a file that isn't there. */

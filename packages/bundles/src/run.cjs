@@ -1,6 +1,6 @@
 // @ts-check
 // Runs a TypeScript program of ours: `node run.cjs <file> [arguments]`. It is run from its bundle, which is made first
-// where there is none of the sources as they are now, or, where none can be made or kept, by tsx. BUNDLES=off: by tsx.
+// where there is none of the sources as they are now, or, where none can be made or kept, by tsx.
 const { spawnSync } = require('node:child_process')
 const { mkdirSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
 const { dirname, join, resolve } = require('node:path')
@@ -14,6 +14,7 @@ const buildMs = 20_000
 /** The program's bundle; null if there can be none. @param {string} entry */
 function findBundle(entry) {
   const paths = cacheFolders().map((folder) => bundlePath(folder, entry))
+  if (paths.length === 0) return null
   const fresh = paths.find(isFresh)
   if (fresh !== undefined) return fresh
   /** @type {unknown} */
@@ -90,7 +91,7 @@ async function runByTsx(entry) {
 const entry = resolve(process.argv[2] ?? '')
 // The program shall see what it would see without us.
 process.argv.splice(1, 2, entry)
-const bundle = process.env['BUNDLES'] === 'off' ? null : findBundle(entry)
+const bundle = findBundle(entry)
 if (bundle === null) void runByTsx(entry)
 else {
   process.setSourceMapsEnabled(true)

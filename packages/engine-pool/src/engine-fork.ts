@@ -33,7 +33,7 @@ export function forkEngine(
   const [file, ...args] = /\.m?ts$/.test(entry) ? [bundleRunner(), entry] : [entry]
   const child = fork(file, [...args, JSON.stringify(options)], {
     serialization: 'advanced',
-    env: { ...env, UV_THREADPOOL_SIZE: String(decodingThreads(engines)) },
+    env: { ...env, ...bundleEnv(), UV_THREADPOOL_SIZE: String(decodingThreads(engines)) },
     // A picture that finds a way to write JavaScript shall find nobody who runs it.
     execArgv: ['--disallow-code-generation-from-strings'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -98,6 +98,12 @@ function lowerPriority(pid: number, niceness: number): void {
  */
 function decodingThreads(engines: number): number {
   return Math.max(2, Math.ceil(availableCores() / engines) + 1)
+}
+
+/** Where bundles are kept, for who runs one; see bundleRunner. */
+export function bundleEnv(): Record<string, string> {
+  const { BUNDLES } = process.env
+  return BUNDLES === undefined ? {} : { BUNDLES }
 }
 
 /** What runs TypeScript files; found from here, not from the working folder. */
