@@ -97,6 +97,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       return launch(options.consumerEntry ?? consumerEntry, {
         HEARTBEAT_MS: '300',
         MODELS: 'shapes-vqa',
+        // As with npm start, engines read images themselves.
+        ENGINE_REDIS_URL: redis.url,
         // Every job runs, whatever was asked before.
         ANSWER_TTL_MS: '0',
         ...options.consumerEnv,
