@@ -121,6 +121,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     const consumerEnv = {
       HEARTBEAT_MS: '300',
       MODELS: 'shapes-vqa',
+      // As with npm start, engines read images themselves.
+      ENGINE_REDIS_URL: redis.url,
       // Every job runs, whatever was asked before.
       ANSWER_TTL_MS: '0',
       ...(engineEntry === undefined ? {} : { ENGINE_ENTRY: engineEntry }),
