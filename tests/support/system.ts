@@ -13,8 +13,6 @@ import { startTestCluster } from './redis-groups.ts'
 import { until } from './until.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const apiEntry = `${root}apps/api/src/main.ts`
-const consumerEntry = `${root}apps/consumer/src/main.ts`
 
 const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int(), status: z.string() })) })
 
@@ -40,6 +38,10 @@ export interface SystemOptions {
   consumerEnv?: Record<string, string>
   /** Another `main.ts` for the consumers, such as one whose engines are slow. */
   consumerEntry?: string
+  /** Another `main.ts` for the APIs, such as one that is a consumer too (`consumers`: 0 then). */
+  apiEntry?: string
+  /** The tree whose apps are started, such as a worktree of another revision. Default: this one. */
+  root?: string
   /** Use this Redis and leave it running at the end. */
   redis?: TestRedis
   /** Run on a Redis Cluster of three nodes; see whyNoRedisGroups. Default: where TEST_ON_CLUSTER=1 is set. */
@@ -69,8 +71,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   // Whatever becomes of us, they end with us.
   const leash = createLeash({ deadlineMs: 5000 })
   const living = new Set<number>()
+  const tree = options.root ?? root
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
-    const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
+    const launched = launchProcess(tree, entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
     processes.push(launched)
     living.add(launched.pid)
     leash.hold([...living])
@@ -94,7 +97,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   try {
     const addConsumer = async (env: Record<string, string> = {}): Promise<RunningProcess> => {
       // A heartbeat at the tests' pace, and one model unless the test wants others.
-      return launch(options.consumerEntry ?? consumerEntry, {
+      return launch(options.consumerEntry ?? `${tree}apps/consumer/src/main.ts`, {
         HEARTBEAT_MS: '300',
         MODELS: 'shapes-vqa',
         // Every job runs, whatever was asked before.
@@ -105,7 +108,11 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     }
     const addApi: System['addApi'] = async (wanted) => {
       const port = wanted ?? (await freePort())
-      const api = launch(apiEntry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv })
+      const api = launch(options.apiEntry ?? `${tree}apps/api/src/main.ts`, {
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        ...options.apiEnv,
+      })
       return { ...api, url: `http://127.0.0.1:${port}` }
     }
     const apis: System['apis'] = []
@@ -144,9 +151,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 }
 
-function launchProcess(entry: string, env: Record<string, string>): RunningProcess {
+function launchProcess(cwd: string, entry: string, env: Record<string, string>): RunningProcess {
   const child = spawn(process.execPath, ['--import', 'tsx', entry], {
-    cwd: root,
+    cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
