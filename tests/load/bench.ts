@@ -69,7 +69,9 @@ try {
       fresh[scenario.name] = {
         ...noFindings,
         ...found,
-        targets: (found.targets ?? []).map((target) => (values.quick ? { ...target, doubt: 'a quick run' } : target)),
+        targets: (found.targets ?? []).map((target) =>
+          values.quick ? Object.assign(target, { doubt: 'a quick run' }) : target,
+        ),
         title: scenario.title,
         command: `npm run bench -- --scenario ${scenario.name}${against}`,
         measuredAt: new Date().toISOString(),

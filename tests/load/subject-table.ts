@@ -1,4 +1,4 @@
-import type { Table } from '@vision-queue/load/html-page'
+import type { Cell, Table } from '@vision-queue/load/html-page'
 import { median } from '@vision-queue/load/statistics'
 
 import { bareQueueName } from './subjects/bare-queue.ts'
@@ -34,15 +34,12 @@ export function subjectTable(title: string, { rounds }: Judged): Table {
       'failures',
       'others %',
     ],
-    measured.map(({ name, windows }) => {
+    measured.map(({ name, windows }): Cell[] => {
       const clients = windows.map(({ cpuUs }) => cpuUs[clientsPart] ?? Number.NaN)
       const rate = ratePerSecond(windows)
-      return [
-        name,
-        multiple(name, echoName),
-        multiple(name, bareQueueName),
-        costs.get(name)?.us ?? null,
-        ...shown.map((part) => costs.get(name)?.parts[part] ?? null),
+      const split = shown.map((part) => costs.get(name)?.parts[part] ?? null)
+      const head = [name, multiple(name, echoName), multiple(name, bareQueueName), costs.get(name)?.us ?? null]
+      return head.concat(split, [
         rate,
         timeOf(windows, 'p50Ms'),
         timeOf(windows, 'p99Ms'),
@@ -50,7 +47,7 @@ export function subjectTable(title: string, { rounds }: Judged): Table {
         (lowerQuartile(clients) * rate) / 1e4,
         windows.reduce((sum, { failures }) => sum + failures, 0),
         median(windows.map(({ othersShare }) => othersShare)) * 100,
-      ]
+      ])
     }),
   )
 }

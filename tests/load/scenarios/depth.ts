@@ -114,7 +114,7 @@ async function measureWaiting(
     const deep = await measureRounds(subjects, plan, say)
     const jobs = await submitMany(service.url, submission, listeners)
     const streams = await openListeners(service.url, jobs)
-    const watched = await measureRounds([submit, echo], plan, say).finally(async () => streams.stop())
+    const watched = await measureWatched([submit, echo], plan, say, streams)
     return [
       ...[submit, look, list].map(({ name }) => growthOf(`${name}, ${waiting} jobs waiting`, start, deep, name)),
       growthOf(`submission, ${listeners} event streams open besides`, deep, watched, submit.name),
@@ -122,6 +122,20 @@ async function measureWaiting(
   } finally {
     await stopAll(subjects)
     await service.stop()
+  }
+}
+
+/** Measures while event streams are open, and closes them. */
+async function measureWatched(
+  subjects: readonly Subject[],
+  plan: WindowPlan,
+  say: (line: string) => void,
+  streams: { stop: () => Promise<void> },
+): Promise<Judged> {
+  try {
+    return await measureRounds(subjects, plan, say)
+  } finally {
+    await streams.stop()
   }
 }
 

@@ -205,7 +205,7 @@ export const overload: Scenario = {
 
 /** The composition that `npm start` has: the last of this tree's. */
 function mainOf(services: readonly Service[]): Service {
-  const own = services.filter(({ name }) => !name.includes(' at ')).at(-1)
+  const own = services.findLast(({ name }) => !name.includes(' at '))
   if (own === undefined) throw new Error('No service of this tree')
   return own
 }

@@ -28,31 +28,30 @@ type Prepared = Awaited<ReturnType<typeof model.prepare>>
 const preparing = 2 * batchSize + 4
 const counter = new Counter()
 const ready: Prepared[] = []
-let decoding = 0
 let next = 0
-let going = false
+const state = { going: false, decoding: 0 }
 let looping: Promise<void> = Promise.resolve()
 let wake = (): void => {}
 
 function prepareMore(): void {
-  while (going && decoding + ready.length < preparing) {
+  while (state.going && state.decoding + ready.length < preparing) {
     const request = requests[next % requests.length]
     next += 1
     if (request === undefined) return
-    decoding += 1
+    state.decoding += 1
     void model
       .prepare(request)
       .then((prepared) => ready.push(prepared))
       .catch((error: unknown) => counter.failed(String(error)))
       .finally(() => {
-        decoding -= 1
+        state.decoding -= 1
         wake()
       })
   }
 }
 
 async function loop(): Promise<void> {
-  while (going) {
+  while (state.going) {
     prepareMore()
     if (ready.length < batchSize) {
       await new Promise<void>((resolve) => {
@@ -69,13 +68,13 @@ async function loop(): Promise<void> {
 
 serveDrive(counter, {
   async go() {
-    going = true
+    state.going = true
     looping = loop()
   },
   async pause() {
-    going = false
+    state.going = false
     wake()
     await looping
-    while (decoding > 0) await nextTurn()
+    while (state.decoding > 0) await nextTurn()
   },
 })

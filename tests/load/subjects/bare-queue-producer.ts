@@ -10,15 +10,13 @@ const redis = new Redis(redisUrl, { maxRetriesPerRequest: null })
 const queue = new Queue('bare', { connection: redis, skipWaitingForReady: true, streams: { events: { maxLen: 100 } } })
 const subscriber = new Redis(redisUrl)
 const counter = new Counter()
-let sent = 0
-let done = 0
-let going = false
+const state = { going: false, sent: 0, done: 0 }
 
 /** Jobs are told of in groups, so some of those in flight may be done without our knowing. */
 function keepBusy(): void {
-  while (going && sent - done < inFlight + toldAtOnce - 1) {
-    sent += 1
-    const data = { id: `job_${sent}`, input: { question: 'What is it?' }, parameters: {}, createdAt: Date.now() }
+  while (state.going && state.sent - state.done < inFlight + toldAtOnce - 1) {
+    state.sent += 1
+    const data = { id: `job_${state.sent}`, input: { question: 'What is it?' }, parameters: {}, createdAt: Date.now() }
     const options = {
       jobId: data.id,
       removeOnComplete: true,
@@ -31,18 +29,18 @@ function keepBusy(): void {
 
 await subscriber.subscribe(doneChannel)
 subscriber.on('message', (_channel, count) => {
-  done += Number(count)
+  state.done += Number(count)
   counter.done(Number(count))
   keepBusy()
 })
 serveDrive(counter, {
   async go() {
-    going = true
+    state.going = true
     keepBusy()
   },
   async pause() {
-    going = false
+    state.going = false
     // What is told of in groups may leave a few untold; the consumer counts on from there in the next window.
-    while (sent - done >= toldAtOnce) await new Promise((resolve) => setTimeout(resolve, 5))
+    while (state.sent - state.done >= toldAtOnce) await new Promise((resolve) => setTimeout(resolve, 5))
   },
 })

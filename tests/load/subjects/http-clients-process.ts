@@ -39,7 +39,7 @@ const answeredSchema = z.object({ metrics: jobTimesSchema })
 const counter = new Counter()
 const mark = randomBytes(6).toString('hex').slice(0, 6)
 let sent = 0
-let stopping = false
+const state = { stopping: false }
 let running: Promise<void>[] = []
 /** What clients do that think at the moment, by their timers. */
 const thinking = new Map<NodeJS.Timeout, () => void>()
@@ -62,7 +62,7 @@ async function converse(connected: () => void): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     let sentAt = 0
     const send = (): void => {
-      if (stopping) return void socket.end(resolve)
+      if (state.stopping) return void socket.end(resolve)
       const request = requests[sent % requests.length]
       sent += 1
       if (request === undefined) return
@@ -103,7 +103,7 @@ function note({ status, body }: { status: number; body: string }, wholeMs: numbe
 
 /** One client: a new connection whenever one breaks. `connected` is called for each. */
 async function client(connected: () => void): Promise<void> {
-  while (!stopping) {
+  while (!state.stopping) {
     try {
       await converse(connected)
     } catch (error) {
@@ -115,7 +115,7 @@ async function client(connected: () => void): Promise<void> {
 
 serveDrive(counter, {
   async go() {
-    stopping = false
+    state.stopping = false
     const connected = new Promise<void>((resolve) => {
       running = Array.from({ length: plan.clients }, async () => client(resolve))
     })
@@ -126,7 +126,7 @@ serveDrive(counter, {
     late.catch(() => {})
   },
   async pause() {
-    stopping = true
+    state.stopping = true
     for (const [timer, then] of thinking) {
       clearTimeout(timer)
       then()

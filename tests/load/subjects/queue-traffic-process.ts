@@ -37,7 +37,7 @@ if (options.kind === 'produce') {
   })
   const counter = new Counter()
   let sent = 0
-  let going = false
+  const state = { going: false }
   let running: Promise<void>[] = []
   const submit = async (): Promise<void> => {
     sent += 1
@@ -53,7 +53,7 @@ if (options.kind === 'produce') {
     )
   }
   const produce = async (): Promise<void> => {
-    while (going) {
+    while (state.going) {
       await submit().then(
         () => counter.done(1),
         (error: unknown) => counter.failed(String(error)),
@@ -62,11 +62,11 @@ if (options.kind === 'produce') {
   }
   serveDrive(counter, {
     async go() {
-      going = true
+      state.going = true
       running = Array.from({ length: options.inFlight }, produce)
     },
     async pause() {
-      going = false
+      state.going = false
       await Promise.all(running)
     },
   })
