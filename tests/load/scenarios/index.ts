@@ -14,7 +14,7 @@ import { scaling } from './scaling.ts'
 
 /**
  * In the order in which they are run and reported. Those that use the same kind of service stand together, since it is
- * started and warmed once for them.
+ * started and warmed once for them. The usual ones together take about twelve minutes.
  */
 export const scenarios: readonly Scenario[] = [
   cost,
@@ -27,8 +27,8 @@ export const scenarios: readonly Scenario[] = [
   overload,
   endToEndPhotos,
   depth,
-  scaling,
   parts,
+  scaling,
   int8,
   day,
   rivals,

@@ -19,7 +19,7 @@ const warmUpJobs = 400
 export const scaling: Scenario = {
   name: 'scaling',
   title: 'From one consumer to two',
-  usual: true,
+  usual: false,
   async run({ say, plan }) {
     const [smallest] = rawRequests(await shapesCorpus())
     if (smallest === undefined) throw new Error('No examples')
