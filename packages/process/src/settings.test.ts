@@ -15,14 +15,11 @@ test('two parts of a process read their settings from one environment', () => {
 
 test('what is wrong in either is told at once, and what both say once', () => {
   const bad = { PORT: 'a', SHARED: '10', ENGINES: '5' }
-  expect(() => parseBoth(first, second, bad)).toThrow(SettingsError)
-  try {
-    parseBoth(first, second, bad)
-  } catch (error) {
-    expect(error).toHaveProperty('problems', [
+  expect(() => parseBoth(first, second, bad)).toThrow(
+    new SettingsError([
       'PORT: expected a whole number from 0 to 9',
       'SHARED: expected a whole number from 0 to 9',
       'ENGINES: expected a whole number from 0 to 4',
-    ])
-  }
+    ]),
+  )
 })

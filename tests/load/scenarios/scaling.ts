@@ -23,7 +23,7 @@ export const scaling: Scenario = {
   async run({ say, plan }) {
     const [smallest] = rawRequests(await shapesCorpus())
     if (smallest === undefined) throw new Error('No examples')
-    const consumerEntry = fileURLToPath(new URL('../sleeping/consumer.ts', import.meta.url))
+    const engineEntry = fileURLToPath(new URL('../sleeping/engine.ts', import.meta.url))
     const services: Service[] = []
     const subjects: Subject[] = []
     try {
@@ -31,7 +31,9 @@ export const scaling: Scenario = {
         ['one consumer', 1],
         ['two consumers', 2],
       ] as const) {
-        services.push(await startService(name, { consumers, consumerEntry, consumerEnv: { ENGINES: '1' } }))
+        services.push(
+          await startService(name, { composition: 'apart', consumers, engineEntry, consumerEnv: { ENGINES: '1' } }),
+        )
       }
       for (const service of services) {
         const subject = await openHttpSubject(service, { requests: [smallest], clients, holds: '"succeeded"' })
