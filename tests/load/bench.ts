@@ -37,7 +37,7 @@ if (unknown.length > 0) {
 }
 
 const plan: WindowPlan = values.quick
-  ? { rounds: 2, windowMs: 400, settleMs: 100, warmUpJobs: 200 }
+  ? { rounds: 2, windowMs: 400, settleMs: 100, warmUpJobs: 64 }
   : { rounds: 8, windowMs: 900, settleMs: 200, warmUpJobs: 5000 }
 const chosen = scenarios.filter(({ name, usual }) => values.scenario?.includes(name) ?? usual)
 const stored = values.quick ? {} : readFigures(`${docs}benchmarks.json`)

@@ -77,7 +77,7 @@ test('requests take turns as they are where they may repeat', async () => {
   const requests = [post(), { method: 'GET' as const, path: '/jobs?limit=50', headers: [], file: null }]
   const subject = await load(
     (request, response) => {
-      seen.push(`${request.method} ${request.url} ${request.headers['x-kind'] ?? '-'}`)
+      seen.push(`${request.method} ${request.url} ${String(request.headers['x-kind'] ?? '-')}`)
       request.resume().on('end', () => response.end('{}'))
     },
     { requests, unique: false, clients: 1 },
@@ -93,7 +93,7 @@ test('refusals, answers without what they should hold and broken connections are
   const subject = await load(
     (request, response) => {
       seen += 1
-      if (seen % 4 === 0) return void request.socket.destroy()
+      if (seen % 4 === 0) request.socket.destroy()
       request.resume().on('end', () => {
         response.statusCode = seen % 4 === 1 ? 503 : 200
         response.end(seen % 4 === 2 ? 'queued' : 'succeeded')

@@ -28,10 +28,7 @@ test('one subject at a time is under load, and each round begins with another on
   const told: string[] = []
   const { rounds } = await measureRounds([subject('a', told), subject('b', told)], plan, () => {})
 
-  expect(told.slice(0, 8)).toEqual([
-    ...['go a', 'pause a', 'go b', 'pause b'],
-    ...['go b', 'pause b', 'go a', 'pause a'],
-  ])
+  expect(told.slice(0, 8)).toEqual(['go a', 'pause a', 'go b', 'pause b', 'go b', 'pause b', 'go a', 'pause a'])
   expect(rounds.length).toBeGreaterThanOrEqual(2)
   for (const round of rounds) expect([...round.keys()].toSorted()).toEqual(['a', 'b'])
 })
