@@ -79,7 +79,7 @@ describe('the arrows between the rooms', () => {
     ['packages/blobs', ['protocol', 'redis']],
     ['packages/queue', ['blobs', 'process', 'protocol', 'redis']],
     ['packages/image-header', []],
-    ['packages/engine', ['image-header', 'models', 'process', 'protocol']],
+    ['packages/engine', ['blobs', 'image-header', 'models', 'process', 'protocol']],
     ['packages/engine-pool', ['engine', 'models', 'process', 'protocol']],
     ['packages/guarded-fetch', []],
     ['apps/api', ['blobs', 'guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis']],

@@ -8,6 +8,18 @@ const { providers, providerOptions } = executionOptionsSchema.shape
 
 export const consumerSettings = z.object({
   REDIS_URL: redisUrlSetting,
+  ENGINE_REDIS_URL: redisUrlSetting
+    .unwrap()
+    .optional()
+    .describe(
+      'The same Redis for the engines, so that they read the images of their jobs themselves, and the bytes do not pass through the consumer: with a user that may do nothing else (docs/security.md). What they can’t read so is read for them. Without it, all is. `npm start` sets it for the Redis that it starts.',
+    ),
+  NODE_EXTRA_CA_CERTS: z
+    .string()
+    .optional()
+    .describe(
+      'Node’s own: a file with certificate authorities to trust. Engines with an ENGINE_REDIS_URL of rediss:// are told of it, too.',
+    ),
   LOG_LEVEL: logLevelSetting,
   MODEL_REPOSITORY: z
     .string()
