@@ -13,16 +13,6 @@ import { startTestCluster } from './redis-groups.ts'
 import { until } from './until.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const entries = {
-  api: `${root}apps/api/src/main.ts`,
-  consumer: `${root}apps/consumer/src/main.ts`,
-  server: `${root}apps/server/src/main.ts`,
-}
-/** The same, with engines by the program that ENGINE_ENTRY names. */
-const entriesForTests = {
-  consumer: `${root}tests/programs/consumer.ts`,
-  server: `${root}tests/programs/server.ts`,
-}
 
 const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int(), status: z.string() })) })
 
@@ -57,6 +47,12 @@ export interface SystemOptions {
   consumerEnv?: Record<string, string>
   /** Another program for the engines, such as one whose engines are slow. */
   engineEntry?: string
+  /** Another `main.ts` for the consumers, such as one whose engines are slow. */
+  consumerEntry?: string
+  /** Another `main.ts` for the APIs, such as one that is a consumer too (`consumers`: 0 then). */
+  apiEntry?: string
+  /** The tree whose apps are started, such as a worktree of another revision. Default: this one. */
+  root?: string
   /** Use this Redis and leave it running at the end. */
   redis?: TestRedis
   /** Run on a Redis Cluster of three nodes; see whyNoRedisGroups. Default: where TEST_ON_CLUSTER=1 is set. */
@@ -91,8 +87,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   // Whatever becomes of us, they end with us.
   const leash = createLeash({ deadlineMs: 5000 })
   const living = new Set<number>()
+  const tree = options.root ?? root
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
-    const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
+    const launched = launchProcess(tree, entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
     processes.push(launched)
     living.add(launched.pid)
     leash.hold([...living])
@@ -115,8 +112,10 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 
   try {
     const { engineEntry } = options
-    const entryOf = (name: 'consumer' | 'server'): string =>
-      (engineEntry === undefined ? entries : entriesForTests)[name]
+    const entryOf = (name: 'api' | 'consumer' | 'server'): string =>
+      engineEntry === undefined || name === 'api'
+        ? `${tree}apps/${name}/src/main.ts`
+        : `${tree}tests/programs/${name}.ts`
     // A heartbeat at the tests' pace, and one model unless the test wants others.
     const consumerEnv = {
       HEARTBEAT_MS: '300',
@@ -127,13 +126,13 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       ...options.consumerEnv,
     }
     const addConsumer: System['addConsumer'] = async (env = {}) =>
-      launch(entryOf('consumer'), { ...consumerEnv, ...env })
+      launch(options.consumerEntry ?? entryOf('consumer'), { ...consumerEnv, ...env })
     const listening = async (entry: string, env: Record<string, string>, wanted?: number): Promise<RunningApi> => {
       const port = wanted ?? (await freePort())
       const api = launch(entry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv, ...env })
       return { ...api, url: `http://127.0.0.1:${port}` }
     }
-    const addApi: System['addApi'] = async (port) => listening(entries.api, {}, port)
+    const addApi: System['addApi'] = async (port) => listening(options.apiEntry ?? entryOf('api'), {}, port)
     const addServer: System['addServer'] = async (port) => listening(entryOf('server'), consumerEnv, port)
     const wanted = options.consumers ?? 1
     const pairs = composition === 'one' ? wanted : 0
@@ -186,9 +185,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 }
 
-function launchProcess(entry: string, env: Record<string, string>): RunningProcess {
+function launchProcess(cwd: string, entry: string, env: Record<string, string>): RunningProcess {
   const child = spawn(process.execPath, ['--import', 'tsx', entry], {
-    cwd: root,
+    cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -8,11 +8,11 @@ import { openJobClient, type BlobBytes } from '@vision-queue/queue/producer'
 import { nanoid } from 'nanoid'
 
 import { trafficOptionsSchema } from './queue-traffic.ts'
+import { Counter, serveDrive } from './serve-drive.ts'
 
 /** One process of queue traffic, see trafficOptionsSchema. Argument: TrafficOptions as JSON. */
 const options = trafficOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 const log = { info() {}, warn() {}, error: (...words: unknown[]) => console.error(...words) }
-const model = 'no-op'
 const resultTtlMs = 10_000
 const retention = {
   resultTtlMs,
@@ -22,10 +22,6 @@ const retention = {
   failedPayloadTtlMs: 0,
   failedPayloadMaxBytes: 0,
 }
-let done = 0
-setInterval(() => process.send?.({ done }), 200)
-process.once('disconnect', () => process.exit(0))
-
 if (options.kind === 'produce') {
   const client = openJobClient({
     redisUrl: options.redisUrl,
@@ -39,10 +35,15 @@ if (options.kind === 'produce') {
     commandTimeoutMs: 10_000,
     log,
   })
+  const counter = new Counter()
+  let sent = 0
+  const state = { going: false }
+  let running: Promise<void>[] = []
   const submit = async (): Promise<void> => {
-    const image = randomBytes(options.imageBytes)
-    await client.submitAndWait(...noOpJob(image), { timeoutMs: 60_000 })
-    done += 1
+    sent += 1
+    const model = options.models[sent % options.busyModels] ?? ''
+    const owner = options.owners[sent % options.owners.length] ?? null
+    await client.submitAndWait(...noOpJob(randomBytes(options.imageBytes), model, owner), { timeoutMs: 60_000 })
   }
   // Its connections fail fast while they are being made; after that a failure is one.
   for (let begun = false; !begun;) {
@@ -51,37 +52,54 @@ if (options.kind === 'produce') {
       async () => sleep(50, false),
     )
   }
-  const produce = async (): Promise<never> => {
-    for (;;) await submit()
+  const produce = async (): Promise<void> => {
+    while (state.going) {
+      await submit().then(
+        () => counter.done(1),
+        (error: unknown) => counter.failed(String(error)),
+      )
+    }
   }
-  await Promise.all(Array.from({ length: options.count }, produce))
+  serveDrive(counter, {
+    async go() {
+      state.going = true
+      running = Array.from({ length: options.inFlight }, produce)
+    },
+    async pause() {
+      state.going = false
+      await Promise.all(running)
+    },
+  })
 } else {
-  for (let index = 0; index < options.count; index += 1) {
-    const redis = openDurableConnection({ redisUrl: options.redisUrl, log, name: 'consumer' })
-    const results = createResultStore({ redis, retention, answerTtlMs: 0 })
-    openJobSource({
-      redisUrl: options.redisUrl,
-      model,
-      concurrency: options.perSource,
-      lockMs: 10_000,
-      stalledCheckMs: 5000,
-      async handle({ job, startedAt, attempts, readBlobs }) {
-        if (job === null || (await readBlobs(job)) === null) throw new Error('A job or its picture is lost')
-        await results.announceRunning(job.id, startedAt, attempts)
-        const output = { answers: [{ answer: 'nothing', score: 1 }] }
-        await results.finish(job, finalJob(job, { status: 'succeeded', attempts, startedAt, output }, resultTtlMs))
-        done += 1
-        return { kind: 'done' }
-      },
-      giveUp: async () => {
-        throw new Error('A job was given up')
-      },
-      log,
-    })
-  }
+  for (const model of options.models) openSource(model)
+  process.once('disconnect', () => process.exit(0))
+  console.log('ready')
 }
 
-function noOpJob(image: Uint8Array): [QueuedJob, BlobBytes] {
+function openSource(model: string): void {
+  const redis = openDurableConnection({ redisUrl: options.redisUrl, log, name: 'consumer' })
+  const results = createResultStore({ redis, retention, answerTtlMs: 0 })
+  openJobSource({
+    redisUrl: options.redisUrl,
+    model,
+    concurrency: options.perSource,
+    lockMs: 10_000,
+    stalledCheckMs: 5000,
+    async handle({ job, startedAt, attempts, readBlobs }) {
+      if (job === null || (await readBlobs(job)) === null) throw new Error('A job or its picture is lost')
+      await results.announceRunning(job.id, startedAt, attempts)
+      const output = { answers: [{ answer: 'nothing', score: 1 }] }
+      await results.finish(job, finalJob(job, { status: 'succeeded', attempts, startedAt, output }, resultTtlMs))
+      return { kind: 'done' }
+    },
+    giveUp: async () => {
+      throw new Error('A job was given up')
+    },
+    log,
+  })
+}
+
+function noOpJob(image: Uint8Array, model: string, owner: string | null): [QueuedJob, BlobBytes] {
   const hash = createHash('sha256').update(image).digest('hex')
   const job: QueuedJob = {
     version: 2,
@@ -100,7 +118,7 @@ function noOpJob(image: Uint8Array): [QueuedJob, BlobBytes] {
     deadlineAt: null,
     cache: false,
     replyTo: null,
-    owner: null,
+    owner,
     answersOf: null,
     priority: 'normal',
     retryOf: null,

@@ -23,4 +23,6 @@ app.post('/jobs', async (c) => {
   if (output === undefined || output instanceof Error) return c.json({ status: 'failed' }, 500)
   return c.json({ status: 'succeeded', output })
 })
+// With its parent it ends.
+process.once('disconnect', () => process.exit(0))
 serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => process.stdout.write(`${port}\n`))
