@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
-import { typeScriptLoader } from './engine-fork.ts'
+import { bundleRunner } from './engine-fork.ts'
 import { engineProgram } from './engine-program.ts'
 
 /**
@@ -11,7 +11,7 @@ import { engineProgram } from './engine-program.ts'
 export async function probeProvider(provider: string): Promise<string | null> {
   const script = engineProgram('provider-probe')
   try {
-    await promisify(execFile)(process.execPath, ['--import', typeScriptLoader(), script, provider], {
+    await promisify(execFile)(process.execPath, [bundleRunner(), script, provider], {
       env: { ORT_DISABLE_TELEMETRY: '1' },
       timeout: 120_000,
     })
