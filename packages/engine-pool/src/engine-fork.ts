@@ -6,6 +6,7 @@ import { getPriority, setPriority } from 'node:os'
 import { availableCores } from '@vision-queue/process'
 import type { EngineOptions } from '@vision-queue/engine/messages'
 import type { EngineProcess, EngineProcessEvents } from './engine-process.ts'
+import { createTurnOutbox } from './turn-outbox.ts'
 
 /** How the process of an engine is started. */
 export interface ForkOptions {
@@ -60,10 +61,10 @@ export function forkEngine(
   return {
     pid: child.pid,
     gone,
-    send(message) {
+    send: createTurnOutbox((message) => {
       // A message that can't be sent was for a process that has just died; 'close' tells of that.
       child.send(message, () => {})
-    },
+    }),
     kill() {
       // SIGKILL: an engine holds nothing that could be lost, and one in a native call hears nothing else.
       child.kill('SIGKILL')

@@ -62,6 +62,7 @@ function processor(run: ChosenPool['run']) {
     suspects: createSuspectGate(),
     cancellations: { hold: () => ({ signal: canceling.signal, release() {} }), close() {} },
     shared: null,
+    enginesReadBlobs: false,
     retention: {
       resultTtlMs: 1000,
       failedResultTtlMs: 2000,
