@@ -20,14 +20,14 @@ import { cureLoadFailure } from './repair-redis.ts'
 import { StartError } from './start-error.ts'
 import type { Backoff } from './supervised-process.ts'
 
-/** What to run as the API or as a consumer; the launcher adds the rest. */
+/** What to run as the API, as a consumer or as both; the launcher adds the rest. */
 export type AppCommand = Pick<Command, 'file' | 'args'>
 
 interface Options {
   settings: StartSettings
   /** Handed on to the apps, with REDIS_URL, PORT, HOST and, where it is not set, LOG_LEVEL. */
   env: Record<string, string | undefined>
-  apps: { api: AppCommand; consumer: AppCommand }
+  apps: { api: AppCommand; consumer: AppCommand; server: AppCommand }
   /** The repository: where the apps run, and where a relative DATA_DIR begins. */
   root: string
   redisCacheFolder: string
@@ -45,14 +45,14 @@ export interface Launcher {
    * 0 where that was asked for, 1 where it could not be started.
    */
   run(): Promise<number>
-  /** Stops the API, then the consumers, then Redis. */
+  /** Stops the API, then the consumers that are not in its process, then Redis. */
   stop(): void
   /** Kills them all at once. */
   kill(): void
 }
 
 /**
- * Everything on one machine: Redis, the API, consumers. A process that dies is started again, with one
+ * Everything on one machine: Redis, the API, consumers, of which one may be in the API's process. A process that dies is started again, with one
  * exception: until a job could be served for the first time, a process that *ends by itself*, such as over
  * a bad setting, ends the whole start, because it would only do so again.
  */
@@ -160,12 +160,20 @@ function startApps(
 ): void {
   const appEnv = { ...env, ...redisEnv, LOG_LEVEL: env['LOG_LEVEL'] || defaultLogLevel }
   const apiEnv = { ...appEnv, PORT: String(settings.PORT), HOST: settings.HOST }
-  stages.supervise({ stage: 'api', name: 'api', command: { ...apps.api, cwd: root, env: apiEnv }, leash })
   // The address is the API's alone.
   const consumerEnv = { ...appEnv, PORT: undefined, HOST: undefined }
-  for (let number = 1; number <= settings.CONSUMERS; number += 1) {
-    const name = settings.CONSUMERS === 1 ? 'consumer' : `consumer-${number}`
-    stages.supervise({ stage: 'consumers', name, command: { ...apps.consumer, cwd: root, env: consumerEnv }, leash })
+  const { CONSUMERS: consumers } = settings
+  const together = settings.COMPOSITION === 'one' && consumers > 0
+  const [name, app] = together ? (['server', apps.server] as const) : (['api', apps.api] as const)
+  stages.supervise({ stage: 'api', name, command: { ...app, cwd: root, env: apiEnv }, leash })
+  for (let number = together ? 2 : 1; number <= consumers; number += 1) {
+    const label = consumers === 1 ? 'consumer' : `consumer-${number}`
+    stages.supervise({
+      stage: 'consumers',
+      name: label,
+      command: { ...apps.consumer, cwd: root, env: consumerEnv },
+      leash,
+    })
   }
 }
 

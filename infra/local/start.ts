@@ -14,6 +14,7 @@ const { values } = parseArgs({
     /** The programs to run, for tests of this one. */
     api: { type: 'string', default: 'apps/api/src/main.ts' },
     consumer: { type: 'string', default: 'apps/consumer/src/main.ts' },
+    server: { type: 'string', default: 'apps/server/src/main.ts' },
   },
 })
 
@@ -37,7 +38,7 @@ const settings = readSettings()
 const launcher = createLauncher({
   settings,
   env: process.env,
-  apps: { api: app(values.api), consumer: app(values.consumer) },
+  apps: { api: app(values.api), consumer: app(values.consumer), server: app(values.server) },
   root,
   redisCacheFolder: fileURLToPath(new URL('../../.vision-queue/redis-package', import.meta.url)),
   // One that only uses the service wants to hear of trouble; one who works on it wants to hear more.

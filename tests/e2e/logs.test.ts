@@ -18,7 +18,7 @@ let system: System
 
 beforeAll(async () => {
   system = await startSystem({
-    consumerEntry: fileURLToPath(new URL('unruly/consumer.ts', import.meta.url)),
+    engineEntry: fileURLToPath(new URL('unruly/engine.ts', import.meta.url)),
     apiEnv: { LOG_LEVEL: 'debug' },
     consumerEnv: { LOG_LEVEL: 'debug', LOCK_MS: '2000', STALLED_CHECK_MS: '500', ENGINES: '1' },
   })

@@ -51,6 +51,14 @@ asking.on('data', (info) => {
 })
 `
 
+/** Both of them in one process. */
+const server = `
+import { appendFileSync } from 'node:fs'
+appendFileSync(process.env.TRACE, 'server ' + process.pid + '\\n')
+await import('./api.mjs')
+await import('./consumer.mjs')
+`
+
 export interface StandIns {
   folder: string
   port: number
@@ -80,7 +88,9 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 export async function createStandIns(): Promise<StandIns> {
   const folder = await mkdtemp(join(tmpdir(), 'vision-queue-start-'))
   const port = await freePort()
-  await Promise.all([writeFile(join(folder, 'api.mjs'), api), writeFile(join(folder, 'consumer.mjs'), consumer)])
+  const programs = { api, consumer, server }
+  const fileOf = (name: string): string => join(folder, `${name}.mjs`)
+  await Promise.all(Object.entries(programs).map(async ([name, text]) => await writeFile(fileOf(name), text)))
   const started: StartedLauncher[] = []
 
   return {
@@ -93,7 +103,7 @@ export async function createStandIns(): Promise<StandIns> {
       const { npm_lifecycle_event: _, REDIS_URL: __, ...inherited } = process.env
       const launcher = spawn(
         process.execPath,
-        ['--import', 'tsx', startFile, '--api', join(folder, 'api.mjs'), '--consumer', join(folder, 'consumer.mjs')],
+        ['--import', 'tsx', startFile, ...Object.keys(programs).flatMap((name) => [`--${name}`, fileOf(name)])],
         {
           cwd: root,
           env: {
@@ -101,6 +111,7 @@ export async function createStandIns(): Promise<StandIns> {
             PORT: String(port),
             DATA_DIR: join(folder, 'data'),
             TRACE: traceFile,
+            COMPOSITION: 'apart',
             ...env,
           },
         },

@@ -1,7 +1,7 @@
 export { createEnginePool } from './engine-pool.ts'
 export {
   type EnginePool,
-  type EnginePoolOptions, 
+  type EnginePoolOptions,
   HandedBackError,
   ImagesUnreadError,
   type InferenceRequest,

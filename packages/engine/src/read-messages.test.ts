@@ -67,7 +67,10 @@ describe('what an engine says', () => {
     ['an answer of an unknown kind', { ...answers, answers: [{ ...value, kind: 'maybe' }] }],
     ['an output that is no object', { ...answers, answers: [{ ...value, output: 'yes' }] }],
     ['a time that is no number', { ...answers, answers: [{ ...value, inferenceMs: Number.NaN }] }],
-    ['a code that is not in the table', { ...answers, answers: [{ ...error, error: { code: 'toString', detail: '' } }] }],
+    [
+      'a code that is not in the table',
+      { ...answers, answers: [{ ...error, error: { code: 'toString', detail: '' } }] },
+    ],
     ['an error without words', { ...answers, answers: [{ ...error, error: { code: 'internal_error' } }] }],
     ['a cause that is no text', { ...answers, answers: [{ ...error, cause: {} }] }],
     ['a run without a size', { ...answers, runs: [{ runMs: 1 }] }],

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { PlainError } from './plain-error.ts'
 import { parseRedisUrl } from './redis-url.ts'
 
 /**
@@ -9,10 +10,13 @@ import { parseRedisUrl } from './redis-url.ts'
 export type SettingsSchema = z.ZodObject<Record<string, z.ZodType>>
 
 /** All bad settings at once, by name. */
-export class SettingsError extends Error {
+export class SettingsError extends PlainError {
+  readonly problems: readonly string[]
+
   constructor(problems: readonly string[]) {
     super(`These settings can not be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
     this.name = 'SettingsError'
+    this.problems = problems
   }
 }
 
@@ -30,6 +34,30 @@ export function parseSettings<S extends SettingsSchema>(
   const parsed = schema.safeParse(set)
   if (parsed.success) return parsed.data
   throw new SettingsError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
+}
+
+/**
+ * The settings of two parts of one process, each by its own schema. Throws SettingsError with what is wrong in either,
+ * once where both say the same.
+ */
+export function parseBoth<A extends SettingsSchema, B extends SettingsSchema>(
+  first: A,
+  second: B,
+  env: Record<string, string | undefined>,
+): [z.infer<A>, z.infer<B>] {
+  const problems = new Set<string>()
+  const parse = <S extends SettingsSchema>(schema: S): z.infer<S> | null => {
+    try {
+      return parseSettings(schema, env)
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error
+      for (const problem of error.problems) problems.add(problem)
+      return null
+    }
+  }
+  const [one, other] = [parse(first), parse(second)]
+  if (one === null || other === null) throw new SettingsError([...problems])
+  return [one, other]
 }
 
 export interface SettingDescription {

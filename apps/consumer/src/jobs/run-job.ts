@@ -1,5 +1,10 @@
 import { answerDigest, blobsOf, type CachedAnswer, inputOfParts, type QueuedJob } from '@vision-queue/queue'
-import { type EnginePool, ImagesUnreadError, type InferenceRequest, type InferenceResult } from '@vision-queue/engine-pool'
+import {
+  type EnginePool,
+  ImagesUnreadError,
+  type InferenceRequest,
+  type InferenceResult,
+} from '@vision-queue/engine-pool'
 import { jobFields, type JobSignal } from '@vision-queue/process'
 import { type ModelManifest, VisionQueueError } from '@vision-queue/protocol'
 import type { Logger } from 'pino'
