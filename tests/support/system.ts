@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -12,16 +13,18 @@ import { startTestRedis, type TestRedis } from './redis.ts'
 import { startTestCluster } from './redis-groups.ts'
 import { until } from './until.ts'
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const root = fileURLToPath(new URL('../../', import.meta.url))
+/** The programs of a tree. */
 const entries = {
-  api: `${root}apps/api/src/main.ts`,
-  consumer: `${root}apps/consumer/src/main.ts`,
-  server: `${root}apps/server/src/main.ts`,
+  api: 'apps/api/src/main.ts',
+  consumer: 'apps/consumer/src/main.ts',
+  server: 'apps/server/src/main.ts',
 }
 /** The same, with engines by the program that ENGINE_ENTRY names. */
 const entriesForTests = {
-  consumer: `${root}tests/programs/consumer.ts`,
-  server: `${root}tests/programs/server.ts`,
+  consumer: 'tests/programs/consumer.ts',
+  server: 'tests/programs/server.ts',
 }
 
 const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int(), status: z.string() })) })
@@ -57,6 +60,10 @@ export interface SystemOptions {
   consumerEnv?: Record<string, string>
   /** Another program for the engines, such as one whose engines are slow. */
   engineEntry?: string
+  /** Another program for consumers that are processes of their own, where a tree is too old for `engineEntry`. */
+  consumerEntry?: string
+  /** The tree whose programs are started, with a slash at its end, such as another revision's. Default: this one. */
+  tree?: string
   /** Use this Redis and leave it running at the end. */
   redis?: TestRedis
   /** Run on a Redis Cluster of three nodes; see whyNoRedisGroups. Default: where TEST_ON_CLUSTER=1 is set. */
@@ -91,8 +98,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   // Whatever becomes of us, they end with us.
   const leash = createLeash({ deadlineMs: 5000 })
   const living = new Set<number>()
+  const tree = options.tree ?? root
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
-    const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
+    const launched = launchProcess(tree, entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
     processes.push(launched)
     living.add(launched.pid)
     leash.hold([...living])
@@ -116,24 +124,26 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   try {
     const { engineEntry } = options
     const entryOf = (name: 'consumer' | 'server'): string =>
-      (engineEntry === undefined ? entries : entriesForTests)[name]
+      `${tree}${(engineEntry === undefined ? entries : entriesForTests)[name]}`
     // A heartbeat at the tests' pace, and one model unless the test wants others.
     const consumerEnv = {
       HEARTBEAT_MS: '300',
       MODELS: 'shapes-vqa',
+      // As with npm start, engines read images themselves.
+      ENGINE_REDIS_URL: redis.url,
       // Every job runs, whatever was asked before.
       ANSWER_TTL_MS: '0',
       ...(engineEntry === undefined ? {} : { ENGINE_ENTRY: engineEntry }),
       ...options.consumerEnv,
     }
     const addConsumer: System['addConsumer'] = async (env = {}) =>
-      launch(entryOf('consumer'), { ...consumerEnv, ...env })
+      launch(options.consumerEntry ?? entryOf('consumer'), { ...consumerEnv, ...env })
     const listening = async (entry: string, env: Record<string, string>, wanted?: number): Promise<RunningApi> => {
       const port = wanted ?? (await freePort())
       const api = launch(entry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv, ...env })
       return { ...api, url: `http://127.0.0.1:${port}` }
     }
-    const addApi: System['addApi'] = async (port) => listening(entries.api, {}, port)
+    const addApi: System['addApi'] = async (port) => listening(`${tree}${entries.api}`, {}, port)
     const addServer: System['addServer'] = async (port) => listening(entryOf('server'), consumerEnv, port)
     const wanted = options.consumers ?? 1
     const pairs = composition === 'one' ? wanted : 0
@@ -186,9 +196,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 }
 
-function launchProcess(entry: string, env: Record<string, string>): RunningProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
-    cwd: root,
+function launchProcess(cwd: string, entry: string, env: Record<string, string>): RunningProcess {
+  const child = spawn(process.execPath, [...(cwd === root ? [bundleRunner] : ['--import', 'tsx']), entry], {
+    cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
