@@ -3,6 +3,7 @@ export {
   executionOptionsSchema,
   type ProviderRefusal,
   type Variant,
+  variantSchema,
 } from './execution-options.ts'
 export { fingerprintFolder } from './fingerprint.ts'
 export { checkDigest } from './folder-files.ts'

@@ -5,8 +5,11 @@ import type { DecodedImage } from './image-preprocessing.ts'
 import type { Preprocessing } from '@vision-queue/models'
 import type { PixelArray, PixelType } from '../onnx/tensor.ts'
 
-/** What colours a tensor holds, in their order; L is grey (PIL's 0.299 R + 0.587 G + 0.114 B). */
-export type Channels = 'RGB' | 'BGR' | 'L'
+/**
+ * What colours a tensor holds, in their order; L is grey (PIL's 0.299 R + 0.587 G + 0.114 B). A is opaque everywhere, as
+ * transparency is laid on white.
+ */
+export type Channels = 'RGB' | 'BGR' | 'L' | 'RGBA' | 'BGRA'
 
 /** How a tensor of one image is laid out: ``NCHW`` [channels, height, width] or ``NHWC`` [height, width, channels]. */
 export interface PixelLayout {
@@ -54,11 +57,12 @@ type RowWriter = (target: PixelArray, to: number, bytes: Uint8Array, from: numbe
 
 function colourRow(preprocessing: Preprocessing, { layout, channels, type }: PixelLayout): RowWriter {
   const { height, width } = preprocessing
-  const [planeStep, pixelStep] = layout === 'NCHW' ? [height * width, 1] : [1, 3]
+  const [planeStep, pixelStep] = layout === 'NCHW' ? [height * width, 1] : [1, channels.length]
   // Where red and blue stand among the channels; green is always the middle one.
-  const [first, last] = channels === 'BGR' ? [2, 0] : [0, 2]
+  const [first, last] = channels.startsWith('BGR') ? [2, 0] : [0, 2]
   const [red, green, blue] = [first, 1, last].map((channel) => toTable(preprocessing, channel, type))
   if (red === undefined || green === undefined || blue === undefined) throw new Error('a colour has no table')
+  const opaque = channels.endsWith('A') ? (toTable(preprocessing, 3, type)[255] ?? 0) : null
   const [redAt, greenAt, blueAt] = [first * planeStep, planeStep, last * planeStep]
   return (target, start, bytes, from) => {
     let to = start
@@ -66,6 +70,7 @@ function colourRow(preprocessing: Preprocessing, { layout, channels, type }: Pix
       target[to + redAt] = red[bytes[pixel] ?? 0] ?? 0
       target[to + greenAt] = green[bytes[pixel + 1] ?? 0] ?? 0
       target[to + blueAt] = blue[bytes[pixel + 2] ?? 0] ?? 0
+      if (opaque !== null) target[to + 3 * planeStep] = opaque
       to += pixelStep
     }
   }

@@ -95,14 +95,20 @@ function findImageInput({ folder, session }: TaskModel): [string, TensorShape] {
   return only
 }
 
-function findLayout({ folder }: TaskModel, row: readonly (number | null)[]): 'NCHW' | 'NHWC' {
-  const isChannels = (dim: number | null | undefined): boolean => dim === 1 || dim === 3
-  return folder.settings.layout ?? (isChannels(row[2]) && !isChannels(row[0]) ? 'NHWC' : 'NCHW')
+/** Where the graph's dimensions leave it open which are the channels, three and one go before four, and the first place before the last. */
+function findLayout({ folder }: TaskModel, [first, , last]: readonly (number | null)[]): 'NCHW' | 'NHWC' {
+  const usual = [1, 3].includes(first ?? 0)
+  const isLast = [1, 3].includes(last ?? 0) ? !usual : last === 4 && !usual && first !== 4
+  return folder.settings.layout ?? (isLast ? 'NHWC' : 'NCHW')
 }
 
 function findChannels({ folder }: TaskModel, count: number | null): Channels {
   const { channels } = folder.settings
-  if (count !== null && count !== 1 && count !== 3) throw lacking(folder, `1 or 3 channels; the graph takes ${count}`)
+  if (count !== null && ![1, 3, 4].includes(count))
+    throw lacking(folder, `1, 3 or 4 channels; the graph takes ${count}`)
+  if (count === 4 && channels === undefined) {
+    throw lacking(folder, '`channels` in model.json, RGBA or BGRA, for a graph of four; the fourth is 255 everywhere')
+  }
   if (channels !== undefined && count !== null && channels.length !== count) {
     throw lacking(folder, `channels in model.json that fit the graph: ${channels}, which takes ${count}`)
   }
