@@ -13,4 +13,6 @@ export { findModel, listModels, locateFolder, type ModelLocation, toModelName, v
 export { type ModelFolder, readModelFolder, type TextPadding } from './model-folder.ts'
 export type { TokenizerFiles } from './tokenizer-files.ts'
 export { type GraphFacts, readGraphFacts } from './onnx-graph.ts'
-export { type Preprocessing, preprocessorConfigSchema, type Resize, toPreprocessing } from './preprocessor-config.ts'
+export { type Preprocessing, toPreprocessing } from './preprocessing.ts'
+export { preprocessorConfigSchema } from './preprocessor-config.ts'
+export { type Resize, resizedSize, roundEven, type Size } from './resize-rules.ts'

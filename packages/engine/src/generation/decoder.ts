@@ -89,8 +89,8 @@ function toFeeds(
       const [, heads, , size] = dims
       feeds[name] = toFeed(type, [], [rows, heads ?? 0, 0, size ?? 0])
     } else {
-      const { numbers, dims: own } = plainNumbers(name, { ids, rows, length, past, cross })
-      feeds[name] = toFeed(type, numbers, own)
+      const plain = plainNumbers(name, { ids, rows, length, past, cross })
+      feeds[name] = toFeed(type, plain.numbers, plain.dims)
     }
   }
   return feeds

@@ -9,7 +9,7 @@ import { blankFeed, toFeed, type Feed, type PixelArray, type PixelType, type Ten
  */
 export type Row =
   | { type: PixelType; dims: readonly number[]; write: (target: PixelArray, offset: number) => void }
-  | { type: 'numbers'; dims: readonly number[]; values: readonly number[] }
+  | { type: 'numbers'; dims: readonly number[]; values: ArrayLike<number> }
   | { type: 'int64'; values: readonly number[]; padValue: number; exact?: boolean }
 
 /**
@@ -73,7 +73,9 @@ interface StackedInput {
 function stack({ name, type, fixedLength }: StackedInput, rows: readonly Row[], blank: typeof blankFeed): Feed {
   const first = rows[0]
   if (first?.type === 'numbers') {
-    const all = rows.flatMap((row) => (row.type === 'numbers' ? row.values : []))
+    const size = first.values.length
+    const all = new Float32Array(rows.length * size)
+    for (const [index, row] of rows.entries()) if (row.type === 'numbers') all.set(row.values, index * size)
     return toFeed(type, all, [rows.length, ...first.dims])
   }
   if (first !== undefined && first.type !== 'int64') {

@@ -1,7 +1,15 @@
 import { createHeavyTurns } from '../images/heavy-images.ts'
 import { blankImage, decodeImage } from '../images/image-preprocessing.ts'
-import { checkSize, createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../images/pixel-writer.ts'
-import { toPreprocessing } from '@vision-queue/models'
+import {
+  checkSize,
+  createPixelWriter,
+  pixelDims,
+  placeOf,
+  tensorSize,
+  type Channels,
+  type PixelLayout,
+} from '../images/pixel-writer.ts'
+import { type Preprocessing, toPreprocessing } from '@vision-queue/models'
 import type { Row } from '../onnx/collate.ts'
 import type { Session } from '../onnx/session.ts'
 import { isPixelType, type TensorShape } from '../onnx/tensor.ts'
@@ -26,7 +34,6 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
   const row = wanted.slice(1)
   const layout: PixelLayout = { type, layout: findLayout(model, row), channels: 'RGB' }
   const [graphChannels, ...graphSize] = layout.layout === 'NCHW' ? row : [row[2] ?? null, ...row.slice(0, 2)]
-  layout.channels = findChannels(model, graphChannels ?? null)
   const [height = null, width = null] = graphSize
   const preprocessing = toPreprocessing(
     folder.preprocessing,
@@ -35,15 +42,10 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
   if (preprocessing === null) {
     throw lacking(folder, `\`size\` in its preprocessing, as ${name} takes images of any size`)
   }
-  const dims = pixelDims(layout, preprocessing)
-  if (row.length !== 3 || row.some((dim, index) => dim !== null && dim !== dims[index])) {
-    const takes = row.map((dim) => dim ?? 'any').join(', ')
-    throw lacking(
-      folder,
-      `images of the graph's size: its preprocessing (preprocessor_config.json or model.json) makes [${dims.join(', ')}], ${name} takes [${takes}]`,
-    )
-  }
+  layout.channels = findChannels(model, graphChannels ?? null, preprocessing.isBgr)
+  checkDims(model, { name, row, layout, preprocessing })
   const writePixels = createPixelWriter(preprocessing, layout)
+  const toMask = openPixelMask(model, preprocessing)
   const inTurn = createHeavyTurns(heavyImageBytes)
   return async (image) => {
     const decoded = await inTurn(image, async () =>
@@ -53,12 +55,64 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
     return {
       [name]: {
         type,
-        dims,
+        dims: pixelDims(layout, tensorSize(preprocessing, decoded)),
         write: (target, offset) => {
           writePixels(target, offset, decoded)
         },
       },
+      ...toMask(decoded),
     }
+  }
+}
+
+/** Throws `model_unavailable` where the preprocessing makes other tensors than the graph takes. */
+function checkDims(
+  { folder }: TaskModel,
+  {
+    name,
+    row,
+    layout,
+    preprocessing,
+  }: { name: string; row: readonly (number | null)[]; layout: PixelLayout; preprocessing: Preprocessing },
+): void {
+  const made: (number | null)[] = pixelDims(layout, preprocessing)
+  const channelsAt = layout.layout === 'NCHW' ? 0 : 2
+  if (preprocessing.varies) for (const at of made.keys()) if (at !== channelsAt) made[at] = null
+  const { scale } = preprocessing
+  if (layout.channels.length === 4 && scale.length === 3) {
+    throw lacking(folder, 'image_mean and image_std of four numbers, or one, for a graph of four channels')
+  }
+  if (row.length === 3 && row.every((dim, index) => dim === null || dim === made[index])) return
+  const shown = (dims: readonly (number | null)[]): string => dims.map((dim) => dim ?? 'any').join(', ')
+  const remedy = preprocessing.varies ? '; write `preprocessing` in model.json with `size` {height, width}' : ''
+  throw lacking(
+    folder,
+    `images of the graph's size: its preprocessing (preprocessor_config.json or model.json) makes [${shown(made)}], ${name} takes [${shown(row)}]${remedy}`,
+  )
+}
+
+/**
+ * Which pixels of a tensor are the image's, for graphs that ask for it (`pixel_mask`): 1 there, 0 on the ground around
+ * it. Where the graph fixes another size than the tensor's, as exports of DETR do, the whole of it counts.
+ */
+function openPixelMask(
+  { session }: TaskModel,
+  preprocessing: Preprocessing,
+): (image: { height: number; width: number }) => Record<string, Row> {
+  const name = 'pixel_mask'
+  const shape = session.inputs.get(name)
+  if (shape === undefined) return () => ({})
+  const [, fixedHeight = null, fixedWidth = null] = shape.dims
+  return (image) => {
+    const tensor = tensorSize(preprocessing, image)
+    const [height, width] = [fixedHeight ?? tensor.height, fixedWidth ?? tensor.width]
+    const isWhole = height !== tensor.height || width !== tensor.width || preprocessing.padding === null
+    const values = new Uint8Array(height * width).fill(isWhole ? 1 : 0)
+    const { top, left } = placeOf(preprocessing, image)
+    for (let row = top; !isWhole && row < top + image.height; row += 1) {
+      values.fill(1, row * width + left, row * width + left + image.width)
+    }
+    return { [name]: { type: 'numbers', dims: [height, width], values } }
   }
 }
 
@@ -102,7 +156,7 @@ function findLayout({ folder }: TaskModel, [first, , last]: readonly (number | n
   return folder.settings.layout ?? (isLast ? 'NHWC' : 'NCHW')
 }
 
-function findChannels({ folder }: TaskModel, count: number | null): Channels {
+function findChannels({ folder }: TaskModel, count: number | null, isBgr: boolean): Channels {
   const { channels } = folder.settings
   if (count !== null && ![1, 3, 4].includes(count))
     throw lacking(folder, `1, 3 or 4 channels; the graph takes ${count}`)
@@ -112,7 +166,7 @@ function findChannels({ folder }: TaskModel, count: number | null): Channels {
   if (channels !== undefined && count !== null && channels.length !== count) {
     throw lacking(folder, `channels in model.json that fit the graph: ${channels}, which takes ${count}`)
   }
-  return channels ?? (count === 1 ? 'L' : 'RGB')
+  return channels ?? (count === 1 ? 'L' : isBgr ? 'BGR' : 'RGB')
 }
 
 /** The graph's input of this name; throws `model_unavailable` listing those there are. */
