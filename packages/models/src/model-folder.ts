@@ -162,8 +162,7 @@ function isSiglip(config: ConfigJson | null): boolean {
 
 /** Models that were trained to say yes or no to each label, as Hugging Face's pipelines judge them. */
 function scoresApart(config: ConfigJson | null): boolean {
-  const { problem_type: problem, architectures } = config ?? {}
-  return problem === 'multi_label_classification' || (architectures?.includes('ViltForQuestionAnswering') ?? false)
+  return config?.problem_type === 'multi_label_classification' || config?.model_type === 'vilt'
 }
 
 /**

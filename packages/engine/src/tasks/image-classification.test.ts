@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { colour, load, removeFolders, runBatch, writeFolder } from '../../test/tiny-folder.ts'
-import { FLOAT, model, node, value } from '@vision-queue/models/test/onnx-writer'
+import { FLOAT, model as onnxFile, node, value } from '@vision-queue/models/test/onnx-writer'
 import { colourGraph, type ColourGraphOptions } from '../../test/tiny-graphs.ts'
 
 afterAll(removeFolders)
@@ -73,7 +73,7 @@ describe('a graph that others made', () => {
   })
 
   it("is refused with ONNX Runtime's own reason, without paths of this machine", async () => {
-    const unknown = model(
+    const unknown = onnxFile(
       node('NoSuchOperator', ['pixel_values'], 'logits'),
       value(11, 'pixel_values', FLOAT, ['n', 3, 4, 4]),
       value(12, 'logits', FLOAT, ['n', 3]),

@@ -107,9 +107,11 @@ function openPixelMask(
     const tensor = tensorSize(preprocessing, image)
     const [height, width] = [fixedHeight ?? tensor.height, fixedWidth ?? tensor.width]
     const isWhole = height !== tensor.height || width !== tensor.width || preprocessing.padding === null
-    const values = new Uint8Array(height * width).fill(isWhole ? 1 : 0)
+    if (isWhole)
+      return { [name]: { type: 'numbers', dims: [height, width], values: new Uint8Array(height * width).fill(1) } }
+    const values = new Uint8Array(height * width)
     const { top, left } = placeOf(preprocessing, image)
-    for (let row = top; !isWhole && row < top + image.height; row += 1) {
+    for (let row = top; row < top + image.height; row += 1) {
       values.fill(1, row * width + left, row * width + left + image.width)
     }
     return { [name]: { type: 'numbers', dims: [height, width], values } }
