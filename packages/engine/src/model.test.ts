@@ -85,7 +85,7 @@ describe('reading', () => {
     ['preprocessor_config.json', { ...tinyPreprocessor, size: { edge: 9 } }, 'size: {height, width}'],
     ['preprocessor_config.json', { ...tinyPreprocessor, do_image_splitting: true }, 'it cuts images into tiles'],
     ['preprocessor_config.json', { ...tinyPreprocessor, size_divisor: 32 }, 'size_divisor: not supported'],
-    ['preprocessor_config.json', { architecture: 'resnet50' }, "neither it nor timm's pretrained_cfg"],
+    ['preprocessor_config.json', { architecture: 'resnet50' }, 'missing, and so is pretrained_cfg'],
     [
       'preprocessor_config.json',
       { ...tinyPreprocessor, do_center_crop: true, crop_size: 32 },

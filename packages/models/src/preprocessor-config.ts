@@ -145,7 +145,7 @@ function contradictions(config: PreprocessorConfig): [string, string][] {
   if (normalizes(config)) {
     const isTimm = 'architecture' in config && config.size === undefined
     const needed = isTimm
-      ? "needed: this file says neither it nor timm's pretrained_cfg"
+      ? 'missing, and so is pretrained_cfg: write `preprocessing` in model.json'
       : 'needed where do_normalize is on'
     if (config.image_mean === undefined) found.push(['image_mean', needed])
     if (config.image_std === undefined) found.push(['image_std', needed])
