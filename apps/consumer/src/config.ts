@@ -120,7 +120,7 @@ export const consumerSettings = z.object({
     'A provider without which the consumer does not start: rather no answer than a slow one. Empty: none.',
   ),
   VARIANT: executionOptionsSchema.shape.variant.describe(
-    'Which of a model’s graphs runs: fp32, fp16 or int8. auto: the one that model.json names; else the one the fleet has decided on for these files; else int8 on a CPU with instructions for it, fp16 on other providers, where there is one. Never by time. See docs/models.md.',
+    'Which of a model’s graphs runs: fp32, fp16, int8, uint8, q4, q4f16 or bnb4. auto: the one that model.json names; else the one the fleet has decided on for these files; else int8 on a CPU with instructions for it, fp16 on other providers, where there is one. Never by time. See docs/models.md.',
   ),
   DEVICE_IDS: z
     .string()

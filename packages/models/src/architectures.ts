@@ -1,3 +1,5 @@
+import type { GraphFacts } from './onnx-graph.ts'
+
 /** Families of which Hugging Face's `<family>Model` is a backbone that makes features of an image. */
 const backbones =
   'ViT|ViTMAE|ViTMSN|ViTHybrid|DeiT|Beit|Data2VecVision|Swin|Swinv2|Dinov2|Dinov2WithRegisters|DINOv3ViT|DINOv3ConvNext|' +
@@ -43,8 +45,8 @@ const byArchitecture: readonly (readonly [RegExp, string])[] = [
   [/ForConditionalGeneration$/, 'text2text-generation'],
 ]
 
-/** The names of a folder's graphs, and of the inputs and outputs of each that could be read. */
-export type GraphNames = ReadonlyMap<string, { inputs: readonly string[]; outputs: readonly string[] } | null>
+/** A folder's graphs by name, and what the file of each says of its inputs and outputs, where it could be read. */
+export type GraphNames = ReadonlyMap<string, Pick<GraphFacts, 'inputs' | 'outputs' | 'ranks'> | null>
 
 /** What a folder is for by an architecture and its graphs; null where that says nothing. */
 export function taskOf(architectures: readonly string[], graphs: GraphNames): string | null {
@@ -73,6 +75,12 @@ function taskOfGraphs(graphs: GraphNames): string | null {
   if (gives('predicted_depth')) return 'depth-estimation'
   if (gives('alphas')) return 'image-segmentation'
   if (gives('logits_per_image')) return 'zero-shot-image-classification'
+  const rank = gives('logits') ? only.ranks.get('logits') : undefined
+  if (rank === 2 && takesText && only.inputs.includes('pixel_mask')) return 'visual-question-answering'
+  if (rank !== undefined && !takesText) {
+    if (rank === 4) return 'image-segmentation'
+    if (rank === 2 && only.outputs.length === 1) return 'image-classification'
+  }
   const features = ['image_embeds', 'pooler_output', 'last_hidden_state']
   return !takesText && features.some(gives) ? 'image-feature-extraction' : null
 }

@@ -67,12 +67,13 @@ describe('what a folder without model.json is for', () => {
       { 'onnx/model.onnx': graph(['input_ids', 'pixel_values'], ['logits_per_image']) },
       'zero-shot-image-classification',
     ],
+    [null, { 'onnx/model.onnx': image }, 'image-classification'],
     [
       'VisionEncoderDecoderModel',
       { 'onnx/encoder_model.onnx': image, 'onnx/decoder_model_merged.onnx': image },
       'image-to-text',
     ],
-  ])('%s: %j', async (architecture, files, task) => {
+  ])('%s', async (architecture, files, task) => {
     const config = architecture === null ? { model_type: 'any' } : { architectures: [architecture] }
     expect(await read({ 'config.json': config, ...files })).toMatchObject({ task, settings: { max_batch_size: 32 } })
   })
@@ -111,7 +112,7 @@ describe('what a folder without model.json is for', () => {
       /model\.json is missing, and there is no config\.json\. Write model\.json .*model takes pixel_values and gives logits\.$/,
     ],
     [
-      { 'config.json': { architectures: ['FooModel'] }, 'model.onnx': image },
+      { 'config.json': { architectures: ['FooModel'] }, 'model.onnx': graph(['pixel_values'], ['scores']) },
       /config\.json does not say what the model is for \(architectures: FooModel\)\. Write model\.json with the task, such as \{"task": "image-classification"\}, one of: image-classification,/,
     ],
     [
@@ -131,7 +132,7 @@ describe('what a folder without model.json is for', () => {
       { 'config.json': '<!DOCTYPE html><html>', 'model.onnx': image },
       /tiny\/1\/config\.json is a web page.*\/resolve\//,
     ],
-  ])('%j is refused with what to do', async (files, sentence) => {
+  ])('is refused with what to do: %#', async (files, sentence) => {
     await expect(read(files)).rejects.toMatchObject({ detail: expect.stringMatching(sentence) })
   })
 })

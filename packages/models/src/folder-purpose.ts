@@ -5,7 +5,7 @@ import type { ModelLocation } from './find-model.ts'
 import { unavailable } from './folder-files.ts'
 import { ofGenai, withoutGraph } from './foreign-files.ts'
 import { findGraphs, type GraphFile } from './graph-files.ts'
-import { readGraphFacts } from './onnx-graph.ts'
+import { type GraphFacts, readGraphFacts } from './onnx-graph.ts'
 
 /** What a folder is for, and the graphs that do it. */
 export interface Purpose {
@@ -53,13 +53,13 @@ export async function readPurpose(
   if (tasks === null || tasks.includes(task)) return { task, graphs }
   const evidence = said.architectures?.[0] ?? `graphs: ${names.join(', ')}`
   throw unavailable(
-    `${shown} is a model for ${task} (${evidence}), a task that this release does not have; it has: ${tasks.join(', ')}. A model.json with another task, such as {"task": "image-feature-extraction"}, goes before what config.json says.`,
+    `${shown} is a model for ${task} (${evidence}), a task that this release does not have; it has: ${tasks.join(', ')}. A task in model.json goes before what config.json says.`,
   )
 }
 
 /** By graph: the names that its file gives, of the first variant that can be read. */
 async function readNames(graphs: readonly GraphFile[]): Promise<GraphNames> {
-  const names = new Map<string, { inputs: string[]; outputs: string[] } | null>()
+  const names = new Map<string, GraphFacts | null>()
   for (const { name, path } of graphs) {
     if (names.get(name) != null) continue
     names.set(name, await readGraphFacts(path).catch(() => null))

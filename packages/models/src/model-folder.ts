@@ -32,6 +32,7 @@ const configJsonSchema = z.looseObject({
   model_type: z.string().nullish(),
   problem_type: z.string().nullish(),
   id2label: id2labelSchema.nullish(),
+  pretrained_cfg: z.looseObject({}).nullish(),
   label_names: z.array(z.string()).nullish(),
   logit_scale: z.number().nullish(),
   logit_bias: z.number().nullish(),
@@ -112,7 +113,7 @@ export async function readModelFolder(
     architectures: config === null ? null : (config.architectures ?? []),
   }
   const purpose = problems.length === 0 ? await readPurpose(location, said, code === null ? tasks : null) : null
-  const preprocessor = await read('preprocessor_config.json', preprocessorConfigSchema)
+  const preprocessor = await readPreprocessor(read, config)
   const tokenizer = await read('tokenizer.json', tokenizerSchema)
   const tokenizerConfig = await read('tokenizer_config.json', tokenizerConfigSchema)
   const generation = await read('generation_config.json', generationConfigSchema)
@@ -155,14 +156,27 @@ export async function readModelFolder(
   }
 }
 
+type Read = <S extends z.ZodType>(file: string, schema: S) => Promise<z.infer<S> | null>
+
+/** preprocessor_config.json; of a timm model, whose config.json has the settings, that file names the model at most. */
+async function readPreprocessor(read: Read, config: ConfigJson | null): Promise<PreprocessorConfig | null> {
+  const cfg = config?.pretrained_cfg
+  if (cfg == null) return read('preprocessor_config.json', preprocessorConfigSchema)
+  const own = await read('preprocessor_config.json', z.looseObject({}))
+  if (own !== null && ('size' in own || 'pretrained_cfg' in own)) {
+    return read('preprocessor_config.json', preprocessorConfigSchema)
+  }
+  const parsed = preprocessorConfigSchema.safeParse({ pretrained_cfg: cfg })
+  return parsed.success ? parsed.data : null
+}
+
 function isSiglip(config: ConfigJson | null): boolean {
   return config?.model_type?.startsWith('siglip') ?? false
 }
 
 /** Models that were trained to say yes or no to each label, as Hugging Face's pipelines judge them. */
 function scoresApart(config: ConfigJson | null): boolean {
-  const { problem_type: problem, architectures } = config ?? {}
-  return problem === 'multi_label_classification' || (architectures?.includes('ViltForQuestionAnswering') ?? false)
+  return config?.problem_type === 'multi_label_classification' || config?.model_type === 'vilt'
 }
 
 /**

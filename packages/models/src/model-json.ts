@@ -54,7 +54,10 @@ export const modelJsonSchema = z.strictObject({
     .describe("the graph's names of its inputs, where they are others than Hugging Face's and there are several"),
   output: names.optional().describe('the output that is read, where there are several and none has the usual name'),
   layout: z.enum(['NCHW', 'NHWC']).optional().describe("where the input's dimensions leave it open; NCHW"),
-  channels: z.enum(['RGB', 'BGR', 'L']).optional().describe('RGB, or L (grey) where the graph takes one channel'),
+  channels: z
+    .enum(['RGB', 'BGR', 'L', 'RGBA', 'BGRA'])
+    .optional()
+    .describe('RGB, or L (grey) where the graph takes one channel; the fourth of four is opaque everywhere, 255'),
   preprocessing: preprocessorConfigSchema
     .optional()
     .describe("the fields of Hugging Face's preprocessor_config.json, instead of that file"),

@@ -11,6 +11,8 @@ export interface GraphFacts {
   /** The names of what it takes and gives; weights that old files list among the inputs are none. */
   inputs: string[]
   outputs: string[]
+  /** How many dimensions each output has, where the file says it. */
+  ranks: Map<string, number>
 }
 
 /** Each takes the range of a whole tensor, all rows of the batch together, to make 8-bit integers of it. */
@@ -43,6 +45,7 @@ export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
     const nodes: Nodes = new Map()
     const operators = new Set<string>()
     const [inputs, outputs, weights] = [new Set<string>(), new Set<string>(), new Set<string>()]
+    const ranks = new Map<string, number>()
     let hasGraph = false
     for (const graph of await reader.fields(0, size)) {
       if (graph.number !== 7) continue
@@ -51,13 +54,18 @@ export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
         if (field.number === 1) await readNode(reader, field, nodes, operators)
         else if (field.number === 5) await readWeight(reader, field, { external, weights })
         else if (field.number === 11) inputs.add(await readName(reader, field, 1))
-        else if (field.number === 12) outputs.add(await readName(reader, field, 1))
+        else if (field.number === 12) {
+          const name = await readName(reader, field, 1)
+          outputs.add(name)
+          const rank = await readRank(reader, field)
+          if (rank !== null) ranks.set(name, rank)
+        }
       }
     }
     if (!hasGraph) return null
     const mixesRows = [...operators].find((operator) => mixing.has(operator)) ?? null
     for (const name of weights) inputs.delete(name)
-    const names = { inputs: [...inputs], outputs: [...outputs] }
+    const names = { inputs: [...inputs], outputs: [...outputs], ranks }
     return { externalFiles: [...external], probabilities: findProbabilities(nodes), mixesRows, ...names }
   } catch (error) {
     if (error instanceof RangeError) return null
@@ -107,6 +115,17 @@ async function readWeight(
     if (key === undefined || value === undefined) continue
     if ((await reader.text(key)) === 'location') external.add(await reader.text(value))
   }
+}
+
+/** The number of an output's dimensions: ValueInfoProto's type, its tensor type, the shape of that. */
+async function readRank(reader: Reader, { start, end }: Field): Promise<number | null> {
+  let message: Pick<Field, 'start' | 'end'> = { start, end }
+  for (const number of [2, 1, 2]) {
+    const inner = (await reader.fields(message.start, message.end)).find((field) => field.number === number)
+    if (inner === undefined) return null
+    message = inner
+  }
+  return (await reader.fields(message.start, message.end)).filter((field) => field.number === 1).length
 }
 
 /** The text of a message's field of this number; empty where it has none. */

@@ -82,7 +82,7 @@ test('a repository that can not be read is an error, not an empty one', async ()
   await expect(readRepository(join(repository, 'nowhere'))).rejects.toThrow('ENOENT')
 })
 
-it('a model without folders for versions is version 1; one whose name no model may have is told with a better one', async () => {
+test('a model without folders for versions is version 1; one whose name no model may have is told with a better one', async () => {
   const files = { 'clip/config.json': '{}', 'clip/onnx/model.onnx': '', 'ViT-Base/model.onnx': '', 'Notes/a.txt': '' }
   for (const [file, text] of Object.entries(files)) {
     await mkdir(dirname(join(repository, file)), { recursive: true })

@@ -1,6 +1,7 @@
 import type { OutputTensor } from '../onnx/tensor.ts'
 import type { Candidate } from './box-overlap.ts'
 import { bestOf, sigmoids, softmax } from './detection-scores.ts'
+import type { BoxUnit } from './image-place.ts'
 import { lacking } from './lacking.ts'
 import { matrixOf } from './output-rows.ts'
 import type { TaskModel } from './task.ts'
@@ -11,8 +12,7 @@ export interface DetectionHead {
   /** The outputs that are read. */
   outputs: string[]
   labels: string[]
-  /** Of its boxes: the graph's image is 1 wide and high, or as many pixels as it has. */
-  unit: 'fraction' | 'pixels'
+  unit: BoxUnit
   /** How much boxes of one label may overlap, 0..1; null: the graph has seen to it. */
   overlap: number | null
   /** Everything with a score of at least `threshold`, in no order. `outputs` are one image's. */
@@ -45,7 +45,8 @@ export function openDetectionHead(model: TaskModel): DetectionHead {
   return {
     outputs: [logits, boxes],
     labels,
-    unit: 'fraction',
+    // Whoever is told which pixels are the image's counts in these (DETR and its kin).
+    unit: session.inputs.has('pixel_mask') ? 'image' : 'fraction',
     overlap: null,
     read(outputs, threshold) {
       const scores = matrixOf(outputs, logits)

@@ -1,0 +1,89 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+import { VisionQueueError } from '@vision-queue/protocol'
+import { env } from 'onnxruntime-node'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { layouts, type Layout } from '../test/public-layouts.ts'
+import { colour } from '../test/tiny-folder.ts'
+import { loadModel } from './model.ts'
+import { findTask } from './tasks/index.ts'
+
+env.logLevel = 'fatal'
+
+/** Its table is between these lines. `UPDATE_DOCS=1 npx vitest run public-layouts` writes it anew. */
+const document = new URL('../../../docs/models.md', import.meta.url)
+const [start, end] = ['<!-- layouts: written by public-layouts.test.ts -->', '<!-- layouts end -->']
+const outcomes = new Map<string, string>()
+let root = ''
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'layouts-'))
+})
+afterAll(async () => {
+  await rm(root, { recursive: true })
+})
+
+async function write(folder: string, files: Layout['files']): Promise<void> {
+  for (const [file, content] of Object.entries(files)) {
+    const path = join(folder, file)
+    await mkdir(dirname(path), { recursive: true })
+    const isRaw = typeof content === 'string' || content instanceof Uint8Array
+    await writeFile(path, isRaw ? content : JSON.stringify(content))
+  }
+}
+
+/** As it would be served, answering a job alone and beside another; or the sentence of its refusal. */
+async function outcomeOf({ files }: Layout): Promise<string> {
+  const folder = join(root, String(outcomes.size))
+  await write(folder, files)
+  const model = await loadModel({ name: 'model', version: '1', folder, intraOpThreads: 1, maxImagePixels: 1e6 }).catch(
+    (error: unknown) => {
+      if (error instanceof VisionQueueError && error.code === 'model_unavailable') return error
+      throw error
+    },
+  )
+  if (model instanceof VisionQueueError) {
+    // Which tasks there are is no matter of one layout.
+    return `refused: ${model.detail.replace(/; it has: [^.]*\./, '.').replace(/, one of: [^.]*\. Graphs/, '. Graphs')}`
+  }
+  try {
+    const { task } = model.manifest
+    const input = findTask(task).sampleInput
+    const jobs = await Promise.all(
+      ['red', 'blue'].map(async (name) => model.prepare({ images: [await colour(name)], input, parameters: {} })),
+    )
+    const together = await model.run(jobs)
+    for (const [index, job] of jobs.entries()) expect((await model.run([job]))[0]).toEqual(together[index])
+    // What is no number would be null.
+    for (const answer of together) expect(JSON.stringify(answer)).not.toContain('null')
+    return `served: ${task}`
+  } finally {
+    await model.close()
+  }
+}
+
+describe('a public layout, without model.json', () => {
+  it.each(layouts)('$name', async (layout) => {
+    const outcome = await outcomeOf(layout)
+    outcomes.set(layout.name, outcome)
+    // One sentence or two that say what to do; never an error of code.
+    if (outcome.startsWith('refused')) expect(outcome).toMatch(/^refused: (model\/1|onnx\/)\S* ?.{20,}\.$/s)
+  })
+
+  it('is in the table of docs/models.md as it is here', async () => {
+    const cell = (words: string): string => words.replaceAll('|', '\\|').replaceAll('\n', ' ')
+    const rows = [...outcomes].map(([name, outcome]) => `| ${cell(name)} | ${cell(outcome)} |`)
+    const table = ['| layout | this release |', '|---|---|', ...rows].join('\n')
+    const whole = await readFile(document, 'utf8')
+    const [before, rest] = whole.split(start)
+    const [written, after] = rest?.split(end) ?? []
+    if (process.env['UPDATE_DOCS'] === '1') {
+      await writeFile(document, `${before}${start}\n\n${table}\n\n${end}${after}`)
+      return
+    }
+    expect(written?.trim()).toBe(table)
+  })
+})
