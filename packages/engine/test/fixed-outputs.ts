@@ -1,4 +1,4 @@
-import { FLOAT, int, ints, model, node, value, weight, constant } from '@vision-queue/models/test/onnx-writer'
+import { FLOAT, INT64, int, ints, model, node, value, weight, constant } from '@vision-queue/models/test/onnx-writer'
 
 export interface FixedOutput {
   /** Without the batch dimension. */
@@ -9,8 +9,8 @@ export interface FixedOutput {
   whiter?: number[]
 }
 
-/** A graph of images of 8 x 8 whose outputs are given, and change with the image's brightness. */
-export function fixedOutputs(outputs: Record<string, FixedOutput>, size = 8): Uint8Array {
+/** A graph of images of 8 x 8 whose outputs are given, and change with the image's brightness. `mask`: an input that it makes nothing of. */
+export function fixedOutputs(outputs: Record<string, FixedOutput>, size = 8, mask?: string): Uint8Array {
   const parts = Object.entries(outputs).flatMap(([name, { dims, values, whiter = values.map(() => 0) }]) => {
     const shape = [-1, ...dims.map(() => 1)]
     return [
@@ -27,5 +27,6 @@ export function fixedOutputs(outputs: Record<string, FixedOutput>, size = 8): Ui
     node('ReduceMean', ['pixel_values'], 'brightness', [ints('axes', [1, 2, 3]), int('keepdims', 0)]),
     ...parts,
     value(11, 'pixel_values', FLOAT, ['batch_size', 3, size, size]),
+    ...(mask === undefined ? [] : [value(11, mask, INT64, ['batch_size', size, size])]),
   )
 }

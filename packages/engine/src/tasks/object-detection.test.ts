@@ -142,6 +142,28 @@ describe('boxes are in pixels of the upright original', () => {
   })
 })
 
+describe('boxes of an image with ground around it', () => {
+  const logits = { dims: [1, 2], values: [9, -9] }
+  const half = { dims: [1, 4], values: [0.25, 0.25, 0.5, 0.5] }
+  // 20 x 30 becomes 5 x 8, in the left upper corner of 8 x 8.
+  const padding = { ...preprocessing, size: { longest_edge: 8 }, do_pad: true, pad_size: { height: 8, width: 8 } }
+
+  it.each([
+    ['are counted in the tensor', undefined, { xmin: 0, ymin: 0, xmax: 16, ymax: 15 }],
+    [
+      'are counted in the image where the graph is told which pixels are its',
+      'pixel_mask',
+      { xmin: 0, ymin: 0, xmax: 10, ymax: 15 },
+    ],
+  ])('%s', async (_, mask, box) => {
+    const folder = await writeFolder(
+      { ...base, preprocessing: padding },
+      { 'model.onnx': fixedOutputs({ logits, pred_boxes: half }, 8, mask) },
+    )
+    expect(await runBatch(await load(folder), [{ image: 'red' }])).toMatchObject([{ objects: [{ box }] }])
+  })
+})
+
 describe('refusals', () => {
   const logits = { dims: [1, 5], values: [0, 0, 0, 0, 0] }
   it.each([
