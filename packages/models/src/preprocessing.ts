@@ -140,6 +140,7 @@ function toResize(config: PreprocessorConfig, processor: string): Resize | null 
     if (boundsLongest.test(processor)) return { fit: 'edges', shortest: size, longest: config.max_size ?? 1333 }
     return { ...square(size), fit: isEdge ? 'cover' : 'fill' }
   }
+  if ('height' in size) return { height: size.height, width: size.max_width, fit: 'line', multipleOf }
   if ('max_height' in size) return { height: size.max_height, width: size.max_width, fit: 'within' }
   if (!('shortest_edge' in size)) return { fit: 'longest', longest: size.longest_edge }
   const { shortest_edge: shortest, longest_edge: longest = config.max_size } = size
@@ -166,6 +167,8 @@ function exampleOf(resize: Resize): Size {
     case 'edges':
     case 'divided-edges':
       return { height: resize.shortest, width: Math.min(resize.longest, resize.shortest * 2) }
+    case 'line':
+      return { height: resize.height, width: Math.min(resize.width, resize.height * 8) }
     case 'longest':
       return square(resize.longest)
     case 'divided':

@@ -10,9 +10,10 @@ const sizeSchema = z.union(
     z.strictObject({ shortest_edge: pixels, longest_edge: pixels.optional() }),
     z.strictObject({ longest_edge: pixels }),
     z.strictObject({ max_height: pixels, max_width: pixels }),
+    z.strictObject({ height: pixels, max_width: pixels }),
     pixels,
   ],
-  '{height, width}, {shortest_edge}, {shortest_edge, longest_edge}, {longest_edge}, {max_height, max_width} or a number, in pixels',
+  '{height, width}, {shortest_edge}, {shortest_edge, longest_edge}, {longest_edge}, {max_height, max_width}, {height, max_width} or a number, in pixels',
 )
 const perChannel = z
   .union([z.number().transform((number) => [number]), z.array(z.number())])
@@ -190,5 +191,5 @@ function toBoth(size: number | { height: number; width: number }): { height: num
 
 /** Whether a size is both edges. */
 export function isHeightAndWidth(size: PreprocessorConfig['size']): size is { height: number; width: number } {
-  return typeof size === 'object' && 'height' in size
+  return typeof size === 'object' && 'width' in size
 }

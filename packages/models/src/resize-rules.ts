@@ -11,6 +11,7 @@ export interface Size {
  * `edges`: the shorter edge becomes `shortest`, unless the longer one would be over `longest`;
  * `divided-edges`: the same, and then both are cut down to multiples of `divisor`;
  * `within`: as large as fits into this;
+ * `line`: the height becomes this and the width follows, a multiple of `multipleOf` and no wider than this, as of lines of text;
  * `longest`: the longer edge becomes `longest`;
  * `thumbnail`: the shorter edge becomes that of this, and then it is shrunk until it fits;
  * `multiple`: the edge that has to change less becomes that of this, and both multiples of `multipleOf`;
@@ -23,6 +24,7 @@ export type Resize =
   | { fit: 'divided-edges'; shortest: number; longest: number; divisor: number }
   | { fit: 'longest'; longest: number }
   | (Size & { fit: 'multiple'; multipleOf: number })
+  | (Size & { fit: 'line'; multipleOf: number })
   | { fit: 'divided'; divisor: number }
   | { fit: 'pixels'; factor: number; minPixels: number; maxPixels: number }
 
@@ -45,6 +47,11 @@ function ruled(resize: Resize, image: Size): Size {
     case 'within': {
       const scale = Math.min(resize.height / image.height, resize.width / image.width)
       return { height: Math.floor(image.height * scale), width: Math.floor(image.width * scale) }
+    }
+    case 'line': {
+      const { multipleOf } = resize
+      const width = nearestMultiple((image.width * resize.height) / image.height, multipleOf)
+      return { height: resize.height, width: Math.min(resize.width, Math.max(multipleOf, width)) }
     }
     case 'longest': {
       const scale = resize.longest / Math.max(image.height, image.width)

@@ -96,7 +96,9 @@ function checkDims(
 ): void {
   const made: (number | null)[] = pixelDims(layout, preprocessing)
   const channelsAt = layout.layout === 'NCHW' ? 0 : 2
-  if (preprocessing.varies) for (const at of made.keys()) if (at !== channelsAt) made[at] = null
+  const heightAt = layout.layout === 'NCHW' ? 1 : 0
+  const stays = (at: number): boolean => at === channelsAt || (at === heightAt && preprocessing.resize?.fit === 'line')
+  if (preprocessing.varies) for (const at of made.keys()) if (!stays(at)) made[at] = null
   const { scale } = preprocessing
   if (layout.channels.length === 4 && scale.length === 3) {
     throw lacking(folder, 'image_mean and image_std of four numbers, or one, for a graph of four channels')
