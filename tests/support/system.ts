@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -12,6 +13,7 @@ import { startTestRedis, type TestRedis } from './redis.ts'
 import { startTestCluster } from './redis-groups.ts'
 import { until } from './until.ts'
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const root = fileURLToPath(new URL('../../', import.meta.url))
 /** The programs of a tree. */
 const entries = {
@@ -127,6 +129,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     const consumerEnv = {
       HEARTBEAT_MS: '300',
       MODELS: 'shapes-vqa',
+      // As with npm start, engines read images themselves.
+      ENGINE_REDIS_URL: redis.url,
       // Every job runs, whatever was asked before.
       ANSWER_TTL_MS: '0',
       ...(engineEntry === undefined ? {} : { ENGINE_ENTRY: engineEntry }),
@@ -193,7 +197,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 }
 
 function launchProcess(cwd: string, entry: string, env: Record<string, string>): RunningProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
+  const child = spawn(process.execPath, [...(cwd === root ? [bundleRunner] : ['--import', 'tsx']), entry], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

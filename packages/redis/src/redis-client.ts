@@ -66,6 +66,9 @@ export function createSubscriberClient(target: RedisTarget, behaviour: Connectio
 function createSingle(target: Exclude<RedisTarget, { kind: 'cluster' }>, behaviour: ConnectionBehaviour): Redis {
   const options = singleOptions(behaviour)
   if (target.kind === 'single') return new Redis(target.url, options)
+  if (target.kind === 'unix') {
+    return new Redis({ ...options, path: target.path, db: target.db, ...credentials(target) })
+  }
   const { sentinels, name, db, tls, sentinelCredentials, ...own } = target
   return new Redis({
     ...options,
