@@ -26,7 +26,9 @@ describe.each(programs)('the bundle of %s', (program) => {
     const map: { sources: string[] } = JSON.parse(
       Buffer.from(text.slice(text.lastIndexOf('base64,') + 'base64,'.length), 'base64').toString(),
     )
-    const ours = map.sources.map((source) => join('node_modules/.cache', source)).filter((source) => /\.ts$/.test(source))
+    const ours = map.sources
+      .map((source) => join('node_modules/.cache', source))
+      .filter((source) => /\.ts$/.test(source))
     expect(ours).toContain(program)
     expect(header.inputs).toEqual(expect.arrayContaining([...ours, 'pnpm-lock.yaml', 'packages/bundles/src/bundle.ts']))
 
