@@ -29,7 +29,8 @@ describe.each([
     beforeAll(async () => {
       server = await start()
       ports = [...server.url.matchAll(/:(\d+)/g)].map(([, port]) => Number(port))
-      for (const port of ports) await ask(port, 'ACL', 'SETUSER', 'engine', 'reset', 'on', '>secret', ...rules.split(' '))
+      for (const port of ports)
+        await ask(port, 'ACL', 'SETUSER', 'engine', 'reset', 'on', '>secret', ...rules.split(' '))
       redis = openDurableConnection({ redisUrl: server.url, log: quiet, name: 'test' })
       const blobs = createRedisBlobs(redis)
       const put = async (index: number) => blobs.put(addressOf(index), new Uint8Array(1000).fill(index), 60_000)
@@ -54,7 +55,8 @@ describe.each([
     })
 
     test('and are asked for in one write for each node where they are wanted in one turn', async () => {
-      const readAll = async () => Promise.all(Array.from({ length: 50 }, async (_, i) => reader.read(addressOf(i), 1000)))
+      const readAll = async () =>
+        Promise.all(Array.from({ length: 50 }, async (_, i) => reader.read(addressOf(i), 1000)))
       await readAll()
       const before = await readsOfAll()
       expect((await readAll()).map((bytes) => bytes?.[999])).toEqual(Array.from({ length: 50 }, (_, index) => index))

@@ -14,7 +14,12 @@ function workshop(mostBytes: number) {
         underWay.splice(underWay.indexOf(name), 1)
       })
     })
-  return { start, underWay, end: (name: string) => ends.get(name)?.resolve(name), fail: (name: string) => ends.get(name)?.reject(new Error(name)) }
+  return {
+    start,
+    underWay,
+    end: (name: string) => ends.get(name)?.resolve(name),
+    fail: (name: string) => ends.get(name)?.reject(new Error(name)),
+  }
 }
 
 test('what fits is under way at a time, in the order in which it came', async () => {
