@@ -10,6 +10,7 @@ const programs = [
   'apps/api/src/main.ts',
   'apps/consumer/src/main.ts',
   'apps/cli/src/main.ts',
+  'apps/server/src/main.ts',
   'infra/local/start.ts',
   'packages/engine/src/engine-process.ts',
   'packages/engine/src/provider-probe-process.ts',
@@ -26,7 +27,9 @@ describe.each(programs)('the bundle of %s', (program) => {
     const map: { sources: string[] } = JSON.parse(
       Buffer.from(text.slice(text.lastIndexOf('base64,') + 'base64,'.length), 'base64').toString(),
     )
-    const ours = map.sources.map((source) => join('node_modules/.cache', source)).filter((source) => /\.ts$/.test(source))
+    const ours = map.sources
+      .map((source) => join('node_modules/.cache', source))
+      .filter((source) => /\.ts$/.test(source))
     expect(ours).toContain(program)
     expect(header.inputs).toEqual(expect.arrayContaining([...ours, 'pnpm-lock.yaml', 'packages/bundles/src/bundle.ts']))
 
