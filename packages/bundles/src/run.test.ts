@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -132,10 +133,9 @@ test('of starts at the same time all run, and the bundle is made once and whole'
 
 test('a lock of a process that was killed holds nobody up', async () => {
   await mkdir(bundles)
-  const { pid } = await new Promise<{ pid: number | undefined }>((resolve) => {
-    const child = execFile(process.execPath, ['-e', ''], () => resolve(child))
-  })
-  await writeFile(`${bundlePath(bundles, entry)}.lock`, String(pid))
+  const killed = execFile(process.execPath, ['-e', ''])
+  await once(killed, 'exit')
+  await writeFile(`${bundlePath(bundles, entry)}.lock`, String(killed.pid))
   expect(await said()).toEqual(expected())
   expect(await readdir(bundles)).toHaveLength(1)
 })
