@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -153,6 +153,13 @@ test('what can not be bundled runs all the same', async () => {
   expect(JSON.parse(stdout)).toEqual(expected({ part: 'awaited' }))
   expect(stderr).toContain('Top-level await')
   expect(await readdir(bundles)).toEqual([])
+})
+
+test('a program that is no .ts file runs without a bundle', async () => {
+  await rename(entry, join(folder, 'program.mts'))
+  entry = join(folder, 'program.mts')
+  expect(await said()).toEqual(expected())
+  await expect(readdir(bundles)).rejects.toThrow('ENOENT')
 })
 
 test('an error names the line of the source', async () => {
