@@ -6,7 +6,7 @@ import { VisionQueueError } from '@vision-queue/protocol'
 import { env } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { layouts, type Layout } from '../test/public-layouts.ts'
+import { layouts, type Layout } from '../test/public-layouts/index.ts'
 import { colour } from '../test/tiny-folder.ts'
 import { loadModel } from './model.ts'
 import { findTask } from './tasks/index.ts'
@@ -69,8 +69,8 @@ describe('a public layout, without model.json', () => {
   it.each(layouts)('$name', async (layout) => {
     const outcome = await outcomeOf(layout)
     outcomes.set(layout.name, outcome)
-    // One sentence or two that say what to do; never an error of code.
-    if (outcome.startsWith('refused')) expect(outcome).toMatch(/^refused: (model\/1|onnx\/)\S* ?.{20,}\.$/s)
+    // A task, or a sentence or two that say of which file; never an error of code.
+    expect(outcome).toMatch(/^(served: [a-z-]+|refused: (model\/1|onnx\/).{20,}\.)$/s)
   })
 
   it('is in the table of docs/models.md as it is here', async () => {
