@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Dirent } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -22,6 +23,9 @@ export interface ModelInRepository {
 /** What lies in a model repository now, by model name. */
 export type RepositoryView = Map<string, ModelInRepository>
 
+const aliasesFile = 'aliases.json'
+const noAliases = { aliases: {}, aliasesProblem: null }
+
 /** Deep enough for `onnx/` and what lies in it; a link that leads back up ends there. */
 const maxDepth = 4
 
@@ -31,32 +35,39 @@ const maxDepth = 4
  */
 export async function readRepository(repository: string): Promise<RepositoryView> {
   const names = (await readdir(repository)).filter((name) => modelNameSchema.safeParse(name).success)
-  const models = await Promise.all(names.map(async (name) => [name, await readModel(join(repository, name))] as const))
-  return new Map(models.filter(([, { versions }]) => versions.size > 0))
+  const view: RepositoryView = new Map()
+  for (const name of names) {
+    const model = await readModel(join(repository, name))
+    if (model.versions.size > 0) view.set(name, model)
+  }
+  return view
 }
 
 /** Folders that hold a model and have a name that none may have, with the name that would do. */
 export async function misnamedModels(repository: string): Promise<{ folder: string; better: string }[]> {
-  const names = (await readdir(repository).catch((): string[] => [])).filter(
-    (name) => !name.startsWith('.') && !modelNameSchema.safeParse(name).success,
-  )
-  const versions = await Promise.all(names.map(async (name) => versionFolders(join(repository, name))))
-  return names
-    .filter((_, index) => versions[index]?.size !== 0)
-    .map((folder) => ({ folder, better: toModelName(folder) }))
+  const found: { folder: string; better: string }[] = []
+  for (const entry of await list(repository)) {
+    if (entry.isFile() || entry.name.startsWith('.') || modelNameSchema.safeParse(entry.name).success) continue
+    if ((await versionFolders(join(repository, entry.name))).size > 0) {
+      found.push({ folder: entry.name, better: toModelName(entry.name) })
+    }
+  }
+  return found
 }
 
 async function readModel(folder: string): Promise<ModelInRepository> {
+  const entries = await list(folder)
   const versions = new Map<string, VersionFolder>()
-  for (const [version, at] of await versionFolders(folder)) {
+  for (const [version, at] of await versionFolders(folder, entries)) {
     versions.set(version, { folder: at, signature: await sign(at) })
   }
-  return { versions, ...(await readAliases(join(folder, 'aliases.json'))) }
+  const hasAliases = entries.some(({ name }) => name === aliasesFile)
+  return { versions, ...(hasAliases ? await readAliases(join(folder, aliasesFile)) : noAliases) }
 }
 
 async function readAliases(path: string): Promise<Omit<ModelInRepository, 'versions'>> {
   const text = await readFile(path, 'utf8').catch(() => null)
-  if (text === null) return { aliases: {}, aliasesProblem: null }
+  if (text === null) return noAliases
   try {
     return { aliases: modelAliasesSchema.parse(JSON.parse(text)), aliasesProblem: null }
   } catch {
@@ -70,17 +81,30 @@ async function sign(folder: string): Promise<string> {
 }
 
 async function describeFiles(folder: string, under: string, depth: number): Promise<string[]> {
-  const entries = await readdir(folder).catch(() => [])
-  const described = await Promise.all(
-    entries.filter(matters).map(async (entry) => {
-      const path = `${under}/${entry}`
-      const found = await stat(join(folder, entry)).catch(() => null)
-      if (found === null) return [path]
-      if (found.isDirectory()) return depth < maxDepth ? describeFiles(join(folder, entry), path, depth + 1) : []
-      return [`${path} ${found.size} ${found.mtimeMs} ${found.ino}`]
-    }),
-  )
-  return described.flat()
+  const described: string[] = []
+  // One after the other: each is a visit to a thread of Node's pool, and side by side they wake all of them.
+  for (const entry of await list(folder)) {
+    if (!matters(entry.name)) continue
+    const [at, path] = [join(folder, entry.name), `${under}/${entry.name}`]
+    if (await isFolder(at, entry)) {
+      if (depth < maxDepth) described.push(...(await describeFiles(at, path, depth + 1)))
+    } else {
+      const found = await stat(at).catch(() => null)
+      described.push(found === null ? path : `${path} ${found.size} ${found.mtimeMs} ${found.ino}`)
+    }
+  }
+  return described
+}
+
+/** Empty where it is no folder, or can't be read. */
+async function list(folder: string): Promise<Dirent[]> {
+  return await readdir(folder, { withFileTypes: true }).catch(() => [])
+}
+
+/** A link is what it leads to. Not all file systems say what an entry is. */
+async function isFolder(path: string, entry: Dirent): Promise<boolean> {
+  if (entry.isDirectory() || entry.isFile()) return entry.isDirectory()
+  return (await stat(path).catch(() => null))?.isDirectory() === true
 }
 
 /** Cards, examples, aliases and hidden files are no reason to load a model again. */
