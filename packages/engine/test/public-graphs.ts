@@ -165,25 +165,24 @@ export interface DecoderOptions {
 export function decoder({ sides = false, type = FLOAT, embeds = false }: DecoderOptions = {}): Uint8Array {
   const [heads, size, width] = [2, 4, 8]
   const past = [batch, heads, 'past_sequence_length', size]
-  const caches = [0, 1].flatMap((layer) =>
-    ['key', 'value'].flatMap((side): Uint8Array[] => {
-      const name = `${layer}${sides ? '.decoder' : ''}.${side}`
-      const own = [
-        node('Concat', [`past_key_values.${name}`, 'kv'], `present.${name}`, [int('axis', 2)]),
-        value(11, `past_key_values.${name}`, type, past),
-        value(12, `present.${name}`, type, [batch, heads, 'total_sequence_length', size]),
-      ]
-      if (!sides) return own
-      const cross = `${layer}.encoder.${side}`
-      const dims = [batch, heads, 'encoder_sequence_length_out', size]
-      return [
-        ...own,
-        node('Identity', ['cross_kv'], `present.${cross}`),
-        value(11, `past_key_values.${cross}`, type, dims),
-        value(12, `present.${cross}`, type, dims),
-      ]
-    }),
-  )
+  const states = [0, 1].flatMap((layer) => ['key', 'value'].map((side) => ({ layer, side })))
+  const own = states.flatMap(({ layer, side }) => {
+    const name = `${layer}${sides ? '.decoder' : ''}.${side}`
+    return [
+      node('Concat', [`past_key_values.${name}`, 'kv'], `present.${name}`, [int('axis', 2)]),
+      value(11, `past_key_values.${name}`, type, past),
+      value(12, `present.${name}`, type, [batch, heads, 'total_sequence_length', size]),
+    ]
+  })
+  const cross = states.flatMap(({ layer, side }) => {
+    const name = `${layer}.encoder.${side}`
+    const dims = [batch, heads, 'encoder_sequence_length_out', size]
+    return [
+      node('Identity', ['cross_kv'], `present.${name}`),
+      value(11, `past_key_values.${name}`, type, dims),
+      value(12, `present.${name}`, type, dims),
+    ]
+  })
   const split = (from: string, into: string): Uint8Array[] => [
     node('Reshape', [from, 'split'], `${into}_split`),
     node('Transpose', [`${into}_split`], `${into}_float`, [ints('perm', [0, 2, 1, 3])]),
@@ -203,8 +202,8 @@ export function decoder({ sides = false, type = FLOAT, embeds = false }: Decoder
     node('MatMul', ['hidden', 'head'], 'logits'),
     constant('split', [4], [0, 0, heads, size]),
     ...split('hidden', 'kv'),
-    ...(sides ? split('encoder_hidden_states', 'cross_kv') : []),
-    ...caches,
+    ...own,
+    ...(sides ? [...split('encoder_hidden_states', 'cross_kv'), ...cross] : []),
     value(11, 'encoder_hidden_states', FLOAT, [batch, 'encoder_sequence_length', width]),
     value(11, 'use_cache_branch', BOOL, [1]),
     value(12, 'logits', FLOAT, [batch, 'sequence_length', tinyWords.length]),

@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
@@ -17,10 +18,10 @@ const modelFile = /^(config\.json|genai_config\.json|.+\.onnx)$/
 
 /**
  * The folders of a model's versions by version, in their order, numbers compared as numbers. A folder that holds a
- * model's own files, as a download or a clone does, and no folder whose name is a number, is version 1 itself.
+ * model's own files, as a download or a clone does, and no folder whose name is a number, is version 1 itself. `listed`: its entries, if they are known.
  */
-export async function versionFolders(folder: string): Promise<Map<string, string>> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+export async function versionFolders(folder: string, listed?: readonly Dirent[]): Promise<Map<string, string>> {
+  const entries = listed ?? (await readdir(folder, { withFileTypes: true }).catch(() => []))
   const folders: string[] = []
   for (const entry of entries) {
     if (!modelVersionSchema.safeParse(entry.name).success || entry.isFile()) continue

@@ -80,5 +80,5 @@ function nothingSaid(
     io === null ? name : `${name} takes ${io.inputs.join(', ')} and gives ${io.outputs.join(', ')}`,
   )
   const known = tasks.length === 0 ? '' : `, one of: ${tasks.join(', ')}`
-  return `${shown}/model.json is missing, and ${config}. Write model.json with the task, such as {"task": "image-classification"}${known}. Graphs: ${graphs.join('; ').slice(0, 400)}.`
+  return `${shown}/model.json is missing, and ${config}. Write model.json with the task, such as {"task": "image-classification"}${known}; and what no file beside it says, such as preprocessing and labels (docs/models.md). Graphs: ${graphs.join('; ').slice(0, 400)}.`
 }

@@ -45,19 +45,20 @@ export async function readRepository(repository: string): Promise<RepositoryView
 
 /** Folders that hold a model and have a name that none may have, with the name that would do. */
 export async function misnamedModels(repository: string): Promise<{ folder: string; better: string }[]> {
-  const names = (await readdir(repository).catch((): string[] => [])).filter(
-    (name) => !name.startsWith('.') && !modelNameSchema.safeParse(name).success,
-  )
-  const versions = await Promise.all(names.map(async (name) => versionFolders(join(repository, name))))
-  return names
-    .filter((_, index) => versions[index]?.size !== 0)
-    .map((folder) => ({ folder, better: toModelName(folder) }))
+  const found: { folder: string; better: string }[] = []
+  for (const entry of await list(repository)) {
+    if (entry.isFile() || entry.name.startsWith('.') || modelNameSchema.safeParse(entry.name).success) continue
+    if ((await versionFolders(join(repository, entry.name))).size > 0) {
+      found.push({ folder: entry.name, better: toModelName(entry.name) })
+    }
+  }
+  return found
 }
 
 async function readModel(folder: string): Promise<ModelInRepository> {
   const entries = await list(folder)
   const versions = new Map<string, VersionFolder>()
-  for (const [version, at] of await versionFolders(folder)) {
+  for (const [version, at] of await versionFolders(folder, entries)) {
     versions.set(version, { folder: at, signature: await sign(at) })
   }
   const hasAliases = entries.some(({ name }) => name === aliasesFile)
