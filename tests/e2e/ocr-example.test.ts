@@ -28,7 +28,7 @@ test('lines are what hangs together, with a margin; faint and tiny things are no
   ])
 })
 
-test('text is found and read by the weights of PP-OCR', async ({ skip }) => {
+test('text is found and read by the weights of PP-OCR', { timeout: 240_000 }, async ({ skip }) => {
   const repository = await mkdtemp(join(tmpdir(), 'ocr-'))
   onTestFinished(async () => rm(repository, { recursive: true }))
   await cp(example, repository, { recursive: true })
