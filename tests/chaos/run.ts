@@ -44,8 +44,9 @@ function earlier(): ChaosRecord[] {
 }
 
 let held = true
-const runs = chosen.flatMap((scenario) => wanted.map((composition) => ({ ...scenario, composition })))
-for (const { name, title, run, composition } of runs) {
+const runs = chosen.flatMap((scenario) => wanted.map((composition) => ({ scenario, composition })))
+for (const { scenario, composition } of runs) {
+  const { name, title, run } = scenario
   console.log(`${name}, ${composition}: ${title}`)
   const startedAt = Date.now()
   const findings = await run({ form: 'long', seed, minutes, composition, say: (line) => console.log(`  ${line}`) })

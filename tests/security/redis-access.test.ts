@@ -74,6 +74,8 @@ describe('with the users of docs/security.md', () => {
     key = await makeKey(as('vq-keys'))
     system = await startSystem({
       redis,
+      // Each with rights of its own.
+      composition: 'apart',
       apiEnv: { REDIS_URL: as('vq-api'), ADMIN_KEY: adminKey },
       consumerEnv: {
         REDIS_URL: as('vq-consumer'),

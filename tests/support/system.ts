@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -12,6 +14,7 @@ import { startTestRedis, type TestRedis } from './redis.ts'
 import { startTestCluster } from './redis-groups.ts'
 import { until } from './until.ts'
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const root = fileURLToPath(new URL('../../', import.meta.url))
 /** The programs of a tree. */
 const entries = {
@@ -194,8 +197,15 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 }
 
+/** How a tree's programs are started: by its own bundles, or, where a tree is too old for them, by tsx. */
+function launcherOf(tree: string): string[] {
+  if (tree === root) return [bundleRunner]
+  const runner = `${tree}packages/bundles/src/run.cjs`
+  return existsSync(runner) ? [runner] : ['--import', 'tsx']
+}
+
 function launchProcess(cwd: string, entry: string, env: Record<string, string>): RunningProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
+  const child = spawn(process.execPath, [...launcherOf(cwd), entry], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -96,7 +96,13 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       int8Saturates: await int8Saturates(),
       log,
     }),
-    openSource,
+    openSource: (model, pinnedTo, handling) => {
+      const choosePool: typeof handling.choosePool = (job) => {
+        gauge.noteJob()
+        return handling.choosePool(job)
+      }
+      return openSource(model, pinnedTo, { ...handling, choosePool })
+    },
     forget: async (name, version) => forgetting.forget(name, version),
     countPinned: async (name, version) => forgetting.countPinned(name, version),
     lingerMs,

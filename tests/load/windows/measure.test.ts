@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import type { Subject } from '../subjects/subject.ts'
-import { measureRounds, warmUp } from './measure.ts'
+import { measureRounds, measureWindow, warmUp } from './measure.ts'
 import type { Tally } from './window.ts'
 
 const nothing: Tally = { jobs: 0, failures: 0, failure: null, p50Ms: null, p99Ms: null, beyondP50Ms: null }
@@ -54,4 +54,26 @@ test('warm-up goes on until so many jobs are done, however many looks that takes
   await warmUp(slow, 10)
   expect(looks).toBe(3)
   expect(told).toEqual(['go a', 'pause a'])
+})
+
+test('a window begins once the load has settled, and counts from then on', async () => {
+  const told: string[] = []
+  let looks = 0
+  const settling = {
+    ...subject('a', told),
+    settleJobs: 5,
+    async tally() {
+      looks += 1
+      return { ...nothing, jobs: looks <= 5 ? 1 : looks * 100 }
+    },
+  }
+  const { jobs } = await measureWindow(settling, plan)
+  // Five looks until it has settled, one from which the window counts, and its end.
+  expect(jobs).toBe(700)
+})
+
+test('a window lasts until a job is done', async () => {
+  const tallies = [0, 0, 0, 3]
+  const stuck = { ...subject('a', []), tally: async () => ({ ...nothing, jobs: tallies.shift() ?? 0 }) }
+  expect((await measureWindow(stuck, plan)).jobs).toBe(3)
 })
