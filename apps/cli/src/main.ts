@@ -19,7 +19,7 @@ async function main(): Promise<number> {
   const [topic, ...rest] = process.argv.slice(2)
   if (topic === 'models' && !rest.includes('--help')) {
     const { MODEL_REPOSITORY: repository, MODELS_ADD_MAX_BYTES: maxBytes } = parseSettings(cliSettings, process.env)
-    return runModelCommand(parseModelCommand(rest), { repository, maxBytes }, { result, note })
+    return runModelCommand(parseModelCommand(rest), { repository, maxBytes, env: process.env }, { result, note })
   }
   const command = parseKeyCommand(process.argv.slice(2), Date.now())
   if (command.kind === 'help') {

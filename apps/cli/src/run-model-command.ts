@@ -16,6 +16,8 @@ import { RefusalError } from './usage-error.ts'
 export interface ModelSettings {
   repository: string
   maxBytes: number
+  /** The environment of the check. */
+  env: Record<string, string | undefined>
 }
 
 /** Resolves to the exit code. */
@@ -69,7 +71,7 @@ async function add(
     const leftOut = await copyModel(found, staged)
     if (leftOut.length > 0) output.note(`Left out: ${leftOut.join(', ')}.`)
     await writeModelJson(staged, options)
-    if ((await check(staged)) !== 0) {
+    if ((await check(staged, settings.env)) !== 0) {
       output.note(`${source} was not added. What its files don't say, --task or --model-json can.`)
       return 1
     }
@@ -117,11 +119,11 @@ async function writeModelJson(folder: string, { task, modelJson }: AddOptions): 
 }
 
 /** Runs the engine's own check in a process of its own, which prints what the model is. */
-async function check(folder: string): Promise<number> {
+async function check(folder: string, env: ModelSettings['env']): Promise<number> {
   const script = fileURLToPath(import.meta.resolve('@vision-queue/engine/check-model'))
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script, folder], {
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
+    env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
   })
   const [code]: unknown[] = await once(child, 'close')
   return code === 0 ? 0 : 1

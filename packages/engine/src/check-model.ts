@@ -68,6 +68,12 @@ async function check(given: string): Promise<void> {
       `variant ${variant}, provider ${provider}, batches of up to ${maxBatchSize}, ${labels?.length ?? 'no'} labels`,
     )
     print(`images of ${size}`)
+    const { logitScale, initialLogitScale } = read
+    if (logitScale === null && initialLogitScale !== null && !read.graphs.some(({ name }) => name === 'model')) {
+      print(
+        `NOTE: scores are made with ${initialLogitScale.toFixed(1)}, where the training began (logit_scale_init_value); write logit_scale in model.json, for OpenAI's CLIP models 100`,
+      )
+    }
     await runSample(model, read.task, blank)
   } finally {
     await model.close()

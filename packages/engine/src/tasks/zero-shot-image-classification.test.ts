@@ -54,11 +54,11 @@ describe('zero-shot classification', () => {
     )
     const input = { candidate_labels: ['a', 'b', 'c'] }
     const pictures = [await colour('red'), await blankImage({ width: 64, height: 16 }, '#00ff00'), await colour('blue')]
-    const jobs = await Promise.all(
+    const prepared = await Promise.all(
       pictures.map(async (image) => model.prepare({ images: [image], input, parameters: {} })),
     )
-    const together = await model.run(jobs)
-    for (const [index, job] of jobs.entries()) expect((await model.run([job]))[0]).toEqual(together[index])
+    const together = await model.run(prepared)
+    for (const [index, job] of prepared.entries()) expect((await model.run([job]))[0]).toEqual(together[index])
     expect(together[0]).toMatchObject({ labels: [{}, {}, {}] })
   })
 
