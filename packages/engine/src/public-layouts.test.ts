@@ -45,7 +45,7 @@ async function write(folder: string, files: Layout['files']): Promise<void> {
 async function outcomeOf({ files }: Layout): Promise<string> {
   const folder = join(root, String(outcomes.size))
   await write(folder, files)
-  const model = await loadModel({ name: 'model', version: '1', folder, intraOpThreads: 1, maxImagePixels: 1e6 }).catch(
+  const model = await loadModel({ name: 'model', version: '1', folder, intraOpThreads: 1, maxImagePixels: 1e7 }).catch(
     (error: unknown) => {
       if (error instanceof VisionQueueError && error.code === 'model_unavailable') return error
       throw error

@@ -1,4 +1,4 @@
-import { classifier, decoder, detector, named } from '../public-graphs.ts'
+import { classifier, decoder, named } from '../public-graphs.ts'
 import { likeVit, detr, labels, text, of, type Layout } from './folder.ts'
 
 const one = classifier(4)
@@ -9,8 +9,6 @@ const seeing = {
   'onnx/embed_tokens.onnx': named(['input_ids'], { inputs_embeds: 3 }),
   'onnx/decoder_model_merged.onnx': decoder({ embeds: true }),
 }
-const detects = (architecture: string, processor: object): Layout['files'] =>
-  of(architecture, { 'preprocessor_config.json': processor, 'onnx/model.onnx': detector(91) }, labels(91))
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 346000000\n`
 
 /** Models of tasks that are lacking, and what people save instead of a graph. */
@@ -27,51 +25,18 @@ export const lacking: readonly Layout[] = [
     }),
   },
   {
-    name: 'DETR, YOLOS',
-    files: detects('DetrForObjectDetection', {
-      ...detr,
-      do_pad: true,
-      image_processor_type: 'DetrFeatureExtractor',
-      size: { longest_edge: 1333, shortest_edge: 800 },
-    }),
-  },
-  {
-    name: 'RT-DETR, D-FINE, RF-DETR',
-    files: detects('RTDetrForObjectDetection', {
-      ...detr,
-      do_convert_annotations: true,
-      do_normalize: false,
-      do_pad: false,
-      image_processor_type: 'RTDetrImageProcessor',
-      size: { height: 640, width: 640 },
-    }),
-  },
-  {
-    name: 'OWL-ViT, Grounding DINO',
-    files: of('OwlViTForObjectDetection', {
+    name: 'Grounding DINO',
+    files: of('GroundingDinoForObjectDetection', {
       ...text,
-      'onnx/model.onnx': named(['pixel_values', 'input_ids'], { logits: 3, pred_boxes: 3 }),
+      'preprocessor_config.json': { ...detr, image_processor_type: 'GroundingDinoImageProcessor' },
+      'onnx/model.onnx': named(['pixel_values', 'input_ids', 'token_type_ids'], { logits: 3, pred_boxes: 3 }),
     }),
-  },
-  {
-    name: 'SegFormer, MaskFormer',
-    files: of('SegformerForSemanticSegmentation', { 'onnx/model.onnx': named(['pixel_values'], { logits: 4 }) }),
   },
   {
     name: 'SAM',
     files: of('SamModel', {
       'onnx/vision_encoder.onnx': named(['pixel_values'], { image_embeddings: 4 }),
       'onnx/prompt_encoder_mask_decoder.onnx': named(['input_points'], { pred_masks: 5 }),
-    }),
-  },
-  {
-    name: 'background removal (MODNet, BiRefNet)',
-    files: of(null, { 'onnx/model.onnx': named(['pixel_values'], { alphas: 4 }) }),
-  },
-  {
-    name: 'Depth Anything, DPT',
-    files: of('DepthAnythingForDepthEstimation', {
-      'onnx/model.onnx': named(['pixel_values'], { predicted_depth: 3 }),
     }),
   },
   { name: 'BERT and other models of text', files: of('BertForSequenceClassification', { 'onnx/model.onnx': one }) },
