@@ -1,16 +1,15 @@
 import type { Step, StepSources } from '@vision-queue/bullmq-batching'
-import type { ImageFacts } from '@vision-queue/protocol'
 
 import type { BlobAddress, HoldOptions } from './blobs.ts'
 import { blobBytesKey, blobFactsKey, blobHoldersKey } from './keys.ts'
 
-/** Redis' clock, read once for all steps of a chain: those of processes need not agree. */
+/** Redis' clock, read once for all steps of a call: those of processes need not agree. */
 export const nowLua = `
-local now = chain.now
+local now = chain.turn.now
 if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
-  chain.now = now
+  chain.turn.now = now
 end`
 
 /*
@@ -35,8 +34,7 @@ end`
 
 /** The Lua of what is done with blobs, by the names of its steps. */
 export const blobSteps: StepSources = {
-  // ARGV: holder, milliseconds, facts or '', the other holder or '', its milliseconds, whether the chain ends where the
-  // bytes are missing. {stored, facts, lapse, holders} or false.
+  // ARGV: holder, milliseconds, facts or '', the other holder or '', its milliseconds. {stored, facts, lapse} or false.
   'blob:hold': `${preamble}
 local through = ARGV[4] ~= ''
 if through then
@@ -45,10 +43,19 @@ if through then
 end
 redis.call('ZADD', KEYS[3], 'GT', now + ARGV[2], ARGV[1])
 if ARGV[3] ~= '' then redis.call('SET', KEYS[2], ARGV[3]) end
-local stored = settle()
-local lapse = lapseOf(through and ARGV[4] or ARGV[1])
-local reply = {stored, redis.call('GET', KEYS[2]) or '', lapse, redis.call('ZCARD', KEYS[3])}
-return reply, ARGV[6] == 'must' and stored == 0`,
+return {settle(), redis.call('GET', KEYS[2]) or '', lapseOf(through and ARGV[4] or ARGV[1])}`,
+  // The chain ends here where the bytes are missing; the blob is held all the same. ARGV: holder, milliseconds.
+  // {stored, holders}.
+  'blob:need': `${nowLua}
+redis.call('ZADD', KEYS[3], 'GT', now + ARGV[2], ARGV[1])
+local holders, last = redis.call('ZCARD', KEYS[3]), now + ARGV[2]
+if holders > 1 then
+  last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
+  redis.call('PEXPIREAT', KEYS[2], last)
+end
+redis.call('PEXPIREAT', KEYS[3], last)
+local stored = redis.call('PEXPIREAT', KEYS[1], last)
+return {stored, holders}, stored == 0`,
   // ARGV: holder. {facts, lapse} or false.
   'blob:find': `${preamble}
 local lapse = lapseOf(ARGV[1])
@@ -62,16 +69,28 @@ settle()
 return held and 1 or 0`,
 }
 
-/** `must`: the chain ends here where the bytes are missing. */
 export function holdStep(
   address: BlobAddress,
   holder: string,
   forMs: number,
-  { facts, through, must = false }: HoldOptions & { must?: boolean } = {},
+  { facts, through }: HoldOptions = {},
 ): Step {
-  const said: ImageFacts | undefined = facts
-  const args = [holder, forMs, said === undefined ? '' : JSON.stringify(said), through?.holder ?? '']
-  return { name: 'blob:hold', keys: keysOf(address), args: [...args, through?.forMs ?? 0, must ? 'must' : ''] }
+  const said = facts === undefined ? '' : JSON.stringify(facts)
+  const args = [holder, forMs, said, through?.holder ?? '', through?.forMs ?? 0]
+  return { name: 'blob:hold', keys: keysOf(address), args }
+}
+
+/** Holds a blob whose bytes must be there for the chain to go on; `readNeeded` reads what it replies. */
+export const needStep = (address: BlobAddress, holder: string, forMs: number): Step => ({
+  name: 'blob:need',
+  keys: keysOf(address),
+  args: [holder, forMs],
+})
+
+/** How many hold the blob. */
+export function readNeeded(reply: unknown): { holders: number } {
+  const holders: unknown = Array.isArray(reply) ? reply[1] : 0
+  return { holders: typeof holders === 'number' ? holders : 0 }
 }
 
 export const findStep = (address: BlobAddress, holder: string): Step => ({

@@ -1,4 +1,4 @@
-export { blobSteps, holdStep, nowLua, putCommand, releaseStep } from './blob-steps.ts'
+export { blobSteps, needStep, nowLua, putCommand, readNeeded, releaseStep } from './blob-steps.ts'
 export { type BlobAddress, type Blobs, type FoundBlob, type Hold, keptHolder, uploadHolder } from './blobs.ts'
 export { type Budget } from './budget.ts'
 export { type BudgetKeys, budgetSteps } from './budget-steps.ts'

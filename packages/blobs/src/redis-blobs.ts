@@ -7,7 +7,7 @@ import { blobSteps, findStep, holdStep, putCommand, releaseStep } from './blob-s
 import type { BlobAddress, Blobs } from './blobs.ts'
 import { blobBytesKey } from './keys.ts'
 
-const holdReplySchema = z.tuple([z.literal([0, 1]), z.string(), z.number(), z.number()]).nullable()
+const holdReplySchema = z.tuple([z.literal([0, 1]), z.string(), z.number()]).nullable()
 const findReplySchema = z.tuple([z.string(), z.number()]).nullable()
 
 /** Where the steps of blobs are run, with others of the same connection; by default by themselves. */

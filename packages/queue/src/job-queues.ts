@@ -1,7 +1,8 @@
-import { addStep, type Step, type Turns } from '@vision-queue/bullmq-batching'
+import type { Step, Turns } from '@vision-queue/bullmq-batching'
 import type { RedisClient } from '@vision-queue/redis'
 import { Queue } from 'bullmq'
 
+import { addStep } from './bull-steps.ts'
 import { pinnedQueueName, queueName, queueNameOf, queuePrefix } from './keys.ts'
 import type { QueuedJob } from './queued-job.ts'
 import { turnsOf } from './redis-turns.ts'

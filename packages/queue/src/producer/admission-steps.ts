@@ -11,6 +11,11 @@ end`
 
 /** The Lua of admissions, by the names of its steps. */
 export const admissionSteps: StepSources = {
+  // The chain ends here where Redis comes to it after a time, as after a freeze: its caller has been told no by then.
+  // The key only says where it runs. ARGV: that time in milliseconds.
+  'admission:by': `${nowLua}
+local late = now > tonumber(ARGV[1])
+return late and 0 or 1, late`,
   /*
    * The bound on unfinished jobs, exact: one script drops lapsed admissions, checks count and bytes,
    * and admits, so no burst slips past it (a read-then-add gate let 1,130 jobs in at a limit of 1,000).
@@ -52,6 +57,9 @@ redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
 return 1`,
 }
+
+/** Runs with `next`. */
+export const byStep = ({ keys }: Step, timeMs: number): Step => ({ name: 'admission:by', keys: keys.slice(0, 1), args: [timeMs] })
 
 /** What is asked of the step that admits a job. */
 export interface AdmitArguments {

@@ -15,7 +15,7 @@ import { createJobBlobs } from '../job-blobs.ts'
 import { createJobQueues } from '../job-queues.ts'
 import { replyChannel } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
-import { openRedisClock } from '../redis-clock.ts'
+import { clockToleranceMs, openRedisClock } from '../redis-clock.ts'
 import { turnsOf } from '../redis-turns.ts'
 import { createResultStore } from '../worker/result-store.ts'
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
@@ -154,6 +154,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     limits: options,
     // For a few commands.
     placeMs: 1000 + 4 * options.commandTimeoutMs,
+    patienceMs: options.commandTimeoutMs + clockToleranceMs,
   })
 
   return {

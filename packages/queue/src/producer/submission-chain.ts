@@ -1,4 +1,4 @@
-import { type BlobAddress, holdStep } from '@vision-queue/blobs'
+import { type BlobAddress, needStep, readNeeded } from '@vision-queue/blobs'
 import type { Step } from '@vision-queue/bullmq-batching'
 
 import type { CachedAnswer } from '../cached-answer.ts'
@@ -7,11 +7,14 @@ import { queueStep } from '../job-queues.ts'
 import { jobKey } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { recordStep } from '../record-steps.ts'
+import { byStep } from './admission-steps.ts'
 import { type AdmissionLimits, admissionOf, type AdmitOptions } from './admission.ts'
 import { quotaOf } from './owner-quota.ts'
 
 /** How far a chain has brought a job. */
 export type Progress =
+  /** Redis came to it after the time that was given: nothing was done. */
+  | { kind: 'late' }
   | { kind: 'answered'; answer: CachedAnswer }
   | { kind: 'queued'; jobsAhead: number; shared: BlobAddress[] }
   /** Admitted, but not queued: bytes of its blobs are missing. */
@@ -42,7 +45,7 @@ export function queueingChain(
 ): Chain<{ done: boolean; shared: BlobAddress[] }> {
   const addresses = addressesOf(queued)
   const steps = [
-    ...addresses.map((address) => holdStep(address, queued.id, forMs, { must: true })),
+    ...addresses.map((address) => needStep(address, queued.id, forMs)),
     recordStep(jobKey(queued.id), JSON.stringify(queued), forMs),
     ...listed,
     queueStep(queued, turn),
@@ -50,41 +53,38 @@ export function queueingChain(
   return {
     steps,
     read(replies) {
-      const shared = addresses.filter((_, index) => holdersIn(replies[index]) > 1)
+      const shared = addresses.filter((_, index) => readNeeded(replies[index]).holders > 1)
       return { done: replies.length === steps.length, shared }
     },
   }
 }
 
-/** A submission from its first step to its last. `placeMs`: how long the owner's quota has a place for it until it is admitted. */
-export function submissionChain(
-  stored: StoredJob,
-  { admit, limits, placeMs }: { admit: Partial<AdmitOptions>; limits: AdmissionLimits; placeMs: number },
-): Chain<Progress> {
+export interface SubmissionOptions {
+  admit: Partial<AdmitOptions>
+  limits: AdmissionLimits
+  /** How long the owner's quota has a place for it until it is admitted. */
+  placeMs: number
+  /** By Redis' clock: after it nothing is done. */
+  byMs: number
+}
+
+/** A submission from its first step to its last. */
+export function submissionChain(stored: StoredJob, options: SubmissionOptions): Chain<Progress> {
+  const { admit, limits, placeMs, byMs } = options
   const quota = quotaOf(stored.queued, admit.quota, { placeMs, keepMs: limits.payloadTtlMs })
   const admission = admissionOf(stored.queued, limits, admit)
   const queueing = queueingChain(stored, 'carried')
+  const admitting = quota === null ? [admission.step] : [quota.take, admission.step, quota.confirm]
   return {
-    steps: [
-      ...(quota === null ? [] : [quota.take]),
-      admission.step,
-      ...(quota === null ? [] : [quota.confirm]),
-      ...queueing.steps,
-    ],
-    read(replies) {
-      const [first, ...others] = replies
-      quota?.read(first)
-      const admittance = admission.read(quota === null ? first : others[0])
+    steps: [byStep(admitting[0] ?? admission.step, byMs), ...admitting, ...queueing.steps],
+    read([inTime, ...replies]) {
+      if (inTime !== 1) return { kind: 'late' }
+      quota?.read(replies[0])
+      const admittance = admission.read(replies[quota === null ? 0 : 1])
       if (admittance.kind === 'answered') return admittance
       const { jobsAhead, turn } = admittance
-      const { done, shared } = queueing.read(quota === null ? others : others.slice(2))
+      const { done, shared } = queueing.read(replies.slice(admitting.length))
       return done ? { kind: 'queued', jobsAhead, shared } : { kind: 'missing', jobsAhead, turn }
     },
   }
-}
-
-/** How many hold a blob, by the reply of its hold. */
-function holdersIn(reply: unknown): number {
-  const holders: unknown = Array.isArray(reply) ? reply[3] : 0
-  return typeof holders === 'number' ? holders : 0
 }

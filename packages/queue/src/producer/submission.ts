@@ -21,7 +21,7 @@ import type { JobIndex } from './job-index.ts'
 import type { KnownAnswers } from './known-answers.ts'
 import type { LatelySeen } from './lately-seen.ts'
 import { placeBackStep } from './owner-quota.ts'
-import { type Chain, queueingChain, type StoredJob, submissionChain } from './submission-chain.ts'
+import { type Chain, type Progress, queueingChain, type StoredJob, submissionChain } from './submission-chain.ts'
 
 interface Options {
   turns: Turns
@@ -36,6 +36,8 @@ interface Options {
   limits: AdmissionLimits
   /** How long a place of the owner's quota, and bytes that nobody holds, are kept until the job is admitted. */
   placeMs: number
+  /** How long the caller waits for Redis. A submission that Redis comes to later is not carried out. */
+  patienceMs: number
 }
 
 /** A job on its way in. */
@@ -89,13 +91,11 @@ async function enter(
   const entering: Entering = { job, stored, given, admit }
   const sent = seen.isRefusing(job.model) ? noBytes : unlikelyThere(options, entering)
   const took = { quota: Boolean(admit.quota), blobs: sent.size > 0 || isHeldAlready(job, given) }
-  const progress = await carryOut(options, entering, submissionChain(stored, { ...options, admit }), sent).catch(
-    async (error: unknown) => {
-      if (error instanceof VisionQueueError) await giveBack(options, job, took)
-      if (error instanceof VisionQueueError && error.code === 'queue_full') seen.noteRefusal(job.model)
-      throw error
-    },
-  )
+  const progress = await admitAndQueue(options, entering, sent).catch(async (error: unknown) => {
+    if (error instanceof VisionQueueError) await giveBack(options, job, took)
+    if (error instanceof VisionQueueError && error.code === 'queue_full') seen.noteRefusal(job.model)
+    throw error
+  })
   if (progress.kind === 'answered') {
     if (digest !== null) known.add(digest, progress.answer)
     const [final] = await Promise.all([answered(options, job, progress.answer), giveBack(options, job, took)])
@@ -104,6 +104,21 @@ async function enter(
   if (progress.kind === 'missing') await putAndQueue(options, entering, progress.turn)
   else for (const address of progress.shared) seen.noteHeld(address)
   return { job: unfinishedJob(job, null, 0), queuePosition: progress.jobsAhead, answeredFrom: null }
+}
+
+/** Submits once; without a time where that was over for Redis but not here, as its clock was set. */
+async function admitAndQueue(
+  options: Options,
+  entering: Entering,
+  bytes: BlobBytes,
+): Promise<Exclude<Progress, { kind: 'late' }>> {
+  const byMs = options.clock.toRedis(Date.now()) + options.patienceMs
+  for (const time of [byMs, Number.MAX_SAFE_INTEGER]) {
+    const chain = submissionChain(entering.stored, { ...options, ...entering, byMs: time })
+    const progress = await carryOut(options, entering, chain, bytes)
+    if (progress.kind !== 'late') return progress
+  }
+  throw new Error('Redis found a job too late that had no time')
 }
 
 /** Whether some of its blobs came without their bytes: an upload is held for the job already. */

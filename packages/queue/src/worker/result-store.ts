@@ -102,8 +102,8 @@ export function createResultStore({
     const first = resultStep(job, json, forMs)
     const succeeds = final.status === 'succeeded'
     const steps = succeeds
-      ? // The model's last, as its queue is where the chain goes on.
-        [first, ...goneSteps(job), ...leavingSteps(job, forMs), ...answerSteps(final, digest)]
+      ? // The places first: whoever hears the result may submit the next job.
+        [first, ...leavingSteps(job, forMs), ...goneSteps(job), ...answerSteps(final, digest)]
       : [first]
     return {
       steps,
