@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { finalJobSchema, finalStatusSchema } from '@vision-queue/protocol'
 import { parseJson } from '@vision-queue/redis'
 
+import { isObject } from './is-object.ts'
+
 /** What a consumer publishes on a job's channel: that it runs now, the next piece of its text, or its final state. */
 export const jobChangeSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('running'), startedAt: z.int(), attempts: z.int() }),
@@ -38,10 +40,6 @@ function changeIn(value: unknown): JobChange | null {
 }
 
 const finalStatuses: ReadonlySet<unknown> = new Set(finalStatusSchema.options)
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 /** The checks that matter to those who read it; the rest of its shape is what our releases write. */
 function isFinalChange(value: unknown): value is Extract<JobChange, { kind: 'final' }> {

@@ -34,6 +34,8 @@ export function openRedisClock(redis: RedisClient): RedisClock {
     // Where Redis is away, it stays as it was.
     measure().catch(() => {})
   }
+  // Several clocks may share a connection.
+  redis.setMaxListeners(redis.getMaxListeners() + 1)
   redis.on('ready', ask)
   if (redis.status === 'ready') ask()
   const timer = setInterval(ask, askEveryMs).unref()
@@ -47,6 +49,7 @@ export function openRedisClock(redis: RedisClient): RedisClock {
     close() {
       clearInterval(timer)
       redis.off('ready', ask)
+      redis.setMaxListeners(redis.getMaxListeners() - 1)
     },
   }
 }

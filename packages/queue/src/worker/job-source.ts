@@ -1,13 +1,15 @@
 import { pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
-import { type QueuedJob, queuedJobSchema } from '../queued-job.ts'
+import { type QueuedJob, readQueuedJob } from '../queued-job.ts'
 import { createRedisBlobs } from '@vision-queue/blobs'
+import type { Step, Turns } from '@vision-queue/bullmq-batching'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
 import { contextIn, jobFields } from '@vision-queue/process'
 import { createLogLimit } from '@vision-queue/redis'
 import { openRedisClock } from '../redis-clock.ts'
-import { openDurableConnection, type TransportLog } from '@vision-queue/redis'
+import { openDurableConnection, type RedisClient, type TransportLog } from '@vision-queue/redis'
 import { createJobBlobs } from '../job-blobs.ts'
+import { turnsOf } from '../redis-turns.ts'
 import { openTendedWorkers } from './tended-workers.ts'
 
 /** A job as BullMQ delivers it, for one attempt. */
@@ -27,12 +29,19 @@ export interface Delivery {
 
 /** What became of a delivery; every other outcome is a rejection, after which BullMQ tries again with backoff. */
 export type Disposition =
-  /** Its result is stored. */
-  | { kind: 'done' }
+  /** Its result is stored or, with `ending`, is stored as the job leaves the queue. */
+  | { kind: 'done'; ending?: Ending }
   /** Goes back to the head of the queue, for another consumer. */
   | { kind: 'hand-back' }
   /** Goes back and stays away for a while. */
   | { kind: 'delay'; delayMs: number }
+
+/** What is done in the same call by which a job leaves the queue. */
+export interface Ending {
+  steps: readonly Step[]
+  /** Does what is left, by what the steps replied: fewer than there are, if one of them has ended the chain. */
+  settle(replies: readonly unknown[]): Promise<void>
+}
 
 export interface JobSource {
   /** Takes no more jobs, and resolves once those taken are done or handed back. Hangs while Redis is away: use a deadline. */
@@ -43,6 +52,10 @@ export interface JobSource {
 
 export interface JobSourceOptions {
   redisUrl: string
+  /** A durable connection that is shared with others, and left open; default: one of its own. */
+  redis?: RedisClient
+  /** Of that connection; default: those that all its users share. */
+  turns?: Turns
   model: string
   /** Take the jobs pinned to this version; null: those that name none. Default: null. */
   pinnedTo?: string | null
@@ -70,24 +83,32 @@ const fetchSilenceMs = 30_000
 export function openJobSource(options: JobSourceOptions): JobSource {
   const { model, pinnedTo = null, handle, log } = options
   const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
-  const redis = openDurableConnection({ ...options, name: `consumer-${model}` })
-  const blobs = createJobBlobs(redis, createRedisBlobs(redis))
+  const redis = options.redis ?? openDurableConnection({ ...options, name: `consumer-${model}` })
+  const disconnect = (): void => {
+    if (options.redis === undefined) redis.disconnect()
+  }
+  const turns = options.turns ?? turnsOf(redis)
+  const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns), turns)
   const clock = openRedisClock(redis)
   const perWorker = 16
   const errorLimit = createLogLimit()
 
   const deliver = async (bullJob: BullJob, token = ''): Promise<void> => {
     const { id = '' } = bullJob
-    const parsed = queuedJobSchema.safeParse(bullJob.data)
-    if (!parsed.success) log.error({ ...fieldsOf(bullJob), model }, 'A job of unknown shape was taken from the queue')
+    const job = readQueuedJob(bullJob.data)
+    if (job === null) log.error({ ...fieldsOf(bullJob), model }, 'A job of unknown shape was taken from the queue')
     const disposition = await handle({
-      job: parsed.success ? clock.jobToLocal(parsed.data) : null,
+      job: job === null ? null : clock.jobToLocal(job),
       id,
       attempts: bullJob.attemptsStarted,
       startedAt: bullJob.processedOn ?? Date.now(),
       stalls: bullJob.stalledCounter,
       readBlobs: blobs.read,
     })
+    if (disposition.kind === 'done' && disposition.ending !== undefined) {
+      const { steps, settle: settleEnding } = disposition.ending
+      await settleEnding(await turns.run(steps, { whenFull: true }))
+    }
     await settle(bullJob, token, disposition)
   }
 
@@ -108,10 +129,10 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     worker.on('failed', (bullJob, error) => {
       log.error({ ...fieldsOf(bullJob), model, error: error.message }, 'An attempt at a job could not be finished')
       if (bullJob === undefined || bullJob.attemptsMade < (bullJob.opts.attempts ?? 1)) return
-      const parsed = queuedJobSchema.safeParse(bullJob.data)
-      if (!parsed.success) return
+      const job = readQueuedJob(bullJob.data)
+      if (job === null) return
       options
-        .giveUp(parsed.data, bullJob.attemptsMade)
+        .giveUp(job, bullJob.attemptsMade)
         .catch((cause: unknown) =>
           log.error({ ...fieldsOf(bullJob), error: String(cause) }, 'A result could not be stored'),
         )
@@ -135,13 +156,13 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       await workers.close()
       await queue.close()
       clock.close()
-      redis.disconnect()
+      disconnect()
     },
     abandon() {
       clock.close()
       workers.abandon()
       queue.close().catch(() => {})
-      redis.disconnect()
+      disconnect()
     },
   }
 }

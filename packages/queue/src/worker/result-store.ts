@@ -15,6 +15,7 @@ import { placeBackStep } from '../producer/owner-quota.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { expireStep, unlinkStep } from '../record-steps.ts'
 import { turnsOf } from '../redis-turns.ts'
+import { turnReaderOf } from '../turn-reader.ts'
 import { answerStep, changeStep, resultStep } from './end-steps.ts'
 
 /**
@@ -63,6 +64,7 @@ export function createResultStore({
   answerTtlMs,
 }: ResultStoreOptions): ResultStore {
   const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns), turns)
+  const readOfTurn = turnReaderOf(redis)
   const ended = createEndedBytes(redis, retention, turns)
   // A job that was accepted must come to its end when Redis' memory is full, too, and what its end gives back is more
   // than it takes.
@@ -140,7 +142,7 @@ export function createResultStore({
       return final
     },
     async readAnswer(model, digest) {
-      const kept = await redis.get(answerKey(model, digest))
+      const kept = await readOfTurn(answerKey(model, digest))
       return kept === null ? null : cachedAnswerSchema.parse(JSON.parse(kept))
     },
     async announceRunning(id, startedAt, attempts) {
