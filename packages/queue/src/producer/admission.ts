@@ -6,7 +6,6 @@ import { blobBytesOf } from '../parts.ts'
 import { addressesOf } from '../job-blobs.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { VisionQueueError } from '@vision-queue/protocol'
-import { z } from 'zod'
 
 import { turnsOf } from '../redis-turns.ts'
 import { admitStep, dischargeStep } from './admission-steps.ts'
@@ -59,11 +58,6 @@ export interface Admission {
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
-const admitReplySchema = z.union([
-  z.tuple([z.literal(2), z.string(), z.number()]),
-  z.tuple([z.literal([0, 1, 3]), z.number(), z.number()]),
-])
-
 /** What is asked for to admit a job, by the first step of its chain. */
 export function admissionOf(
   job: QueuedJob,
@@ -93,12 +87,12 @@ function readAdmittance(
   reply: unknown,
   { job, limits, pace, most }: { job: QueuedJob; limits: AdmissionLimits; pace: Pace | null; most: number },
 ): Admittance {
-  const [kind, ahead, other] = admitReplySchema.parse(reply)
+  const [kind, first, second]: unknown[] = Array.isArray(reply) ? reply : []
+  if (kind === 2) return { kind: 'answered', answer: cachedAnswerSchema.parse(JSON.parse(String(first))) }
+  const [ahead, other] = [Number(first), Number(second)]
   switch (kind) {
     case 1:
       return { kind: 'admitted', jobsAhead: ahead, turn: other }
-    case 2:
-      return { kind: 'answered', answer: cachedAnswerSchema.parse(JSON.parse(ahead)) }
     case 0: {
       const limit =
         ahead >= limits.maxJobs
@@ -113,7 +107,7 @@ function readAdmittance(
       })
     }
     default:
-      return kind satisfies never
+      throw new Error(`Redis answered an admission with something else: ${JSON.stringify(reply)}`)
   }
 }
 

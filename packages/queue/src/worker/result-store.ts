@@ -111,10 +111,11 @@ export function createResultStore({
       steps,
       async settle(replies) {
         const [there] = replies
-        const stands = there === 1
+        // The same text: it was stored by a call whose reply was lost.
+        const stands = there === 1 || there === json
         // Not before it is known which final state stands: a result that comes after a cancellation must not take
         // along what another try needs.
-        if (!stands || !succeeds) {
+        if (there !== 1 || !succeeds) {
           const standing = typeof there === 'string' ? finalJobSchema.parse(JSON.parse(there)) : final
           await settle(job, standing, digest, final)
         }
