@@ -1,8 +1,7 @@
-import type { Step, Turns } from '@vision-queue/bullmq-batching'
+import { addStep, type Step, type Turns } from '@vision-queue/bullmq-batching'
 import type { RedisClient } from '@vision-queue/redis'
 import { Queue } from 'bullmq'
 
-import { addStep } from './bull-steps.ts'
 import { pinnedQueueName, queueName, queueNameOf, queuePrefix } from './keys.ts'
 import type { QueuedJob } from './queued-job.ts'
 import { turnsOf } from './redis-turns.ts'
@@ -40,7 +39,7 @@ export function queueStep(job: QueuedJob, turn: number | null | 'carried'): Step
   }
   return addStep(
     { prefix: queuePrefix(job.model), name: queueNameOf(job) },
-    { id: job.id, name: 'infer', data: job, opts: options, timestamp: Date.now() },
+    { id: job.id, name: 'infer', data: job, opts: options },
     { priorityFromCarry: turn === 'carried' },
   )
 }

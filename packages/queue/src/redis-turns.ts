@@ -1,8 +1,7 @@
 import { blobSteps, budgetSteps } from '@vision-queue/blobs'
-import { createTurns, type StepSources, type Turns } from '@vision-queue/bullmq-batching'
+import { createTurns, queueSteps, type StepSources, type Turns } from '@vision-queue/bullmq-batching'
 import type { RedisClient } from '@vision-queue/redis'
 
-import { queueSteps } from './bull-steps.ts'
 import { admissionSteps } from './producer/admission-steps.ts'
 import { quotaSteps } from './producer/quota-steps.ts'
 import { recordSteps } from './record-steps.ts'

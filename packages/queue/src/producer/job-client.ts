@@ -9,7 +9,6 @@ import {
   readEvictionPolicy,
   type TransportLog,
 } from '@vision-queue/redis'
-import { nanoid } from 'nanoid'
 
 import { createJobBlobs } from '../job-blobs.ts'
 import { createJobQueues } from '../job-queues.ts'
@@ -17,6 +16,7 @@ import { replyChannel } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { clockToleranceMs, openRedisClock } from '../redis-clock.ts'
 import { turnsOf } from '../redis-turns.ts'
+import { newReplyName } from '../reply-name.ts'
 import { createResultStore } from '../worker/result-store.ts'
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createIdempotencyKeys, type IdempotencyClaim, type IdempotencyKeys } from './idempotency-keys.ts'
@@ -137,7 +137,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     log: options.log,
   })
   /** What consumers call this process by. */
-  const processName = nanoid()
+  const processName = newReplyName()
   const read = createJobReading({ ...controlled, ender })
   // A submission is some commands, each of which may take its time.
   const idempotency = createIdempotencyKeys({ redis, read, sendMs: 1000 + 6 * options.commandTimeoutMs, keepMs })

@@ -3,6 +3,7 @@ import type { Step, StepSources } from '@vision-queue/bullmq-batching'
 import type { FinalJob } from '@vision-queue/protocol'
 
 import { answerKey, jobChannel, replyChannel, resultKey } from '../keys.ts'
+import { takesLists } from '../reply-name.ts'
 import type { JobChange } from '../job-change.ts'
 import type { QueuedJob } from '../queued-job.ts'
 
@@ -10,12 +11,12 @@ import type { QueuedJob } from '../queued-job.ts'
 export const endSteps: StepSources = {
   // The first final state stays, and is published by the step that wrote it: no waiter sees two. Gives 1; where there
   // was one already it is given, and the chain ends here. ARGV: the final job, milliseconds, the job's channel, the
-  // channel of the process that waits or ''.
+  // channel of the process that waits or '', whether that one takes lists.
   'result:first': `
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return redis.call('GET', KEYS[1]) or '', true end
 local message = '{"kind":"final","job":' .. ARGV[1] .. '}'
 redis.call('PUBLISH', ARGV[3], message)
-if ARGV[4] ~= '' then publish(ARGV[4], message) end
+if ARGV[5] == 'lists' then publish(ARGV[4], message) elseif ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], message) end
 return 1`,
   // ARGV: the answer, milliseconds.
   'answer:keep': `
@@ -46,7 +47,13 @@ return sum`,
 export const resultStep = ({ id, replyTo }: Pick<QueuedJob, 'id' | 'replyTo'>, json: string, forMs: number): Step => ({
   name: 'result:first',
   keys: [resultKey(id)],
-  args: [json, forMs, jobChannel(id), replyTo === null ? '' : replyChannel(replyTo)],
+  args: [
+    json,
+    forMs,
+    jobChannel(id),
+    replyTo === null ? '' : replyChannel(replyTo),
+    replyTo !== null && takesLists(replyTo) ? 'lists' : '',
+  ],
 })
 
 export const answerStep = ({ model }: Pick<FinalJob, 'model'>, digest: string, answer: string, forMs: number): Step => ({

@@ -1,7 +1,7 @@
 import { pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
 import { type QueuedJob, readQueuedJob } from '../queued-job.ts'
 import { createRedisBlobs } from '@vision-queue/blobs'
-import type { Step, Turns } from '@vision-queue/bullmq-batching'
+import { batchingBackend, type Step, type Turns } from '@vision-queue/bullmq-batching'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
 import { contextIn, jobFields } from '@vision-queue/process'
@@ -10,7 +10,7 @@ import { openRedisClock } from '../redis-clock.ts'
 import { openDurableConnection, type RedisClient, type TransportLog } from '@vision-queue/redis'
 import { createJobBlobs } from '../job-blobs.ts'
 import { turnsOf } from '../redis-turns.ts'
-import { openTendedWorkers } from './tended-workers.ts'
+import { openTendedWorkers, type TendedWorker } from './tended-workers.ts'
 
 /** A job as BullMQ delivers it, for one attempt. */
 export interface Delivery {
@@ -90,8 +90,14 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const turns = options.turns ?? turnsOf(redis)
   const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns), turns)
   const clock = openRedisClock(redis)
-  const perWorker = 16
   const errorLimit = createLogLimit()
+  /** What goes with the end of a job, by the job as BullMQ has it. */
+  const endings = new WeakMap<object, Ending>()
+  const backend = batchingBackend({
+    turns,
+    finishing: (bullJob) => endings.get(bullJob)?.steps ?? [],
+    onReplied: async (bullJob, replies) => endings.get(bullJob)?.settle(replies),
+  })
 
   const deliver = async (bullJob: BullJob, token = ''): Promise<void> => {
     const { id = '' } = bullJob
@@ -105,24 +111,21 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       stalls: bullJob.stalledCounter,
       readBlobs: blobs.read,
     })
-    if (disposition.kind === 'done' && disposition.ending !== undefined) {
-      const { steps, settle: settleEnding } = disposition.ending
-      await settleEnding(await turns.run(steps, { whenFull: true }))
-    }
+    if (disposition.kind === 'done' && disposition.ending !== undefined) endings.set(bullJob, disposition.ending)
     await settle(bullJob, token, disposition)
   }
 
-  const openWorker = (index: number, run: (job: () => Promise<void>) => Promise<void>): Worker => {
-    const worker = new Worker(name, async (bullJob, token) => run(async () => deliver(bullJob, token)), {
+  const openWorker = (_index: number, run: (job: () => Promise<void>) => Promise<void>): TendedWorker => {
+    const workerOptions = {
       connection: redis,
       prefix: queuePrefix(model),
-      concurrency: Math.min(perWorker, options.concurrency - index * perWorker),
+      concurrency: options.concurrency,
       lockDuration: options.lockMs,
       stalledInterval: options.stalledCheckMs,
       maxStalledCount: 1_000_000,
-      // One Worker looks for lapsed locks on behalf of all.
-      skipStalledCheck: index > 0,
-    })
+    }
+    const process = async (bullJob: BullJob, token?: string): Promise<void> => run(async () => deliver(bullJob, token))
+    const worker = new Worker(name, process, workerOptions, backend)
     worker.on('error', (error) => {
       if (errorLimit.admits(error)) log.warn({ model, error: error.message }, 'A BullMQ worker reported an error')
     })
@@ -143,8 +146,8 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   // Reported by the connection's own listener.
   queue.on('error', () => {})
   const workers = openTendedWorkers({
-    count: Math.ceil(options.concurrency / perWorker),
-    perWorker,
+    count: 1,
+    perWorker: options.concurrency,
     open: openWorker,
     countWaiting: async () => queue.getJobCountByTypes('waiting', 'prioritized'),
     silenceMs: fetchSilenceMs,
