@@ -59,7 +59,7 @@ describe('docs/path-of-a-job.md', () => {
 
 describe('only one room knows each library', () => {
   test.each([
-    ['bullmq', ['packages/queue']],
+    ['bullmq', ['packages/bullmq-batching', 'packages/queue']],
     // Of the batching backend, types only: it works on the connection that it is given.
     ['ioredis', ['packages/bullmq-batching', 'packages/redis']],
     ['onnxruntime-node', ['packages/engine']],
