@@ -112,10 +112,13 @@ export class BatchingBackend extends RedisQueueBackend {
 
   /** Ends the job, with the caller's own steps in front of that in the same chain. */
   async #finish(job: MinimalJob, returnValue: unknown, step: Step): Promise<number> {
-    const { finishing, onStopped } = this.#parts
+    const { finishing, onStopped, onReplied } = this.#parts
     const ahead = finishing?.(job, returnValue) ?? []
     const replies = await this.#turns.run([...ahead, step], { whenFull: true })
-    if (replies.length > ahead.length) return Number(replies.at(-1))
+    if (replies.length > ahead.length) {
+      await onReplied?.(job, replies.slice(0, -1))
+      return Number(replies.at(-1))
+    }
     await onStopped?.(job, replies)
     const [code] = await this.#turns.run([step], { whenFull: true })
     return Number(code)
