@@ -99,11 +99,10 @@ describe('a job', () => {
     )
     await Promise.all([
       queue.add('plain', {}, { delay: 150 }),
-      queue.add('prioritized', {}, { delay: 150, priority: 2 }),
-      queue.add('later', {}, { delay: 300 }),
+      queue.add('prioritized', {}, { delay: 100, priority: 2 }),
     ])
     await queues.idle(queue)
-    expect([log.toSorted(), log.at(-1), early]).toEqual([['later', 'plain', 'prioritized'], 'later', []])
+    expect([log.toSorted(), early]).toEqual([['plain', 'prioritized'], []])
     const promoted = await queue.add('promoted', {}, { delay: 60_000 })
     await promoted.promote()
     await until(() => log.includes('promoted'), 'it runs')
