@@ -74,7 +74,11 @@ export class Taker {
   async next(token: string): Promise<unknown[]> {
     const ready = this.#ready.shift()
     if (ready !== undefined) return this.#hand(ready, token)
-    if (this.#empty !== null && this.#asks.length === 0) return [null, 0, 0, this.#empty.nextAt]
+    const empty = this.#empty
+    // A Worker that hears of a job that is due asks again at once, so it must not hear it from memory.
+    if (empty !== null && this.#asks.length === 0 && (empty.nextAt === 0 || empty.nextAt > Date.now() + 1)) {
+      return [null, 0, 0, empty.nextAt]
+    }
     return this.#ask(token, true).next
   }
 
