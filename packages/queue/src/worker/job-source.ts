@@ -5,6 +5,7 @@ import { createLogLimit, openDurableConnection, type RedisClient, type Transport
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
 import { createJobBlobs } from '../job-blobs.ts'
+import { eventStreamLength } from '../job-queues.ts'
 import { pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
 import { type QueuedJob, readQueuedJob } from '../queued-job.ts'
 import { openRedisClock, type RedisClock } from '../redis-clock.ts'
@@ -39,7 +40,7 @@ export type Disposition =
 export interface Ending {
   steps: readonly Step[]
   /** Does what is left, by what the steps replied: fewer than there are, if one of them has ended the chain. */
-  settle(replies: readonly unknown[]): Promise<void>
+  settle(replies: readonly unknown[]): Promise<unknown>
 }
 
 export interface JobSource {
@@ -118,7 +119,12 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     })
     return worker
   }
-  const queue = new Queue(name, { connection: redis, prefix: queuePrefix(model), skipWaitingForReady: true })
+  const queue = new Queue(name, {
+    connection: redis,
+    prefix: queuePrefix(model),
+    skipWaitingForReady: true,
+    streams: { events: { maxLen: eventStreamLength } },
+  })
   // Reported by the connection's own listener.
   queue.on('error', () => {})
   const workers = openTendedWorkers({
@@ -156,8 +162,9 @@ interface DeliveringOptions extends Pick<JobSourceOptions, 'model' | 'handle' | 
 function createDelivering({ model, handle, log, clock, turns, readBlobs }: DeliveringOptions) {
   /** By the job as BullMQ has it. */
   const endings = new WeakMap<object, Ending>()
-  const settleEnding = async (bullJob: object, replies: readonly unknown[]): Promise<void> =>
-    endings.get(bullJob)?.settle(replies)
+  const settleEnding = async (bullJob: object, replies: readonly unknown[]): Promise<void> => {
+    await endings.get(bullJob)?.settle(replies)
+  }
   return {
     backend: batchingBackend({
       turns,
