@@ -15,6 +15,8 @@ export interface FinishingOptions {
    * own, when the returned promise has resolved.
    */
   readonly onStopped?: (job: MinimalJob, replies: readonly unknown[]) => void | Promise<void>
+  /** Called when all of those steps were run, with their replies, whether or not the job could be ended then. */
+  readonly onReplied?: (job: MinimalJob, replies: readonly unknown[]) => void | Promise<void>
 }
 
 /** What a batching backend is made of. */

@@ -19,6 +19,7 @@ import type { Step } from '../turns/step.ts'
 import type { BackendParts } from './backend-parts.ts'
 import { isPlain } from './plain-job.ts'
 import { Taker } from './taker.ts'
+import { Waker } from './waker.ts'
 
 type Finished = { result: unknown[]; finishedOn: number }
 
@@ -31,6 +32,7 @@ export class BatchingBackend extends RedisQueueBackend {
   readonly #turns: Turns
   readonly #parts: BackendParts
   readonly #taker: Taker
+  readonly #waker: Waker
   /** What all keys of the queue begin with. */
   readonly #base: string
 
@@ -49,7 +51,9 @@ export class BatchingBackend extends RedisQueueBackend {
       events,
       lockBase: `${randomUUID()}:b`,
       takeOne: async (token) => super.moveToActive(token, options.name),
+      onReady: () => this.#waker.tellReady(),
     })
+    this.#waker = new Waker(this.#taker, turns, this.#base)
   }
 
   override async addJob(job: JobJson, jobId: string, parent?: ParentKeyOpts): Promise<string> {
@@ -112,21 +116,21 @@ export class BatchingBackend extends RedisQueueBackend {
 
   /** Ends the job, with the caller's own steps in front of that in the same chain. */
   async #finish(job: MinimalJob, returnValue: unknown, step: Step): Promise<number> {
-    const { finishing, onStopped } = this.#parts
+    const { finishing, onStopped, onReplied } = this.#parts
     const ahead = finishing?.(job, returnValue) ?? []
     const replies = await this.#turns.run([...ahead, step], { whenFull: true })
-    if (replies.length > ahead.length) return Number(replies.at(-1))
+    if (replies.length > ahead.length) {
+      await onReplied?.(job, replies.slice(0, -1))
+      return Number(replies.at(-1))
+    }
     await onStopped?.(job, replies)
     const [code] = await this.#turns.run([step], { whenFull: true })
     return Number(code)
   }
 
   override async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
-    try {
-      return await super.waitForJob(blockTimeout)
-    } finally {
-      this.#taker.forgetEmpty()
-    }
+    if (this.#parts.options.limiter !== undefined) return super.waitForJob(blockTimeout)
+    return this.#waker.wait(blockTimeout, async () => super.waitForJob(blockTimeout))
   }
 
   override async disconnectBlocking(wait = true): Promise<void> {
@@ -140,6 +144,7 @@ export class BatchingBackend extends RedisQueueBackend {
   }
 
   override async close(force = false): Promise<void> {
+    this.#waker.close()
     const stopped = this.#taker.stop()
     if (!force) await stopped
     return super.close(force)
