@@ -19,6 +19,7 @@ import type { Step } from '../turns/step.ts'
 import type { BackendParts } from './backend-parts.ts'
 import { isPlain } from './plain-job.ts'
 import { Taker } from './taker.ts'
+import { Waker } from './waker.ts'
 
 type Finished = { result: unknown[]; finishedOn: number }
 
@@ -31,6 +32,7 @@ export class BatchingBackend extends RedisQueueBackend {
   readonly #turns: Turns
   readonly #parts: BackendParts
   readonly #taker: Taker
+  readonly #waker: Waker
   /** What all keys of the queue begin with. */
   readonly #base: string
 
@@ -49,7 +51,9 @@ export class BatchingBackend extends RedisQueueBackend {
       events,
       lockBase: `${randomUUID()}:b`,
       takeOne: async (token) => super.moveToActive(token, options.name),
+      onReady: () => this.#waker.tellReady(),
     })
+    this.#waker = new Waker(this.#taker, turns, this.#base)
   }
 
   override async addJob(job: JobJson, jobId: string, parent?: ParentKeyOpts): Promise<string> {
@@ -125,11 +129,8 @@ export class BatchingBackend extends RedisQueueBackend {
   }
 
   override async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
-    try {
-      return await super.waitForJob(blockTimeout)
-    } finally {
-      this.#taker.forgetEmpty()
-    }
+    if (this.#parts.options.limiter !== undefined) return super.waitForJob(blockTimeout)
+    return this.#waker.wait(blockTimeout, async () => super.waitForJob(blockTimeout))
   }
 
   override async disconnectBlocking(wait = true): Promise<void> {
@@ -143,6 +144,7 @@ export class BatchingBackend extends RedisQueueBackend {
   }
 
   override async close(force = false): Promise<void> {
+    this.#waker.close()
     const stopped = this.#taker.stop()
     if (!force) await stopped
     return super.close(force)

@@ -50,6 +50,20 @@ function turnsOf(connect: () => Promise<unknown>): Turns {
       turns ??= await open()
       return turns.run(steps, runOptions)
     },
+    watch(name, key, listener) {
+      let closed = false
+      let unwatch = (): void => {}
+      open().then(
+        (opened) => {
+          if (!closed) unwatch = opened.watch?.(name, key, listener) ?? unwatch
+        },
+        () => {},
+      )
+      return () => {
+        closed = true
+        unwatch()
+      }
+    },
   }
 }
 

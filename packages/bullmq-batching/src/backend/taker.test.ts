@@ -23,6 +23,7 @@ function fakeQueue(replies: readonly (readonly unknown[])[], concurrency = 4) {
     events: false,
     lockBase: 'lock',
     takeOne: async (token) => ['one', token],
+    onReady: () => {},
   })
   return { taker, asked, names: () => asked.map(({ name }) => name) }
 }

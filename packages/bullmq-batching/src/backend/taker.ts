@@ -17,6 +17,8 @@ export interface TakerOptions {
   readonly lockBase: string
   /** How BullMQ itself takes a job, for queues that have a rate limit. */
   readonly takeOne: (token: string) => Promise<unknown[]>
+  /** Jobs were taken that nobody has asked for yet. */
+  readonly onReady: () => void
 }
 
 /** One place of the Worker that asks for a job. */
@@ -80,6 +82,17 @@ export class Taker {
       return [null, 0, 0, empty.nextAt]
     }
     return this.#ask(token, true).next
+  }
+
+  /** Fills the Worker's free places without being asked, because jobs are being added. */
+  async takeAhead(): Promise<void> {
+    this.#ahead = true
+    await this.#take()
+  }
+
+  /** Whether a job is there that the Worker need not wait for. */
+  get hasReady(): boolean {
+    return this.#ready.length > 0
   }
 
   /** The next job for a place whose job is just being ended, taken behind that in the same call. */
@@ -214,8 +227,12 @@ export class Taker {
   #keepReady(jobs: readonly TakenJob[]): void {
     if (jobs.length === 0) return
     this.#ready.push(...jobs)
-    if (this.#stopped) this.#giveBack()
-    else this.#backTimer ??= setTimeout(() => this.#giveBack(), Math.min(readyMs, this.#options.lockMs / 4))
+    if (this.#stopped) {
+      this.#giveBack()
+      return
+    }
+    this.#backTimer ??= setTimeout(() => this.#giveBack(), Math.min(readyMs, this.#options.lockMs / 4))
+    this.#options.onReady()
   }
 
   #giveBack(): void {

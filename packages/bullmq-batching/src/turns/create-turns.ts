@@ -5,6 +5,7 @@ import { type Chain, made } from './chain.ts'
 import { createSender } from './sender.ts'
 import type { RunOptions, Step, StepSources } from './step.ts'
 import { buildTurnScripts } from './turn-script.ts'
+import { Watchers } from './watchers.ts'
 
 /** Sends chains of steps to Redis: all that one turn of the event loop asks for in one script call. */
 export interface Turns {
@@ -15,6 +16,11 @@ export interface Turns {
    * the other chains of the turn go on. What a chain wrote before it failed stays, as in any script of Redis.
    */
   run(steps: readonly Step[] | (() => readonly Step[]), options?: RunOptions): Promise<unknown[]>
+  /**
+   * Calls `listener` when a call that has such a step on such a first key is about to be written: what it runs then
+   * travels with that. Returns what ends it.
+   */
+  watch?(name: string, key: string, listener: () => void): () => void
 }
 
 export interface TurnsOptions {
@@ -37,6 +43,7 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
   const { mostChains = 200, mostCalls = Number.POSITIVE_INFINITY, mostWaitMs = 5 } = options
   const scripts = buildTurnScripts(sources)
   const sender = createSender(redis, scripts)
+  const watchers = new Watchers()
   let waiting: Chain[] = []
   let scheduled = false
   let underWay = 0
@@ -56,6 +63,11 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
     longestWait = null
     const chains = made(waiting, scripts.check)
     waiting = []
+    if (watchers.size > 0) {
+      watchers.tell(intoCalls(chains, redis.isCluster, mostChains))
+      chains.push(...made(waiting, scripts.check))
+      waiting = []
+    }
     sender.together(() => {
       for (const chain of chains) sender.sendBefore(chain)
       for (const call of intoCalls(chains, redis.isCluster, mostChains)) {
@@ -78,12 +90,13 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
     async run(steps, { whenFull = false, before = [], last = false } = {}) {
       const make = typeof steps === 'function' ? steps : () => steps
       // Nodes of a Cluster have connections of their own, so that only waiting keeps the order.
-      if (redis.isCluster) await sender.runBefore(before)
+      if (redis.isCluster && before.length > 0) await sender.runBefore(before)
       return new Promise((resolve, reject) => {
         const rest = redis.isCluster ? [] : before
         waiting.push({ steps: [], make, before: rest, whenFull, last, carry: null, replies: [], resolve, reject })
         schedule()
       })
     },
+    watch: (name, key, listener) => watchers.add(name, key, listener),
   }
 }
