@@ -81,11 +81,12 @@ describe('the arrows between the rooms', () => {
     ['packages/blobs', ['bullmq-batching', 'protocol', 'redis']],
     ['packages/queue', ['blobs', 'bullmq-batching', 'process', 'protocol', 'redis']],
     ['packages/image-header', []],
-    ['packages/engine', ['image-header', 'models', 'process', 'protocol']],
+    ['packages/engine', ['blobs', 'image-header', 'models', 'process', 'protocol']],
     ['packages/engine-pool', ['engine', 'models', 'process', 'protocol']],
     ['packages/guarded-fetch', []],
     ['apps/api', ['blobs', 'guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis']],
     ['apps/consumer', ['engine-pool', 'models', 'process', 'protocol', 'queue', 'redis']],
+    ['apps/server', ['api', 'consumer', 'process']],
   ])('%s imports %j and nothing else of ours', (room, allowed) => {
     expect(ownImports(room).filter((name) => !allowed.includes(name))).toEqual([])
   })
@@ -142,6 +143,6 @@ describe('the arrows between the rooms', () => {
 describe('the environment', () => {
   test('is read nowhere but where a process starts', () => {
     const readers = everySource.filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'))
-    expect(readers.filter((file) => !/(main|run-consumer)\.ts$/.test(file))).toEqual([])
+    expect(readers.filter((file) => !/(main|run-consumer|run-server)\.ts$/.test(file))).toEqual([])
   })
 })

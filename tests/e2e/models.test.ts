@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 
 const adminKey = 'the-key-of-the-administrator'
-const unrulyConsumer = fileURLToPath(new URL('unruly/consumer.ts', import.meta.url))
+const unrulyEngine = fileURLToPath(new URL('unruly/engine.ts', import.meta.url))
 const eventually = { timeout: 30_000, interval: 50 }
 
 let repository: string
@@ -26,7 +26,7 @@ beforeAll(async () => {
   await writeFile(join(repository, 'tiny', 'aliases.json'), '{"stable":"1"}')
   await writeTinyModel(join(repository, 'broken', '1'), { 'model.json': { task: 'mind-reading' } })
   system = await startSystem({
-    consumerEntry: unrulyConsumer,
+    engineEntry: unrulyEngine,
     apiEnv: { ADMIN_KEY: adminKey, MODELS_REFRESH_MS: '50' },
     consumerEnv: { MODELS: '', MODEL_REPOSITORY: repository, MODEL_POLL_MS: '100', ENGINES: '1', CONCURRENCY: '2' },
   })

@@ -81,6 +81,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
     poison: createPoisonStore({ redis, ttlMs: settings.POISON_TTL_MS }),
     cancellations,
     shared: settings.ANSWER_TTL_MS === 0 ? null : createSharedAnswers<Answer>(),
+    enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
     log,
   })
 
@@ -96,7 +97,13 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       int8Saturates: await int8Saturates(),
       log,
     }),
-    openSource,
+    openSource: (model, pinnedTo, handling) => {
+      const choosePool: typeof handling.choosePool = (job) => {
+        gauge.noteJob()
+        return handling.choosePool(job)
+      }
+      return openSource(model, pinnedTo, { ...handling, choosePool })
+    },
     forget: async (name, version) => forgetting.forget(name, version),
     countPinned: async (name, version) => forgetting.countPinned(name, version),
     lingerMs,

@@ -58,7 +58,6 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
       const desired = await look(actual)
       if (closed) return
       executor.pursue(desired)
-      options.onChange()
     } catch (error) {
       log.warn({ error: String(error) }, 'The model repository could not be looked at')
     }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Dirent } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -21,6 +22,9 @@ export interface ModelInRepository {
 /** What lies in a model repository now, by model name. */
 export type RepositoryView = Map<string, ModelInRepository>
 
+const aliasesFile = 'aliases.json'
+const noAliases = { aliases: {}, aliasesProblem: null }
+
 /** Deep enough for `onnx/` and what lies in it; a link that leads back up ends there. */
 const maxDepth = 4
 
@@ -30,25 +34,29 @@ const maxDepth = 4
  */
 export async function readRepository(repository: string): Promise<RepositoryView> {
   const names = (await readdir(repository)).filter((name) => modelNameSchema.safeParse(name).success)
-  const models = await Promise.all(names.map(async (name) => [name, await readModel(join(repository, name))] as const))
-  return new Map(models.filter(([, { versions }]) => versions.size > 0))
+  const view: RepositoryView = new Map()
+  for (const name of names) {
+    const model = await readModel(join(repository, name))
+    if (model.versions.size > 0) view.set(name, model)
+  }
+  return view
 }
 
 async function readModel(folder: string): Promise<ModelInRepository> {
-  const entries = (await readdir(folder).catch(() => [])).filter((entry) => modelVersionSchema.safeParse(entry).success)
+  const entries = await list(folder)
   const versions = new Map<string, VersionFolder>()
-  for (const version of entries) {
-    const at = join(folder, version)
-    if ((await stat(at).catch(() => null))?.isDirectory() === true) {
-      versions.set(version, { folder: at, signature: await sign(at) })
-    }
+  for (const entry of entries) {
+    if (!modelVersionSchema.safeParse(entry.name).success) continue
+    const at = join(folder, entry.name)
+    if (await isFolder(at, entry)) versions.set(entry.name, { folder: at, signature: await sign(at) })
   }
-  return { versions, ...(await readAliases(join(folder, 'aliases.json'))) }
+  const hasAliases = entries.some(({ name }) => name === aliasesFile)
+  return { versions, ...(hasAliases ? await readAliases(join(folder, aliasesFile)) : noAliases) }
 }
 
 async function readAliases(path: string): Promise<Omit<ModelInRepository, 'versions'>> {
   const text = await readFile(path, 'utf8').catch(() => null)
-  if (text === null) return { aliases: {}, aliasesProblem: null }
+  if (text === null) return noAliases
   try {
     return { aliases: modelAliasesSchema.parse(JSON.parse(text)), aliasesProblem: null }
   } catch {
@@ -62,17 +70,30 @@ async function sign(folder: string): Promise<string> {
 }
 
 async function describeFiles(folder: string, under: string, depth: number): Promise<string[]> {
-  const entries = await readdir(folder).catch(() => [])
-  const described = await Promise.all(
-    entries.filter(matters).map(async (entry) => {
-      const path = `${under}/${entry}`
-      const found = await stat(join(folder, entry)).catch(() => null)
-      if (found === null) return [path]
-      if (found.isDirectory()) return depth < maxDepth ? describeFiles(join(folder, entry), path, depth + 1) : []
-      return [`${path} ${found.size} ${found.mtimeMs} ${found.ino}`]
-    }),
-  )
-  return described.flat()
+  const described: string[] = []
+  // One after the other: each is a visit to a thread of Node's pool, and side by side they wake all of them.
+  for (const entry of await list(folder)) {
+    if (!matters(entry.name)) continue
+    const [at, path] = [join(folder, entry.name), `${under}/${entry.name}`]
+    if (await isFolder(at, entry)) {
+      if (depth < maxDepth) described.push(...(await describeFiles(at, path, depth + 1)))
+    } else {
+      const found = await stat(at).catch(() => null)
+      described.push(found === null ? path : `${path} ${found.size} ${found.mtimeMs} ${found.ino}`)
+    }
+  }
+  return described
+}
+
+/** Empty where it is no folder, or can't be read. */
+async function list(folder: string): Promise<Dirent[]> {
+  return await readdir(folder, { withFileTypes: true }).catch(() => [])
+}
+
+/** A link is what it leads to. Not all file systems say what an entry is. */
+async function isFolder(path: string, entry: Dirent): Promise<boolean> {
+  if (entry.isDirectory() || entry.isFile()) return entry.isDirectory()
+  return (await stat(path).catch(() => null))?.isDirectory() === true
 }
 
 /** Cards, examples and hidden files are no reason to load a model again. */
