@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 
 import { createJobBlobs } from '../job-blobs.ts'
 import { createJobQueues } from '../job-queues.ts'
+import { endedBytesKey } from '../keys.ts'
 import { turnsOf } from '../redis-turns.ts'
 import {
   blobPart,
@@ -35,6 +36,8 @@ beforeEach(async () => {
   const job = newJob()
   await queue.client.submit(job, blobs)
   await queue.resultStore().finish(job, succeeded(job, 'a'))
+  // Counted a moment later, by a script of its own.
+  await expect.poll(async () => queue.redis.exists(endedBytesKey(null, true))).toBe(1)
 })
 
 describe('a submission', () => {
