@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 
 import {
+  ErrorCode,
   isNotConnectionError,
   type JobJson,
   type KeepJobs,
@@ -158,12 +159,13 @@ export class BatchingBackend extends RedisQueueBackend {
     this.#taker.forgetEmpty()
     try {
       const result = await run(lock)
-      this.#taker.release(token, id)
+      // A job that did not move to its children, because none is left, goes on.
+      if (result !== false) this.#taker.release(token, id)
       const next = nextOf(result)
       if (next !== null) this.#taker.hold(token, next, lock)
       return result
     } catch (error) {
-      if (error instanceof Error && isNotConnectionError(error)) this.#taker.release(token, id)
+      if (isLost(error)) this.#taker.release(token, id)
       throw error
     }
   }
@@ -176,9 +178,16 @@ export class BatchingBackend extends RedisQueueBackend {
     fetchNext: boolean,
     fields?: Record<string, unknown>,
   ): ReturnType<RedisQueueBackend['moveToFailed']> {
-    return this.#own(token, job.id ?? '', async (lock) =>
-      super.moveToFailed(job, failedReason, removeOnFail, lock, fetchNext, fields),
-    )
+    const id = job.id ?? ''
+    try {
+      return await this.#own(token, id, async (lock) =>
+        super.moveToFailed(job, failedReason, removeOnFail, lock, fetchNext, fields),
+      )
+    } catch (error) {
+      // The Worker tries again only if the connection was lost.
+      if (error instanceof Error && isNotConnectionError(error)) this.#taker.release(token, id)
+      throw error
+    }
   }
 
   override async moveToDelayed(id: string, at: number, delay: number, token = '0', opts?: MoveToDelayedOpts) {
@@ -208,6 +217,18 @@ export class BatchingBackend extends RedisQueueBackend {
       duration,
     )
   }
+}
+
+const lostCodes = new Set<unknown>([
+  ErrorCode.JobNotExist,
+  ErrorCode.JobLockNotExist,
+  ErrorCode.JobNotInState,
+  ErrorCode.JobLockMismatch,
+])
+
+/** Whether the error says that the Worker has the job no more. After any other one it goes on with the job. */
+function isLost(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && lostCodes.has(error.code)
 }
 
 /** The id of the job that BullMQ's script took next. */

@@ -53,12 +53,12 @@ function turnsOf(connect: () => Promise<unknown>): Turns {
     watch(name, key, listener) {
       let closed = false
       let unwatch = (): void => {}
-      open().then(
-        (opened) => {
-          if (!closed) unwatch = opened.watch?.(name, key, listener) ?? unwatch
-        },
-        () => {},
-      )
+      const start = async (): Promise<void> => {
+        const opened = await open()
+        if (!closed) unwatch = opened.watch?.(name, key, listener) ?? unwatch
+      }
+      // Without a connection nothing is added either.
+      start().catch(() => {})
       return () => {
         closed = true
         unwatch()
