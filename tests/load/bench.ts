@@ -56,6 +56,14 @@ const folder = await temporaryFolder()
 const revision = values.against === undefined ? null : await openRevision(values.against, folder)
 const variants = [...variantsOf(), ...(revision?.variants ?? [])]
 const services = createServices(variants)
+const close = async (): Promise<void> => {
+  await services.close()
+  await revision?.close()
+  await rm(folder, { recursive: true, force: true })
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void close().finally(() => process.exit(1)))
+}
 const began = performance.now()
 try {
   for (const scenario of chosen) {
@@ -87,9 +95,7 @@ try {
     }
   }
 } finally {
-  await services.close()
-  await revision?.close()
-  await rm(folder, { recursive: true, force: true })
+  await close()
 }
 
 console.log(`\n${plainTable(targetTable(values.quick ? fresh : figures()))}`)

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -196,8 +197,15 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 }
 
+/** How a tree's programs are started: by its own bundles, or, where a tree is too old for them, by tsx. */
+function launcherOf(tree: string): string[] {
+  if (tree === root) return [bundleRunner]
+  const runner = `${tree}packages/bundles/src/run.cjs`
+  return existsSync(runner) ? [runner] : ['--import', 'tsx']
+}
+
 function launchProcess(cwd: string, entry: string, env: Record<string, string>): RunningProcess {
-  const child = spawn(process.execPath, [...(cwd === root ? [bundleRunner] : ['--import', 'tsx']), entry], {
+  const child = spawn(process.execPath, [...launcherOf(cwd), entry], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

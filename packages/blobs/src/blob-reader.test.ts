@@ -68,6 +68,6 @@ describe.each([
 
 test('where nobody answers, a read is rejected soon', async () => {
   const reader = openBlobReader({ redisUrl: 'redis://127.0.0.1:1', timeoutMs: 1000 })
-  await expect(reader.read(addressOf(1), 1000)).rejects.toThrow()
+  await expect(reader.read(addressOf(1), 1000)).rejects.toThrow(/writeable|closed/)
   reader.close()
 })

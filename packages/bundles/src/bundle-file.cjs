@@ -22,6 +22,12 @@ function cacheFolders() {
   return [join(root, 'node_modules/.cache/vision-queue'), join(caches, 'vision-queue/bundles')]
 }
 
+/** @type {typeof import('./bundle-file.cjs').bundleEnv} */
+function bundleEnv() {
+  const { BUNDLES } = process.env
+  return BUNDLES === undefined ? {} : { BUNDLES }
+}
+
 /** @type {typeof import('./bundle-file.cjs').keyOf} */
 function keyOf(inputs, read) {
   const hash = createHash('sha256').update(root)
@@ -65,4 +71,4 @@ function readOrNull(path) {
   }
 }
 
-module.exports = { root, bundlePath, cacheFolders, isFresh, keyOf, withHeader }
+module.exports = { root, bundleEnv, bundlePath, cacheFolders, isFresh, keyOf, withHeader }

@@ -20,6 +20,9 @@ export function bundlePath(folder: string, entry: string): string
  */
 export function cacheFolders(): string[]
 
+/** What a program that is given no other environment needs, to find the bundles where this process does. */
+export function bundleEnv(): Record<string, string>
+
 /** SHA-256 over the root, and over the names and the contents of the inputs; null stands for a file that isn't there. */
 export function keyOf(inputs: readonly string[], read: (path: string) => Uint8Array | null): string
 

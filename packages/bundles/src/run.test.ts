@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -132,10 +133,9 @@ test('of starts at the same time all run, and the bundle is made once and whole'
 
 test('a lock of a process that was killed holds nobody up', async () => {
   await mkdir(bundles)
-  const { pid } = await new Promise<{ pid: number | undefined }>((resolve) => {
-    const child = execFile(process.execPath, ['-e', ''], () => resolve(child))
-  })
-  await writeFile(`${bundlePath(bundles, entry)}.lock`, String(pid))
+  const killed = execFile(process.execPath, ['-e', ''])
+  await once(killed, 'exit')
+  await writeFile(`${bundlePath(bundles, entry)}.lock`, String(killed.pid))
   expect(await said()).toEqual(expected())
   expect(await readdir(bundles)).toHaveLength(1)
 })
@@ -153,6 +153,13 @@ test('what can not be bundled runs all the same', async () => {
   expect(JSON.parse(stdout)).toEqual(expected({ part: 'awaited' }))
   expect(stderr).toContain('Top-level await')
   expect(await readdir(bundles)).toEqual([])
+})
+
+test('a program that is no .ts file runs without a bundle', async () => {
+  await rename(entry, join(folder, 'program.mts'))
+  entry = join(folder, 'program.mts')
+  expect(await said()).toEqual(expected())
+  await expect(readdir(bundles)).rejects.toThrow('ENOENT')
 })
 
 test('an error names the line of the source', async () => {

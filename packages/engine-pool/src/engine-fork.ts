@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { getPriority, setPriority } from 'node:os'
 
+import { bundleEnv } from '@vision-queue/bundles/bundle-file'
 import { availableCores } from '@vision-queue/process'
 import type { EngineOptions } from '@vision-queue/engine/messages'
 import type { EngineProcess, EngineProcessEvents } from './engine-process.ts'
@@ -99,12 +100,6 @@ function lowerPriority(pid: number, niceness: number): void {
  */
 function decodingThreads(engines: number): number {
   return Math.max(2, Math.ceil(availableCores() / engines) + 1)
-}
-
-/** Where bundles are kept, for who runs one; see bundleRunner. */
-export function bundleEnv(): Record<string, string> {
-  const { BUNDLES } = process.env
-  return BUNDLES === undefined ? {} : { BUNDLES }
 }
 
 /** What runs TypeScript files; found from here, not from the working folder. */

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
-import { bundleEnv, bundleRunner } from './engine-fork.ts'
+import { bundleEnv } from '@vision-queue/bundles/bundle-file'
+
+import { bundleRunner } from './engine-fork.ts'
 import { engineProgram } from './engine-program.ts'
 
 /**

@@ -11,6 +11,7 @@ import { overload } from './overload.ts'
 import { parts } from './parts.ts'
 import { rivals } from './rivals.ts'
 import { scaling } from './scaling.ts'
+import { start } from './start.ts'
 
 /**
  * In the order in which they are run and reported. Those that use the same kind of service stand together, since it is
@@ -27,6 +28,7 @@ export const scenarios: readonly Scenario[] = [
   overload,
   endToEndPhotos,
   depth,
+  start,
   parts,
   scaling,
   int8,

@@ -41,7 +41,7 @@ export const scaling: Scenario = {
         await warmUp(subject, Math.min(plan.warmUpJobs, warmUpJobs))
       }
       // A run of a full batch takes a third of a second: windows of several.
-      const slow = { ...plan, settleMs: 3 * plan.settleMs, windowMs: 2 * plan.windowMs }
+      const slow = { ...plan, windowMs: 2 * plan.windowMs }
       const judged = await measureRounds(subjects, slow, say)
       const [one = Number.NaN, two = Number.NaN] = subjects.map(({ name }) =>
         ratePerSecond(windowsOf(judged.rounds, name)),
