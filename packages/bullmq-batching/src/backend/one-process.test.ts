@@ -59,6 +59,35 @@ test('jobs of other processes wake it as ever, and none waits while both kinds c
   expect(ran).toHaveLength(300)
 })
 
+test('a Worker that is busy keeps no wake-up from another one', async () => {
+  const turns = createTurns(queues.connect(), queueSteps)
+  const own = queues.queue('batching', { turns })
+  const ran: string[] = []
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  queues.worker(
+    async ({ name }) => {
+      ran.push(`own ${name}`)
+      await released
+    },
+    { turns, concurrency: 1, drainDelay: 60 },
+  )
+  queues.atEnd(() => release())
+  await sleep(200)
+  queues.worker(async ({ name }) => ran.push(`other ${name}`), { kind: 'bullmq', drainDelay: 60 })
+  await sleep(200)
+  // Taken in the call that adds it: the blocking read of the Worker goes on, and is the first in the line.
+  await own.add('first', {})
+  await until(() => ran.length === 1, 'the Worker is busy')
+  const foreign = queues.queue('bullmq')
+  await foreign.add('second', {})
+  await until(() => ran.length === 2, 'the other Worker has it', 10_000)
+  release()
+  expect(ran).toEqual(['own first', 'other second'])
+})
+
 test('a job that is delayed meanwhile runs when it is due, while the older read is under way', async () => {
   const turns = createTurns(queues.connect(), queueSteps)
   const queue = queues.queue('batching', { turns })

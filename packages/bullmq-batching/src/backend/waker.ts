@@ -1,3 +1,4 @@
+import { markStep } from '../steps/mark-step.ts'
 import type { Turns } from '../turns/create-turns.ts'
 import type { Taker } from './taker.ts'
 
@@ -10,7 +11,7 @@ const now: Marker = { member: '0', score: 0 }
 /**
  * Wakes a Worker that waits for jobs. Redis does it by the marker; where jobs are added by the same turns in the same
  * process, they are taken in the call that adds them, and the Worker hears of it without Redis. The blocking read of the
- * marker stays under way meanwhile, and serves the next wait.
+ * marker stays under way meanwhile, and serves the next wait; what it brings before that goes back into the queue.
  */
 export class Waker {
   readonly #taker: Taker
@@ -19,8 +20,6 @@ export class Waker {
   #unwatch: (() => void) | null = null
   /** The blocking read that is under way. */
   #reading: Promise<Marker> | null = null
-  /** What a read brought while the Worker did not wait. */
-  #unheard: Marker = null
   #wake: ((marker: Marker) => void) | null = null
 
   constructor(taker: Taker, turns: Turns, base: string) {
@@ -31,9 +30,7 @@ export class Waker {
 
   async wait(timeoutS: number, read: () => Promise<Marker>): Promise<Marker> {
     this.#unwatch ??= this.#turns.watch?.('bull:add', this.#base, () => this.#takeAdded()) ?? null
-    const unheard = this.#taker.hasReady ? now : this.#unheard
-    this.#unheard = null
-    if (unheard !== null) return unheard
+    if (this.#taker.hasReady) return now
     const alreadyReading = this.#reading !== null
     this.#reading ??= this.#read(read)
     let timer: NodeJS.Timeout | undefined
@@ -63,7 +60,10 @@ export class Waker {
   async #read(read: () => Promise<Marker>): Promise<Marker> {
     try {
       const marker = await read()
-      if (this.#wake === null) this.#unheard = marker
+      // The Worker is busy: another one may be free. It finds the marker itself when it waits next.
+      if (this.#wake === null && marker !== null) {
+        await this.#turns.run([markStep(this.#base, marker)], { whenFull: true }).catch(() => {})
+      }
       return marker
     } finally {
       this.#reading = null
@@ -76,7 +76,7 @@ export class Waker {
 
   #tell(marker: Marker): void {
     const wake = this.#wake
-    // What the read brings from now on is for the next wait.
+    // What the read brings from now on is not for this wait.
     this.#wake = null
     wake?.(marker)
   }
