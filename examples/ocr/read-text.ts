@@ -34,8 +34,8 @@ export async function readText(server: string, file: Uint8Array): Promise<ReadLi
     ),
   )
   return lines.flatMap((line, index) => {
-    const { text = '', score = 0 } = read[index] ?? {}
-    return text.trim() === '' ? [] : [{ ...line, text: text.trim(), score }]
+    const text = read[index]?.text.trim() ?? ''
+    return text === '' ? [] : [{ ...line, text, score: read[index]?.score ?? 0 }]
   })
 }
 

@@ -127,8 +127,7 @@ export async function loadModel({
     cacheable: folder.settings.cache,
     labels: folder.labels,
   })
-  const warmUpRuns = answering.openSteps === undefined ? runs : []
-  return { ...answering, manifest, warmUpRuns, close: graphs.close }
+  return { ...answering, manifest, warmUpRuns: answering.openSteps === undefined ? runs : [], close: graphs.close }
 }
 
 /** Whether two samples change each other's outputs in a run. What fails here is the warm-up's to report. */

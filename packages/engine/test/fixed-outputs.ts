@@ -11,7 +11,7 @@ export interface FixedOutput {
 
 /** A graph of images of 8 x 8, or of any size (null), whose outputs are given, and change with the image's brightness. `mask`: an input that it makes nothing of. */
 export function fixedOutputs(outputs: Record<string, FixedOutput>, size: number | null = 8, mask?: string): Uint8Array {
-  const dims = size === null ? ['height', 'width'] : [size, size]
+  const edges = size === null ? ['height', 'width'] : [size, size]
   const parts = Object.entries(outputs).flatMap(([name, { dims, values, whiter = values.map(() => 0) }]) => {
     const shape = [-1, ...dims.map(() => 1)]
     return [
@@ -27,7 +27,7 @@ export function fixedOutputs(outputs: Record<string, FixedOutput>, size: number 
   return model(
     node('ReduceMean', ['pixel_values'], 'brightness', [ints('axes', [1, 2, 3]), int('keepdims', 0)]),
     ...parts,
-    value(11, 'pixel_values', FLOAT, ['batch_size', 3, ...dims]),
-    ...(mask === undefined ? [] : [value(11, mask, INT64, ['batch_size', ...dims])]),
+    value(11, 'pixel_values', FLOAT, ['batch_size', 3, ...edges]),
+    ...(mask === undefined ? [] : [value(11, mask, INT64, ['batch_size', ...edges])]),
   )
 }
