@@ -59,8 +59,9 @@ describe('docs/path-of-a-job.md', () => {
 
 describe('only one room knows each library', () => {
   test.each([
-    ['bullmq', ['packages/queue']],
-    ['ioredis', ['packages/redis']],
+    ['bullmq', ['packages/bullmq-batching', 'packages/queue']],
+    // Of the batching backend, types only: it works on the connection that it is given.
+    ['ioredis', ['packages/bullmq-batching', 'packages/redis']],
     ['onnxruntime-node', ['packages/engine']],
     ['sharp', ['packages/engine']],
     ['hono', ['apps/api']],
@@ -76,8 +77,9 @@ describe('the arrows between the rooms', () => {
     ['packages/process', ['protocol']],
     ['packages/models', ['process', 'protocol']],
     ['packages/redis', ['process', 'protocol']],
-    ['packages/blobs', ['protocol', 'redis']],
-    ['packages/queue', ['blobs', 'process', 'protocol', 'redis']],
+    ['packages/bullmq-batching', []],
+    ['packages/blobs', ['bullmq-batching', 'protocol', 'redis']],
+    ['packages/queue', ['blobs', 'bullmq-batching', 'process', 'protocol', 'redis']],
     ['packages/image-header', []],
     ['packages/engine', ['image-header', 'models', 'process', 'protocol']],
     ['packages/engine-pool', ['engine', 'models', 'process', 'protocol']],
@@ -87,6 +89,13 @@ describe('the arrows between the rooms', () => {
     ['apps/server', ['api', 'consumer', 'process']],
   ])('%s imports %j and nothing else of ours', (room, allowed) => {
     expect(ownImports(room).filter((name) => !allowed.includes(name))).toEqual([])
+  })
+
+  test('the batching backend opens no connection: of ioredis it imports types only', () => {
+    const files = everySource.filter((file) => roomOf(file) === 'packages/bullmq-batching')
+    const lines = files.flatMap((file) => readFileSync(join(root, file), 'utf8').match(/^.*from 'ioredis'/gm) ?? [])
+    expect(lines.length).toBeGreaterThan(0)
+    expect(lines.filter((line) => !line.startsWith('import type '))).toEqual([])
   })
 
   test('the intake knows no door, nor HTTP', () => {

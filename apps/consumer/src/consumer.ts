@@ -74,6 +74,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const gauge = createProcessGauge()
   const openSource = createSourceOpening({
     settings,
+    redis,
     results,
     retention,
     openText,

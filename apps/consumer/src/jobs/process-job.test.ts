@@ -53,6 +53,13 @@ function processor(run: ChosenPool['run']) {
         finals.push(final)
         return true
       },
+      endOf: (_job, final) => ({
+        steps: [],
+        async settle() {
+          finals.push(final)
+          return true
+        },
+      }),
       keep: async (final) => final,
       readAnswer: async () => null,
       async announceRunning() {},
