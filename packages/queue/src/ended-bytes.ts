@@ -43,11 +43,7 @@ interface Count {
   writing: boolean
 }
 
-export function createEndedBytes(
-  redis: RedisClient,
-  retention: Retention,
-  turns: Turns = turnsOf(redis),
-): EndedBytes {
+export function createEndedBytes(redis: RedisClient, retention: Retention, turns: Turns = turnsOf(redis)): EndedBytes {
   const counts = new LRUCache<string, Count>({ max: 10_000, ttl: knownForMs, ttlAutopurge: false })
   const rulesOf = (succeeded: boolean): { ttlMs: number; maxBytes: number } =>
     succeeded

@@ -38,7 +38,8 @@ export function createJobBlobs(redis: RedisClient, blobs: Blobs, turns: Turns = 
   const budgets = new Map<string, Budget>()
   /** Of what a model keeps. */
   const budgetOf = (model: string): Budget => {
-    const known = budgets.get(model) ?? createRedisBudget(redis, { lapses: keptKey(model), bytes: keptBytesKey(model) }, turns)
+    const known =
+      budgets.get(model) ?? createRedisBudget(redis, { lapses: keptKey(model), bytes: keptBytesKey(model) }, turns)
     budgets.set(model, known)
     return known
   }

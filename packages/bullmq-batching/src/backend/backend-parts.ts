@@ -27,6 +27,7 @@ export interface BackendParts extends FinishingOptions {
   /** What the Queue or the Worker was given. */
   readonly options: QueueBaseOptions & WorkerSide
   readonly turns: Turns
+  readonly adds: Turns | null
   readonly events: boolean
 }
 

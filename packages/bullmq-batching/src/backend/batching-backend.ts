@@ -19,6 +19,7 @@ import type { Step } from '../turns/step.ts'
 import type { BackendParts } from './backend-parts.ts'
 import { isPlain } from './plain-job.ts'
 import { Taker } from './taker.ts'
+import { Waiter } from './waiter.ts'
 
 type Finished = { result: unknown[]; finishedOn: number }
 
@@ -31,6 +32,8 @@ export class BatchingBackend extends RedisQueueBackend {
   readonly #turns: Turns
   readonly #parts: BackendParts
   readonly #taker: Taker
+  /** Null where nobody in this process adds jobs. */
+  readonly #waiter: Waiter | null
   /** What all keys of the queue begin with. */
   readonly #base: string
 
@@ -50,6 +53,17 @@ export class BatchingBackend extends RedisQueueBackend {
       lockBase: `${randomUUID()}:b`,
       takeOne: async (token) => super.moveToActive(token, options.name),
     })
+    const { adds } = parts
+    this.#waiter =
+      adds === null
+        ? null
+        : new Waiter({
+            adds,
+            turns,
+            base: this.#base,
+            taker: this.#taker,
+            block: async (seconds) => super.waitForJob(seconds),
+          })
   }
 
   override async addJob(job: JobJson, jobId: string, parent?: ParentKeyOpts): Promise<string> {
@@ -125,6 +139,8 @@ export class BatchingBackend extends RedisQueueBackend {
   }
 
   override async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
+    // With a rate limit of the Worker's own, BullMQ's script has to take each job.
+    if (this.#waiter !== null && this.#parts.options.limiter === undefined) return this.#waiter.wait(blockTimeout)
     try {
       return await super.waitForJob(blockTimeout)
     } finally {

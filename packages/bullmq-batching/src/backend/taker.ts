@@ -89,6 +89,29 @@ export class Taker {
     return { next, abandon }
   }
 
+  /**
+   * Takes for all places that are free, behind what is being added in the same call. `onTaken` is called if that were
+   * some, which are given to those who ask next.
+   */
+  takeBehind(adds: Turns, onTaken: () => void): void {
+    const want = Math.min(most, this.#free())
+    if (this.#stopped || want <= 0) return
+    this.#wanted += want
+    // Not let through when Redis is full: it is in the call of what is added.
+    const taking = adds.run([this.#stepOf(want)], { last: true }).then(([reply]) => readTaken(reply))
+    taking.then(
+      ({ jobs, limited, empty, nextAt }) => {
+        this.#wanted -= want
+        if (!limited && empty) this.#rememberEmpty(nextAt)
+        this.#keepReady(jobs)
+        if (jobs.length > 0) onTaken()
+      },
+      () => {
+        this.#wanted -= want
+      },
+    )
+  }
+
   /** The text under the lock of a job that the Worker has. */
   lockOf(token: string, id: string): string {
     return this.#locks.get(`${token} ${id}`) ?? token
@@ -149,12 +172,7 @@ export class Taker {
       asks = this.#asks.splice(0).filter(({ abandoned }) => !abandoned)
       want = Math.min(most, asks.length + this.#spare(asks.length))
       this.#wanted += want
-      this.#sequence += want
-      const { base, lockMs, workerName, events, lockBase } = this.#options
-      const sequence = this.#sequence - want
-      return want === 0
-        ? []
-        : [takeStep(base, { now: Date.now(), want, lockBase, sequence, lockMs, workerName, events })]
+      return want === 0 ? [] : [this.#stepOf(want)]
     }
     try {
       const [reply] = await this.#options.turns.run(steps, { whenFull: true, last: true })
@@ -166,12 +184,23 @@ export class Taker {
     }
   }
 
+  #stepOf(want: number): Step {
+    const { base, lockMs, workerName, events, lockBase } = this.#options
+    const sequence = this.#sequence
+    this.#sequence += want
+    return takeStep(base, { now: Date.now(), want, lockBase, sequence, lockMs, workerName, events })
+  }
+
+  /** How many places have no job, nor one on the way. */
+  #free(): number {
+    return this.#options.concurrency - (this.#locks.size - this.#ending + this.#ready.length + this.#wanted)
+  }
+
   /** How many places are free besides those that ask. Only the Worker's loop will ask for them. */
   #spare(asking: number): number {
     if (!this.#ahead || this.#stopped) return 0
     this.#ahead = false
-    const busy = this.#locks.size - this.#ending + this.#ready.length + this.#wanted + asking
-    return Math.max(0, this.#options.concurrency - busy)
+    return Math.max(0, this.#free() - asking)
   }
 
   #deal(asks: readonly Ask[], taken: Taken): void {

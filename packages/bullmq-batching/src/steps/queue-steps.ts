@@ -2,6 +2,7 @@ import type { StepSources } from '../turns/step.ts'
 import { addSource } from './add-step.ts'
 import { backSource } from './back-step.ts'
 import { finishSource } from './finish-step.ts'
+import { markSource } from './mark-step.ts'
 import { takeSource } from './take-step.ts'
 
 /** BullMQ's own steps, to be among the sources of `createTurns`. */
@@ -10,4 +11,5 @@ export const queueSteps: StepSources = {
   'bull:finish': finishSource,
   'bull:take': takeSource,
   'bull:back': backSource,
+  'bull:mark': markSource,
 }

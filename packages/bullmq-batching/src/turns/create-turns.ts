@@ -2,6 +2,7 @@ import type { Cluster, Redis } from 'ioredis'
 
 import { type Call, intoCalls } from './calls.ts'
 import { type Chain, made } from './chain.ts'
+import { Followers } from './followers.ts'
 import { createSender } from './sender.ts'
 import type { RunOptions, Step, StepSources } from './step.ts'
 import { buildTurnScripts } from './turn-script.ts'
@@ -15,6 +16,11 @@ export interface Turns {
    * the other chains of the turn go on. What a chain wrote before it failed stays, as in any script of Redis.
    */
   run(steps: readonly Step[] | (() => readonly Step[]), options?: RunOptions): Promise<unknown[]>
+  /**
+   * Has `onStep` called whenever a chain is about to be sent that has this step on this first key. Chains that it runs
+   * travel in the same call, if they are of the same kind. Nothing is called on a Cluster. Returns how to end that.
+   */
+  follow(step: string, key: string, onStep: () => void): () => void
 }
 
 export interface TurnsOptions {
@@ -37,6 +43,7 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
   const { mostChains = 200, mostCalls = Number.POSITIVE_INFINITY, mostWaitMs = 5 } = options
   const scripts = buildTurnScripts(sources)
   const sender = createSender(redis, scripts)
+  const followers = new Followers()
   let waiting: Chain[] = []
   let scheduled = false
   let underWay = 0
@@ -51,11 +58,14 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
   }
 
   const flush = (): void => {
-    scheduled = false
     if (longestWait !== null) clearTimeout(longestWait)
     longestWait = null
     const chains = made(waiting, scripts.check)
     waiting = []
+    if (!redis.isCluster) followers.tell(chains)
+    chains.push(...made(waiting, scripts.check))
+    waiting = []
+    scheduled = false
     sender.together(() => {
       for (const chain of chains) sender.sendBefore(chain)
       for (const call of intoCalls(chains, redis.isCluster, mostChains)) {
@@ -75,6 +85,7 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
   }
 
   return {
+    follow: (step, key, onStep) => followers.add(step, key, onStep),
     async run(steps, { whenFull = false, before = [], last = false } = {}) {
       const make = typeof steps === 'function' ? steps : () => steps
       // Nodes of a Cluster have connections of their own, so that only waiting keeps the order.

@@ -59,7 +59,11 @@ return 1`,
 }
 
 /** Runs with `next`. */
-export const byStep = ({ keys }: Step, timeMs: number): Step => ({ name: 'admission:by', keys: keys.slice(0, 1), args: [timeMs] })
+export const byStep = ({ keys }: Step, timeMs: number): Step => ({
+  name: 'admission:by',
+  keys: keys.slice(0, 1),
+  args: [timeMs],
+})
 
 /** What is asked of the step that admits a job. */
 export interface AdmitArguments {

@@ -111,11 +111,7 @@ function readAdmittance(
   }
 }
 
-export function createAdmission(
-  redis: RedisClient,
-  turn: TurnOptions = {},
-  turns: Turns = turnsOf(redis),
-): Admission {
+export function createAdmission(redis: RedisClient, turn: TurnOptions = {}, turns: Turns = turnsOf(redis)): Admission {
   return {
     async admit(job, limits, options) {
       const { step, read } = admissionOf(job, limits, options, turn)

@@ -63,12 +63,7 @@ export interface JobIndex {
   list(options: ListOptions, read: (id: string) => Promise<Job | null>): Promise<JobPage>
 }
 
-export function createJobIndex({
-  redis,
-  turns = turnsOf(redis),
-  listLength,
-  keepMs,
-}: JobIndexOptions): JobIndex {
+export function createJobIndex({ redis, turns = turnsOf(redis), listLength, keepMs }: JobIndexOptions): JobIndex {
   const tended = new LRUCache<string, true>({ max: 10_000, ttl: tendMs, ttlAutopurge: false })
 
   const steps: JobIndex['steps'] = ({ id, model, owner, createdAt }) => {

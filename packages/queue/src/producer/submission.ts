@@ -186,11 +186,7 @@ async function answered(
 }
 
 /** What a job that isn't admitted, or isn't to be, has taken and sent. */
-async function giveBack(
-  { turns }: Options,
-  job: QueuedJob,
-  took: { quota: boolean; blobs: boolean },
-): Promise<void> {
+async function giveBack({ turns }: Options, job: QueuedJob, took: { quota: boolean; blobs: boolean }): Promise<void> {
   const place = took.quota ? placeBackStep(job) : null
   const holds = took.blobs ? addressesOf(job).map((address) => releaseStep(address, job.id)) : []
   const steps = [...(place === null ? [] : [place]), ...holds]

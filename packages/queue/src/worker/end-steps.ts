@@ -56,7 +56,12 @@ export const resultStep = ({ id, replyTo }: Pick<QueuedJob, 'id' | 'replyTo'>, j
   ],
 })
 
-export const answerStep = ({ model }: Pick<FinalJob, 'model'>, digest: string, answer: string, forMs: number): Step => ({
+export const answerStep = (
+  { model }: Pick<FinalJob, 'model'>,
+  digest: string,
+  answer: string,
+  forMs: number,
+): Step => ({
   name: 'answer:keep',
   keys: [answerKey(model, digest)],
   args: [answer, forMs],
