@@ -14,7 +14,7 @@ import {
   startAnnouncer,
   type TextPublisher,
 } from '@vision-queue/queue/worker'
-import { assertNoEviction, openDurableConnection } from '@vision-queue/redis'
+import { assertNoEviction, openDurableConnection, type RedisClient } from '@vision-queue/redis'
 import { type QueuedJob } from '@vision-queue/queue'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
@@ -44,6 +44,8 @@ export interface ConsumerOptions {
   log: Logger
   /** The script of the engine processes, where it isn't the usual one. */
   engineEntry?: string
+  /** The connection by which this process adds jobs, where it is an API, too: it takes them by the same calls. */
+  addsBy?: RedisClient
 }
 
 /** Longer than it takes an API to hear that a version is on its way out, see its MODELS_REFRESH_MS. */
@@ -54,7 +56,7 @@ const lingerMs = 5000
  * none can be loaded it says so in its announcement and waits for better folders. Rejects where
  * REQUIRE_PROVIDER can't be used here.
  */
-export async function startConsumer({ settings, log, engineEntry }: ConsumerOptions): Promise<Consumer> {
+export async function startConsumer({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Consumer> {
   const required = settings.REQUIRE_PROVIDER
   const refusal = required === null ? null : await probeProvider(required)
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
@@ -75,6 +77,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const openSource = createSourceOpening({
     settings,
     redis,
+    addsBy,
     results,
     retention,
     openText,

@@ -129,7 +129,7 @@ test('delayed jobs come in time, and a paused or closed Worker takes none', asyn
   const waits = await queue.add('x', {})
   await sleep(400)
   expect(await queue.getJobState(waits.id ?? '')).toBe('waiting')
-  worker.resume()
+  await worker.resume()
   await done(queue, waits)
   await worker.close()
   await queue.add('x', {})

@@ -56,6 +56,8 @@ export interface JobSourceOptions {
   redis?: RedisClient
   /** Of that connection; default: those that all its users share. */
   turns?: Turns
+  /** The connection of this process' job client, if it has one: the jobs are taken by the call that adds them. */
+  addsBy?: RedisClient | undefined
   model: string
   /** Take the jobs pinned to this version; null: those that name none. Default: null. */
   pinnedTo?: string | null
@@ -96,6 +98,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     endings.get(bullJob)?.settle(replies)
   const backend = batchingBackend({
     turns,
+    ...(options.addsBy === undefined ? {} : { adds: turnsOf(options.addsBy) }),
     finishing: (bullJob) => endings.get(bullJob)?.steps ?? [],
     onReplied: settleEnding,
     onStopped: settleEnding,
