@@ -44,8 +44,9 @@ function earlier(): ChaosRecord[] {
 }
 
 let held = true
-const runs = chosen.flatMap((scenario) => wanted.map((composition) => ({ ...scenario, composition })))
-for (const { name, title, run, composition } of runs) {
+const runs = chosen.flatMap((scenario) => wanted.map((composition) => ({ scenario, composition })))
+for (const { scenario, composition } of runs) {
+  const { name, title, run } = scenario
   console.log(`${name}, ${composition}: ${title}`)
   const startedAt = Date.now()
   const findings = await run({ form: 'long', seed, minutes, composition, say: (line) => console.log(`  ${line}`) })
@@ -62,7 +63,7 @@ for (const { name, title, run, composition } of runs) {
   }
   console.log(table(record))
   const all = [...earlier().filter((other) => other.name !== name || other.composition !== composition), record]
-  const order = scenarios.map((scenario) => scenario.name)
+  const order = scenarios.map((each) => each.name)
   all.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name) || a.composition.localeCompare(b.composition))
   writeFileSync(jsonPath, `${JSON.stringify(all, null, 2)}\n`)
   writeFileSync(documentPath, chaosDocument(all))

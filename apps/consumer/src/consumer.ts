@@ -21,9 +21,9 @@ import type { Logger } from 'pino'
 
 import { type ConsumerSettings } from './config.ts'
 import { createFleetVariant } from './fleet/fleet-variant.ts'
-import { type ModelManager, startModelManager } from './fleet/model-manager.ts'
+import { type JobHandling, type ModelManager, startModelManager } from './fleet/model-manager.ts'
 import { parseModelPolicy } from './fleet/model-policy.ts'
-import { createProcessGauge } from './process-gauge.ts'
+import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
 import type { Answer } from './jobs/run-job.ts'
 import { createSharedAnswers } from './jobs/shared-answers.ts'
 import { createPoolOpening } from './fleet/open-pool.ts'
@@ -67,10 +67,9 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
   const retention = toRetention(settings)
   const results = createResultStore({ redis, retention, answerTtlMs: settings.ANSWER_TTL_MS })
   const textLog = createTextLog(redis)
-  const openText = (job: QueuedJob): TextPublisher => {
-    const { id: jobId, context } = job
-    return openTextPublisher({ textLog, id: jobId, context, log, maxBytes: settings.STREAMED_TEXT_MAX_BYTES })
-  }
+  const maxBytes = settings.STREAMED_TEXT_MAX_BYTES
+  const openText = ({ id: jobId, context }: QueuedJob): TextPublisher =>
+    openTextPublisher({ textLog, id: jobId, context, log, maxBytes })
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
@@ -99,13 +98,7 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
       int8Saturates: await int8Saturates(),
       log,
     }),
-    openSource: (model, pinnedTo, handling) => {
-      const choosePool: typeof handling.choosePool = (job) => {
-        gauge.noteJob()
-        return handling.choosePool(job)
-      }
-      return openSource(model, pinnedTo, { ...handling, choosePool })
-    },
+    openSource: (model, pinnedTo, handling) => openSource(model, pinnedTo, notingJobs(handling, gauge)),
     forget: async (name, version) => forgetting.forget(name, version),
     countPinned: async (name, version) => forgetting.countPinned(name, version),
     lingerMs,
@@ -144,6 +137,17 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
       gauge.close()
       cancellations.close()
       redis.disconnect()
+    },
+  }
+}
+
+/** Tells the gauge of every job that is about to run. */
+function notingJobs(handling: JobHandling, gauge: ProcessGauge): JobHandling {
+  return {
+    ...handling,
+    choosePool(job) {
+      gauge.noteJob()
+      return handling.choosePool(job)
     },
   }
 }

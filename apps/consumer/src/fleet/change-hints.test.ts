@@ -26,9 +26,9 @@ async function look(hints: ChangeHints): Promise<void> {
   await readRepository(repository, hints.begin())
 }
 
-const linux = test.runIf(process.platform === 'linux')
+const isLinux = process.platform === 'linux'
 
-linux.each([
+test.runIf(isLinux).each([
   ['a file deep in a version', 'tiny/1/onnx/more.onnx'],
   ['a file that was there', 'tiny/1/onnx/model.onnx'],
   ['the aliases', 'tiny/aliases.json'],
@@ -43,7 +43,7 @@ linux.each([
   expect(hints.unchanged()).toBe(true)
 })
 
-linux('a new model is seen, and what comes into it later', async () => {
+test.runIf(isLinux)('a new model is seen, and what comes into it later', async () => {
   const hints = open()
   await look(hints)
   await mkdir(join(repository, 'other/1'), { recursive: true })
@@ -53,7 +53,7 @@ linux('a new model is seen, and what comes into it later', async () => {
   await expect.poll(() => hints.unchanged()).toBe(false)
 })
 
-linux('a folder that was put in the place of another is watched', async () => {
+test.runIf(isLinux)('a folder that was put in the place of another is watched', async () => {
   const hints = open()
   await look(hints)
   await rename(join(repository, 'tiny/1'), join(repository, 'tiny/.old'))
@@ -65,7 +65,7 @@ linux('a folder that was put in the place of another is watched', async () => {
   await expect.poll(() => hints.unchanged()).toBe(false)
 })
 
-linux('what lies behind a link is looked at every time', async () => {
+test.runIf(isLinux)('what lies behind a link is looked at every time', async () => {
   const hints = open()
   await symlink(join(repository, 'tiny/1/onnx/model.onnx'), join(repository, 'tiny/1/linked.onnx'))
   await look(hints)
@@ -78,7 +78,7 @@ test('what another machine can write to is looked at every time', async () => {
   expect(hints.unchanged()).toBe(false)
 })
 
-linux('after half a minute it is time for a look, told of a change or not', async () => {
+test.runIf(isLinux)('after half a minute it is time for a look, told of a change or not', async () => {
   let now = 0
   const hints = open({ now: () => now })
   await look(hints)

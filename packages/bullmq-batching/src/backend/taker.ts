@@ -97,19 +97,24 @@ export class Taker {
     const want = Math.min(most, this.#free())
     if (this.#stopped || want <= 0) return
     this.#wanted += want
-    // Not let through when Redis is full: it is in the call of what is added.
-    const taking = adds.run([this.#stepOf(want)], { last: true }).then(([reply]) => readTaken(reply))
-    taking.then(
-      ({ jobs, limited, empty, nextAt }) => {
-        this.#wanted -= want
-        if (!limited && empty) this.#rememberEmpty(nextAt)
-        this.#keepReady(jobs)
-        if (jobs.length > 0) onTaken()
-      },
-      () => {
-        this.#wanted -= want
-      },
-    )
+    void this.#keepBehind(adds, want, onTaken)
+  }
+
+  async #keepBehind(adds: Turns, want: number, onTaken: () => void): Promise<void> {
+    let taken: Taken
+    try {
+      // Not let through when Redis is full: it is in the call of what is added.
+      const [reply] = await adds.run([this.#stepOf(want)], { last: true })
+      taken = readTaken(reply)
+    } catch {
+      // Nobody asked. What was taken and not heard of is found stalled when its lock has run out.
+      return
+    } finally {
+      this.#wanted -= want
+    }
+    if (!taken.limited && taken.empty) this.#rememberEmpty(taken.nextAt)
+    this.#keepReady(taken.jobs)
+    if (taken.jobs.length > 0) onTaken()
   }
 
   /** The text under the lock of a job that the Worker has. */

@@ -20,7 +20,7 @@ export class Followers {
     if (this.#known.size === 0) return
     const steps = chains.flatMap((chain) => chain.steps)
     const names = new Set(steps.map(({ name, keys: [key = ''] }) => nameOf(name, key)))
-    for (const name of names) for (const onStep of [...(this.#known.get(name) ?? [])]) onStep()
+    for (const name of names) this.#known.get(name)?.forEach((onStep) => onStep())
   }
 }
 
