@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -18,9 +19,11 @@ const { values } = parseArgs({
   },
 })
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
+
 function app(main: string): AppCommand {
-  const reload = values.watch ? ['--watch', '--watch-preserve-output'] : []
-  return { file: process.execPath, args: [...reload, '--import', 'tsx', main] }
+  const how = values.watch ? ['--watch', '--watch-preserve-output', '--import', 'tsx'] : [bundleRunner]
+  return { file: process.execPath, args: [...how, main] }
 }
 
 function readSettings(): ReturnType<typeof parseSettings<typeof startSettings>> {
@@ -55,4 +58,4 @@ onStopRequest({
   kill: () => launcher.kill(),
   followParent: process.env['npm_lifecycle_event'] !== undefined,
 })
-process.exit(await launcher.run())
+void launcher.run().then((code) => process.exit(code))

@@ -37,8 +37,8 @@ if (unknown.length > 0) {
 }
 
 const plan: WindowPlan = values.quick
-  ? { rounds: 2, windowMs: 400, settleMs: 100, warmUpJobs: 200 }
-  : { rounds: 8, windowMs: 1000, settleMs: 250, warmUpJobs: 5000 }
+  ? { rounds: 2, windowMs: 400, settleMs: 100, warmUpJobs: 64 }
+  : { rounds: 8, windowMs: 900, settleMs: 200, warmUpJobs: 5000 }
 const chosen = scenarios.filter(({ name, usual }) => values.scenario?.includes(name) ?? usual)
 const stored = values.quick ? {} : readFigures(`${docs}benchmarks.json`)
 const fresh: StoredFigures = {}
@@ -56,6 +56,14 @@ const folder = await temporaryFolder()
 const revision = values.against === undefined ? null : await openRevision(values.against, folder)
 const variants = [...variantsOf(), ...(revision?.variants ?? [])]
 const services = createServices(variants)
+const close = async (): Promise<void> => {
+  await services.close()
+  await revision?.close()
+  await rm(folder, { recursive: true, force: true })
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void close().finally(() => process.exit(1)))
+}
 const began = performance.now()
 try {
   for (const scenario of chosen) {
@@ -87,9 +95,7 @@ try {
     }
   }
 } finally {
-  await services.close()
-  await revision?.close()
-  await rm(folder, { recursive: true, force: true })
+  await close()
 }
 
 console.log(`\n${plainTable(targetTable(values.quick ? fresh : figures()))}`)

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -12,7 +14,19 @@ import { startTestRedis, type TestRedis } from './redis.ts'
 import { startTestCluster } from './redis-groups.ts'
 import { until } from './until.ts'
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const root = fileURLToPath(new URL('../../', import.meta.url))
+/** The programs of a tree. */
+const entries = {
+  api: 'apps/api/src/main.ts',
+  consumer: 'apps/consumer/src/main.ts',
+  server: 'apps/server/src/main.ts',
+}
+/** The same, with engines by the program that ENGINE_ENTRY names. */
+const entriesForTests = {
+  consumer: 'tests/programs/consumer.ts',
+  server: 'tests/programs/server.ts',
+}
 
 const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int(), status: z.string() })) })
 
@@ -47,12 +61,10 @@ export interface SystemOptions {
   consumerEnv?: Record<string, string>
   /** Another program for the engines, such as one whose engines are slow. */
   engineEntry?: string
-  /** Another `main.ts` for the consumers, such as one whose engines are slow. */
+  /** Another program for consumers that are processes of their own, where a tree is too old for `engineEntry`. */
   consumerEntry?: string
-  /** Another `main.ts` for the APIs, such as one that is a consumer too (`consumers`: 0 then). */
-  apiEntry?: string
-  /** The tree whose apps are started, such as a worktree of another revision. Default: this one. */
-  root?: string
+  /** The tree whose programs are started, with a slash at its end, such as another revision's. Default: this one. */
+  tree?: string
   /** Use this Redis and leave it running at the end. */
   redis?: TestRedis
   /** Run on a Redis Cluster of three nodes; see whyNoRedisGroups. Default: where TEST_ON_CLUSTER=1 is set. */
@@ -87,7 +99,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   // Whatever becomes of us, they end with us.
   const leash = createLeash({ deadlineMs: 5000 })
   const living = new Set<number>()
-  const tree = options.root ?? root
+  const tree = options.tree ?? root
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
     const launched = launchProcess(tree, entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
     processes.push(launched)
@@ -112,14 +124,14 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 
   try {
     const { engineEntry } = options
-    const entryOf = (name: 'api' | 'consumer' | 'server'): string =>
-      engineEntry === undefined || name === 'api'
-        ? `${tree}apps/${name}/src/main.ts`
-        : `${tree}tests/programs/${name}.ts`
+    const entryOf = (name: 'consumer' | 'server'): string =>
+      `${tree}${(engineEntry === undefined ? entries : entriesForTests)[name]}`
     // A heartbeat at the tests' pace, and one model unless the test wants others.
     const consumerEnv = {
       HEARTBEAT_MS: '300',
       MODELS: 'shapes-vqa',
+      // As with npm start, engines read images themselves.
+      ENGINE_REDIS_URL: redis.url,
       // Every job runs, whatever was asked before.
       ANSWER_TTL_MS: '0',
       ...(engineEntry === undefined ? {} : { ENGINE_ENTRY: engineEntry }),
@@ -132,7 +144,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       const api = launch(entry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv, ...env })
       return { ...api, url: `http://127.0.0.1:${port}` }
     }
-    const addApi: System['addApi'] = async (port) => listening(options.apiEntry ?? entryOf('api'), {}, port)
+    const addApi: System['addApi'] = async (port) => listening(`${tree}${entries.api}`, {}, port)
     const addServer: System['addServer'] = async (port) => listening(entryOf('server'), consumerEnv, port)
     const wanted = options.consumers ?? 1
     const pairs = composition === 'one' ? wanted : 0
@@ -185,8 +197,15 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 }
 
+/** How a tree's programs are started: by its own bundles, or, where a tree is too old for them, by tsx. */
+function launcherOf(tree: string): string[] {
+  if (tree === root) return [bundleRunner]
+  const runner = `${tree}packages/bundles/src/run.cjs`
+  return existsSync(runner) ? [runner] : ['--import', 'tsx']
+}
+
 function launchProcess(cwd: string, entry: string, env: Record<string, string>): RunningProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
+  const child = spawn(process.execPath, [...launcherOf(cwd), entry], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { apiSettings } from './config.ts'
 import { apiPart } from './part.ts'
 
-await runProcess(() => {
+void runProcess(() => {
   const settings = parseSettings(apiSettings, process.env)
   const log = pino({ ...safeLogging, level: settings.LOG_LEVEL, base: { app: 'api' } })
   const onListening = (port: number): void => void process.send?.({ kind: 'listening', port })

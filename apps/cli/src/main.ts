@@ -28,10 +28,13 @@ async function main(): Promise<number> {
   }
 }
 
-try {
+main().then(
   // ioredis would hold the process for two more seconds with a timer of its own.
-  process.exit(await main())
-} catch (error) {
+  (code) => process.exit(code),
+  (error: unknown) => complain(error),
+)
+
+function complain(error: unknown): never {
   if (error instanceof UsageError) {
     note(`${error.message}\n\n${usage.trimEnd()}`)
     process.exit(2)

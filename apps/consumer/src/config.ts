@@ -8,6 +8,18 @@ const { providers, providerOptions } = executionOptionsSchema.shape
 
 export const consumerSettings = z.object({
   REDIS_URL: redisUrlSetting,
+  ENGINE_REDIS_URL: redisUrlSetting
+    .unwrap()
+    .optional()
+    .describe(
+      'The same Redis for the engines, so that they read the images of their jobs themselves, and the bytes do not pass through the consumer: with a user that may do nothing else (docs/security.md). What they can’t read so is read for them. Without it, all is. `npm start` sets it for the Redis that it starts.',
+    ),
+  NODE_EXTRA_CA_CERTS: z
+    .string()
+    .optional()
+    .describe(
+      'Node’s own: a file with certificate authorities to trust. Engines with an ENGINE_REDIS_URL of rediss:// are told of it, too.',
+    ),
   LOG_LEVEL: logLevelSetting,
   MODEL_REPOSITORY: z
     .string()
@@ -39,9 +51,9 @@ export const consumerSettings = z.object({
       'Threads of one engine inside a session run. More engines of one thread answer more jobs, more threads answer one job sooner. Lowered, with a warning, where engines times threads is more than the cores.',
     ),
   ENGINE_NICENESS: integerSetting(0, 19)
-    .default(10)
+    .default(2)
     .describe(
-      'By how much engines give way to other processes on their cores: 0 not at all, 19 wholly. Where API and Redis share the machine, they must not starve behind inference: under overload nobody would be there to refuse. It costs engines nothing on cores of their own.',
+      'By how much engines give way to other processes on their cores: 0 not at all, 19 wholly. Where API and Redis share the machine, they must not starve behind inference: under overload nobody would be there to refuse. It costs engines nothing on cores of their own; beside a busy program of normal priority 2 leaves them two thirds of its share, 10 a tenth. Raise it where API and engines have their cores to themselves.',
     ),
   LATENCY_OBJECTIVE_MS: integerSetting(0, 3_600_000)
     .default(1000)

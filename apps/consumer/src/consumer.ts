@@ -83,6 +83,7 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
     poison: createPoisonStore({ redis, ttlMs: settings.POISON_TTL_MS }),
     cancellations,
     shared: settings.ANSWER_TTL_MS === 0 ? null : createSharedAnswers<Answer>(),
+    enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
     log,
   })
 

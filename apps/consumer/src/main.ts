@@ -1,3 +1,3 @@
 import { runConsumer } from './run-consumer.ts'
 
-await runConsumer()
+void runConsumer()

@@ -1,3 +1,3 @@
 import { runServer } from './run-server.ts'
 
-await runServer()
+void runServer()

@@ -33,17 +33,22 @@ import { connect } from 'node:net'
 const trace = (line) => appendFileSync(process.env.TRACE, line + '\\n')
 trace('consumer ' + process.pid)
 setInterval(() => {}, 1000)
-const { port } = new URL(process.env.REDIS_URL)
+const redis = new URL(process.env.REDIS_URL)
+const where = redis.protocol === 'redis+unix:' ? { path: redis.pathname } : { host: '127.0.0.1', port: redis.port }
 const stop = () => {
   if (process.env.CONSUMER_STAYS) return trace('consumer stays')
-  const socket = connect(port, '127.0.0.1', () => socket.write('PING\\r\\n'))
+  const socket = connect(where, () => socket.write('PING\\r\\n'))
   const end = (word) => { trace('consumer stops, redis ' + word); process.exit() }
   socket.on('data', () => end('answers'))
   socket.on('error', () => end('is gone'))
 }
 process.on('SIGTERM', stop)
 process.on('disconnect', () => {})
-trace('redis port ' + port)
+const asking = connect(where, () => asking.write('INFO server\\r\\n'))
+asking.on('data', (info) => {
+  trace('redis port ' + /tcp_port:(\\d+)/.exec(info)[1])
+  asking.destroy()
+})
 `
 
 /** Both of them in one process. */

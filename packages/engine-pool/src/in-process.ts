@@ -20,6 +20,7 @@ export interface InProcessPoolOptions extends Pick<
   | 'heavyImageBytes'
   | 'latencyObjectiveMs'
   | 'execution'
+  | 'blobs'
   | 'log'
   | 'onLaunch'
   | 'onTrouble'

@@ -4,8 +4,10 @@ import { createMemoryGuard } from './batching/memory-guard.ts'
 import { describeCause } from './engine-answer.ts'
 import { createEngineJobs, type EngineJobs, type EngineModel } from './engine-jobs.ts'
 import { createEngineOutbox } from './engine-outbox.ts'
-import { toEngineSchema, type EngineOptions, type FromEngine } from './engine-protocol.ts'
+import { engineProtocol, type EngineOptions, type FromEngine } from './engine-protocol.ts'
+import { createJobImages, type JobImages } from './images/job-images.ts'
 import { isPassing } from './load-failure.ts'
+import { readToEngine } from './read-messages.ts'
 
 export type { EngineModel } from './engine-jobs.ts'
 
@@ -60,24 +62,30 @@ export async function startEngine<Prepared>({
       return { cpuSeconds: (user + system) / 1e6, batchLimit, cost, residentBytes: guard.residentBytes }
     },
   })
+  const images = createJobImages()
   const jobs = createEngineJobs(model, {
     outbox,
     guard,
     sendText: (tokens) => void channel.send({ kind: 'tokens', tokens }).catch(() => {}),
     latencyObjectiveMs,
+    readImages: images.read,
   })
-  channel.onMessage((message) => obey(message, jobs))
-  await channel.send({ kind: 'ready', manifest, cost: jobs.batcher.cost, residentBytes: guard.residentBytes })
+  channel.onMessage((message) => obey(message, jobs, images))
+  const { residentBytes } = guard
+  await channel.send({ kind: 'ready', protocol: engineProtocol, manifest, cost: jobs.batcher.cost, residentBytes })
 }
 
-function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs): void {
-  const message = toEngineSchema.parse(raw)
+function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs, images: JobImages): void {
+  const message = readToEngine(raw)
   switch (message.kind) {
     case 'jobs':
       for (const job of message.jobs) void accept(job)
       break
     case 'cancel':
       cancel(message.id)
+      break
+    case 'blobs':
+      images.open(message.source)
       break
     case 'drain':
       batcher.drain()

@@ -1,6 +1,7 @@
 export { availableCores } from './cores.ts'
 export { createDeferred, type Deferred } from './deferred.ts'
 export { int8Saturates, readInt8Instructions } from './int8-instructions.ts'
+export { createJobController, type JobController, type JobSignal } from './job-signal.ts'
 export { createLoopDelay, type LoopDelay, type LoopDelays } from './loop-delay.ts'
 export { PlainError } from './plain-error.ts'
 export { safeLogging } from './log-safety.ts'

@@ -105,7 +105,7 @@ export const redisUrlSetting = z
   .default('redis://127.0.0.1:6379')
   .describe(
     'Where Redis is. `npm start` brings one up and sets this itself when it is not set. rediss:// for TLS, ' +
-      'rediss://user:password@host:port for an ACL user (docs/security.md). Sentinel: ' +
+      'rediss://user:password@host:port for an ACL user (docs/security.md). A Unix socket: `redis+unix:///run/redis.sock`. Sentinel: ' +
       '`redis+sentinel://host:26379,host:26379/mymaster`; Cluster: `redis+cluster://host:7000,host:7001`; with ' +
       '`rediss` for TLS. See docs/redis.md.',
   )

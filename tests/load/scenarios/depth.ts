@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 
 import { z } from 'zod'
 
-import { startService } from '../compositions.ts'
+import { noopEngines, startService } from '../compositions.ts'
 import { pictureOf, rawRequests } from '../corpora.ts'
 import type { Target } from '../figures.ts'
 import type { Scenario, ScenarioContext } from '../scenario.ts'
@@ -86,7 +85,7 @@ async function measureWaiting(
 ): Promise<Growth[]> {
   const submission = await waitlessSubmission(folder)
   const roomy = { QUEUE_MAX_JOBS: '10000000', QUEUE_MAX_BYTES: String(2 ** 40) }
-  const service = await startService('apart', { consumerEntry: noopConsumer, apiEnv: roomy })
+  const service = await startService('apart', { composition: 'apart', ...noopEngines(), apiEnv: roomy })
   const subjects: Subject[] = []
   try {
     const [consumer] = service.system.consumers
@@ -146,7 +145,7 @@ async function measureResults(
   { results }: Depths,
 ): Promise<Growth[]> {
   const submission = await waitlessSubmission(folder)
-  const service = await startService('apart', { consumerEntry: noopConsumer })
+  const service = await startService('apart', { composition: 'apart', ...noopEngines() })
   const subjects: Subject[] = []
   try {
     const waitFor = { ...submission, headers: [...submission.headers, 'prefer: wait=60'] }
@@ -211,8 +210,6 @@ function growthOf(what: string, start: Judged, deep: Judged, name: string): Grow
   const ratio = deepUs / of(deep, echoName) / (startUs / of(start, echoName))
   return { what, startUs, deepUs, ratio, doubt: start.doubt ?? deep.doubt }
 }
-
-const noopConsumer = fileURLToPath(new URL('../rivals/noop-consumer.ts', import.meta.url))
 
 function namesOf(kind: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${kind}-${index}`)

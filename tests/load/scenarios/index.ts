@@ -12,10 +12,11 @@ import { overload } from './overload.ts'
 import { parts } from './parts.ts'
 import { rivals } from './rivals.ts'
 import { scaling } from './scaling.ts'
+import { start } from './start.ts'
 
 /**
  * In the order in which they are run and reported. Those that use the same kind of service stand together, since it is
- * started and warmed once for them.
+ * started and warmed once for them. The usual ones together take about twelve minutes.
  */
 export const scenarios: readonly Scenario[] = [
   cost,
@@ -29,8 +30,9 @@ export const scenarios: readonly Scenario[] = [
   overload,
   endToEndPhotos,
   depth,
-  scaling,
+  start,
   parts,
+  scaling,
   int8,
   day,
   rivals,

@@ -24,8 +24,8 @@ export const latency: Scenario = {
     const subjects: Subject[] = []
     try {
       subjects.push(...(await services.subjects({ engine: 'real' }, load, Math.min(plan.warmUpJobs, 1500))))
-      // A window has some fifty requests, so that its median means something.
-      const windowMs = plan.windowMs * 2.5
+      // A window has some forty requests, so that its median means something.
+      const windowMs = plan.windowMs * 2.2
       const echo = await openEcho(pace)
       subjects.push(echo)
       await warmUp(echo, 4 * clients)

@@ -27,7 +27,7 @@ interface Step {
 export const overload: Scenario = {
   name: 'overload',
   title: 'Below and above capacity',
-  usual: true,
+  usual: false,
   async run({ say, services }) {
     const service = mainOf(await services.open({ engine: 'real' }))
     const { requests } = await shapesCorpus()

@@ -27,7 +27,7 @@ export const parts: Scenario = {
       )
       return {
         notes: [
-          'Producers and consumers of queue traffic alone, straight on the transport: admission, picture (2 KB), queue, lock, reading, result, publication; no HTTP, no decoding, no model. With several Redis servers each has an equal share of the jobs.',
+          'Producers and consumers of queue traffic alone, straight on the transport: admission, picture (2 KB), queue, lock, reading, result, publication; no HTTP, no decoding, no model. With two Redis servers each has as much traffic as the one, from processes of its own.',
           `One Redis executes commands on one core. That core is full at ${one.toFixed(0)} jobs/s here: computed from the CPU time of a job, since on few cores the traffic's own processes leave Redis less than a core. With two servers the busier one is full at ${two.toFixed(0)} jobs/s of both. Pictures cost on top what their bytes take.`,
           windowNote(judged, plan.warmUpJobs, plan.windowMs),
         ],

@@ -19,11 +19,11 @@ const warmUpJobs = 400
 export const scaling: Scenario = {
   name: 'scaling',
   title: 'From one consumer to two',
-  usual: true,
+  usual: false,
   async run({ say, plan }) {
     const [smallest] = rawRequests(await shapesCorpus())
     if (smallest === undefined) throw new Error('No examples')
-    const consumerEntry = fileURLToPath(new URL('../sleeping/consumer.ts', import.meta.url))
+    const engineEntry = fileURLToPath(new URL('../sleeping/engine.ts', import.meta.url))
     const services: Service[] = []
     const subjects: Subject[] = []
     try {
@@ -31,7 +31,9 @@ export const scaling: Scenario = {
         ['one consumer', 1],
         ['two consumers', 2],
       ] as const) {
-        services.push(await startService(name, { consumers, consumerEntry, consumerEnv: { ENGINES: '1' } }))
+        services.push(
+          await startService(name, { composition: 'apart', consumers, engineEntry, consumerEnv: { ENGINES: '1' } }),
+        )
       }
       for (const service of services) {
         const subject = await openHttpSubject(service, { requests: [smallest], clients, holds: '"succeeded"' })
@@ -39,7 +41,7 @@ export const scaling: Scenario = {
         await warmUp(subject, Math.min(plan.warmUpJobs, warmUpJobs))
       }
       // A run of a full batch takes a third of a second: windows of several.
-      const slow = { ...plan, settleMs: 3 * plan.settleMs, windowMs: 2 * plan.windowMs }
+      const slow = { ...plan, windowMs: 2 * plan.windowMs }
       const judged = await measureRounds(subjects, slow, say)
       const [one = Number.NaN, two = Number.NaN] = subjects.map(({ name }) =>
         ratePerSecond(windowsOf(judged.rounds, name)),

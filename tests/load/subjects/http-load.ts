@@ -18,5 +18,6 @@ export type HttpLoad = Pick<HttpPlan, 'requests'> & Partial<HttpPlan>
 export async function openHttpSubject({ name, url, parts }: Server, load: HttpLoad): Promise<Subject> {
   const plan: HttpPlan = { clients: 64, thinkMs: null, unique: true, holds: null, readTimes: false, ...load, url }
   const drive = await openDrive('http-clients-process.ts', plan)
-  return { ...drive, name, parts: (table) => [...parts(table), { part: clientsPart, pid: drive.pid }] }
+  const settleJobs = plan.thinkMs === null ? plan.clients : 0
+  return { ...drive, name, settleJobs, parts: (table) => [...parts(table), { part: clientsPart, pid: drive.pid }] }
 }

@@ -11,6 +11,9 @@ import { trafficOptionsSchema } from './queue-traffic.ts'
 import { Counter, serveDrive } from './serve-drive.ts'
 
 /** One process of queue traffic, see trafficOptionsSchema. Argument: TrafficOptions as JSON. */
+// With its parent it ends, also while it waits for Redis; the parent may be gone already.
+process.once('disconnect', () => process.exit(0))
+if (!process.connected) process.exit(0)
 const options = trafficOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 const log = { info() {}, warn() {}, error: (...words: unknown[]) => console.error(...words) }
 const resultTtlMs = 10_000
@@ -72,7 +75,6 @@ if (options.kind === 'produce') {
   })
 } else {
   for (const model of options.models) openSource(model)
-  process.once('disconnect', () => process.exit(0))
   console.log('ready')
 }
 

@@ -50,7 +50,7 @@ export async function openQueueTraffic({
   try {
     for (let index = 0; index < servers; index += 1) {
       const common = { models: [...models], busyModels, owners: [...owners], perSource: 64, imageBytes: 2000 }
-      streams.push(await openStream({ ...common, inFlight: Math.ceil(128 / servers) }))
+      streams.push(await openStream({ ...common, inFlight: 128 }))
     }
   } catch (error) {
     await stop()

@@ -75,6 +75,8 @@ export function serveDrive(counter: Counter, { go, pause }: DriveWork): void {
     reply(counter.take())
   }
   process.once('disconnect', () => process.exit(0))
+  // The parent may be gone already: then nothing would tell so.
+  if (!process.connected) process.exit(0)
   process.on('message', (raw) => void follow(raw))
   reply(counter.take())
 }

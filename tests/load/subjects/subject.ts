@@ -6,6 +6,11 @@ export interface Subject {
   name: string
   /** Whether half a window says enough, because a job takes so little that there are thousands in it. */
   brief?: boolean
+  /**
+   * Jobs after which a load has settled: until every client has had an answer, more is being begun than ended, and
+   * jobs would seem to cost more than they do. Default: none.
+   */
+  settleJobs?: number
   /** Its processes now, by the part of the work that they do: engines come and go. */
   parts(table: ProcessTable): Part[]
   /** Puts it under load. Resolves once that flows. */

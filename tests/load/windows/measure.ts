@@ -51,6 +51,7 @@ export async function measureWindow(
   await subject.go()
   try {
     await sleep(settleMs)
+    await untilDone(subject, subject.settleJobs ?? 0)
     const parts = subject.parts(readProcessTable())
     await subject.tally()
     const before = lookAt(treeOf(process.pid))
@@ -73,15 +74,21 @@ export async function measureWindow(
 export async function warmUp(subject: Subject, jobs: number): Promise<void> {
   await subject.go()
   try {
-    const late = performance.now() + 300_000
-    for (let done = 0; done < jobs;) {
-      await sleep(50)
-      const { jobs: more, failure } = await subject.tally()
-      done += more
-      if (performance.now() > late)
-        throw new Error(`${subject.name}: only ${done} of ${jobs} jobs in 5 minutes (${failure})`)
-    }
+    await untilDone(subject, jobs)
   } finally {
     await subject.pause()
+  }
+}
+
+/** Waits until a subject that is under load has done so many jobs from now on. Throws after five minutes. */
+async function untilDone(subject: Subject, jobs: number): Promise<void> {
+  const late = performance.now() + 300_000
+  for (let done = 0; done < jobs;) {
+    await sleep(20)
+    const { jobs: more, failure } = await subject.tally()
+    done += more
+    if (performance.now() > late) {
+      throw new Error(`${subject.name}: only ${done} of ${jobs} jobs in 5 minutes (${failure})`)
+    }
   }
 }

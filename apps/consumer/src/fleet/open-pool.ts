@@ -1,4 +1,4 @@
-import { createEnginePool } from '@vision-queue/engine-pool'
+import { createEnginePool, type EnginePoolOptions } from '@vision-queue/engine-pool'
 import type { Logger } from 'pino'
 
 import { type ConsumerSettings, toExecutionOptions } from '../config.ts'
@@ -7,6 +7,7 @@ import { memoryShare } from './memory-share.ts'
 import type { ModelManagerOptions } from './model-manager.ts'
 
 const mb = 1024 * 1024
+const longestBlobWaitMs = 5000
 
 interface Options {
   settings: ConsumerSettings
@@ -44,9 +45,21 @@ export function createPoolOpening({ settings, cores, engineEntry, log }: Options
       loadTimeoutMs: settings.ENGINE_LOAD_TIMEOUT_MS,
       longestPauseMs: settings.ENGINE_RETRY_MAX_MS,
       execution: { ...toExecutionOptions(settings), ...(variant === null ? {} : { variant }) },
+      ...blobAccess(settings),
       onTrouble,
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })
+  }
+}
+
+/** How engines come to read images themselves. */
+function blobAccess(settings: ConsumerSettings): Pick<EnginePoolOptions, 'blobs' | 'env'> {
+  const { ENGINE_REDIS_URL: redisUrl, NODE_EXTRA_CA_CERTS: certificates, RUN_TIMEOUT_MS: runTimeoutMs } = settings
+  if (redisUrl === undefined) return {}
+  return {
+    // Well before the engine is killed for its silence.
+    blobs: { redisUrl, timeoutMs: Math.min(longestBlobWaitMs, Math.ceil(runTimeoutMs / 4)) },
+    ...(certificates === undefined ? {} : { env: { NODE_EXTRA_CA_CERTS: certificates } }),
   }
 }
