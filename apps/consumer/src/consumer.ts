@@ -67,9 +67,8 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
   const retention = toRetention(settings)
   const results = createResultStore({ redis, retention, answerTtlMs: settings.ANSWER_TTL_MS })
   const textLog = createTextLog(redis)
-  const maxBytes = settings.STREAMED_TEXT_MAX_BYTES
   const openText = ({ id: jobId, context }: QueuedJob): TextPublisher =>
-    openTextPublisher({ textLog, id: jobId, context, log, maxBytes })
+    openTextPublisher({ textLog, id: jobId, context, log, maxBytes: settings.STREAMED_TEXT_MAX_BYTES })
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
