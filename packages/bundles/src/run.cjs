@@ -8,8 +8,8 @@ const { pathToFileURL } = require('node:url')
 
 const { bundlePath, cacheFolders, isFresh } = require('./bundle-file.cjs')
 
-/** Longer than a bundle takes on a busy machine. Who waits longer for another's makes it, too. */
-const buildMs = 20_000
+/** Far longer than a bundle takes on a busy machine. Who waits longer for another's makes it, too. */
+const buildMs = 120_000
 
 /** The program's bundle; null if there can be none. @param {string} entry */
 function findBundle(entry) {

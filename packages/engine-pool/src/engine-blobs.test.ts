@@ -78,6 +78,16 @@ describe.each([
   })
 })
 
+it('an engine in this process ends its connection with its pool', async () => {
+  const readers = async (): Promise<number> =>
+    String(await redis.call('CLIENT', 'LIST')).split('name=vision-queue-engine ').length - 1
+  const pool = openHere({ blobs: source() })
+  expect(await ask(pool, 'images', { images: [await stored(5)] })).toBe('5')
+  expect(await readers()).toBe(1)
+  await pool.close({ deadlineMs: 0 })
+  await vi.waitFor(async () => expect(await readers()).toBe(0), 10_000)
+})
+
 it('hands jobs back while Redis is away or hangs, and reads again when it is back', async () => {
   const pool = openUnrulyPool({ blobs: source() })
   const images = [await stored(5)]

@@ -31,7 +31,7 @@ export interface InProcessPoolOptions extends Pick<
 
 /**
  * Resolves when the engine has loaded its model or has called `exit`, to a function that gives back what the model
- * holds. It must not reject.
+ * and the engine hold. It must not reject.
  */
 export type RunEngine = (line: {
   options: EngineOptions
@@ -65,7 +65,7 @@ export function createInProcessEnginePool(options: InProcessPoolOptions): Engine
 async function runModel({ options, channel, exit }: Parameters<RunEngine>[0]): Promise<() => Promise<void>> {
   limitImageLibrary()
   let close = async (): Promise<void> => {}
-  await startEngine({
+  const closeEngine = await startEngine({
     channel,
     options,
     exit,
@@ -75,7 +75,10 @@ async function runModel({ options, channel, exit }: Parameters<RunEngine>[0]): P
       return model
     },
   })
-  return async () => close()
+  return async () => {
+    await closeEngine()
+    await close()
+  }
 }
 
 /** Messages go both ways as between processes: in order, and not before the sender's turn has ended. */

@@ -30,10 +30,8 @@ export function openUnrulyPool(options: Partial<EnginePoolOptions> = {}): Engine
 
 /** The same with the engine in this process. */
 export function openHere(options: Pick<EnginePoolOptions, 'blobs'> = {}): EnginePool {
-  const runEngine: RunEngine = async ({ options: engineOptions, channel, exit }) => {
-    await startEngine({ channel, options: engineOptions, exit, loadModel: async () => loadUnrulyModel(engineOptions) })
-    return async () => {}
-  }
+  const runEngine: RunEngine = async ({ options: engineOptions, channel, exit }) =>
+    startEngine({ channel, options: engineOptions, exit, loadModel: async () => loadUnrulyModel(engineOptions) })
   const model = { modelFolder: '/nowhere', name: 'unruly', version: '1', intraOpThreads: 1 }
   const pool = createInProcessEnginePool({ ...model, runEngine, log: quiet, ...options })
   open.push(pool)

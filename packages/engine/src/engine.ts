@@ -23,7 +23,8 @@ export interface EngineChannel {
 /**
  * Loads the model, says so, and from then on answers the jobs that come over the channel, see createEngineJobs.
  *
- * Calls `exit` when the model can't be loaded (1) and when the pool is gone (0).
+ * Calls `exit` when the model can't be loaded (1) and when the pool is gone (0). Resolves to a function that ends what
+ * the engine has opened besides the model, for engines that are no processes of their own.
  */
 export async function startEngine<Prepared>({
   channel,
@@ -35,7 +36,7 @@ export async function startEngine<Prepared>({
   loadModel: () => Promise<EngineModel<Prepared>>
   options?: Pick<EngineOptions, 'latencyObjectiveMs' | 'memoryLimitBytes'>
   exit: (code: number) => void
-}): Promise<void> {
+}): Promise<() => Promise<void>> {
   channel.onDisconnect(() => {
     exit(0)
   })
@@ -49,7 +50,7 @@ export async function startEngine<Prepared>({
         : new VisionQueueError('model_unavailable', 'The model could not be loaded.', { cause: error })
     await channel.send({ kind: 'unavailable', detail, cause: describeCause(cause), passing: isPassing(error) })
     exit(1)
-    return
+    return async () => {}
   }
 
   const { manifest } = model
@@ -73,6 +74,7 @@ export async function startEngine<Prepared>({
   channel.onMessage((message) => obey(message, jobs, images))
   const { residentBytes } = guard
   await channel.send({ kind: 'ready', protocol: engineProtocol, manifest, cost: jobs.batcher.cost, residentBytes })
+  return images.close
 }
 
 function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs, images: JobImages): void {

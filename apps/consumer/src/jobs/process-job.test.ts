@@ -46,7 +46,7 @@ const manifest: ChosenPool['manifest'] = {
 function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
   const finals: FinalJob[] = []
   const canceling = new AbortController()
-  const processJob = createJobProcessor({
+  const deliver = createJobProcessor({
     choosePool: () => ({ manifest, run }),
     results: {
       read: async () => null,
@@ -84,6 +84,12 @@ function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
     onFinished() {},
     log: pino({ level: 'silent' }),
   })
+  const processJob: typeof deliver = async (taken) => {
+    const disposition = await deliver(taken)
+    // As the job leaves the queue.
+    if (disposition.kind === 'done') await disposition.ending?.settle([1])
+    return disposition
+  }
   return { processJob, finals, canceling }
 }
 

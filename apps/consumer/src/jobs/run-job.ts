@@ -7,10 +7,14 @@ import {
 } from '@vision-queue/engine-pool'
 import { jobFields, type JobSignal } from '@vision-queue/process'
 import { type ModelManifest, VisionQueueError } from '@vision-queue/protocol'
+import { createLogLimit } from '@vision-queue/redis'
 import type { Logger } from 'pino'
 import type { Delivery, PoisonStore, ResultStore, TextPublisher } from '@vision-queue/queue/worker'
 
 import type { SharedAnswers } from './shared-answers.ts'
+
+/** Where engines can't read at all, a line for each job would fill the log. */
+const unreadLimit = createLogLimit()
 
 /** Taken just before it is run on: a moment later another one may have taken over. */
 export interface ChosenPool {
@@ -91,7 +95,9 @@ async function compute(
     const result = await run(images).catch(async (error: unknown) => {
       if (!(error instanceof ImagesUnreadError)) throw error
       // Our own connection waits until Redis is back, however long that takes, and has other rights.
-      log.warn({ ...jobFields(job), cause: error.cause }, 'An engine could not read an image; it gets the bytes')
+      if (unreadLimit.admits(error)) {
+        log.warn({ ...jobFields(job), cause: error.cause }, 'An engine could not read an image; it gets the bytes')
+      }
       return run(await delivery.readBlobs(job))
     })
     return { kept: { output: result.output, variant: result.variant, version: pool.manifest.version }, result }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 
 import {
+  ErrorCode,
   isNotConnectionError,
   type JobJson,
   type KeepJobs,
@@ -19,7 +20,7 @@ import type { Step } from '../turns/step.ts'
 import type { BackendParts } from './backend-parts.ts'
 import { isPlain } from './plain-job.ts'
 import { Taker } from './taker.ts'
-import { Waiter } from './waiter.ts'
+import { Waker } from './waker.ts'
 
 type Finished = { result: unknown[]; finishedOn: number }
 
@@ -32,19 +33,19 @@ export class BatchingBackend extends RedisQueueBackend {
   readonly #turns: Turns
   readonly #parts: BackendParts
   readonly #taker: Taker
-  /** Null where nobody in this process adds jobs. */
-  readonly #waiter: Waiter | null
+  readonly #waker: Waker
   /** What all keys of the queue begin with. */
   readonly #base: string
 
   constructor(parts: BackendParts) {
-    const { plain, name, options, turns, events } = parts
+    const { plain, name, options, turns, adds, events } = parts
     super(plain.connection, name, plain.keys, (type) => plain.toKey(type), options, plain.blockingConnection)
     this.#turns = turns
     this.#parts = parts
     this.#base = this.toKey('')
     this.#taker = new Taker({
       turns,
+      adds,
       base: this.#base,
       concurrency: options.concurrency ?? 1,
       lockMs: options.lockDuration ?? 30_000,
@@ -52,18 +53,9 @@ export class BatchingBackend extends RedisQueueBackend {
       events,
       lockBase: `${randomUUID()}:b`,
       takeOne: async (token) => super.moveToActive(token, options.name),
+      onReady: () => this.#waker.tellReady(),
     })
-    const { adds } = parts
-    this.#waiter =
-      adds === null
-        ? null
-        : new Waiter({
-            adds,
-            turns,
-            base: this.#base,
-            taker: this.#taker,
-            block: async (seconds) => super.waitForJob(seconds),
-          })
+    this.#waker = new Waker(this.#taker, { turns, adds }, this.#base)
   }
 
   override async addJob(job: JobJson, jobId: string, parent?: ParentKeyOpts): Promise<string> {
@@ -139,13 +131,8 @@ export class BatchingBackend extends RedisQueueBackend {
   }
 
   override async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
-    // With a rate limit of the Worker's own, BullMQ's script has to take each job.
-    if (this.#waiter !== null && this.#parts.options.limiter === undefined) return this.#waiter.wait(blockTimeout)
-    try {
-      return await super.waitForJob(blockTimeout)
-    } finally {
-      this.#taker.forgetEmpty()
-    }
+    if (this.#parts.options.limiter !== undefined) return super.waitForJob(blockTimeout)
+    return this.#waker.wait(blockTimeout, async () => super.waitForJob(blockTimeout))
   }
 
   override async disconnectBlocking(wait = true): Promise<void> {
@@ -159,6 +146,7 @@ export class BatchingBackend extends RedisQueueBackend {
   }
 
   override async close(force = false): Promise<void> {
+    this.#waker.close()
     const stopped = this.#taker.stop()
     if (!force) await stopped
     return super.close(force)
@@ -172,12 +160,13 @@ export class BatchingBackend extends RedisQueueBackend {
     this.#taker.forgetEmpty()
     try {
       const result = await run(lock)
-      this.#taker.release(token, id)
+      // A job that did not move to its children, because none is left, goes on.
+      if (result !== false) this.#taker.release(token, id)
       const next = nextOf(result)
       if (next !== null) this.#taker.hold(token, next, lock)
       return result
     } catch (error) {
-      if (error instanceof Error && isNotConnectionError(error)) this.#taker.release(token, id)
+      if (isLost(error)) this.#taker.release(token, id)
       throw error
     }
   }
@@ -190,9 +179,16 @@ export class BatchingBackend extends RedisQueueBackend {
     fetchNext: boolean,
     fields?: Record<string, unknown>,
   ): ReturnType<RedisQueueBackend['moveToFailed']> {
-    return this.#own(token, job.id ?? '', async (lock) =>
-      super.moveToFailed(job, failedReason, removeOnFail, lock, fetchNext, fields),
-    )
+    const id = job.id ?? ''
+    try {
+      return await this.#own(token, id, async (lock) =>
+        super.moveToFailed(job, failedReason, removeOnFail, lock, fetchNext, fields),
+      )
+    } catch (error) {
+      // The Worker tries again only if the connection was lost.
+      if (error instanceof Error && isNotConnectionError(error)) this.#taker.release(token, id)
+      throw error
+    }
   }
 
   override async moveToDelayed(id: string, at: number, delay: number, token = '0', opts?: MoveToDelayedOpts) {
@@ -222,6 +218,18 @@ export class BatchingBackend extends RedisQueueBackend {
       duration,
     )
   }
+}
+
+const lostCodes = new Set<unknown>([
+  ErrorCode.JobNotExist,
+  ErrorCode.JobLockNotExist,
+  ErrorCode.JobNotInState,
+  ErrorCode.JobLockMismatch,
+])
+
+/** Whether the error says that the Worker has the job no more. After any other one it goes on with the job. */
+function isLost(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && lostCodes.has(error.code)
 }
 
 /** The id of the job that BullMQ's script took next. */

@@ -13,10 +13,10 @@ export interface BatchingOptions extends FinishingOptions {
    */
   readonly turns?: Turns
   /**
-   * The turns of those who add jobs to a Worker's queue in its own process, which may be on another connection. While
-   * the Worker has places free, such a job is taken by the call that adds it. Default: none.
+   * The turns by which jobs are added to a Worker's queue in its own process, where those are another connection's. While
+   * the Worker has places free, such a job is taken by the call that adds it. Default: `turns`.
    */
-  readonly adds?: Turns
+  readonly adds?: Turns | undefined
   /** Writes BullMQ's event stream, which QueueEvents and `waitUntilFinished` read. Default: false. */
   readonly events?: boolean
 }
@@ -26,14 +26,22 @@ export interface BatchingOptions extends FinishingOptions {
  * needs ioredis and Redis 7.0 or later, or Valkey.
  */
 export function batchingBackend(options: BatchingOptions = {}): BackendFactory<BatchingBackend> {
-  const { events = false, adds = null, ...finishing } = options
+  const { events = false, adds, ...finishing } = options
   return (name, queueOptions, connections) => {
     const plain = createRedisBackend(name, queueOptions, connections)
     // It only lends its connections; their errors are told by the batching backend.
     plain.on('error', () => {})
     const turns = options.turns ?? turnsOf(async () => plain.connection.client)
     const workerOptions: BackendParts['options'] = queueOptions
-    return new BatchingBackend({ ...finishing, plain, name, options: workerOptions, turns, adds, events })
+    return new BatchingBackend({
+      ...finishing,
+      plain,
+      name,
+      options: workerOptions,
+      turns,
+      adds: adds ?? turns,
+      events,
+    })
   }
 }
 
@@ -55,8 +63,19 @@ function turnsOf(connect: () => Promise<unknown>): Turns {
       turns ??= await open()
       return turns.run(steps, runOptions)
     },
-    follow() {
-      throw new Error('Turns that are opened when they are needed first can not be followed')
+    watch(name, key, listener) {
+      let closed = false
+      let unwatch = (): void => {}
+      const start = async (): Promise<void> => {
+        const opened = await open()
+        if (!closed) unwatch = opened.watch?.(name, key, listener) ?? unwatch
+      }
+      // Without a connection nothing is added either.
+      start().catch(() => {})
+      return () => {
+        closed = true
+        unwatch()
+      }
     },
   }
 }

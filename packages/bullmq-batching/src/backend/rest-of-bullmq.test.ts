@@ -1,4 +1,4 @@
-import { createRedisBackend, FlowProducer, QueueEvents } from 'bullmq'
+import { createRedisBackend, FlowProducer, QueueEvents, UnrecoverableError, WaitingChildrenError } from 'bullmq'
 import { expect, test } from 'vitest'
 
 import { queueName, until, useTestQueues } from '../test-support/test-queue.ts'
@@ -31,6 +31,48 @@ test.each([['bullmq'], ['batching']])(
     expect(new Set(values)).toEqual(new Set(['c1', 'c2', 'c3']))
   },
 )
+
+test('a job that waits for the children it made itself goes on when they are done, and at once where none is left', async () => {
+  const queue = queues.queue()
+  const steps: unknown[] = []
+  queues.worker(
+    async (job, token = '') => {
+      if (job.name === 'child') return 'child'
+      if (job.data.made !== true) {
+        const parent = { id: job.id ?? '', queue: job.queueQualifiedName }
+        await job.updateData({ made: true })
+        await queue.add('child', {}, { parent })
+      }
+      const waits = await job.moveToWaitingChildren(token)
+      steps.push(waits)
+      if (waits) throw new WaitingChildrenError()
+      return 'parent'
+    },
+    { concurrency: 3 },
+  )
+  await queue.add('parent', {})
+  await until(async () => (await queue.getCompletedCount()) === 2, 'both are done')
+  expect(steps).toEqual([true, false])
+})
+
+test('a job whose child failed before it waits for it fails, by the Worker that has it', async () => {
+  const queue = queues.queue()
+  const worker = queues.worker(
+    async (job, token = '') => {
+      if (job.name === 'child') throw new UnrecoverableError('the child')
+      const parent = { id: job.id ?? '', queue: job.queueQualifiedName }
+      const child = await queue.add('child', {}, { parent, failParentOnFailure: true })
+      await until(async () => child.isFailed(), 'the child failed')
+      if (await job.moveToWaitingChildren(token)) throw new WaitingChildrenError()
+    },
+    { concurrency: 3 },
+  )
+  const { id = '' } = await queue.add('parent', {})
+  await until(async () => (await queue.getFailedCount()) === 2, 'both failed')
+  expect((await queue.getJob(id))?.failedReason).toContain('at least one failed child')
+  await worker.close()
+  expect(await queue.getActiveCount()).toBe(0)
+})
 
 test('deduplication keeps one of several, and lets the next through when it is done', async () => {
   const queue = queues.queue()

@@ -6,6 +6,8 @@ import { nextJobOf, readTaken, type Taken, type TakenJob } from './taken-job.ts'
 
 export interface TakerOptions {
   readonly turns: Turns
+  /** By which jobs are added in this process. */
+  readonly adds?: Turns | undefined
   /** What all keys of the queue begin with. */
   readonly base: string
   /** Jobs that the Worker has at once. */
@@ -17,6 +19,8 @@ export interface TakerOptions {
   readonly lockBase: string
   /** How BullMQ itself takes a job, for queues that have a rate limit. */
   readonly takeOne: (token: string) => Promise<unknown[]>
+  /** Jobs were taken that nobody has asked for yet. */
+  readonly onReady: () => void
 }
 
 /** One place of the Worker that asks for a job. */
@@ -74,8 +78,24 @@ export class Taker {
   async next(token: string): Promise<unknown[]> {
     const ready = this.#ready.shift()
     if (ready !== undefined) return this.#hand(ready, token)
-    if (this.#empty !== null && this.#asks.length === 0) return [null, 0, 0, this.#empty.nextAt]
+    const empty = this.#empty
+    // A Worker that hears of a job that is due asks again at once, so it must not hear it from memory.
+    if (empty !== null && this.#asks.length === 0 && (empty.nextAt === 0 || empty.nextAt > Date.now() + 1)) {
+      return [null, 0, 0, empty.nextAt]
+    }
     return this.#ask(token, true).next
+  }
+
+  /** Fills the Worker's free places without being asked, because jobs are being added. */
+  async takeAhead(): Promise<void> {
+    this.#ahead = true
+    // In the call of what is added, which is refused when Redis is full.
+    await this.#take(this.#options.adds ?? this.#options.turns, false)
+  }
+
+  /** Whether a job is there that the Worker need not wait for. */
+  get hasReady(): boolean {
+    return this.#ready.length > 0
   }
 
   /** The next job for a place whose job is just being ended, taken behind that in the same call. */
@@ -87,34 +107,6 @@ export class Taker {
     }
     next.then(ended, ended)
     return { next, abandon }
-  }
-
-  /**
-   * Takes for all places that are free, behind what is being added in the same call. `onTaken` is called if that were
-   * some, which are given to those who ask next.
-   */
-  takeBehind(adds: Turns, onTaken: () => void): void {
-    const want = Math.min(most, this.#free())
-    if (this.#stopped || want <= 0) return
-    this.#wanted += want
-    void this.#keepBehind(adds, want, onTaken)
-  }
-
-  async #keepBehind(adds: Turns, want: number, onTaken: () => void): Promise<void> {
-    let taken: Taken
-    try {
-      // Not let through when Redis is full: it is in the call of what is added.
-      const [reply] = await adds.run([this.#stepOf(want)], { last: true })
-      taken = readTaken(reply)
-    } catch {
-      // Nobody asked. What was taken and not heard of is found stalled when its lock has run out.
-      return
-    } finally {
-      this.#wanted -= want
-    }
-    if (!taken.limited && taken.empty) this.#rememberEmpty(taken.nextAt)
-    this.#keepReady(taken.jobs)
-    if (taken.jobs.length > 0) onTaken()
   }
 
   /** The text under the lock of a job that the Worker has. */
@@ -166,7 +158,7 @@ export class Taker {
   }
 
   /** Asks Redis at the end of this turn of the event loop, behind all jobs that are ended in it. */
-  async #take(): Promise<void> {
+  async #take(turns = this.#options.turns, whenFull = true): Promise<void> {
     if (this.#asking) return
     this.#asking = true
     let asks: Ask[] = []
@@ -177,10 +169,15 @@ export class Taker {
       asks = this.#asks.splice(0).filter(({ abandoned }) => !abandoned)
       want = Math.min(most, asks.length + this.#spare(asks.length))
       this.#wanted += want
-      return want === 0 ? [] : [this.#stepOf(want)]
+      this.#sequence += want
+      const { base, lockMs, workerName, events, lockBase } = this.#options
+      const sequence = this.#sequence - want
+      return want === 0
+        ? []
+        : [takeStep(base, { now: Date.now(), want, lockBase, sequence, lockMs, workerName, events })]
     }
     try {
-      const [reply] = await this.#options.turns.run(steps, { whenFull: true, last: true })
+      const [reply] = await turns.run(steps, { whenFull, last: true })
       this.#wanted -= want
       if (want > 0) this.#deal(asks, readTaken(reply))
     } catch (error) {
@@ -189,23 +186,12 @@ export class Taker {
     }
   }
 
-  #stepOf(want: number): Step {
-    const { base, lockMs, workerName, events, lockBase } = this.#options
-    const sequence = this.#sequence
-    this.#sequence += want
-    return takeStep(base, { now: Date.now(), want, lockBase, sequence, lockMs, workerName, events })
-  }
-
-  /** How many places have no job, nor one on the way. */
-  #free(): number {
-    return this.#options.concurrency - (this.#locks.size - this.#ending + this.#ready.length + this.#wanted)
-  }
-
   /** How many places are free besides those that ask. Only the Worker's loop will ask for them. */
   #spare(asking: number): number {
     if (!this.#ahead || this.#stopped) return 0
     this.#ahead = false
-    return Math.max(0, this.#free() - asking)
+    const busy = this.#locks.size - this.#ending + this.#ready.length + this.#wanted + asking
+    return Math.max(0, this.#options.concurrency - busy)
   }
 
   #deal(asks: readonly Ask[], taken: Taken): void {
@@ -244,8 +230,12 @@ export class Taker {
   #keepReady(jobs: readonly TakenJob[]): void {
     if (jobs.length === 0) return
     this.#ready.push(...jobs)
-    if (this.#stopped) this.#giveBack()
-    else this.#backTimer ??= setTimeout(() => this.#giveBack(), Math.min(readyMs, this.#options.lockMs / 4))
+    if (this.#stopped) {
+      this.#giveBack()
+      return
+    }
+    this.#backTimer ??= setTimeout(() => this.#giveBack(), Math.min(readyMs, this.#options.lockMs / 4))
+    this.#options.onReady()
   }
 
   #giveBack(): void {

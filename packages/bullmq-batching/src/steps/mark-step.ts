@@ -1,11 +1,8 @@
 import type { Step } from '../turns/step.ts'
-import { queueOfCall } from './queue-of-call.ts'
 
-/** Lua: puts back a marker that a Worker was woken by and has no use for, so that another Worker is. */
-export const markSource = `${queueOfCall}
-call('ZADD', P .. 'marker', ARGV[2], ARGV[1])
-return 1`
+/** Lua: puts back what a blocking read of the marker took away, unless there is a newer one. */
+export const markSource = `return redis.call('ZADD', KEYS[1] .. 'marker', 'NX', ARGV[1], ARGV[2])`
 
 export function markStep(base: string, { member, score }: { member: string; score: number }): Step {
-  return { name: 'bull:mark', keys: [base], args: [member, score] }
+  return { name: 'bull:mark', keys: [base], args: [score, member] }
 }

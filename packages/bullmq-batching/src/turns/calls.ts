@@ -4,6 +4,7 @@ import type { Step } from './step.ts'
 
 /** Chains that travel in one script call, and what each has in it. */
 export interface Call {
+  /** Whether all of its chains are let through when memory is full. If only some are, they are sent apart then. */
   readonly whenFull: boolean
   readonly chains: readonly Chain[]
   readonly steps: readonly (readonly Step[])[]
@@ -19,16 +20,15 @@ export function intoCalls(chains: readonly Chain[], cluster: boolean, mostChains
   for (const chain of chains.toSorted((a, b) => rank(a) - rank(b))) {
     const tag = cluster ? tagOf(chain.steps[0]) : ''
     const steps = cluster ? leading(chain.steps, tag) : chain.steps
-    const name = `${chain.whenFull} ${tag}`
-    const group = groups.get(name)
-    if (group === undefined) groups.set(name, [{ chain, steps }])
+    const group = groups.get(tag)
+    if (group === undefined) groups.set(tag, [{ chain, steps }])
     else group.push({ chain, steps })
   }
   return [...groups.values()].flatMap((group) =>
     Array.from({ length: Math.ceil(group.length / mostChains) }, (_, index) => {
       const part = group.slice(index * mostChains, (index + 1) * mostChains)
       return {
-        whenFull: part[0]?.chain.whenFull === true,
+        whenFull: part.every(({ chain }) => chain.whenFull),
         chains: part.map(({ chain }) => chain),
         steps: part.map(({ steps }) => steps),
       }

@@ -2,10 +2,10 @@ import type { Cluster, Redis } from 'ioredis'
 
 import { type Call, intoCalls } from './calls.ts'
 import { type Chain, made } from './chain.ts'
-import { Followers } from './followers.ts'
 import { createSender } from './sender.ts'
 import type { RunOptions, Step, StepSources } from './step.ts'
 import { buildTurnScripts } from './turn-script.ts'
+import { Watchers } from './watchers.ts'
 
 /** Sends chains of steps to Redis: all that one turn of the event loop asks for in one script call. */
 export interface Turns {
@@ -17,10 +17,10 @@ export interface Turns {
    */
   run(steps: readonly Step[] | (() => readonly Step[]), options?: RunOptions): Promise<unknown[]>
   /**
-   * Has `onStep` called whenever a chain is about to be sent that has this step on this first key. Chains that it runs
-   * travel in the same call, if they are of the same kind. Nothing is called on a Cluster. Returns how to end that.
+   * Calls `listener` when a call that has such a step on such a first key is about to be written: what it runs then
+   * travels with that. Returns what ends it.
    */
-  follow(step: string, key: string, onStep: () => void): () => void
+  watch?(name: string, key: string, listener: () => void): () => void
 }
 
 export interface TurnsOptions {
@@ -43,7 +43,7 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
   const { mostChains = 200, mostCalls = Number.POSITIVE_INFINITY, mostWaitMs = 5 } = options
   const scripts = buildTurnScripts(sources)
   const sender = createSender(redis, scripts)
-  const followers = new Followers()
+  const watchers = new Watchers()
   let waiting: Chain[] = []
   let scheduled = false
   let underWay = 0
@@ -58,14 +58,16 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
   }
 
   const flush = (): void => {
+    scheduled = false
     if (longestWait !== null) clearTimeout(longestWait)
     longestWait = null
     const chains = made(waiting, scripts.check)
     waiting = []
-    if (!redis.isCluster) followers.tell(chains)
-    chains.push(...made(waiting, scripts.check))
-    waiting = []
-    scheduled = false
+    if (watchers.size > 0) {
+      watchers.tell(intoCalls(chains, redis.isCluster, mostChains))
+      chains.push(...made(waiting, scripts.check))
+      waiting = []
+    }
     sender.together(() => {
       for (const chain of chains) sender.sendBefore(chain)
       for (const call of intoCalls(chains, redis.isCluster, mostChains)) {
@@ -85,16 +87,16 @@ export function createTurns(redis: Redis | Cluster, sources: StepSources, option
   }
 
   return {
-    follow: (step, key, onStep) => followers.add(step, key, onStep),
     async run(steps, { whenFull = false, before = [], last = false } = {}) {
       const make = typeof steps === 'function' ? steps : () => steps
       // Nodes of a Cluster have connections of their own, so that only waiting keeps the order.
-      if (redis.isCluster) await sender.runBefore(before)
+      if (redis.isCluster && before.length > 0) await sender.runBefore(before)
       return new Promise((resolve, reject) => {
         const rest = redis.isCluster ? [] : before
         waiting.push({ steps: [], make, before: rest, whenFull, last, carry: null, replies: [], resolve, reject })
         schedule()
       })
     },
+    watch: (name, key, listener) => watchers.add(name, key, listener),
   }
 }

@@ -48,8 +48,10 @@ export function createSender(redis: Redis | Cluster, scripts: TurnScripts): Send
     }
   }
 
-  const sendOneByOne = async ({ chains, steps, whenFull }: Call): Promise<Chain[]> => {
-    const alone = chains.map(async (chain, index) => send({ whenFull, chains: [chain], steps: [steps[index] ?? []] }))
+  const sendOneByOne = async ({ chains, steps }: Call): Promise<Chain[]> => {
+    const alone = chains.map(async (chain, index) =>
+      send({ whenFull: chain.whenFull, chains: [chain], steps: [steps[index] ?? []] }),
+    )
     return (await Promise.all(alone)).flat()
   }
 

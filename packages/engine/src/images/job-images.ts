@@ -16,6 +16,8 @@ export interface JobImages {
   open: (source: BlobSource) => void
   /** Rejects with `payload_expired` where an image is gone, with ImagesUnreadError where that is not known. */
   read: (images: readonly EngineImage[]) => Promise<readonly Uint8Array[]>
+  /** Ends the connection, if there is one. */
+  close: () => Promise<void>
 }
 
 /** What reads from Redis is loaded when it is needed for the first time, so that no engine waits for it to start. */
@@ -44,6 +46,10 @@ export function createJobImages(): JobImages {
       reader.catch(() => {})
     },
     read: async (images) => Promise.all(images.map(readOne)),
+    async close() {
+      const opened = await reader?.catch(() => null)
+      opened?.close()
+    },
   }
 }
 

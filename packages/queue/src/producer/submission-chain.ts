@@ -37,7 +37,8 @@ export interface StoredJob {
 
 /**
  * From the holds on its blobs to its place in the queue, for a job that is admitted. In this order: when a consumer has
- * it, its blobs and its record are there, and it is in its owner's list (a list passes over ids that came to nothing).
+ * it, its blobs and its record are there; and whoever finds its record finds it in its owner's list, which passes over
+ * ids that came to nothing.
  */
 export function queueingChain(
   { queued, listed, forMs }: StoredJob,
@@ -46,8 +47,8 @@ export function queueingChain(
   const addresses = addressesOf(queued)
   const steps = [
     ...addresses.map((address) => needStep(address, queued.id, forMs)),
-    recordStep(jobKey(queued.id), JSON.stringify(queued), forMs),
     ...listed,
+    recordStep(jobKey(queued.id), JSON.stringify(queued), forMs),
     queueStep(queued, turn),
   ]
   return {

@@ -1,8 +1,9 @@
 import { blobBytesKey, createRedisBlobs } from '@vision-queue/blobs'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { createJobBlobs } from '../job-blobs.ts'
 import { createJobQueues } from '../job-queues.ts'
+import { endedBytesKey } from '../keys.ts'
 import { turnsOf } from '../redis-turns.ts'
 import {
   blobPart,
@@ -35,6 +36,10 @@ beforeEach(async () => {
   const job = newJob()
   await queue.client.submit(job, blobs)
   await queue.resultStore().finish(job, succeeded(job, 'a'))
+  // Counted a moment later, by a script of its own.
+  await vi.waitFor(async () => {
+    if ((await queue.redis.exists(endedBytesKey(null, true))) === 0) throw new Error('not counted yet')
+  })
 })
 
 describe('a submission', () => {

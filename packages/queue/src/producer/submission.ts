@@ -52,7 +52,7 @@ interface Entering {
  * How a job gets into Redis, or is answered at once:
  *
  *   known answer in memory -> done
- *   one chain: quota taken, admission asked, blobs held, record written, list extended, job queued -> accepted
+ *   one chain: quota taken, admission asked, blobs held, list extended, record written, job queued -> accepted
  *     which ends early: known answer in Redis -> done | refused -> what it took is given back
  *                       | bytes missing -> they are put, and the chain goes on from there
  *

@@ -1,14 +1,14 @@
-import { pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
-import { type QueuedJob, readQueuedJob } from '../queued-job.ts'
 import { createRedisBlobs } from '@vision-queue/blobs'
 import { batchingBackend, type Step, type Turns } from '@vision-queue/bullmq-batching'
+import { contextIn, jobFields } from '@vision-queue/process'
+import { createLogLimit, openDurableConnection, type RedisClient, type TransportLog } from '@vision-queue/redis'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
-import { contextIn, jobFields } from '@vision-queue/process'
-import { createLogLimit } from '@vision-queue/redis'
-import { openRedisClock } from '../redis-clock.ts'
-import { openDurableConnection, type RedisClient, type TransportLog } from '@vision-queue/redis'
 import { createJobBlobs } from '../job-blobs.ts'
+import { eventStreamLength } from '../job-queues.ts'
+import { pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
+import { type QueuedJob, readQueuedJob } from '../queued-job.ts'
+import { openRedisClock, type RedisClock } from '../redis-clock.ts'
 import { turnsOf } from '../redis-turns.ts'
 import { openTendedWorkers, type TendedWorker } from './tended-workers.ts'
 
@@ -40,7 +40,7 @@ export type Disposition =
 export interface Ending {
   steps: readonly Step[]
   /** Does what is left, by what the steps replied: fewer than there are, if one of them has ended the chain. */
-  settle(replies: readonly unknown[]): Promise<void>
+  settle(replies: readonly unknown[]): Promise<unknown>
 }
 
 export interface JobSource {
@@ -82,7 +82,7 @@ const fetchSilenceMs = 30_000
  * consumer only a run alone can tell, which is the handler's business.
  */
 export function openJobSource(options: JobSourceOptions): JobSource {
-  const { model, pinnedTo = null, handle, log } = options
+  const { model, pinnedTo = null, log } = options
   const name = pinnedTo === null ? queueName : pinnedQueueName(pinnedTo)
   const redis = options.redis ?? openDurableConnection({ ...options, name: `consumer-${model}` })
   const disconnect = (): void => {
@@ -92,33 +92,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns), turns)
   const clock = openRedisClock(redis)
   const errorLimit = createLogLimit()
-  /** What goes with the end of a job, by the job as BullMQ has it. */
-  const endings = new WeakMap<object, Ending>()
-  const settleEnding = async (bullJob: object, replies: readonly unknown[]): Promise<void> =>
-    endings.get(bullJob)?.settle(replies)
-  const backend = batchingBackend({
-    turns,
-    ...(options.addsBy === undefined ? {} : { adds: turnsOf(options.addsBy) }),
-    finishing: (bullJob) => endings.get(bullJob)?.steps ?? [],
-    onReplied: settleEnding,
-    onStopped: settleEnding,
-  })
-
-  const deliver = async (bullJob: BullJob, token = ''): Promise<void> => {
-    const { id = '' } = bullJob
-    const job = readQueuedJob(bullJob.data)
-    if (job === null) log.error({ ...fieldsOf(bullJob), model }, 'A job of unknown shape was taken from the queue')
-    const disposition = await handle({
-      job: job === null ? null : clock.jobToLocal(job),
-      id,
-      attempts: bullJob.attemptsStarted,
-      startedAt: bullJob.processedOn ?? Date.now(),
-      stalls: bullJob.stalledCounter,
-      readBlobs: blobs.read,
-    })
-    if (disposition.kind === 'done' && disposition.ending !== undefined) endings.set(bullJob, disposition.ending)
-    await settle(bullJob, token, disposition)
-  }
+  const { deliver, backend } = createDelivering({ ...options, clock, turns, readBlobs: blobs.read })
 
   const openWorker = (_index: number, run: (job: () => Promise<void>) => Promise<void>): TendedWorker => {
     const workerOptions = {
@@ -147,7 +121,12 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     })
     return worker
   }
-  const queue = new Queue(name, { connection: redis, prefix: queuePrefix(model), skipWaitingForReady: true })
+  const queue = new Queue(name, {
+    connection: redis,
+    prefix: queuePrefix(model),
+    skipWaitingForReady: true,
+    streams: { events: { maxLen: eventStreamLength } },
+  })
   // Reported by the connection's own listener.
   queue.on('error', () => {})
   const workers = openTendedWorkers({
@@ -171,6 +150,45 @@ export function openJobSource(options: JobSourceOptions): JobSource {
       workers.abandon()
       queue.close().catch(() => {})
       disconnect()
+    },
+  }
+}
+
+interface DeliveringOptions extends Pick<JobSourceOptions, 'addsBy' | 'model' | 'handle' | 'log'> {
+  clock: Pick<RedisClock, 'jobToLocal'>
+  turns: Turns
+  readBlobs: Delivery['readBlobs']
+}
+
+/** How jobs come from BullMQ to the handler, and its endings into the call by which BullMQ ends them. */
+function createDelivering({ addsBy, model, handle, log, clock, turns, readBlobs }: DeliveringOptions) {
+  /** By the job as BullMQ has it. */
+  const endings = new WeakMap<object, Ending>()
+  const settleEnding = async (bullJob: object, replies: readonly unknown[]): Promise<void> => {
+    await endings.get(bullJob)?.settle(replies)
+  }
+  return {
+    backend: batchingBackend({
+      turns,
+      adds: addsBy === undefined ? undefined : turnsOf(addsBy),
+      finishing: (bullJob) => endings.get(bullJob)?.steps ?? [],
+      onReplied: settleEnding,
+      onStopped: settleEnding,
+    }),
+    async deliver(bullJob: BullJob, token = ''): Promise<void> {
+      const { id = '' } = bullJob
+      const job = readQueuedJob(bullJob.data)
+      if (job === null) log.error({ ...fieldsOf(bullJob), model }, 'A job of unknown shape was taken from the queue')
+      const disposition = await handle({
+        job: job === null ? null : clock.jobToLocal(job),
+        id,
+        attempts: bullJob.attemptsStarted,
+        startedAt: bullJob.processedOn ?? Date.now(),
+        stalls: bullJob.stalledCounter,
+        readBlobs,
+      })
+      if (disposition.kind === 'done' && disposition.ending !== undefined) endings.set(bullJob, disposition.ending)
+      await settle(bullJob, token, disposition)
     },
   }
 }

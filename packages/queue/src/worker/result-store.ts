@@ -70,12 +70,6 @@ export function createResultStore({
   // than it takes.
   const inOneVisit = async (steps: Step[]): Promise<unknown[]> => turns.run(steps, { whenFull: true })
 
-  const answerSteps = ({ model, output, version, variant }: FinalJob, digest: string | null): Step[] => {
-    if (digest === null || answerTtlMs === 0 || output === null || version === null || variant === null) return []
-    const answer: CachedAnswer = { output, version, variant, expiresAt: Date.now() + answerTtlMs }
-    return [answerStep({ model }, digest, JSON.stringify(answer), answerTtlMs)]
-  }
-
   const read: ResultStore['read'] = async (id) => {
     const stored = await redis.get(resultKey(id))
     return stored === null ? null : finalJobSchema.parse(JSON.parse(stored))
@@ -88,7 +82,7 @@ export function createResultStore({
       ...leavingSteps(job, readableFor(standing)),
       ...(keep === null ? goneSteps(job) : []),
       ...(standing.status === 'succeeded' ? [] : [endingStep(job, standing, retention)]),
-      ...answerSteps(final, digest),
+      ...answerSteps(final, digest, answerTtlMs),
     ]
     await Promise.all([
       inOneVisit(steps),
@@ -105,7 +99,7 @@ export function createResultStore({
     const succeeds = final.status === 'succeeded'
     const steps = succeeds
       ? // The places first: whoever hears the result may submit the next job.
-        [first, ...leavingSteps(job, forMs), ...goneSteps(job), ...answerSteps(final, digest)]
+        [first, ...leavingSteps(job, forMs), ...goneSteps(job), ...answerSteps(final, digest, answerTtlMs)]
       : [first]
     return {
       steps,
@@ -150,6 +144,13 @@ export function createResultStore({
       await turns.run([changeStep(id, { kind: 'running', startedAt, attempts })])
     },
   }
+}
+
+/** Keeps the answer for others under `digest`, where there is one. */
+function answerSteps({ model, output, version, variant }: FinalJob, digest: string | null, forMs: number): Step[] {
+  if (digest === null || forMs === 0 || output === null || version === null || variant === null) return []
+  const answer: CachedAnswer = { output, version, variant, expiresAt: Date.now() + forMs }
+  return [answerStep({ model }, digest, JSON.stringify(answer), forMs)]
 }
 
 /** A job that is not tried again leaves neither its blobs nor its record. */
