@@ -65,7 +65,8 @@ async function killUnderLoad({ form, seed, minutes, say, system, redis, ledger }
   const { composition } = system
   const chance = createChance(seed)
   const victims = createVictims({ system, redis, chance })
-  const wanted = form === 'short' ? 6 : 1000
+  // A server takes the longest to come back.
+  const wanted = form === 'long' ? 1000 : composition === 'one' ? 4 : 6
   const end = Date.now() + minutes * 60_000
   const kills = new Map<Kind, number>()
 

@@ -63,7 +63,7 @@ for (const { scenario, composition } of runs) {
   }
   console.log(table(record))
   const all = [...earlier().filter((other) => other.name !== name || other.composition !== composition), record]
-  const order = scenarios.map((scenario) => scenario.name)
+  const order = scenarios.map((each) => each.name)
   all.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name) || a.composition.localeCompare(b.composition))
   writeFileSync(jsonPath, `${JSON.stringify(all, null, 2)}\n`)
   writeFileSync(documentPath, chaosDocument(all))

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { openUploads } from '@vision-queue/blobs'
 import { toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
+import type { RedisClient } from '@vision-queue/redis'
 import type { Logger } from 'pino'
 
 import { createApp } from './app.ts'
@@ -11,6 +12,13 @@ import { assertSomebodyHasKey } from './guard/access.ts'
 import { openHttpServer } from './http-server.ts'
 import { createFetchImage } from './intake/fetch-image.ts'
 import { createMetrics } from './observe/metrics.ts'
+
+export interface ApiOptions {
+  settings: ApiSettings
+  log: Logger
+  /** The connection that jobs are added by, where others of this process share it; it is left open. */
+  redis?: RedisClient | undefined
+}
 
 /** An API that listens. */
 export interface Api {
@@ -23,7 +31,7 @@ export interface Api {
 }
 
 /** Opens what an API needs in order, and resolves once it listens, whether Redis answers or not. */
-export async function startApi({ settings, log }: { settings: ApiSettings; log: Logger }): Promise<Api> {
+export async function startApi({ settings, log, redis: shared }: ApiOptions): Promise<Api> {
   const closing = new AbortController()
   // One listener per open long-poll and event stream; that they are many is no leak.
   setMaxListeners(0, closing.signal)
@@ -31,6 +39,7 @@ export async function startApi({ settings, log }: { settings: ApiSettings; log: 
   const redis = { redisUrl: settings.REDIS_URL, commandTimeoutMs: settings.REDIS_COMMAND_TIMEOUT_MS, log }
   const jobs = openJobClient({
     ...redis,
+    redis: shared,
     maxJobs: settings.QUEUE_MAX_JOBS,
     maxBytes: settings.QUEUE_MAX_BYTES,
     payloadTtlMs: settings.PAYLOAD_TTL_MS,

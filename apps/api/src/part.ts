@@ -1,22 +1,19 @@
 import type { Part } from '@vision-queue/process'
-import type { Logger } from 'pino'
 
-import { startApi } from './api.ts'
-import type { ApiSettings } from './config.ts'
+import { type ApiOptions, startApi } from './api.ts'
 
-interface Options {
-  settings: ApiSettings
-  log: Logger
+interface Options extends ApiOptions {
   /** Told when it listens: a parent that gave PORT=0 has to know what was taken. */
   onListening: (port: number) => void
 }
 
 /** An API as a part of a process. */
-export function apiPart({ settings, log, onListening }: Options): Part {
+export function apiPart({ onListening, ...options }: Options): Part {
+  const { settings } = options
   return {
     closeMs: settings.DRAIN_MS + settings.SHUTDOWN_TIMEOUT_MS,
     async start() {
-      const api = await startApi({ settings, log })
+      const api = await startApi(options)
       onListening(api.port)
       return api
     },

@@ -44,7 +44,7 @@ export const consumerSettings = z.object({
   MODEL_POLL_MS: integerSetting(50, 3_600_000)
     .default(2000)
     .describe(
-      'How often the repository is looked at for new, changed and removed folders, and Redis for admin calls, in milliseconds. A folder is taken when it is the same at two looks, so keep it above the longest pause of whatever copies models here.',
+      'How often the repository is looked at for new, changed and removed folders, and Redis for admin calls, in milliseconds. A folder is taken when it is the same at two looks, so keep it above the longest pause of whatever copies models here. On file systems of this machine alone (ext4, XFS, overlay and the like, without links) files are looked at only if the kernel tells of a change, and every 30 s.',
     ),
   ENGINES: integerSetting(0, 256)
     .default(0)

@@ -4,6 +4,7 @@ import { cost, costOfPhoto, costOfReal } from './cost.ts'
 import { day } from './day.ts'
 import { depth } from './depth.ts'
 import { endToEndPhotos, endToEndShapes } from './end-to-end.ts'
+import { idle } from './idle.ts'
 import { int8 } from './int8.ts'
 import { latency } from './latency.ts'
 import { naive } from './naive.ts'
@@ -23,6 +24,7 @@ export const scenarios: readonly Scenario[] = [
   costOfReal,
   endToEndShapes,
   latency,
+  idle,
   naive,
   cache,
   overload,

@@ -39,7 +39,7 @@ export interface JobHandling {
 
 export function startModelManager(options: ModelManagerOptions): ModelManager {
   const { pollMs, log } = options
-  const look = createLook(options)
+  const { look, close: closeLook } = createLook(options)
   const finished = createFinishedJobs()
   const executor = createExecutor({
     ...options,
@@ -74,6 +74,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
   const stop = (): void => {
     closed = true
     clearTimeout(timer)
+    closeLook()
     executor.stop()
   }
 

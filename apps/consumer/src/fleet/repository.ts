@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { toModelName, versionFolders } from '@vision-queue/models'
 import { type ModelAliases, modelAliasesSchema, modelNameSchema } from '@vision-queue/protocol'
 
+import type { FolderVisitor } from './change-hints.ts'
+
 /** A version's folder, and what tells one state of its files from another. */
 export interface VersionFolder {
   folder: string
@@ -23,6 +25,7 @@ export interface ModelInRepository {
 /** What lies in a model repository now, by model name. */
 export type RepositoryView = Map<string, ModelInRepository>
 
+const indifferent: FolderVisitor = { async folder() {}, link() {} }
 const aliasesFile = 'aliases.json'
 const noAliases = { aliases: {}, aliasesProblem: null }
 
@@ -30,14 +33,21 @@ const noAliases = { aliases: {}, aliasesProblem: null }
 const maxDepth = 4
 
 /**
- * Looks at `<repository>/<name>/<version>/`, or `<repository>/<name>/` of a model without versions. Rejects where the repository itself can't be read, which
- * is not the same as an empty one. Names that are no model's or version's are passed over.
+ * Looks at `<repository>/<name>/<version>/`, or `<repository>/<name>/` of a model without versions. Rejects where the
+ * repository itself can't be read, which is not the same as an empty one. Names that are no model's or version's are
+ * passed over. `visitor` is told of every folder that is read.
  */
-export async function readRepository(repository: string): Promise<RepositoryView> {
-  const names = (await readdir(repository)).filter((name) => modelNameSchema.safeParse(name).success)
+export async function readRepository(
+  repository: string,
+  visitor: FolderVisitor = indifferent,
+): Promise<RepositoryView> {
+  await visitor.folder(repository)
+  const entries = await readdir(repository, { withFileTypes: true })
+  if (entries.some((entry) => entry.isSymbolicLink())) visitor.link()
   const view: RepositoryView = new Map()
-  for (const name of names) {
-    const model = await readModel(join(repository, name))
+  for (const { name } of entries) {
+    if (!modelNameSchema.safeParse(name).success) continue
+    const model = await readModel(join(repository, name), visitor)
     if (model.versions.size > 0) view.set(name, model)
   }
   return view
@@ -46,7 +56,7 @@ export async function readRepository(repository: string): Promise<RepositoryView
 /** Folders that hold a model and have a name that none may have, with the name that would do. */
 export async function misnamedModels(repository: string): Promise<{ folder: string; better: string }[]> {
   const found: { folder: string; better: string }[] = []
-  for (const entry of await list(repository)) {
+  for (const entry of await list(repository, indifferent)) {
     if (entry.isFile() || entry.name.startsWith('.') || modelNameSchema.safeParse(entry.name).success) continue
     if ((await versionFolders(join(repository, entry.name))).size > 0) {
       found.push({ folder: entry.name, better: toModelName(entry.name) })
@@ -55,11 +65,11 @@ export async function misnamedModels(repository: string): Promise<{ folder: stri
   return found
 }
 
-async function readModel(folder: string): Promise<ModelInRepository> {
-  const entries = await list(folder)
+async function readModel(folder: string, visitor: FolderVisitor): Promise<ModelInRepository> {
+  const entries = await list(folder, visitor)
   const versions = new Map<string, VersionFolder>()
   for (const [version, at] of await versionFolders(folder, entries)) {
-    versions.set(version, { folder: at, signature: await sign(at) })
+    versions.set(version, { folder: at, signature: await sign(at, visitor) })
   }
   const hasAliases = entries.some(({ name }) => name === aliasesFile)
   return { versions, ...(hasAliases ? await readAliases(join(folder, aliasesFile)) : noAliases) }
@@ -75,19 +85,22 @@ async function readAliases(path: string): Promise<Omit<ModelInRepository, 'versi
   }
 }
 
-async function sign(folder: string): Promise<string> {
-  const files = await describeFiles(folder, '', 0)
+async function sign(folder: string, visitor: FolderVisitor): Promise<string> {
+  const files = await describeFiles(folder, { under: '', depth: 0, visitor })
   return createHash('sha256').update(files.toSorted().join('\n')).digest('hex').slice(0, 16)
 }
 
-async function describeFiles(folder: string, under: string, depth: number): Promise<string[]> {
+async function describeFiles(
+  folder: string,
+  { under, depth, visitor }: { under: string; depth: number; visitor: FolderVisitor },
+): Promise<string[]> {
   const described: string[] = []
   // One after the other: each is a visit to a thread of Node's pool, and side by side they wake all of them.
-  for (const entry of await list(folder)) {
+  for (const entry of await list(folder, visitor)) {
     if (!matters(entry.name)) continue
     const [at, path] = [join(folder, entry.name), `${under}/${entry.name}`]
     if (await isFolder(at, entry)) {
-      if (depth < maxDepth) described.push(...(await describeFiles(at, path, depth + 1)))
+      if (depth < maxDepth) described.push(...(await describeFiles(at, { under: path, depth: depth + 1, visitor })))
     } else {
       const found = await stat(at).catch(() => null)
       described.push(found === null ? path : `${path} ${found.size} ${found.mtimeMs} ${found.ino}`)
@@ -97,8 +110,11 @@ async function describeFiles(folder: string, under: string, depth: number): Prom
 }
 
 /** Empty where it is no folder, or can't be read. */
-async function list(folder: string): Promise<Dirent[]> {
-  return await readdir(folder, { withFileTypes: true }).catch(() => [])
+async function list(folder: string, visitor: FolderVisitor): Promise<Dirent[]> {
+  await visitor.folder(folder)
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  if (entries.some((entry) => entry.isSymbolicLink())) visitor.link()
+  return entries
 }
 
 /** A link is what it leads to. Not all file systems say what an entry is. */

@@ -13,6 +13,8 @@ interface Options extends Omit<ProcessJobOptions, keyof JobHandling | 'suspects'
   settings: ConsumerSettings
   /** What all sources of this process share, so that all of a turn of its event loop travels together. */
   redis: RedisClient
+  /** The connection by which this process adds jobs, if it does. */
+  addsBy: RedisClient | undefined
   retention: Retention
 }
 
@@ -20,7 +22,7 @@ interface Options extends Omit<ProcessJobOptions, keyof JobHandling | 'suspects'
 export function createSourceOpening(
   options: Options,
 ): (model: string, pinnedTo: string | null, handling: JobHandling) => JobSource {
-  const { settings, redis, results, retention, log } = options
+  const { settings, redis, addsBy, results, retention, log } = options
   const gates = new Map<string, SuspectGate>()
   return (model, pinnedTo, handling) => {
     // One suspect at a time of the model, whichever of its queues it comes from.
@@ -28,6 +30,7 @@ export function createSourceOpening(
     gates.set(model, suspects)
     return openJobSource({
       redisUrl: settings.REDIS_URL,
+      addsBy,
       redis,
       model,
       pinnedTo,

@@ -27,6 +27,8 @@ export interface BackendParts extends FinishingOptions {
   /** What the Queue or the Worker was given. */
   readonly options: QueueBaseOptions & WorkerSide
   readonly turns: Turns
+  /** By which jobs are added in this process. */
+  readonly adds: Turns
   readonly events: boolean
 }
 

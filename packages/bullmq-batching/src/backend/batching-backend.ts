@@ -38,13 +38,14 @@ export class BatchingBackend extends RedisQueueBackend {
   readonly #base: string
 
   constructor(parts: BackendParts) {
-    const { plain, name, options, turns, events } = parts
+    const { plain, name, options, turns, adds, events } = parts
     super(plain.connection, name, plain.keys, (type) => plain.toKey(type), options, plain.blockingConnection)
     this.#turns = turns
     this.#parts = parts
     this.#base = this.toKey('')
     this.#taker = new Taker({
       turns,
+      adds,
       base: this.#base,
       concurrency: options.concurrency ?? 1,
       lockMs: options.lockDuration ?? 30_000,
@@ -54,7 +55,7 @@ export class BatchingBackend extends RedisQueueBackend {
       takeOne: async (token) => super.moveToActive(token, options.name),
       onReady: () => this.#waker.tellReady(),
     })
-    this.#waker = new Waker(this.#taker, turns, this.#base)
+    this.#waker = new Waker(this.#taker, { turns, adds }, this.#base)
   }
 
   override async addJob(job: JobJson, jobId: string, parent?: ParentKeyOpts): Promise<string> {

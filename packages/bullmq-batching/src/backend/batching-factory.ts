@@ -12,6 +12,11 @@ export interface BatchingOptions extends FinishingOptions {
    * travel together. Default: turns of BullMQ's connection, one for all Queues and Workers that share it.
    */
   readonly turns?: Turns
+  /**
+   * The turns by which jobs are added to a Worker's queue in its own process, where those are another connection's. While
+   * the Worker has places free, such a job is taken by the call that adds it. Default: `turns`.
+   */
+  readonly adds?: Turns | undefined
   /** Writes BullMQ's event stream, which QueueEvents and `waitUntilFinished` read. Default: false. */
   readonly events?: boolean
 }
@@ -21,14 +26,22 @@ export interface BatchingOptions extends FinishingOptions {
  * needs ioredis and Redis 7.0 or later, or Valkey.
  */
 export function batchingBackend(options: BatchingOptions = {}): BackendFactory<BatchingBackend> {
-  const { events = false, ...finishing } = options
+  const { events = false, adds, ...finishing } = options
   return (name, queueOptions, connections) => {
     const plain = createRedisBackend(name, queueOptions, connections)
     // It only lends its connections; their errors are told by the batching backend.
     plain.on('error', () => {})
     const turns = options.turns ?? turnsOf(async () => plain.connection.client)
     const workerOptions: BackendParts['options'] = queueOptions
-    return new BatchingBackend({ ...finishing, plain, name, options: workerOptions, turns, events })
+    return new BatchingBackend({
+      ...finishing,
+      plain,
+      name,
+      options: workerOptions,
+      turns,
+      adds: adds ?? turns,
+      events,
+    })
   }
 }
 

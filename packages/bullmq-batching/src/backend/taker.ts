@@ -6,6 +6,8 @@ import { nextJobOf, readTaken, type Taken, type TakenJob } from './taken-job.ts'
 
 export interface TakerOptions {
   readonly turns: Turns
+  /** By which jobs are added in this process. */
+  readonly adds?: Turns | undefined
   /** What all keys of the queue begin with. */
   readonly base: string
   /** Jobs that the Worker has at once. */
@@ -87,7 +89,8 @@ export class Taker {
   /** Fills the Worker's free places without being asked, because jobs are being added. */
   async takeAhead(): Promise<void> {
     this.#ahead = true
-    await this.#take()
+    // In the call of what is added, which is refused when Redis is full.
+    await this.#take(this.#options.adds ?? this.#options.turns, false)
   }
 
   /** Whether a job is there that the Worker need not wait for. */
@@ -155,7 +158,7 @@ export class Taker {
   }
 
   /** Asks Redis at the end of this turn of the event loop, behind all jobs that are ended in it. */
-  async #take(): Promise<void> {
+  async #take(turns = this.#options.turns, whenFull = true): Promise<void> {
     if (this.#asking) return
     this.#asking = true
     let asks: Ask[] = []
@@ -174,7 +177,7 @@ export class Taker {
         : [takeStep(base, { now: Date.now(), want, lockBase, sequence, lockMs, workerName, events })]
     }
     try {
-      const [reply] = await this.#options.turns.run(steps, { whenFull: true, last: true })
+      const [reply] = await turns.run(steps, { whenFull, last: true })
       this.#wanted -= want
       if (want > 0) this.#deal(asks, readTaken(reply))
     } catch (error) {

@@ -16,20 +16,23 @@ const now: Marker = { member: '0', score: 0 }
 export class Waker {
   readonly #taker: Taker
   readonly #turns: Turns
+  /** By which jobs are added in this process. */
+  readonly #adds: Turns
   readonly #base: string
   #unwatch: (() => void) | null = null
   /** The blocking read that is under way. */
   #reading: Promise<Marker> | null = null
   #wake: ((marker: Marker) => void) | null = null
 
-  constructor(taker: Taker, turns: Turns, base: string) {
+  constructor(taker: Taker, { turns, adds }: { turns: Turns; adds: Turns }, base: string) {
     this.#taker = taker
     this.#turns = turns
+    this.#adds = adds
     this.#base = base
   }
 
   async wait(timeoutS: number, read: () => Promise<Marker>): Promise<Marker> {
-    this.#unwatch ??= this.#turns.watch?.('bull:add', this.#base, () => this.#takeAdded()) ?? null
+    this.#unwatch ??= this.#adds.watch?.('bull:add', this.#base, () => this.#takeAdded()) ?? null
     if (this.#taker.hasReady) return now
     const alreadyReading = this.#reading !== null
     this.#reading ??= this.#read(read)

@@ -7,6 +7,7 @@ import {
   openFailFastConnection,
   openSubscriber,
   readEvictionPolicy,
+  type RedisClient,
   type TransportLog,
 } from '@vision-queue/redis'
 
@@ -99,13 +100,15 @@ export interface JobClientOptions extends AdmissionLimits {
   commandTimeoutMs: number
   /** How often submissions that broke off half-way are looked for. */
   orphanCheckMs: number
+  /** A connection that fails fast, shared with others and left open; default: one of its own. */
+  redis?: RedisClient | undefined
   /** Of the same connection, where others share them; default: its own. They know what `turnsOf` gives. */
   turns?: Turns
   log: TransportLog
 }
 
 export function openJobClient(options: JobClientOptions): JobClient {
-  const redis = openFailFastConnection({ ...options, name: 'api' })
+  const redis = options.redis ?? openFailFastConnection({ ...options, name: 'api' })
   const guarded = <T>(work: Promise<T>): Promise<T> => guardedBy(work, redis)
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
   const turns = options.turns ?? turnsOf(redis)
@@ -182,7 +185,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
       clock.close()
       channels.close()
       await queues.close()
-      redis.disconnect()
+      if (options.redis === undefined) redis.disconnect()
       subscriber.disconnect()
     },
   }

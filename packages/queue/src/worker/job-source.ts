@@ -56,6 +56,8 @@ export interface JobSourceOptions {
   redis?: RedisClient
   /** Of that connection; default: those that all its users share. */
   turns?: Turns
+  /** The connection of this process' job client, if it has one: the jobs are taken by the call that adds them. */
+  addsBy?: RedisClient | undefined
   model: string
   /** Take the jobs pinned to this version; null: those that name none. Default: null. */
   pinnedTo?: string | null
@@ -152,14 +154,14 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   }
 }
 
-interface DeliveringOptions extends Pick<JobSourceOptions, 'model' | 'handle' | 'log'> {
+interface DeliveringOptions extends Pick<JobSourceOptions, 'addsBy' | 'model' | 'handle' | 'log'> {
   clock: Pick<RedisClock, 'jobToLocal'>
   turns: Turns
   readBlobs: Delivery['readBlobs']
 }
 
 /** How jobs come from BullMQ to the handler, and its endings into the call by which BullMQ ends them. */
-function createDelivering({ model, handle, log, clock, turns, readBlobs }: DeliveringOptions) {
+function createDelivering({ addsBy, model, handle, log, clock, turns, readBlobs }: DeliveringOptions) {
   /** By the job as BullMQ has it. */
   const endings = new WeakMap<object, Ending>()
   const settleEnding = async (bullJob: object, replies: readonly unknown[]): Promise<void> => {
@@ -168,6 +170,7 @@ function createDelivering({ model, handle, log, clock, turns, readBlobs }: Deliv
   return {
     backend: batchingBackend({
       turns,
+      adds: addsBy === undefined ? undefined : turnsOf(addsBy),
       finishing: (bullJob) => endings.get(bullJob)?.steps ?? [],
       onReplied: settleEnding,
       onStopped: settleEnding,
