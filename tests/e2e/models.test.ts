@@ -126,6 +126,19 @@ test('a bad folder is reported with its sentence beside the good one, and its jo
   expect(document).toMatchObject({ components: { schemas: { 'tiny.input': {} } } })
 })
 
+test('a folder as it was downloaded, copied in, is served by what its files say, or refused with what to do', async () => {
+  const config = { architectures: ['ViltForQuestionAnswering'], id2label: { 0: 'r', 1: 'g', 2: 'b', 3: 'word' } }
+  await writeTinyModel(join(repository, 'downloaded'), { 'model.json': null, 'config.json': config })
+  const detector = { architectures: ['DetrForObjectDetection'] }
+  await writeTinyModel(join(repository, 'detr'), { 'model.json': null, 'config.json': detector })
+  await expect.poll(() => states('downloaded'), eventually).toEqual({ '1': 'ready' })
+  const job = await run('downloaded')
+  expect(job).toMatchObject({ status: 'succeeded', version: '1' })
+  expect(answerOf(job)).toBe('word')
+  await expect.poll(async () => (await shown('detr'))?.status, eventually).toBe('failed')
+  expect((await shown('detr'))?.error).toContain('detr/1 is a model for object-detection')
+})
+
 test('a new version, copied in while jobs run, takes over; no job fails', async () => {
   const over = new AbortController()
   const jobs: Job[] = []

@@ -19,8 +19,8 @@ export interface EngineHost {
 
 export interface EngineHostOptions {
   launch: LaunchEngine
-  /** Looked at for each process that is started. */
-  engineOptions: () => EngineOptions
+  /** Of the engine at this place of the pool; looked at for each process that is started. */
+  engineOptions: (index: number) => EngineOptions
   /** Where they read images themselves. */
   blobs: BlobSource | undefined
   settings: PoolSettings
@@ -53,7 +53,7 @@ export function createEngineHost({ launch, engineOptions, blobs, settings, onEve
   function start(engine: Engine, hosted: Hosted): void {
     // The pool may have closed meanwhile.
     if (engine.state === 'stopped') return
-    hosted.running = launch(engineOptions(), {
+    hosted.running = launch(engineOptions(engine.index), {
       onMessage(raw) {
         onEvent(engine, readFromEngine(raw) ?? { kind: 'unreadable' })
       },

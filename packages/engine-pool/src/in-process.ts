@@ -11,6 +11,7 @@ import { runPool } from './run-pool.ts'
 export interface InProcessPoolOptions extends Pick<
   EnginePoolOptions,
   | 'modelFolder'
+  | 'modelCode'
   | 'name'
   | 'version'
   | 'intraOpThreads'
@@ -49,11 +50,18 @@ export type RunEngine = (line: {
  */
 export function createInProcessEnginePool(options: InProcessPoolOptions): EnginePool {
   const { name, version, longestPauseMs = 10_000, maxImagePixels = 50_000_000, runEngine = runModel } = options
-  const { modelFolder: folder, intraOpThreads, shrinkAbovePixels, heavyImageBytes, latencyObjectiveMs } = options
+  const {
+    modelFolder: folder,
+    modelCode,
+    intraOpThreads,
+    shrinkAbovePixels,
+    heavyImageBytes,
+    latencyObjectiveMs,
+  } = options
   const limits = { runTimeoutMs: Infinity, loadTimeoutMs: Infinity, memoryLimitBytes: 0 }
-  const pool = newPool({ name, version, engines: 1, longestPauseMs, ...limits }, options.execution)
+  const pool = newPool({ name, version, engines: 1, deviceIds: [], longestPauseMs, ...limits }, options.execution)
   const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes }
-  const fixed = { name, version, folder, intraOpThreads, ...images, latencyObjectiveMs }
+  const fixed = { name, version, folder, modelCode, intraOpThreads, ...images, latencyObjectiveMs }
   return runPool({
     ...options,
     pool,

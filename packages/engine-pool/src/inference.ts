@@ -101,6 +101,10 @@ export interface EnginePool {
 export interface EnginePoolOptions {
   /** `<repository>/<name>/<version>`, from findModel. */
   modelFolder: string
+  /** After so long the warm-up of an engine tries no larger batch. Default: 60,000 ms. */
+  warmUpLimitMs?: number
+  /** Whether code in the folder may be the model's task. Default: no. */
+  modelCode?: boolean
   name: string
   version: string
   /** Processes. On a CPU one per core, with one thread each, is the fastest; per GPU one. */
@@ -128,6 +132,8 @@ export interface EnginePoolOptions {
    * replaced, and no job fails. Default: 0, no limit.
    */
   memoryLimitBytes?: number
+  /** GPUs as the provider counts them; engines are placed on them in turn. Default: the one that `execution` names. */
+  deviceIds?: readonly number[]
   /** Execution providers, variant, device. Default: the CPU, and the variant it is made for. */
   execution?: Partial<ExecutionOptions>
   /** Environment of the engines; nothing else of this process's is passed on. Default: empty. */

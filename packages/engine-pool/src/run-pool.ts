@@ -21,8 +21,8 @@ export interface RunPoolOptions extends Pick<EnginePoolOptions, 'log' | 'onLaunc
   /** Without engines. */
   pool: Pool
   launch: LaunchEngine
-  /** Looked at for each process that is started. */
-  engineOptions: () => EngineOptions
+  /** Of the engine at this place of the pool; looked at for each process that is started. */
+  engineOptions: (index: number) => EngineOptions
 }
 
 /** The executor: it lets the rules decide, and does what they say. */

@@ -136,6 +136,10 @@ export const engineOptionsSchema = z.strictObject({
   shrinkAbovePixels: z.int().min(0).optional(),
   /** Images of which the decoder holds more at a time are decoded one after the other. */
   heavyImageBytes: z.int().min(0).optional(),
+  /** After so long the warm-up tries no larger batch. */
+  warmUpLimitMs: z.int().min(1).optional(),
+  /** Whether code in the model's folder may be its task. */
+  modelCode: z.boolean().optional(),
   execution: executionOptionsSchema.optional(),
   /** What a job's batch, and the one before it, may take together; 0 or absent: no objective. */
   latencyObjectiveMs: z.int().min(0).optional(),

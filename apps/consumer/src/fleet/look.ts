@@ -6,7 +6,7 @@ import { createChangeHints } from './change-hints.ts'
 import type { Desired, DesiredModel } from './desired.ts'
 import type { ModelPolicy } from './model-policy.ts'
 import { createRepositoryWatch, type WatchedModel } from './repository-watch.ts'
-import { readRepository, type RepositoryView } from './repository.ts'
+import { misnamedModels, readRepository, type RepositoryView } from './repository.ts'
 
 export interface LookOptions {
   repository: string
@@ -80,10 +80,17 @@ export function createLook(options: LookOptions): Look {
       at,
       lingerMs,
       models: new Map(models.flatMap(([name, model]) => (model === null ? [] : [[name, model] as const]))),
-      problems: problemsOf(view, policy),
+      problems: [...problemsOf(view, policy), ...(await misnamed(repository))],
     }
   }
   return { look, close: hints.close }
+}
+
+async function misnamed(repository: string): Promise<string[]> {
+  return (await misnamedModels(repository)).map(
+    ({ folder, better }) =>
+      `${folder} in MODEL_REPOSITORY is not served: a model's name has small letters, digits, ".", "_" and "-" only. Rename the folder, such as to ${better}.`,
+  )
 }
 
 function problemsOf(view: RepositoryView | null, policy: ModelPolicy): string[] {

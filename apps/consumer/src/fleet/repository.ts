@@ -3,7 +3,8 @@ import type { Dirent } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { type ModelAliases, modelAliasesSchema, modelNameSchema, modelVersionSchema } from '@vision-queue/protocol'
+import { toModelName, versionFolders } from '@vision-queue/models'
+import { type ModelAliases, modelAliasesSchema, modelNameSchema } from '@vision-queue/protocol'
 
 import type { FolderVisitor } from './change-hints.ts'
 
@@ -32,9 +33,9 @@ const noAliases = { aliases: {}, aliasesProblem: null }
 const maxDepth = 4
 
 /**
- * Looks at `<repository>/<name>/<version>/`. Rejects where the repository itself can't be read, which
- * is not the same as an empty one. Names that are no model's or version's are passed over. `visitor` is told of every
- * folder that is read.
+ * Looks at `<repository>/<name>/<version>/`, or `<repository>/<name>/` of a model without versions. Rejects where the
+ * repository itself can't be read, which is not the same as an empty one. Names that are no model's or version's are
+ * passed over. `visitor` is told of every folder that is read.
  */
 export async function readRepository(
   repository: string,
@@ -52,13 +53,23 @@ export async function readRepository(
   return view
 }
 
+/** Folders that hold a model and have a name that none may have, with the name that would do. */
+export async function misnamedModels(repository: string): Promise<{ folder: string; better: string }[]> {
+  const found: { folder: string; better: string }[] = []
+  for (const entry of await list(repository, indifferent)) {
+    if (entry.isFile() || entry.name.startsWith('.') || modelNameSchema.safeParse(entry.name).success) continue
+    if ((await versionFolders(join(repository, entry.name))).size > 0) {
+      found.push({ folder: entry.name, better: toModelName(entry.name) })
+    }
+  }
+  return found
+}
+
 async function readModel(folder: string, visitor: FolderVisitor): Promise<ModelInRepository> {
   const entries = await list(folder, visitor)
   const versions = new Map<string, VersionFolder>()
-  for (const entry of entries) {
-    if (!modelVersionSchema.safeParse(entry.name).success) continue
-    const at = join(folder, entry.name)
-    if (await isFolder(at, entry)) versions.set(entry.name, { folder: at, signature: await sign(at, visitor) })
+  for (const [version, at] of await versionFolders(folder, entries)) {
+    versions.set(version, { folder: at, signature: await sign(at, visitor) })
   }
   const hasAliases = entries.some(({ name }) => name === aliasesFile)
   return { versions, ...(hasAliases ? await readAliases(join(folder, aliasesFile)) : noAliases) }
@@ -112,7 +123,7 @@ async function isFolder(path: string, entry: Dirent): Promise<boolean> {
   return (await stat(path).catch(() => null))?.isDirectory() === true
 }
 
-/** Cards, examples and hidden files are no reason to load a model again. */
+/** Cards, examples, aliases and hidden files are no reason to load a model again. */
 function matters(entry: string): boolean {
-  return !entry.startsWith('.') && !entry.endsWith('.md') && entry !== 'examples'
+  return !entry.startsWith('.') && !entry.endsWith('.md') && entry !== 'examples' && entry !== 'aliases.json'
 }
