@@ -45,19 +45,6 @@ describe('running', () => {
     expect(names).not.toContain('HOME')
   })
 
-  it('places its engines on the devices in turn, and tells of them', async () => {
-    const pool = openUnrulyPool({ engines: 3, deviceIds: [4, 7] })
-    const seen = new Set<unknown>()
-    await vi.waitFor(
-      async () => {
-        for (const answer of await askAll(pool, ['device', 'device', 'device', 'device'])) seen.add(answer)
-        expect(seen).toEqual(new Set([4, 7]))
-      },
-      { timeout: 30_000 },
-    )
-    expect(pool.stats().devices).toEqual([4, 7])
-  })
-
   it('lets its engines give way to other processes', async () => {
     const pool = openUnrulyPool({ niceness: 7 })
     await pool.ready
