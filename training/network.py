@@ -98,7 +98,8 @@ class PictureEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            *conv(3, 16, 3, 2), nn.ReLU(), *conv(16, 32, 3, 2), nn.ReLU(), *conv(32, 56, 3, 2), nn.ReLU(), Residual(56),
+            *conv(3, 16, 3, 2), nn.ReLU(), *conv(16, 32, 3, 2), nn.ReLU(), Residual(32),
+            *conv(32, 56, 3, 2), nn.ReLU(), Residual(56),
             *conv(56, WIDTH, 3, 2), nn.ReLU(), Residual(WIDTH), nn.Conv2d(WIDTH, WIDTH, 1))
         self.position = nn.Parameter(torch.randn(1, CELLS, WIDTH) * 0.3)
         self.norm1, self.attend = nn.LayerNorm(WIDTH), Attention()

@@ -1,8 +1,8 @@
 """Stage 1: the picture encoder, taught what is on each of its 8 x 8 cells.
 
-    python3 train_encoder.py --work WORK [--steps 6000] [--start MODELS]
+    python3 train_encoder.py --work WORK [--steps 6000] [--start MODELS | --more]
 
-`--start` goes on from the encoder of shipped models. Writes WORK/encoder.pt and WORK/memory_{train,valid,test}.npy:
+`--start` goes on from the encoder of shipped models, `--more` from WORK/encoder.pt. Writes WORK/encoder.pt and WORK/memory_{train,valid,test}.npy:
 the encoder's output for every scene as float16, on which the text stages train in minutes.
 """
 from __future__ import annotations
@@ -74,12 +74,15 @@ def label_loss(labels: CellLabels, memory: Tensor, cells: Tensor, centres: Tenso
     return loss + 4 * F.binary_cross_entropy_with_logits(parts[3][..., 0], centres)
 
 
-@torch.no_grad()
 def encode_all(encoder: PictureEncoder, images: np.ndarray) -> np.ndarray:
     encoder.eval()
     out = np.zeros((len(images), CELLS, WIDTH), np.float16)
-    for i in range(0, len(images), 250):
-        out[i:i + 250] = encoder(normalise(torch.from_numpy(images[i:i + 250]))).numpy()
+
+    def encode(start: int) -> None:
+        with torch.no_grad():
+            pixels = normalise(torch.from_numpy(images[start:start + 100]))
+            out[start:start + 100] = encoder(pixels.contiguous(memory_format=torch.channels_last)).numpy()
+    in_parallel(encode, list(range(0, len(images), 100)))
     encoder.train()
     return out
 
@@ -131,11 +134,12 @@ def go_on_from(models: Path, encoder: PictureEncoder, labels: CellLabels, images
     old = "trunk.0.weight" in weights and weights["trunk.0.weight"].shape[-1] == 5
     if old:
         imitate_stem(encoder, weights, images)
-        second = encoder.trunk[6].weight.detach() * 0.3
+        second = encoder.trunk[7].weight.detach() * 0.3
+        encoder.trunk[6].body[-1].weight.data.zero_()  # a layer that the first encoder had not: nothing, to begin with
         second[:, :weights["trunk.3.weight"].shape[1]] = weights["trunk.3.weight"]
-        weights = {re.sub(r"^trunk\.(\d+)", lambda m: f"trunk.{int(m[1]) + 3}", k): v for k, v in weights.items()
+        weights = {re.sub(r"^trunk\.(\d+)", lambda m: f"trunk.{int(m[1]) + 4}", k): v for k, v in weights.items()
                    if not k.startswith("trunk.0.")}
-        weights["trunk.6.weight"] = second
+        weights["trunk.7.weight"] = second
     load_known(encoder, weights)
     restore_norms(encoder, weights, normalise(torch.from_numpy(images)))
 
@@ -145,9 +149,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--start", type=Path)
+    parser.add_argument("--more", action="store_true", help="go on from WORK/encoder.pt")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -157,6 +163,10 @@ def main() -> None:
     encoder, labels = PictureEncoder(), CellLabels(*LABELS)
     if args.start:
         go_on_from(args.start, encoder, labels, train["images"][:128])
+    if args.more:
+        state = torch.load(args.work / "encoder.pt")
+        encoder.load_state_dict(state["encoder"])
+        labels.load_state_dict(state["labels"])
     encoder = encoder.to(memory_format=torch.channels_last)
     print("encoder parameters", parameter_count(encoder), flush=True)
     parameters = [*encoder.parameters(), *labels.parameters()]
@@ -185,7 +195,7 @@ def main() -> None:
         optimiser.step()
         loss = sum(value for value, _ in shares) / WORKERS
         mean = loss if step == 0 else 0.98 * mean + 0.02 * loss
-        if (step + 1) % 500 == 0:
+        if (step + 1) % args.report == 0 or step + 1 == args.steps:
             print(f"{step + 1} {time.time() - started:.0f} s loss {mean:.3f}", cell_accuracy(encoder, labels, valid),
                   flush=True)
     torch.save({"encoder": encoder.state_dict(), "labels": labels.state_dict()}, args.work / "encoder.pt")

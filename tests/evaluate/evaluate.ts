@@ -20,7 +20,10 @@ import { judges } from './judges.ts'
  * another program than the one that made the training's pictures (`--scenes`: how many in each style).
  */
 const { values: options } = parseArgs({
-  options: { url: { type: 'string' }, model: { type: 'string' }, set: { type: 'string', multiple: true },
+  options: {
+    url: { type: 'string' },
+    model: { type: 'string' },
+    set: { type: 'string', multiple: true },
     drawn: { type: 'boolean', default: false },
     scenes: { type: 'string', default: '60' },
   },
@@ -114,7 +117,9 @@ async function main(): Promise<void> {
       // An embedding by itself is neither right nor wrong.
       if (model.task === 'image-feature-extraction') continue
       if (drawn !== undefined) await evaluateDrawn(url, model, drawn)
-      else for (const set of setsOf(model.name)) print(`${model.name} on ${basename(set)}`, await evaluate(url, model, set))
+      else
+        for (const set of setsOf(model.name))
+          print(`${model.name} on ${basename(set)}`, await evaluate(url, model, set))
     }
   } finally {
     await system?.stop()

@@ -33,14 +33,19 @@ export const judges: Record<string, (example: Record<string, unknown>) => Asked>
   },
   'image-to-text': (example) => {
     const textSchema = z.object({ text: z.string() })
-    const { text, names } = z.object({ text: z.string().optional(), names: z.array(z.string()).optional() }).parse(example)
+    const { text, names } = z
+      .object({ text: z.string().optional(), names: z.array(z.string()).optional() })
+      .parse(example)
     if (names === undefined)
       return { input: {}, judgeOutput: (output) => expect(text ?? '', textSchema.parse(output).text) }
     return {
       input: {},
       judgeOutput(output) {
         const said = textSchema.parse(output).text
-        return { right: names.every((name) => said.includes(name)), said: `${JSON.stringify(said)} without one of ${names}` }
+        return {
+          right: names.every((name) => said.includes(name)),
+          said: `${JSON.stringify(said)} without one of ${names}`,
+        }
       },
     }
   },

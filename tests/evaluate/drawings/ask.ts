@@ -16,7 +16,8 @@ const colors = Object.keys(cssColors)
 const pair = (object: Drawn): string => `${object.color} ${object.shape}`
 const article = (words: string): string => (/^[aeiou]/.test(words) ? 'an' : 'a')
 const plural = (shape: string): string => (shape === 'cross' ? 'crosses' : `${shape}s`)
-const once = <T>(values: readonly T[]): T[] => values.filter((value) => values.indexOf(value) === values.lastIndexOf(value))
+const once = <T>(values: readonly T[]): T[] =>
+  values.filter((value) => values.indexOf(value) === values.lastIndexOf(value))
 
 /** A pair of colour and shape that is not in the scene, often one word away from one that is. */
 function absentPair(scene: DrawnScene, random: Random): [color: string, shape: string] {
@@ -60,7 +61,8 @@ export function questionsAbout(scene: DrawnScene, random: Random): Question[] {
   }
   ask('count', 'How many shapes are there?', String(objects.length))
   const counted = pick(random, objects)
-  const [key, words] = random() < 0.5 ? (['shape', plural(counted.shape)] as const) : (['color', `${counted.color} shapes`] as const)
+  const [key, words] =
+    random() < 0.5 ? (['shape', plural(counted.shape)] as const) : (['color', `${counted.color} shapes`] as const)
   ask('count', `How many ${words} are there?`, String(objects.filter((object) => object[key] === counted[key]).length))
   const seen = pair(pick(random, objects))
   ask('exists', `Is there ${article(seen)} ${seen}?`, 'yes')
@@ -70,7 +72,8 @@ export function questionsAbout(scene: DrawnScene, random: Random): Question[] {
   if (first !== undefined) {
     ask('size', `Is the ${pair(first)} small or large?`, first.size)
     const side = first.x / scene.width
-    if (Math.abs(side - 0.5) > 0.08) ask('where', `Is the ${pair(first)} on the left or on the right?`, side < 0.5 ? 'left' : 'right')
+    if (Math.abs(side - 0.5) > 0.08)
+      ask('where', `Is the ${pair(first)} on the left or on the right?`, side < 0.5 ? 'left' : 'right')
   }
   if (first !== undefined && second !== undefined) {
     const relation = pick(random, relations)
@@ -78,7 +81,11 @@ export function questionsAbout(scene: DrawnScene, random: Random): Question[] {
     if (truth !== undefined) ask('relation', `Is the ${pair(first)} ${relation} the ${pair(second)}?`, yesNo(truth))
     const ratio = first.radius / second.radius
     if (first.shape !== second.shape && (ratio > 1.5 || ratio < 1 / 1.5))
-      ask('compare', `Which is larger, the ${pair(first)} or the ${pair(second)}?`, ratio > 1 ? first.shape : second.shape)
+      ask(
+        'compare',
+        `Which is larger, the ${pair(first)} or the ${pair(second)}?`,
+        ratio > 1 ? first.shape : second.shape,
+      )
   }
   if (scene.groundName !== undefined) ask('background', 'What color is the background?', scene.groundName)
   return found

@@ -19,8 +19,7 @@ function rectangle(across: number, down: number, corner: number): string {
   return `M${-x} ${-down}H${x}${arc(corner, corner)}V${y}${arc(-corner, corner)}H${-x}${arc(-corner, -corner)}V${-y}${arc(corner, -corner)}Z`
 }
 
-const plus = (arm: number): string =>
-  `M${-arm} -1H${arm}V${-arm}H1V${arm}H${arm}V1H${-arm}V${arm}H-1V${-arm}H${-arm}Z`
+const plus = (arm: number): string => `M${-arm} -1H${arm}V${-arm}H1V${arm}H${arm}V1H${-arm}V${arm}H-1V${-arm}H${-arm}Z`
 
 const hearts = [
   'M0 .92C-.25 .7-1 .25-1-.32C-1-.72-.7-.92-.45-.92C-.22-.92-.06-.78 0-.58C.06-.78 .22-.92 .45-.92C.7-.92 1-.72 1-.32C1 .25 .25 .7 0 .92Z',
@@ -28,20 +27,15 @@ const hearts = [
   'M0-.45C0-1.15-1-1.1-1-.3C-1 .25-.4 .5 0 .98C.4 .5 1 .25 1-.3C1-1.1 0-1.15 0-.45Z',
 ]
 
-/** The path of a shape within about one unit around its centre. */
-export function outlineOf(shape: Shape, random: Random): string {
-  switch (shape) {
-    case 'circle':
-      return random() < 0.8 ? ellipse(1, 1) : ellipse(1, between(random, 0.9, 0.97))
-    case 'square':
-      return rectangle(0.85, 0.85, pick(random, [0.001, 0.001, 0.12, 0.2]))
-    case 'triangle':
-      return random() < 0.5 ? ring(3, [1.05]) : `M0 -.95L${between(random, 0.7, 1).toFixed(3)} .8H${between(random, -1, -0.7).toFixed(3)}Z`
-    case 'star':
-      return random() < 0.85 ? ring(10, [1.05, between(random, 0.38, 0.55)]) : ring(12, [1.05, 0.6])
-    case 'cross':
-      return plus(between(random, 0.16, 0.38))
-    case 'heart':
-      return pick(random, hearts)
-  }
+/** The path of each shape, within about one unit around its centre. */
+export const outlines: Record<Shape, (random: Random) => string> = {
+  circle: (random) => (random() < 0.8 ? ellipse(1, 1) : ellipse(1, between(random, 0.9, 0.97))),
+  square: (random) => rectangle(0.85, 0.85, pick(random, [0.001, 0.001, 0.12, 0.2])),
+  triangle: (random) =>
+    random() < 0.5
+      ? ring(3, [1.05])
+      : `M0 -.95L${between(random, 0.7, 1).toFixed(3)} .8H${between(random, -1, -0.7).toFixed(3)}Z`,
+  star: (random) => (random() < 0.85 ? ring(10, [1.05, between(random, 0.38, 0.55)]) : ring(12, [1.05, 0.6])),
+  cross: (random) => plus(between(random, 0.16, 0.38)),
+  heart: (random) => pick(random, hearts),
 }

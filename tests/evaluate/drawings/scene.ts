@@ -76,7 +76,10 @@ function placed(scene: DrawnScene, random: Random): Drawn | undefined {
   // The convention of the models' cards: a radius up to 0.12 of the square root of the area is small, from 0.138 on large.
   const share = radius / Math.sqrt(width * height)
   if (share > 0.118 && share < 0.14) return undefined
-  const [x, y] = [between(random, radius * 1.15, width - radius * 1.15), between(random, radius * 1.15, height - radius * 1.15)]
+  const [x, y] = [
+    between(random, radius * 1.15, width - radius * 1.15),
+    between(random, radius * 1.15, height - radius * 1.15),
+  ]
   if (objects.some((other) => Math.hypot(other.x - x, other.y - y) < (other.radius + radius) * 1.2)) return undefined
   const color = pick(random, Object.keys(cssColors))
   const fill = pick(random, cssColors[color] ?? [])

@@ -1,4 +1,4 @@
-import { outlineOf } from './outlines.ts'
+import { outlines } from './outlines.ts'
 import { between, type Drawn, type DrawnScene, pick, type Random } from './scene.ts'
 
 const rect = (fill: string, [x, y, width, height]: readonly number[], more = ''): string =>
@@ -26,8 +26,10 @@ function photo({ width, height }: DrawnScene, random: Random): string {
     ['#55606b', '#2c333b', '#8d99a5'],
   ])
   const hills = [0.55, 0.72].map((level, index) => {
-    const points = Array.from({ length: 9 }, (_, at) =>
-      `${(at / 8) * width} ${height * (level + between(random, -0.08, 0.08))}`)
+    const points = Array.from(
+      { length: 9 },
+      (_, at) => `${(at / 8) * width} ${height * (level + between(random, -0.08, 0.08))}`,
+    )
     return `<path d="M0 ${height}L${points.join('L')}L${width} ${height}Z" fill="${palette[index] ?? ''}" opacity=".8"/>`
   })
   return (
@@ -50,7 +52,13 @@ function screenshot({ width, height, ground }: DrawnScene, random: Random): stri
   return [
     rect(pick(random, ['#3a4a63', soft, '#50545c']), [0, 0, width, size * 2.6]),
     rect(soft, [0, size * 2.6, width * 0.19, height]),
-    ...[0, 1, 2, 3].map((row) => rect(ink, [width * 0.03, size * (5 + row * 2.4), width * between(random, 0.06, 0.13), size * 0.6], 'opacity=".6"')),
+    ...[0, 1, 2, 3].map((row) =>
+      rect(
+        ink,
+        [width * 0.03, size * (5 + row * 2.4), width * between(random, 0.06, 0.13), size * 0.6],
+        'opacity=".6"',
+      ),
+    ),
     ...lines,
     `<rect x="1" y="1" width="${width - 2}" height="${height - 2}" fill="none" stroke="${ink}" opacity=".4"/>`,
   ].join('')
@@ -73,23 +81,21 @@ const backdrops: Partial<Record<DrawnScene['style'], (scene: DrawnScene, random:
 }
 
 /** What every shape of a scene is drawn with besides its fill. */
-function finish({ style, height }: DrawnScene, random: Random): string {
-  switch (style) {
-    case 'outlined':
-      return `stroke="${pick(random, ['black', 'black', '#222', 'white', 'dimgray'])}" stroke-width="${between(random, 0.05, 0.2).toFixed(3)}" stroke-linejoin="${pick(random, ['round', 'miter'])}"`
-    case 'hand-drawn':
-      return `stroke="#2a2a2a" stroke-width="${between(random, 0.04, 0.12).toFixed(3)}" stroke-linejoin="round"`
-    case 'shadow':
-      return `data-blur="${(height * 0.01).toFixed(1)}"`
-    default:
-      return random() < 0.15 ? 'stroke="black" stroke-width=".06"' : ''
+function finish({ style }: DrawnScene, random: Random): string {
+  if (style === 'outlined') {
+    const color = pick(random, ['black', 'black', '#222', 'white', 'dimgray'])
+    const width = between(random, 0.05, 0.2).toFixed(3)
+    return `stroke="${color}" stroke-width="${width}" stroke-linejoin="${pick(random, ['round', 'miter'])}"`
   }
+  if (style === 'hand-drawn')
+    return `stroke="#2a2a2a" stroke-width="${between(random, 0.04, 0.12).toFixed(3)}" stroke-linejoin="round"`
+  return style !== 'shadow' && random() < 0.15 ? 'stroke="black" stroke-width=".06"' : ''
 }
 
 function shapeOf(object: Drawn, index: number, scene: DrawnScene, random: Random, finishing: string): string {
   const { x, y, radius, turn, fill } = object
   const place = `transform="translate(${x} ${y}) rotate(${turn}) scale(${radius})"`
-  const path = outlineOf(object.shape, random)
+  const path = outlines[object.shape](random)
   if (scene.style === 'shadow') {
     const [dx, dy] = [radius * between(random, 0.02, 0.18), radius * between(random, 0.05, 0.2)]
     const blur = `<filter id="s${index}" x="-50%" y="-50%" width="200%" height="200%"><feGaussianBlur stdDeviation="${(radius * between(random, 0.02, 0.12)).toFixed(2)}"/></filter>`

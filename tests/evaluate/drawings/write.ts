@@ -24,8 +24,11 @@ export async function writeDrawings(out: string, count: number, seed = 1): Promi
       const format = pick(random, ['png', 'jpeg', 'webp'] as const)
       const image = `${String(tasks.length).padStart(3, '0')}.${format}`
       const picture = sharp(Buffer.from(svgOf(scene, random))).removeAlpha()
-      writeFileSync(join(folder, image), await picture.toFormat(format, format === 'png' ? {} : { quality: 50 + Math.floor(random() * 46) }).toBuffer())
-      questions.push(...questionsAbout(scene, random).map((question) => ({ image, ...question })))
+      writeFileSync(
+        join(folder, image),
+        await picture.toFormat(format, format === 'png' ? {} : { quality: 50 + Math.floor(random() * 46) }).toBuffer(),
+      )
+      for (const question of questionsAbout(scene, random)) questions.push({ image, ...question })
       tasks.push({
         image,
         statements: statementsAbout(scene, random),
@@ -44,6 +47,9 @@ export async function writeDrawings(out: string, count: number, seed = 1): Promi
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { scenes: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' } } })
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { scenes: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' } },
+  })
   console.log((await writeDrawings(positionals[0] ?? '.', Number(values.scenes), Number(values.seed))).join('\n'))
 }
