@@ -44,7 +44,7 @@ export const judges: Record<string, (example: Record<string, unknown>) => Asked>
         const said = textSchema.parse(output).text
         return {
           right: names.every((name) => said.includes(name)),
-          said: `${JSON.stringify(said)} without one of ${names}`,
+          said: `${JSON.stringify(said)} without one of ${names.join(', ')}`,
         }
       },
     }
