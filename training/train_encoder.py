@@ -201,7 +201,7 @@ def main() -> None:
     torch.save({"encoder": encoder.state_dict(), "labels": labels.state_dict()}, args.work / "encoder.pt")
     for split in ("train", "valid", "test"):
         np.save(args.work / f"memory_{split}.npy", encode_all(encoder, load(args.work, split)["images"]))
-    record(args.work, "encoder", steps=args.steps, seconds=round(time.time() - started))
+    record(args.work, "encoder, from earlier weights" if args.start or args.more else "encoder", steps=args.steps, seconds=round(time.time() - started))
     print(f"encoder done in {time.time() - started:.0f} s")
 
 

@@ -212,7 +212,7 @@ def main() -> None:
     print("parameters", parameter_count(model), flush=True)
     seconds = train_reader(model, grounding, {"train": train, "valid": valid}, memory, args)
     torch.save({"model": model.state_dict(), "grounding": grounding.state_dict()}, args.work / "vqa.pt")
-    record(args.work, "questions", steps=args.steps, seconds=round(seconds))
+    record(args.work, "questions, from earlier weights" if args.start else "questions", steps=args.steps, seconds=round(seconds))
     print(f"questions done in {seconds:.0f} s")
 
 
