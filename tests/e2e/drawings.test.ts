@@ -64,10 +64,10 @@ test('the drawings are the same in every run, of every style, and have questions
   }
 })
 
-// The floors are below what `npm run evaluate -- --drawn` gives, since a sample this small strays.
+// The floors are those of the models of before decision 0065 (80 and 78 % on the whole set); this sample is small and strays.
 test.each([
-  ['shapes-vqa', 'visual-question-answering', 0.9],
-  ['shapes-entailment', 'visual-entailment', 0.88],
+  ['shapes-vqa', 'visual-question-answering', 0.72],
+  ['shapes-entailment', 'visual-entailment', 0.68],
 ])('%s is right about drawings that no training has seen', async (model, task, floor) => {
   const { asked, wrong } = await wrongAnswers(model, task)
   expect(asked).toBeGreaterThan(150)
