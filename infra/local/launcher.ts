@@ -14,19 +14,20 @@ import { createStages, type Stages } from './stages.ts'
 import type { Command } from './process-group.ts'
 import { waitUntilServing } from './readiness.ts'
 import { waitUntilRedisAnswers } from './redis-ping.ts'
+import { type RedisAccess, redisAccess } from './redis-access.ts'
 import { redisCommand } from './redis-server.ts'
 import { cureLoadFailure } from './repair-redis.ts'
 import { StartError } from './start-error.ts'
 import type { Backoff } from './supervised-process.ts'
 
-/** What to run as the API or as a consumer; the launcher adds the rest. */
+/** What to run as the API, as a consumer or as both; the launcher adds the rest. */
 export type AppCommand = Pick<Command, 'file' | 'args'>
 
 interface Options {
   settings: StartSettings
   /** Handed on to the apps, with REDIS_URL, PORT, HOST and, where it is not set, LOG_LEVEL. */
   env: Record<string, string | undefined>
-  apps: { api: AppCommand; consumer: AppCommand }
+  apps: { api: AppCommand; consumer: AppCommand; server: AppCommand }
   /** The repository: where the apps run, and where a relative DATA_DIR begins. */
   root: string
   redisCacheFolder: string
@@ -44,14 +45,14 @@ export interface Launcher {
    * 0 where that was asked for, 1 where it could not be started.
    */
   run(): Promise<number>
-  /** Stops the API, then the consumers, then Redis. */
+  /** Stops the API, then the consumers that are not in its process, then Redis. */
   stop(): void
   /** Kills them all at once. */
   kill(): void
 }
 
 /**
- * Everything on one machine: Redis, the API, consumers. A process that dies is started again, with one
+ * Everything on one machine: Redis, the API, consumers, of which one may be in the API's process. A process that dies is started again, with one
  * exception: until a job could be served for the first time, a process that *ends by itself*, such as over
  * a bad setting, ends the whole start, because it would only do so again.
  */
@@ -110,7 +111,7 @@ interface Start {
 async function startAll(options: Options, start: Start): Promise<void> {
   const { settings, root, env } = options
   const { leash, say, signal } = start
-  let redisUrl = settings.REDIS_URL
+  const { REDIS_URL: redisUrl } = settings
   let dataFolder = ''
   if (redisUrl === undefined) {
     dataFolder = await openDataFolder({ root, folder: settings.DATA_DIR, given: Boolean(env['DATA_DIR']), env, say })
@@ -120,17 +121,17 @@ async function startAll(options: Options, start: Start): Promise<void> {
     start.onClose(async () => await taken.release())
   }
   await refuseTakenPort(settings.HOST, settings.PORT)
-  redisUrl ??= await startRedis(dataFolder, options, start)
-  startApps(redisUrl, options, start)
+  const redisEnv = redisUrl === undefined ? await startRedis(dataFolder, options, start) : { REDIS_URL: redisUrl }
+  startApps(redisEnv, options, start)
   await announce(options, start)
 }
 
-/** Resolves to the address of a Redis that keeps its data in the folder. */
+/** Resolves to what the apps are told of a Redis that keeps its data in the folder. */
 async function startRedis(
   dataFolder: string,
   { env, redisCacheFolder: cacheFolder }: Options,
   { stages, leash, say, signal }: Start,
-): Promise<string> {
+): Promise<RedisAccess['env']> {
   const userCache = userFolder(env, 'XDG_CACHE_HOME', '.cache')
   const otherCacheFolders = [userCache ?? dataFolder, dataFolder].map((folder) => join(folder, 'redis-package'))
   const server = await findRedisServer({ cacheFolder, otherCacheFolders, env, say, signal })
@@ -140,30 +141,39 @@ async function startRedis(
     await readAppendOnlyFiles(folder)
   })
   const port = await freePort()
+  const access = await redisAccess({ server, port, folder })
   // Redis would cut off whatever follows a command that it takes for the last one: repairBrokenEnd looks first.
-  const whole = ['--aof-load-truncated', 'no']
-  const command = redisCommand({ server, port, folder, persistent: true, env, settings: whole })
+  const more = ['--aof-load-truncated', 'no', ...access.settings]
+  const command = redisCommand({ server, port, folder, persistent: true, env, settings: more })
   const cure = async (lastLines: readonly string[]): Promise<boolean> =>
     await cureLoadFailure({ server, folder, env, say }, lastLines)
   const redis = stages.supervise({ stage: 'redis', name: 'redis', command, leash, cure })
   await waitUntilRedisAnswers({ server, port, pid: () => redis.pid, signal })
   say(`Redis runs on port ${port} and keeps its data in ${folder}.`)
-  return `redis://127.0.0.1:${port}`
+  return access.env
 }
 
 function startApps(
-  redisUrl: string,
+  redisEnv: Record<string, string>,
   { settings, env, apps, root, defaultLogLevel }: Options,
   { stages, leash }: Start,
 ): void {
-  const appEnv = { ...env, REDIS_URL: redisUrl, LOG_LEVEL: env['LOG_LEVEL'] || defaultLogLevel }
+  const appEnv = { ...env, ...redisEnv, LOG_LEVEL: env['LOG_LEVEL'] || defaultLogLevel }
   const apiEnv = { ...appEnv, PORT: String(settings.PORT), HOST: settings.HOST }
-  stages.supervise({ stage: 'api', name: 'api', command: { ...apps.api, cwd: root, env: apiEnv }, leash })
   // The address is the API's alone.
   const consumerEnv = { ...appEnv, PORT: undefined, HOST: undefined }
-  for (let number = 1; number <= settings.CONSUMERS; number += 1) {
-    const name = settings.CONSUMERS === 1 ? 'consumer' : `consumer-${number}`
-    stages.supervise({ stage: 'consumers', name, command: { ...apps.consumer, cwd: root, env: consumerEnv }, leash })
+  const { CONSUMERS: consumers } = settings
+  const together = settings.COMPOSITION === 'one' && consumers > 0
+  const [name, app] = together ? (['server', apps.server] as const) : (['api', apps.api] as const)
+  stages.supervise({ stage: 'api', name, command: { ...app, cwd: root, env: apiEnv }, leash })
+  for (let number = together ? 2 : 1; number <= consumers; number += 1) {
+    const label = consumers === 1 ? 'consumer' : `consumer-${number}`
+    stages.supervise({
+      stage: 'consumers',
+      name: label,
+      command: { ...apps.consumer, cwd: root, env: consumerEnv },
+      leash,
+    })
   }
 }
 

@@ -36,6 +36,38 @@ test('a stop ends the API, then the consumers while Redis still answers, and lea
   expect(stops).toEqual(['api stops', 'consumer stops, redis answers', 'consumer stops, redis answers'])
 })
 
+test('in one process the API and the first consumer start and stop together, and others are apart', async () => {
+  const launcher = standIns.start({ COMPOSITION: 'one', CONSUMERS: '2' })
+  await launcher.says('Ctrl-C stops everything')
+  const port = await launcher.noted('redis port')
+  const first = await launcher.noted('server')
+  expect(await launcher.noted('api')).toBe(first)
+  const consumers = (await launcher.trace()).filter((line) => line.startsWith('consumer '))
+  expect(consumers).toContain(`consumer ${first}`)
+  expect(new Set(consumers).size).toBe(2)
+  process.kill(first, 'SIGKILL')
+  await launcher.says('server runs again')
+  await until(
+    async () => (await launcher.noted('api')) !== first,
+    () => 'another process',
+  )
+  const pids = [await launcher.noted('api'), await redisPid(port)]
+
+  launcher.process.kill('SIGTERM')
+
+  expect(await launcher.exited).toBe(0)
+  await untilGone(pids)
+  const stops = (await launcher.trace()).filter((line) => line.includes('stops'))
+  expect(stops).toEqual(['api stops', 'consumer stops, redis answers'])
+})
+
+test('in one process without a consumer the API is alone', async () => {
+  const launcher = standIns.start({ COMPOSITION: 'one', CONSUMERS: '0' })
+  await launcher.says('Ctrl-C stops everything')
+  expect((await launcher.trace()).filter((line) => /^(server|consumer) /.test(line))).toEqual([])
+  expect(await launcher.noted('api')).toBeGreaterThan(0)
+})
+
 test('an app that is killed is started again, and the terminal says how it died', async () => {
   const launcher = standIns.start()
   await launcher.says('Ctrl-C stops everything')

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -14,12 +15,15 @@ const { values } = parseArgs({
     /** The programs to run, for tests of this one. */
     api: { type: 'string', default: 'apps/api/src/main.ts' },
     consumer: { type: 'string', default: 'apps/consumer/src/main.ts' },
+    server: { type: 'string', default: 'apps/server/src/main.ts' },
   },
 })
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
+
 function app(main: string): AppCommand {
-  const reload = values.watch ? ['--watch', '--watch-preserve-output'] : []
-  return { file: process.execPath, args: [...reload, '--import', 'tsx', main] }
+  const how = values.watch ? ['--watch', '--watch-preserve-output', '--import', 'tsx'] : [bundleRunner]
+  return { file: process.execPath, args: [...how, main] }
 }
 
 function readSettings(): ReturnType<typeof parseSettings<typeof startSettings>> {
@@ -37,7 +41,7 @@ const settings = readSettings()
 const launcher = createLauncher({
   settings,
   env: process.env,
-  apps: { api: app(values.api), consumer: app(values.consumer) },
+  apps: { api: app(values.api), consumer: app(values.consumer), server: app(values.server) },
   root,
   redisCacheFolder: fileURLToPath(new URL('../../.vision-queue/redis-package', import.meta.url)),
   // One that only uses the service wants to hear of trouble; one who works on it wants to hear more.
@@ -54,4 +58,4 @@ onStopRequest({
   kill: () => launcher.kill(),
   followParent: process.env['npm_lifecycle_event'] !== undefined,
 })
-process.exit(await launcher.run())
+void launcher.run().then((code) => process.exit(code))

@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 import { type Job, jobResponseSchema } from '@vision-queue/protocol'
 import { final } from '@vision-queue/test-support/client'
+import type { Composition, SystemOptions } from '@vision-queue/test-support/system'
 
 import { freshExample } from './load.ts'
 import { type Finding, type Scenario, sleep } from './scenario.ts'
@@ -19,20 +20,20 @@ const engineProgram = fileUrl('../../packages/engine/src/engine-process.ts')
 export const clocks: Scenario = {
   name: 'clocks',
   title: 'a consumer whose clock is an hour ahead or behind',
-  async run({ form, say }) {
+  async run({ form, say, composition }) {
     const findings: Finding[] = []
     for (const shiftMs of form === 'short' ? [hourMs] : [hourMs, -hourMs]) {
-      findings.push(await shifted(shiftMs, form === 'short' ? 500 : 5000))
+      findings.push(await shifted(shiftMs, form === 'short' ? 500 : 5000, composition))
       say(`${shiftMs} ms done`)
     }
     return findings
   },
 }
 
-async function shifted(shiftMs: number, loadMs: number): Promise<Finding> {
+async function shifted(shiftMs: number, loadMs: number, composition?: Composition): Promise<Finding> {
   const folder = await mkdtemp(join(tmpdir(), 'vision-queue-clock-'))
   try {
-    return await underShiftedClock(shiftMs, loadMs, await writeEngine(folder, shiftMs))
+    return await underShiftedClock(shiftMs, loadMs, { composition, engineEntry: await writeEngine(folder, shiftMs) })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -51,14 +52,16 @@ async function writeEngine(folder: string, shiftMs: number): Promise<string> {
   return entry
 }
 
-async function underShiftedClock(shiftMs: number, loadMs: number, engineEntry: string): Promise<Finding> {
+async function underShiftedClock(
+  shiftMs: number,
+  loadMs: number,
+  options: Pick<SystemOptions, 'composition' | 'engineEntry'>,
+): Promise<Finding> {
   const consumerEnv = {
     NODE_OPTIONS: `--import tsx --import ${shiftedClock}`,
     CLOCK_SHIFT_MS: String(shiftMs),
-    ENGINE_ENTRY: engineEntry,
   }
-  const consumerEntry = fileURLToPath(new URL('shifted-consumer.ts', import.meta.url))
-  return underLoad({ consumerEnv, consumerEntry }, async ({ system, load, ledger, finding }) => {
+  return underLoad({ ...options, consumerEnv }, async ({ system, load, ledger, finding }) => {
     const running = load()
     await sleep(loadMs)
     const inTime = await withDeadline(system.url, 60_000)

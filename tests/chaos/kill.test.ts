@@ -3,10 +3,10 @@ import { expect, test } from 'vitest'
 import { kill } from './kill.ts'
 import { shortForm } from './scenario.ts'
 
-test.runIf(process.platform === 'linux')(
-  'random kill -9 of engines, consumers and APIs under load: every 202 has one final state, and nothing is left',
-  async () => {
-    const [finding] = await kill.run(shortForm)
+test.runIf(process.platform === 'linux').each(['apart', 'one'] as const)(
+  'random kill -9 of engines, consumers and APIs (%s) under load: every 202 has one final state, and nothing is left',
+  async (composition) => {
+    const [finding] = await kill.run({ ...shortForm, composition })
     expect(finding?.figures).toMatchObject({
       lost: 0,
       duplicated: 0,

@@ -21,10 +21,11 @@ const runTimeoutMs = 3000
 export const poison: Scenario = {
   name: 'poison',
   title: 'jobs that crash, hang or starve their engine, among others',
-  async run({ form, say }) {
+  async run({ form, say, composition }) {
     return underLoad(
       {
-        consumerEntry: fileURLToPath(new URL('../e2e/unruly/consumer.ts', import.meta.url)),
+        composition,
+        engineEntry: fileURLToPath(new URL('../e2e/unruly/engine.ts', import.meta.url)),
         consumerEnv: { RUN_TIMEOUT_MS: String(runTimeoutMs), ENGINES: '1', ENGINE_MEMORY_LIMIT_MB: '500' },
       },
       async (setting) => {

@@ -5,7 +5,7 @@ export interface Chance {
   /** One of them, or undefined where there are none. */
   pick<T>(from: readonly T[]): T | undefined
   /** A name by its weight. */
-  weighted<Name extends string>(weights: Record<Name, number>): Name
+  weighted<Name extends string>(weights: Partial<Record<Name, number>>): Name
 }
 
 export function createChance(seed: number): Chance {
@@ -19,11 +19,11 @@ export function createChance(seed: number): Chance {
   return {
     next,
     pick: (from) => from[Math.floor(next() * from.length)],
-    weighted<Name extends string>(weights: Record<Name, number>) {
+    weighted<Name extends string>(weights: Partial<Record<Name, number>>) {
       const names = Object.keys(weights).filter((name): name is Name => name in weights)
-      let left = next() * names.reduce((sum, name) => sum + weights[name], 0)
+      let left = next() * names.reduce((sum, name) => sum + (weights[name] ?? 0), 0)
       for (const name of names) {
-        left -= weights[name]
+        left -= weights[name] ?? 0
         if (left < 0) return name
       }
       throw new Error('No weights')

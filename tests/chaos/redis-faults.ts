@@ -11,13 +11,13 @@ const restarts: RestartFault[] = (['everysec', 'always'] as const).flatMap((appe
 export const redisFaults: Scenario = {
   name: 'redis',
   title: 'Redis restarted, frozen, cut off, full and evicting, under load',
-  async run({ say }) {
+  async run({ say, composition }) {
     const faults: (() => Promise<Finding>)[] = [
-      ...restarts.map((fault) => async () => restartRedis(fault, 3000)),
-      async () => freezeRedis(10_000),
-      async () => cutConnections(5),
-      async () => fillMemory(5000),
-      evictingPolicy,
+      ...restarts.map((fault) => async () => restartRedis(fault, 3000, composition)),
+      async () => freezeRedis(10_000, composition),
+      async () => cutConnections(5, composition),
+      async () => fillMemory(5000, composition),
+      async () => evictingPolicy(composition),
     ]
     const findings: Finding[] = []
     for (const strike of faults) {

@@ -1,11 +1,12 @@
+import type { Composition } from '@vision-queue/test-support/system'
 import { until } from '@vision-queue/test-support/until'
 
 import { type Finding, sleep } from './scenario.ts'
 import { underLoad } from './under-load.ts'
 
 /** Redis' memory is full: nothing new is taken, what runs is finished, and all goes on when there is room again. */
-export async function fillMemory(fullMs: number): Promise<Finding> {
-  return underLoad({}, async ({ redis, ledger, load, probe, finding }) => {
+export async function fillMemory(fullMs: number, composition?: Composition): Promise<Finding> {
+  return underLoad({ composition }, async ({ redis, ledger, load, probe, finding }) => {
     const running = load({ clients: 8, pauseMs: 0 })
     await sleep(1500)
     await redis.config('SET', 'maxmemory', '1')
@@ -44,10 +45,10 @@ async function resultsStored(
 }
 
 /** Redis may forget what it is given: consumers refuse to start, and the API isn't ready. */
-export async function evictingPolicy(): Promise<Finding> {
-  return underLoad({}, async ({ system, redis, finding }) => {
+export async function evictingPolicy(composition?: Composition): Promise<Finding> {
+  return underLoad({ composition }, async ({ system, redis, finding }) => {
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
-    const refused = await system.addConsumer()
+    const refused = await (system.composition === 'one' ? system.addServer() : system.addConsumer())
     const { code } = await refused.exited
     const says = refused.output()
     await until(async () => (await fetch(`${system.url}/health/ready`)).status === 503, 'the API is not ready').catch(

@@ -1,3 +1,4 @@
+import type { Composition } from '@vision-queue/test-support/system'
 import { until } from '@vision-queue/test-support/until'
 
 import { connectionNames } from './redis-restart.ts'
@@ -5,8 +6,8 @@ import { type Finding, sleep } from './scenario.ts'
 import { type UnderLoad, underLoad } from './under-load.ts'
 
 /** Redis keeps its connections and answers nothing for a while, as a hung host does. */
-export async function freezeRedis(frozenMs: number): Promise<Finding> {
-  return underLoad({}, async ({ system, redis, load, probe, finding }) => {
+export async function freezeRedis(frozenMs: number, composition?: Composition): Promise<Finding> {
+  return underLoad({ composition }, async ({ system, redis, load, probe, finding }) => {
     const running = load()
     await sleep(1000)
     const before = await openThings({ redis })
@@ -36,8 +37,8 @@ export async function freezeRedis(frozenMs: number): Promise<Finding> {
 }
 
 /** Every connection is cut at once, several times, and Redis stays. */
-export async function cutConnections(times: number): Promise<Finding> {
-  return underLoad({ apis: 2 }, async ({ redis, load, probe, finding }) => {
+export async function cutConnections(times: number, composition?: Composition): Promise<Finding> {
+  return underLoad({ apis: 2, composition }, async ({ redis, load, probe, finding }) => {
     const running = load()
     await sleep(1000)
     const before = await openThings({ redis })

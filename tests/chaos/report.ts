@@ -9,6 +9,7 @@ const chaosRecordSchema = z.object({
   minutes: z.number(),
   seed: z.int(),
   machine: z.string(),
+  composition: z.enum(['one', 'apart']).default('apart'),
   findings: z.array(
     z.object({
       fault: z.string(),
@@ -35,7 +36,7 @@ export function table({ findings }: ChaosRecord): string {
 export function chaosDocument(records: readonly ChaosRecord[]): string {
   const sections = records.map(
     (record) =>
-      `## ${record.name}\n\n${capital(record.title)}. ${record.date}, ${record.minutes} minutes, seed ${record.seed}, ${record.machine}.\n\n${table(record)}\n`,
+      `## ${record.name}${record.composition === 'one' ? ', API and consumer in one process' : ''}\n\n${capital(record.title)}. ${record.date}, ${record.minutes} minutes, seed ${record.seed}, ${record.machine}.\n\n${table(record)}\n`,
   )
   return [
     '# Faults, and what became of the jobs\n',

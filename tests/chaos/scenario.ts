@@ -1,3 +1,5 @@
+import type { Composition } from '@vision-queue/test-support/system'
+
 /** How a scenario is run: `short` inside `npm test`, in seconds; `long` by `npm run chaos`. */
 export interface ScenarioOptions {
   form: 'short' | 'long'
@@ -6,6 +8,8 @@ export interface ScenarioOptions {
   /** How long a bounded run may go on, in minutes; scenarios with an end of their own don't look at it. */
   minutes: number
   say: (line: string) => void
+  /** Whether API and consumer are one process; undefined: as startSystem's own default. */
+  composition?: Composition | undefined
 }
 
 /** What one fault did: counts and figures by name, and whether the promise of docs/guarantees.md held. */

@@ -15,9 +15,9 @@ const bodyTimeoutMs = 3000
 export const slowClients: Scenario = {
   name: 'slow-clients',
   title: 'bodies that trickle in, idle event streams and clients that vanish, while others work',
-  async run({ form, say }) {
+  async run({ form, say, composition }) {
     const many = form === 'short' ? 200 : 2000
-    return underLoad({ apiEnv: { BODY_TIMEOUT_MS: String(bodyTimeoutMs) } }, async (setting) => {
+    return underLoad({ composition, apiEnv: { BODY_TIMEOUT_MS: String(bodyTimeoutMs) } }, async (setting) => {
       const findings: Finding[] = []
       for (const strike of [trickle, idleStreams, vanish]) {
         findings.push(await strike(setting, many))

@@ -20,9 +20,9 @@ export const soak: Scenario = {
   },
 }
 
-async function soakAt({ form, minutes, say }: ScenarioOptions): Promise<Finding> {
+async function soakAt({ form, minutes, say, composition }: ScenarioOptions): Promise<Finding> {
   const consumerEnv = { RESULT_TTL_MS: String(form === 'short' ? 2000 : resultTtlMs) }
-  return underLoad({ consumerEnv }, async (setting) => {
+  return underLoad({ consumerEnv, composition }, async (setting) => {
     const { system, redis, ledger, load } = setting
     // As fast as these clients can go for a moment; then seven tenths of that.
     const clients = 8
@@ -94,8 +94,9 @@ async function measure(
   const [engine] = enginesOf(consumer?.pid ?? 0)
   const used = /^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]
   return [
-    ...of('API', holdingOf(api?.pid ?? 0)),
-    ...of('consumer', holdingOf(consumer?.pid ?? 0)),
+    ...(api?.pid === consumer?.pid
+      ? of('API and consumer', holdingOf(api?.pid ?? 0))
+      : [...of('API', holdingOf(api?.pid ?? 0)), ...of('consumer', holdingOf(consumer?.pid ?? 0))]),
     ...(engine === undefined ? [] : of('engine', holdingOf(engine))),
     ...of('Redis', holdingOf(redisPid)),
     ['Redis used MiB', Number(used ?? 0) / mebibyte],

@@ -59,8 +59,9 @@ describe('docs/path-of-a-job.md', () => {
 
 describe('only one room knows each library', () => {
   test.each([
-    ['bullmq', ['packages/queue']],
-    ['ioredis', ['packages/redis']],
+    ['bullmq', ['packages/bullmq-batching', 'packages/queue']],
+    // Of the batching backend, types only: it works on the connection that it is given.
+    ['ioredis', ['packages/bullmq-batching', 'packages/redis']],
     ['onnxruntime-node', ['packages/engine']],
     ['sharp', ['packages/engine']],
     ['hono', ['apps/api']],
@@ -76,16 +77,26 @@ describe('the arrows between the rooms', () => {
     ['packages/process', ['protocol']],
     ['packages/models', ['process', 'protocol']],
     ['packages/redis', ['process', 'protocol']],
-    ['packages/blobs', ['protocol', 'redis']],
-    ['packages/queue', ['blobs', 'process', 'protocol', 'redis']],
+    ['packages/bullmq-batching', []],
+    ['packages/blobs', ['bullmq-batching', 'protocol', 'redis']],
+    ['packages/queue', ['blobs', 'bullmq-batching', 'process', 'protocol', 'redis']],
     ['packages/image-header', []],
-    ['packages/engine', ['image-header', 'models', 'process', 'protocol']],
-    ['packages/engine-pool', ['engine', 'models', 'process', 'protocol']],
+    ['packages/engine', ['blobs', 'image-header', 'models', 'process', 'protocol']],
+    ['packages/engine-pool', ['bundles', 'engine', 'models', 'process', 'protocol']],
+    ['packages/bundles', []],
     ['packages/guarded-fetch', []],
     ['apps/api', ['blobs', 'guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis']],
     ['apps/consumer', ['engine-pool', 'models', 'process', 'protocol', 'queue', 'redis']],
+    ['apps/server', ['api', 'consumer', 'process', 'redis']],
   ])('%s imports %j and nothing else of ours', (room, allowed) => {
     expect(ownImports(room).filter((name) => !allowed.includes(name))).toEqual([])
+  })
+
+  test('the batching backend opens no connection: of ioredis it imports types only', () => {
+    const files = everySource.filter((file) => roomOf(file) === 'packages/bullmq-batching')
+    const lines = files.flatMap((file) => readFileSync(join(root, file), 'utf8').match(/^.*from 'ioredis'/gm) ?? [])
+    expect(lines.length).toBeGreaterThan(0)
+    expect(lines.filter((line) => !line.startsWith('import type '))).toEqual([])
   })
 
   test('the intake knows no door, nor HTTP', () => {
@@ -133,6 +144,6 @@ describe('the arrows between the rooms', () => {
 describe('the environment', () => {
   test('is read nowhere but where a process starts', () => {
     const readers = everySource.filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'))
-    expect(readers.filter((file) => !/(main|run-consumer)\.ts$/.test(file))).toEqual([])
+    expect(readers.filter((file) => !/(main|run-consumer|run-server)\.ts$/.test(file))).toEqual([])
   })
 })

@@ -5,13 +5,13 @@ import { readExamples } from '@vision-queue/test-support/examples'
 import { startSystem, type System } from '@vision-queue/test-support/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const unrulyConsumer = fileURLToPath(new URL('unruly/consumer.ts', import.meta.url))
+const unrulyEngine = fileURLToPath(new URL('unruly/engine.ts', import.meta.url))
 /** Far above any honest stall of this machine, so that only waiting for the model can reach it. */
 const runMs = 2000
 
 let system: System
 beforeAll(async () => {
-  system = await startSystem({ consumerEntry: unrulyConsumer, consumerEnv: { ENGINES: '1' } })
+  system = await startSystem({ engineEntry: unrulyEngine, consumerEnv: { ENGINES: '1' } })
 })
 afterAll(async () => {
   await system.stop()

@@ -11,7 +11,7 @@ import { until } from '@vision-queue/test-support/until'
 import { afterEach, describe, expect, test } from 'vitest'
 
 const examples = readExamples()
-const unrulyConsumer = fileURLToPath(new URL('unruly/consumer.ts', import.meta.url))
+const unrulyEngine = fileURLToPath(new URL('unruly/engine.ts', import.meta.url))
 const lockMs = 2000
 const stalledCheckMs = 500
 
@@ -22,7 +22,7 @@ afterEach(async () => {
 
 async function start(options: SystemOptions = {}): Promise<void> {
   system = await startSystem({
-    consumerEntry: unrulyConsumer,
+    engineEntry: unrulyEngine,
     ...options,
     consumerEnv: { LOCK_MS: String(lockMs), STALLED_CHECK_MS: String(stalledCheckMs), ...options.consumerEnv },
   })
@@ -40,7 +40,12 @@ async function submitMany(count: number, more = ''): Promise<string[]> {
 }
 
 async function finals(ids: string[]): Promise<Job[]> {
-  return Promise.all(ids.map(async (id) => final(system.url, id)))
+  return Promise.all(ids.map(async (id) => final(lastUrl(), id)))
+}
+
+/** Of an API that is not in the process of the first consumer, where there are two. */
+function lastUrl(): string {
+  return system.apis.at(-1)?.url ?? ''
 }
 
 describe('an engine', () => {
@@ -81,7 +86,7 @@ describe('an engine', () => {
 
 describe('a consumer', () => {
   test('killed with -9 loses no job: another has taken them over within lock and check', async () => {
-    await start({ consumers: 1, consumerEnv: { ENGINES: '1' } })
+    await start({ apis: 2, consumerEnv: { ENGINES: '1' } })
     const ids = await submitMany(16, '(block 400)')
     await until(async () => (await read(system.url, ids[0] ?? '')).status !== 'queued', 'a batch runs')
     system.consumers[0]?.signal('SIGKILL')
@@ -98,13 +103,13 @@ describe('a consumer', () => {
 
   test('stopped with SIGTERM finishes what runs and hands the rest back at once', async () => {
     // Locks so long that only a hand-back can explain the others being done.
-    await start({ consumers: 1, consumerEnv: { ENGINES: '1', LOCK_MS: '600000' } })
+    await start({ apis: 2, consumerEnv: { ENGINES: '1', LOCK_MS: '600000' } })
     const ids = await submitMany(100, '(block 1500)')
     await until(async () => (await read(system.url, ids[0] ?? '')).status !== 'queued', 'a batch runs')
     const [stopping] = system.consumers
     stopping?.signal('SIGTERM')
     expect(await stopping?.exited).toEqual({ code: 0, signal: null })
-    const early = await Promise.all(ids.map(async (id) => read(system.url, id)))
+    const early = await Promise.all(ids.map(async (id) => read(lastUrl(), id)))
     expect(new Set(early.map(({ status }) => status))).toEqual(new Set(['succeeded', 'queued']))
     await system.addConsumer()
     const jobs = await finals(ids)

@@ -11,7 +11,7 @@ let examples: Example[]
 
 beforeAll(async () => {
   examples = readExamples()
-  system = await startSystem({ apis: 2 })
+  system = await startSystem({ apis: 2, consumers: 2 })
 })
 afterAll(async () => {
   await system.stop()

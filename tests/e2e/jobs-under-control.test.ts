@@ -13,7 +13,7 @@ let system: System
 beforeAll(async () => {
   system = await startSystem({
     apis: 2,
-    consumerEntry: fileURLToPath(new URL('unruly/consumer.ts', import.meta.url)),
+    engineEntry: fileURLToPath(new URL('unruly/engine.ts', import.meta.url)),
     consumerEnv: { ENGINES: '1', ANSWER_TTL_MS: '0' },
   })
 })

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { jobResponseSchema } from '@vision-queue/protocol'
 import { final, forms, read } from '@vision-queue/test-support/client'
 import { readExamples } from '@vision-queue/test-support/examples'
-import { startSystem, type System } from '@vision-queue/test-support/system'
+import { type RunningProcess, startSystem, type System } from '@vision-queue/test-support/system'
 import { until } from '@vision-queue/test-support/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -15,13 +15,17 @@ const [found] = examples
 /** An image that no engine has died of. */
 const other = examples.find(({ image }) => found?.image.equals(image) === false)
 let system: System
+let url = ''
 
 beforeAll(async () => {
   system = await startSystem({
-    consumerEntry: fileURLToPath(new URL('unruly/consumer.ts', import.meta.url)),
+    apis: 2,
+    engineEntry: fileURLToPath(new URL('unruly/engine.ts', import.meta.url)),
     apiEnv: { LOG_LEVEL: 'debug' },
     consumerEnv: { LOG_LEVEL: 'debug', LOCK_MS: '2000', STALLED_CHECK_MS: '500', ENGINES: '1' },
   })
+  // Of an API that lives on when the consumer is killed.
+  url = system.apis.at(-1)?.url ?? ''
 })
 afterAll(async () => {
   await system.stop()
@@ -35,7 +39,7 @@ async function submitAs(
   if (example === undefined) throw new Error('No examples')
   const image = broken ? example.image.subarray(0, example.image.length / 2) : example.image
   const headers = headersOf(name)
-  const response = await forms.raw(system.url, { ...example, image, question: `${example.question} ${more}` }, headers)
+  const response = await forms.raw(url, { ...example, image, question: `${example.question} ${more}` }, headers)
   const { id } = jobResponseSchema.parse(await response.json())
   return { id, fields: { job_id: id, request_id: name, trace_id: traceIdOf(name) } }
 }
@@ -48,8 +52,11 @@ function headersOf(name: string): Record<string, string> {
   return { 'x-request-id': name, traceparent: `00-${traceIdOf(name)}-00f067aa0ba902b7-01` }
 }
 
-const apiLines = (): Line[] => system.apis.flatMap((api) => api.logged())
-const consumerLines = (): Line[] => system.consumers.flatMap((consumer) => consumer.logged())
+/** Where both are one process, each line says whose it is. */
+const linesOf = (app: string, processes: readonly RunningProcess[]): Line[] =>
+  processes.flatMap((each) => each.logged()).filter((line) => line['app'] === app)
+const apiLines = (): Line[] => linesOf('api', system.apis)
+const consumerLines = (): Line[] => linesOf('consumer', system.consumers)
 const ofJob = (lines: Line[], id: string): Line[] => lines.filter(({ job_id: jobId }) => jobId === id)
 const figures = { queue_ms: expect.any(Number), preprocess_ms: expect.any(Number), inference_ms: expect.any(Number) }
 const noFigures = { queue_ms: expect.any(Number), preprocess_ms: null, inference_ms: null, batch_size: null }
@@ -66,7 +73,7 @@ async function endOf(id: string, among = consumerLines): Promise<Line> {
 describe('request id and trace of a submission are in the lines of API and consumer about the job', () => {
   test('that succeeds', async () => {
     const { id, fields } = await submitAs('succeeds')
-    await final(system.url, id)
+    await final(url, id)
     const end = { ...fields, ...model, ...figures, status: 'succeeded', code: null, attempts: 1, batch_size: 1 }
     expect(await endOf(id)).toMatchObject({ ...end, level: 30, msg: 'Job succeeded' })
     await expect
@@ -80,12 +87,12 @@ describe('request id and trace of a submission are in the lines of API and consu
 
   test('that fails, and of its retry, whose request is another', async () => {
     const { id, fields } = await submitAs('fails', { broken: true })
-    await final(system.url, id)
+    await final(url, id)
     const failed = { ...model, ...noFigures, status: 'failed', code: 'image_undecodable', attempts: 1 }
     expect(await endOf(id)).toMatchObject({ ...fields, ...failed, msg: 'Job failed' })
-    const response = await fetch(`${system.url}/jobs/${id}/retry`, { method: 'POST', headers: headersOf('again') })
+    const response = await fetch(`${url}/jobs/${id}/retry`, { method: 'POST', headers: headersOf('again') })
     const { id: retryId } = jobResponseSchema.parse(await response.json())
-    await final(system.url, retryId)
+    await final(url, retryId)
     const again = { job_id: retryId, request_id: 'again', trace_id: traceIdOf('again') }
     expect(await endOf(retryId)).toMatchObject({ ...again, ...failed })
     expect(ofJob(apiLines(), retryId)[0]).toMatchObject({ ...again, route: '/jobs/:id/retry', status: 202 })
@@ -93,7 +100,7 @@ describe('request id and trace of a submission are in the lines of API and consu
 
   test('that kills its engine', async () => {
     const { id, fields } = await submitAs('kills', { more: '(die)' })
-    await final(system.url, id)
+    await final(url, id)
     expect(await endOf(id)).toMatchObject({ ...fields, ...model, ...noFigures, code: 'engine_crashed' })
     expect(ofJob(consumerLines(), id)).toMatchObject([
       { ...fields, level: 40, msg: 'a job killed its engine' },
@@ -103,9 +110,9 @@ describe('request id and trace of a submission are in the lines of API and consu
 
   test('that is canceled while it runs', async () => {
     const { id, fields } = await submitAs('canceled', { more: '(block 1000)', example: other })
-    await until(async () => (await read(system.url, id)).status !== 'queued', 'the job runs')
+    await until(async () => (await read(url, id)).status !== 'queued', 'the job runs')
     const headers = { 'x-request-id': 'cancels' }
-    await fetch(`${system.url}/jobs/${id}/cancel`, { method: 'POST', headers })
+    await fetch(`${url}/jobs/${id}/cancel`, { method: 'POST', headers })
     expect(ofJob(apiLines(), id)[0]).toMatchObject(fields)
     const cancels = { job_id: id, request_id: 'cancels', route: '/jobs/:id/cancel', status: 200 }
     await expect.poll(() => ofJob(apiLines(), id).at(-1)).toMatchObject(cancels)
@@ -113,10 +120,10 @@ describe('request id and trace of a submission are in the lines of API and consu
 
   test('that another consumer takes over', async () => {
     const { id, fields } = await submitAs('taken-over', { more: '(block 1500)', example: other })
-    await until(async () => (await read(system.url, id)).status !== 'queued', 'the job runs')
+    await until(async () => (await read(url, id)).status !== 'queued', 'the job runs')
     system.consumers[0]?.signal('SIGKILL')
     const successor = await system.addConsumer()
-    await final(system.url, id)
+    await final(url, id)
     const end = await endOf(id, () => successor.logged())
     expect(end).toMatchObject({ ...fields, ...model, ...figures, status: 'succeeded', attempts: 2 })
     expect(ofJob(consumerLines(), id)).toEqual([])
@@ -125,7 +132,7 @@ describe('request id and trace of a submission are in the lines of API and consu
 })
 
 test('a refused submission is one line with its request and the code', async () => {
-  await fetch(`${system.url}/jobs`, {
+  await fetch(`${url}/jobs`, {
     method: 'POST',
     headers: { ...headersOf('refused'), 'content-type': 'image/png' },
   })

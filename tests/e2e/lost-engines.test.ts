@@ -12,7 +12,7 @@ import { type RunningProcess, startSystem, type System } from '@vision-queue/tes
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 
-const unrulyConsumer = fileURLToPath(new URL('unruly/consumer.ts', import.meta.url))
+const unrulyEngine = fileURLToPath(new URL('unruly/engine.ts', import.meta.url))
 const eventually = { timeout: 100_000, interval: 50 }
 let repository: string
 let system: System
@@ -24,7 +24,7 @@ beforeAll(async () => {
   await breakEngines()
   system = await startSystem({
     consumers: 0,
-    consumerEntry: unrulyConsumer,
+    engineEntry: unrulyEngine,
     apiEnv: { MODELS_REFRESH_MS: '50' },
     consumerEnv: {
       MODELS: '',

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 
 const adminKey = 'the-key-of-the-administrator'
-const unrulyConsumer = fileURLToPath(new URL('unruly/consumer.ts', import.meta.url))
+const unrulyEngine = fileURLToPath(new URL('unruly/engine.ts', import.meta.url))
 const eventually = { timeout: 30_000, interval: 50 }
 
 let repository: string
@@ -26,7 +26,7 @@ beforeAll(async () => {
   await writeFile(join(repository, 'tiny', 'aliases.json'), '{"stable":"1"}')
   await writeTinyModel(join(repository, 'broken', '1'), { 'model.json': { task: 'mind-reading' } })
   system = await startSystem({
-    consumerEntry: unrulyConsumer,
+    engineEntry: unrulyEngine,
     apiEnv: { ADMIN_KEY: adminKey, MODELS_REFRESH_MS: '50' },
     consumerEnv: { MODELS: '', MODEL_REPOSITORY: repository, MODEL_POLL_MS: '100', ENGINES: '1', CONCURRENCY: '2' },
   })
@@ -124,6 +124,19 @@ test('a bad folder is reported with its sentence beside the good one, and its jo
   expect(refused.detail).toContain('mind-reading')
   const document: unknown = await (await fetch(`${system.url}/openapi.json`)).json()
   expect(document).toMatchObject({ components: { schemas: { 'tiny.input': {} } } })
+})
+
+test('a folder as it was downloaded, copied in, is served by what its files say, or refused with what to do', async () => {
+  const config = { architectures: ['ViltForQuestionAnswering'], id2label: { 0: 'r', 1: 'g', 2: 'b', 3: 'word' } }
+  await writeTinyModel(join(repository, 'downloaded'), { 'model.json': null, 'config.json': config })
+  const pose = { architectures: ['VitPoseForPoseEstimation'] }
+  await writeTinyModel(join(repository, 'pose'), { 'model.json': null, 'config.json': pose })
+  await expect.poll(() => states('downloaded'), eventually).toEqual({ '1': 'ready' })
+  const job = await run('downloaded')
+  expect(job).toMatchObject({ status: 'succeeded', version: '1' })
+  expect(answerOf(job)).toBe('word')
+  await expect.poll(async () => (await shown('pose'))?.status, eventually).toBe('failed')
+  expect((await shown('pose'))?.error).toContain('pose/1 is a model for keypoint-detection')
 })
 
 test('a new version, copied in while jobs run, takes over; no job fails', async () => {

@@ -16,11 +16,11 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 let system: System
 let client: JobClient
 const quiet = { info() {}, warn() {}, error() {} }
-const consumerEntry = fileURLToPath(new URL('several-images/consumer.ts', import.meta.url))
+const engineEntry = fileURLToPath(new URL('several-images/engine.ts', import.meta.url))
 const [red, blue, grey] = [Buffer.alloc(100, 1), Buffer.alloc(50, 2), Buffer.alloc(20, 3)]
 
 beforeAll(async () => {
-  system = await startSystem({ consumerEntry, consumerEnv: { ANSWER_TTL_MS: '600000' } })
+  system = await startSystem({ engineEntry, consumerEnv: { ANSWER_TTL_MS: '600000' } })
   client = openJobClient({
     redisUrl: system.redis.url,
     commandTimeoutMs: 5000,

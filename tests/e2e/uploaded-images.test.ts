@@ -10,7 +10,11 @@ const examples = readExamples()
 let system: System
 
 beforeAll(async () => {
-  system = await startSystem({ consumers: 1, apiEnv: { IMAGE_TTL_MS: String(imageTtlMs) } })
+  system = await startSystem({
+    // A consumer is frozen whose API has to answer.
+    composition: 'apart',
+    apiEnv: { IMAGE_TTL_MS: String(imageTtlMs) },
+  })
 })
 afterAll(async () => {
   await system.stop()

@@ -9,6 +9,8 @@ import { findAssets } from '@vision-queue/test-support/assets'
 import sharp from 'sharp'
 import { z } from 'zod'
 
+import type { RawRequest } from './subjects/http-plan.ts'
+
 const repository = fileURLToPath(new URL('../../models', import.meta.url))
 const exampleFolder = join(repository, 'shapes-vqa/1/examples')
 const examplesSchema = z.array(z.object({ image: z.string(), question: z.string() }))
@@ -62,40 +64,41 @@ export async function photosCorpus(folder: string): Promise<Corpus | null> {
   }
 }
 
-/** The example scene at 640x480 as a JPEG of about 50 KB, for the CPU time of a job. */
-export async function fiftyKilobytes(folder: string): Promise<Corpus> {
-  const [scene] = (await shapesCorpus()).requests
-  if (scene === undefined) throw new Error('No examples')
+/**
+ * A noisy picture of about so many bytes, as heavy as a photo of its size, for what a job costs by its bytes: 1280x960
+ * above 100 KB, 96x96 below 10 KB, else 640x480. It goes to shapes-vqa. The file is made in `folder`.
+ */
+export async function pictureOf(bytes: number, folder: string): Promise<Corpus> {
+  const [width, height] = bytes > 100_000 ? [1280, 960] : bytes < 10_000 ? [96, 96] : [640, 480]
   // Flat scenes compress too well: grain makes them as heavy as photos.
-  const grain = await sharp({
-    create: {
-      width: 640,
-      height: 480,
-      channels: 3,
-      background: '#808080',
-      noise: { type: 'gaussian', mean: 128, sigma: 12 },
-    },
-  })
-    .png()
-    .toBuffer()
-  const grainy = await sharp(scene.file)
-    .resize(640, 480, { fit: 'fill' })
-    .composite([{ input: grain, blend: 'soft-light' }])
+  const noise = { type: 'gaussian', mean: 128, sigma: 12 } as const
+  const grainy = await sharp({ create: { width, height, channels: 3, background: '#808080', noise } })
     .png()
     .toBuffer()
   let best = Buffer.alloc(0)
-  for (let quality = 20; quality <= 98; quality += 2) {
-    const file = await sharp(grainy).jpeg({ quality }).toBuffer()
-    if (Math.abs(file.length - 50_000) < Math.abs(best.length - 50_000)) best = file
+  for (let quality = 5; quality <= 98; quality += 1) {
+    const made = await sharp(grainy).jpeg({ quality }).toBuffer()
+    if (Math.abs(made.length - bytes) < Math.abs(best.length - bytes)) best = made
+    if (made.length > bytes) break
   }
-  const file = join(await mkdtemp(join(folder, 'picture-')), 'scene.jpg')
+  const file = join(await mkdtemp(join(folder, 'picture-')), 'picture.jpg')
   await writeFile(file, best)
   return {
     model: 'shapes-vqa',
     repository,
-    about: `shapes-vqa on one 640x480 JPEG of ${(best.length / 1000).toFixed(1)} KB`,
-    requests: [{ ...scene, file, contentType: 'image/jpeg' }],
+    about: `shapes-vqa on one ${width}x${height} JPEG of ${(best.length / 1000).toFixed(1)} KB`,
+    requests: [request('shapes-vqa', file, { question: 'What is the colour of the star?' })],
   }
+}
+
+/** A corpus's requests as they stand on the wire, each waiting for its answer. */
+export function rawRequests({ requests }: Corpus): RawRequest[] {
+  return requests.map(({ file, contentType, query }) => ({
+    method: 'POST',
+    path: `/jobs?${new URLSearchParams(query).toString()}`,
+    headers: [`content-type: ${contentType}`, 'prefer: wait=60'],
+    file,
+  }))
 }
 
 /** A folder of this run's own, for pictures and model folders. Whoever asks removes it. */

@@ -17,7 +17,6 @@ function measured(measuredAt: string): Measured {
     tables: [],
     charts: [],
     notes: [],
-    facts: {},
   }
 }
 
@@ -29,6 +28,7 @@ const target: Target = {
   measured: 90,
   digits: 0,
   note: null,
+  doubt: null,
 }
 
 let folder = ''
@@ -87,4 +87,5 @@ test('a target is met at its limit, and not judged where nothing was measured', 
   expect(isMet({ ...target, sense: 'at most' })).toBe(true)
   expect(isMet({ ...target, sense: 'at most', measured: 90.1 })).toBe(false)
   expect(isMet({ ...target, measured: null })).toBeNull()
+  expect(isMet({ ...target, doubt: 'neighbours took 34 %' })).toBeNull()
 })

@@ -15,6 +15,8 @@ export const targetSchema = z.object({
   measured: z.number().nullable(),
   digits: z.int().min(0).max(6),
   note: z.string().nullable(),
+  /** Why the figure can't be judged, such as `neighbours took 34 %`; null: it can. */
+  doubt: z.string().nullable().default(null),
 })
 export type Target = z.infer<typeof targetSchema>
 
@@ -25,8 +27,6 @@ export const findingsSchema = z.object({
   charts: z.array(chartSchema),
   /** How it was measured and what to think of it. */
   notes: z.array(z.string()),
-  /** For other scenarios, such as the best layout of the bare loop. */
-  facts: z.record(z.string(), z.union([z.number(), z.string()])),
 })
 export type Findings = z.infer<typeof findingsSchema>
 
@@ -60,8 +60,8 @@ export function mergeFigures(stored: StoredFigures, fresh: StoredFigures, order:
   )
 }
 
-/** Null where it was not measured. */
-export function isMet({ sense, limit, measured }: Target): boolean | null {
-  if (measured === null) return null
+/** Null where it was not measured or can't be judged. */
+export function isMet({ sense, limit, measured, doubt }: Target): boolean | null {
+  if (measured === null || doubt !== null) return null
   return sense === 'at least' ? measured >= limit : measured <= limit
 }

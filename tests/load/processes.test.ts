@@ -1,28 +1,34 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { expect, test } from 'vitest'
 
-import { childrenOf, cpuTime, machineCpuSeconds, residentBytes } from './processes.ts'
+import { childrenOf, cpuSeconds, readMachine, residentBytes, treeOf } from './processes.ts'
 
-test('a process that computes shows in its own CPU time and in the machine’s, and is found under its parent', async () => {
-  const machineBefore = machineCpuSeconds()
+test('a process that computes shows in its CPU time and is found under its parent', async () => {
   const child = spawn(process.execPath, ['-e', 'for (;;) Math.sqrt(2)'])
   const pid = child.pid ?? 0
   try {
-    while (cpuTime(pid).user < 0.2) {
-      await new Promise((resolve) => {
-        setTimeout(resolve, 20)
-      })
-    }
+    while (cpuSeconds(pid) < 0.2) await sleep(20)
     expect(childrenOf(process.pid)).toContain(pid)
-    expect(machineCpuSeconds() - machineBefore).toBeGreaterThan(0.1)
+    expect(treeOf(process.pid)).toContain(pid)
+    expect(treeOf(process.pid)).toContain(process.pid)
     // A Node process holds tens of megabytes.
     expect(residentBytes(pid)).toBeGreaterThan(20e6)
   } finally {
     child.kill('SIGKILL')
     await once(child, 'exit')
   }
-  expect(cpuTime(pid)).toEqual({ user: 0, system: 0 })
+  expect(cpuSeconds(pid)).toBe(0)
   expect(residentBytes(pid)).toBe(0)
+  expect(treeOf(process.pid)).not.toContain(pid)
+})
+
+test('the machine has cores, and its idle time only grows', async () => {
+  const before = readMachine()
+  await sleep(50)
+  const after = readMachine()
+  expect(before.cores).toBeGreaterThanOrEqual(1)
+  expect(after.idleSeconds).toBeGreaterThanOrEqual(before.idleSeconds)
 })

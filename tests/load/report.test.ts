@@ -3,7 +3,15 @@ import { expect, test } from 'vitest'
 import type { StoredFigures } from './figures.ts'
 import { renderHtml, renderMarkdown, targetTable } from './report.ts'
 
-const target = { name: 'Latency | p99', sense: 'at most', limit: 420, unit: 'ms', digits: 1, note: null } as const
+const target = {
+  name: 'Latency | p99',
+  sense: 'at most',
+  limit: 420,
+  unit: 'ms',
+  digits: 1,
+  note: null,
+  doubt: null,
+} as const
 
 const figures: StoredFigures = {
   day: {
@@ -16,6 +24,7 @@ const figures: StoredFigures = {
       { ...target, measured: 419.96 },
       { ...target, measured: 421 },
       { ...target, measured: null },
+      { ...target, measured: 421, doubt: 'neighbours took 34 %' },
     ],
     tables: [{ title: 'Answers', columns: [{ name: 'jobs/s', digits: 1 }], rows: [[138.96], [null]] }],
     charts: [
@@ -30,15 +39,15 @@ const figures: StoredFigures = {
       },
     ],
     notes: ['How it was done.'],
-    facts: {},
   },
 }
 
-test('each target is shown with what was wanted, what was measured, and whether it is met', () => {
+test('each target is shown with what was wanted, what was measured, and whether it is met, if that can be said', () => {
   expect(targetTable(figures).rows.map((row) => row.slice(1, 4))).toEqual([
     ['at most 420 ms', '420.0 ms', 'met'],
     ['at most 420 ms', '421.0 ms', 'not met'],
     ['at most 420 ms', null, 'not measured'],
+    ['at most 420 ms', '~ 421.0 ms', 'no verdict: neighbours took 34 %'],
   ])
 })
 

@@ -8,7 +8,7 @@ export function targetTable(figures: StoredFigures): Table {
     targets.map((target) => [
       target.name,
       `${target.sense} ${target.limit} ${target.unit}`,
-      target.measured === null ? null : `${showCell(target.measured, target.digits)} ${target.unit}`,
+      target.measured === null ? null : figure(target, target.measured),
       verdict(target),
       target.note,
       scenario,
@@ -59,9 +59,15 @@ export function renderHtml(figures: StoredFigures): string {
 }
 
 const introduction =
-  'Written by `npm run bench`; `npm run bench -- --scenario NAME` measures some sections anew and leaves the others as they are, each with its own date. The load generator, Redis (without persistence) and everything else share the same cores. Absolute figures of a shared machine vary by 2-3x between runs: the ratios, taken side by side in one run, and the CPU times are what to look at. A dash: not measured.'
+  'Written by `npm run bench`; `npm run bench -- --scenario NAME` measures some sections anew and leaves the others as they are, each with its own date. What a machine gives differs from one to the next and from minute to minute, so figures are multiples of what is measured beside them in the same minute: E is the CPU time of a plain node:http server that reads the same body from the same clients, B that of a bare BullMQ queue whose jobs do nothing. All of a scenario take turns in windows of about a second, each warm after a number of jobs; a figure is the lower quartile of at least eight windows. Rounds in which other processes took more than 15 % of the cores are left out; where too few are left, all are shown, marked with ~ and not judged. The load generator, Redis (without persistence) and everything else share the same cores. A dash: not measured.'
+
+/** A figure that can't be judged is marked as about right at best. */
+function figure({ digits, unit, doubt }: Target, measured: number): string {
+  return `${doubt === null ? '' : '~ '}${showCell(measured, digits)} ${unit}`
+}
 
 function verdict(target: Target): string {
+  if (target.measured !== null && target.doubt !== null) return `no verdict: ${target.doubt}`
   const met = isMet(target)
   return met === null ? 'not measured' : met ? 'met' : 'not met'
 }

@@ -1,19 +1,20 @@
-import type { Findings, StoredFigures } from './figures.ts'
-import type { MeasuredService } from './service.ts'
+import type { Variant } from './compositions.ts'
+import type { Findings } from './figures.ts'
+import type { Services } from './services.ts'
+import type { WindowPlan } from './windows/measure.ts'
 
 /** What a scenario is given. */
 export interface ScenarioContext {
   /** A line for the person who waits. */
   say: (line: string) => void
-  /** Figures of this run and, where a scenario wasn't in it, of earlier ones. */
-  figures: () => StoredFigures
-  /**
-   * The service with shapes-vqa and every setting at its default, warm, one for all scenarios of a run: idle where
-   * a scenario does not use it.
-   */
-  sharedService: () => Promise<MeasuredService>
-  /** `--long`: minutes instead of seconds, where that says more. */
-  long: boolean
+  /** Whether this run only shows that scenarios work. */
+  quick: boolean
+  /** How windows are cut in this run. */
+  plan: WindowPlan
+  /** The compositions that are measured, of this tree and of the revision that it is held against. */
+  variants: readonly Variant[]
+  /** The service with shapes-vqa and every setting at its default, in every composition, kept between scenarios. */
+  services: Services
   /** Of this run alone, removed at its end. */
   folder: string
 }

@@ -10,13 +10,19 @@ import { askRedis } from '../load/ask-redis.ts'
 const question = 'What is the colour of the unmistakable zyzzyva?'
 const adminKey = 'administrators-own-words'
 const password = 'redis-password-of-the-test'
+const enginePassword = 'what-engines-log-in-with'
 const quiet = { info() {}, warn() {}, error() {} }
 let system: System
 
 beforeAll(async () => {
   system = await startSystem({
     apiEnv: { LOG_LEVEL: 'trace', ADMIN_KEY: adminKey, METRICS_TOKEN: 'scrapers-own-words' },
-    consumerEnv: { LOG_LEVEL: 'trace', ANSWER_TTL_MS: '60000' },
+    consumerEnv: {
+      LOG_LEVEL: 'trace',
+      ANSWER_TTL_MS: '60000',
+      // Nobody listens there, of which the consumer writes a line.
+      ENGINE_REDIS_URL: `redis://engines:${enginePassword}@127.0.0.1:1`,
+    },
   })
 })
 afterAll(async () => {
@@ -64,6 +70,7 @@ test('at LOG_LEVEL=trace no line of API or consumer holds a key, a header, an im
   const output = [...system.apis, ...system.consumers].map((process) => process.output())
   expect(output[0]).toContain('"route":"/jobs"')
   expect(output[1]).toContain('Job failed')
+  expect(output[1]).toContain('An engine could not read an image')
   const text = output.join('\n')
   const secrets = {
     key,
@@ -77,6 +84,7 @@ test('at LOG_LEVEL=trace no line of API or consumer holds a key, a header, an im
     bytes: example.image.toString('latin1', 200, 230),
     asJson: JSON.stringify([...example.image.subarray(200, 220)]).slice(1, -1),
     stored: password,
+    enginePassword,
   }
   for (const [what, secret] of Object.entries(secrets)) {
     expect(text.includes(secret), `the ${what} is in a log`).toBe(false)

@@ -74,8 +74,15 @@ describe('with the users of docs/security.md', () => {
     key = await makeKey(as('vq-keys'))
     system = await startSystem({
       redis,
+      // Each with rights of its own.
+      composition: 'apart',
       apiEnv: { REDIS_URL: as('vq-api'), ADMIN_KEY: adminKey },
-      consumerEnv: { REDIS_URL: as('vq-consumer'), ANSWER_TTL_MS: '60000', MODEL_POLL_MS: '200' },
+      consumerEnv: {
+        REDIS_URL: as('vq-consumer'),
+        ENGINE_REDIS_URL: as('vq-engine'),
+        ANSWER_TTL_MS: '60000',
+        MODEL_POLL_MS: '200',
+      },
     })
   })
   afterAll(async () => {
@@ -83,9 +90,15 @@ describe('with the users of docs/security.md', () => {
     await redis.stop()
   })
 
-  test('API, consumer and key tool do all they do, and nothing is denied', async () => {
+  test('API, consumer, engines and key tool do all they do, and nothing is denied', async () => {
     await exercise(system, { authorization: `Bearer ${key}` })
     expect(await askRedis(redis.url, 'ACL LOG')).toBe('*0\r\n')
+    const clients = (await askRedis(redis.url, 'CLIENT LIST')).split('\n')
+    const engines = clients.filter((line) => line.includes('user=vq-engine '))
+    expect(engines.length).toBeGreaterThan(0)
+    // They have read the images, and not the consumer for them.
+    expect(engines.some((line) => line.includes('cmd=get '))).toBe(true)
+    expect(system.consumers.map((consumer) => consumer.output()).join('')).not.toContain('could not read an image')
   })
 
   test.each([
@@ -102,6 +115,30 @@ describe('with the users of docs/security.md', () => {
     ['vq-consumer', 'FUNCTION FLUSH'],
     ['vq-consumer', 'ACL LIST'],
     ['vq-keys', 'SHUTDOWN'],
+    ['vq-engine', 'SET vq:{blob::aa}:bytes b'],
+    ['vq-engine', 'DEL vq:{blob::aa}:bytes'],
+    ['vq-engine', 'EXPIRE vq:{blob::aa}:bytes 1'],
+    ['vq-engine', 'GETDEL vq:{blob::aa}:bytes'],
+    ['vq-engine', 'GET vq:{blob::aa}:holders'],
+    ['vq-engine', 'GET vq:job:a'],
+    ['vq-engine', 'GET vq:result:a'],
+    ['vq-engine', 'HGETALL vq:keys'],
+    ['vq-engine', 'KEYS *'],
+    ['vq-engine', 'SCAN 0'],
+    ['vq-engine', 'RANDOMKEY'],
+    ['vq-engine', 'PUBLISH vq:a b'],
+    ['vq-engine', 'SUBSCRIBE vq:a'],
+    ['vq-engine', 'PSUBSCRIBE *'],
+    ['vq-engine', 'EVAL return 0'],
+    ['vq-engine', 'SCRIPT LOAD return'],
+    ['vq-engine', 'FUNCTION LIST'],
+    ['vq-engine', 'CONFIG GET *'],
+    ['vq-engine', 'INFO'],
+    ['vq-engine', 'MONITOR'],
+    ['vq-engine', 'CLIENT LIST'],
+    ['vq-engine', 'CLUSTER RESET'],
+    ['vq-engine', 'ACL WHOAMI'],
+    ['vq-engine', 'FLUSHALL'],
   ])('%s may not %s', async (user, command) => {
     expect(await askRedis(redis.url, `ACL DRYRUN ${user} ${command}`)).toContain('has no permissions')
   })
@@ -127,13 +164,14 @@ test('everything works over TLS, with a certificate that is checked', async (con
     const system = await startSystem({
       redis: started,
       apiEnv: { ...env, ADMIN_KEY: adminKey },
-      consumerEnv: { ...env, ANSWER_TTL_MS: '60000' },
+      consumerEnv: { ...env, ENGINE_REDIS_URL: env.REDIS_URL, ANSWER_TTL_MS: '60000' },
     })
     try {
       await exercise(system, {})
       const clients = await askRedis(started.url, 'CLIENT LIST')
       const ours = clients.split('\n').filter((line) => /name=(vision-queue|vq)/.test(line))
       expect(ours.length).toBeGreaterThan(5)
+      expect(ours.some((line) => line.includes('name=vision-queue-engine ') && line.includes('cmd=get '))).toBe(true)
       expect(ours.every((line) => line.includes('user=somebody'))).toBe(true)
     } finally {
       await system.stop()

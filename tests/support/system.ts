@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -12,9 +14,19 @@ import { startTestRedis, type TestRedis } from './redis.ts'
 import { startTestCluster } from './redis-groups.ts'
 import { until } from './until.ts'
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const apiEntry = `${root}apps/api/src/main.ts`
-const consumerEntry = `${root}apps/consumer/src/main.ts`
+/** The programs of a tree. */
+const entries = {
+  api: 'apps/api/src/main.ts',
+  consumer: 'apps/consumer/src/main.ts',
+  server: 'apps/server/src/main.ts',
+}
+/** The same, with engines by the program that ENGINE_ENTRY names. */
+const entriesForTests = {
+  consumer: 'tests/programs/consumer.ts',
+  server: 'tests/programs/server.ts',
+}
 
 const modelsSchema = z.object({ models: z.array(z.object({ consumers: z.int(), status: z.string() })) })
 
@@ -33,13 +45,26 @@ export interface RunningProcess {
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
+/** A process with an API in it. */
+export type RunningApi = RunningProcess & { url: string }
+
+/** Whether an API and a consumer are one process, or each is one. */
+export type Composition = 'one' | 'apart'
+
 export interface SystemOptions {
   apis?: number
   consumers?: number
+  /** `one`: as many as can be are pairs of one process. Default: where TEST_IN_ONE_PROCESS=1 is set, else `apart`. */
+  composition?: Composition | undefined
   apiEnv?: Record<string, string>
+  /** Of two that are one process, it wins over `apiEnv`. */
   consumerEnv?: Record<string, string>
-  /** Another `main.ts` for the consumers, such as one whose engines are slow. */
+  /** Another program for the engines, such as one whose engines are slow. */
+  engineEntry?: string
+  /** Another program for consumers that are processes of their own, where a tree is too old for `engineEntry`. */
   consumerEntry?: string
+  /** The tree whose programs are started, with a slash at its end, such as another revision's. Default: this one. */
+  tree?: string
   /** Use this Redis and leave it running at the end. */
   redis?: TestRedis
   /** Run on a Redis Cluster of three nodes; see whyNoRedisGroups. Default: where TEST_ON_CLUSTER=1 is set. */
@@ -49,14 +74,18 @@ export interface SystemOptions {
 /** Real API and consumer processes around a Redis of their own, on free ports. */
 export interface System {
   redis: TestRedis
-  apis: (RunningProcess & { url: string })[]
+  composition: Composition
+  apis: RunningApi[]
+  /** Those that are one process with an API are among `apis`, too. */
   consumers: RunningProcess[]
   /** The first API's address. */
   url: string
   /** With `env` on top of `consumerEnv`. */
   addConsumer(env?: Record<string, string>): Promise<RunningProcess>
   /** Another API process, on `port` where one is given, such as that of one that died. */
-  addApi(port?: number): Promise<RunningProcess & { url: string }>
+  addApi(port?: number): Promise<RunningApi>
+  /** An API and a consumer in one process, the same way. */
+  addServer(port?: number): Promise<RunningApi>
   /** Resolves once so many consumers are announced. */
   waitForConsumers(count: number): Promise<void>
   stop(): Promise<void>
@@ -64,13 +93,15 @@ export interface System {
 
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const cluster = options.cluster ?? process.env['TEST_ON_CLUSTER'] === '1'
+  const composition = options.composition ?? (process.env['TEST_IN_ONE_PROCESS'] === '1' ? 'one' : 'apart')
   const redis = options.redis ?? (await (cluster ? startTestCluster() : startTestRedis()))
   const processes: RunningProcess[] = []
   // Whatever becomes of us, they end with us.
   const leash = createLeash({ deadlineMs: 5000 })
   const living = new Set<number>()
+  const tree = options.tree ?? root
   const launch = (entry: string, env: Record<string, string>): RunningProcess => {
-    const launched = launchProcess(entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
+    const launched = launchProcess(tree, entry, { REDIS_URL: redis.url, LOG_LEVEL: 'warn', ...env })
     processes.push(launched)
     living.add(launched.pid)
     leash.hold([...living])
@@ -92,28 +123,39 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 
   try {
-    const addConsumer = async (env: Record<string, string> = {}): Promise<RunningProcess> => {
-      // A heartbeat at the tests' pace, and one model unless the test wants others.
-      return launch(options.consumerEntry ?? consumerEntry, {
-        HEARTBEAT_MS: '300',
-        MODELS: 'shapes-vqa',
-        // Every job runs, whatever was asked before.
-        ANSWER_TTL_MS: '0',
-        ...options.consumerEnv,
-        ...env,
-      })
+    const { engineEntry } = options
+    const entryOf = (name: 'consumer' | 'server'): string =>
+      `${tree}${(engineEntry === undefined ? entries : entriesForTests)[name]}`
+    // A heartbeat at the tests' pace, and one model unless the test wants others.
+    const consumerEnv = {
+      HEARTBEAT_MS: '300',
+      MODELS: 'shapes-vqa',
+      // As with npm start, engines read images themselves.
+      ENGINE_REDIS_URL: redis.url,
+      // Every job runs, whatever was asked before.
+      ANSWER_TTL_MS: '0',
+      ...(engineEntry === undefined ? {} : { ENGINE_ENTRY: engineEntry }),
+      ...options.consumerEnv,
     }
-    const addApi: System['addApi'] = async (wanted) => {
+    const addConsumer: System['addConsumer'] = async (env = {}) =>
+      launch(options.consumerEntry ?? entryOf('consumer'), { ...consumerEnv, ...env })
+    const listening = async (entry: string, env: Record<string, string>, wanted?: number): Promise<RunningApi> => {
       const port = wanted ?? (await freePort())
-      const api = launch(apiEntry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv })
+      const api = launch(entry, { HOST: '127.0.0.1', PORT: String(port), ...options.apiEnv, ...env })
       return { ...api, url: `http://127.0.0.1:${port}` }
     }
-    const apis: System['apis'] = []
-    for (let index = 0; index < (options.apis ?? 1); index += 1) apis.push(await addApi())
+    const addApi: System['addApi'] = async (port) => listening(`${tree}${entries.api}`, {}, port)
+    const addServer: System['addServer'] = async (port) => listening(entryOf('server'), consumerEnv, port)
+    const wanted = options.consumers ?? 1
+    const pairs = composition === 'one' ? wanted : 0
+    const apis: RunningApi[] = []
+    for (let index = 0; index < (options.apis ?? 1); index += 1) {
+      apis.push(await (index < pairs ? addServer() : addApi()))
+    }
     const [first] = apis
     if (first === undefined) throw new Error('A system needs an API')
-    const wanted = options.consumers ?? 1
-    const consumers = await Promise.all(Array.from({ length: wanted }, async () => addConsumer()))
+    const consumers: RunningProcess[] = apis.slice(0, pairs)
+    while (consumers.length < wanted) consumers.push(await addConsumer())
     const waitForConsumers = async (count: number): Promise<void> =>
       until(
         async () => {
@@ -137,16 +179,34 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       await until(async () => (await fetch(`${url}/health/live`).catch(() => null))?.ok === true, 'the API answers')
     }
     if (wanted > 0) await waitForConsumers(wanted)
-    return { redis, apis, consumers, url: first.url, addConsumer, addApi, waitForConsumers, stop }
+    return {
+      redis,
+      composition,
+      apis,
+      consumers,
+      url: first.url,
+      addConsumer,
+      addApi,
+      addServer,
+      waitForConsumers,
+      stop,
+    }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-function launchProcess(entry: string, env: Record<string, string>): RunningProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
-    cwd: root,
+/** How a tree's programs are started: by its own bundles, or, where a tree is too old for them, by tsx. */
+function launcherOf(tree: string): string[] {
+  if (tree === root) return [bundleRunner]
+  const runner = `${tree}packages/bundles/src/run.cjs`
+  return existsSync(runner) ? [runner] : ['--import', 'tsx']
+}
+
+function launchProcess(cwd: string, entry: string, env: Record<string, string>): RunningProcess {
+  const child = spawn(process.execPath, [...launcherOf(cwd), entry], {
+    cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -218,7 +218,7 @@ export const apiSettings = z.object({
       'How long after SIGTERM or SIGINT requests are still taken, in milliseconds, each the last on its connection. ' +
         'Longer than clients and balancers pause on a connection that they use again.',
     ),
-  SHUTDOWN_TIMEOUT_MS: integerSetting(0, 600_000)
+  SHUTDOWN_TIMEOUT_MS: integerSetting(0, 3_600_000)
     .default(8000)
     .describe(
       'How long running requests may take to finish after SIGTERM or SIGINT, in milliseconds. ' +

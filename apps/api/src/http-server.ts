@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import { getRequestListener } from '@hono/node-server'
+import { PlainError } from '@vision-queue/process'
 import { errorTable, toProblem, VisionQueueError } from '@vision-queue/protocol'
 import type { Hono } from 'hono'
 import type { Logger } from 'pino'
@@ -32,9 +33,6 @@ interface Options {
 /** A client that has just connected is about to ask; who connects ahead of time, as browsers do, is not waited for. */
 const firstRequestMs = 300
 
-/** Why nothing can be served at the address that was set, in words for the person who set it. */
-export class ListenError extends Error {}
-
 function listenError(error: Error, host: string, port: number): Error {
   const code = 'code' in error ? String(error.code) : ''
   const words: Record<string, string> = {
@@ -44,10 +42,10 @@ function listenError(error: Error, host: string, port: number): Error {
     ENOTFOUND: `HOST: ${host} is no address and no known name.`,
   }
   const sentence = words[code]
-  return sentence === undefined ? error : new ListenError(`${sentence} (${code})`, { cause: error })
+  return sentence === undefined ? error : new PlainError(`${sentence} (${code})`, { cause: error })
 }
 
-/** Serves the app over HTTP/1.1. Rejects with ListenError where the address can't be had. */
+/** Serves the app over HTTP/1.1. Rejects with PlainError where the address can't be had. */
 export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Options): Promise<HttpServer> {
   const listener = getRequestListener(async (request, env) => app.fetch(request, env), {
     // A request that is no URL never reaches the app.

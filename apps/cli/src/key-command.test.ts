@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
-import { parseKeyCommand, UsageError } from './key-command.ts'
+import { parseKeyCommand } from './key-command.ts'
+import { UsageError } from './usage-error.ts'
 
 const parse = (line: string) => parseKeyCommand(line === '' ? [] : line.split(' '), 0)
 const noLimits = { requestsPerMinute: null, maxJobs: null, maxBytes: null }

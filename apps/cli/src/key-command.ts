@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util'
 import { keyIdSchema, type KeyLimits, type Scope, scopes, scopeSchema } from '@vision-queue/queue'
 import { z } from 'zod'
 
+import { UsageError } from './usage-error.ts'
+
 /** What is asked for on the command line, after `vq keys`. */
 export type KeyCommand =
   | { kind: 'create'; name: string; scopes: Scope[]; limits: KeyLimits; expiresAt: number | null }
@@ -21,14 +23,6 @@ vq keys revoke ID              it opens nothing any more, within KEY_CACHE_MS of
 
 The keys are in the Redis of REDIS_URL, default redis://127.0.0.1:6379.
 `
-
-/** The command line can't be understood; the message says what was expected. */
-export class UsageError extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'UsageError'
-  }
-}
 
 const day = 24 * 3_600_000
 

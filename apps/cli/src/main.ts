@@ -3,14 +3,24 @@ import { VisionQueueError } from '@vision-queue/protocol'
 import { openApiKeys } from '@vision-queue/queue/producer'
 
 import { cliSettings } from './config.ts'
-import { parseKeyCommand, usage, UsageError } from './key-command.ts'
+import { parseKeyCommand, usage as keyUsage } from './key-command.ts'
+import { modelUsage, parseModelCommand } from './model-command.ts'
 import { runKeyCommand } from './run-key-command.ts'
+import { runModelCommand } from './run-model-command.ts'
+import { UsageError } from './usage-error.ts'
 
 const note = (text: string): void => void process.stderr.write(`${text}\n`)
 const result = (text: string): void => void process.stdout.write(`${text}\n`)
 
+const usage = `${keyUsage}\n${modelUsage}`
+
 /** Exit codes: 0 done, 1 not done, 2 not understood. */
 async function main(): Promise<number> {
+  const [topic, ...rest] = process.argv.slice(2)
+  if (topic === 'models' && !rest.includes('--help')) {
+    const { MODEL_REPOSITORY: repository, MODELS_ADD_MAX_BYTES: maxBytes } = parseSettings(cliSettings, process.env)
+    return runModelCommand(parseModelCommand(rest), { repository, maxBytes, env: process.env }, { result, note })
+  }
   const command = parseKeyCommand(process.argv.slice(2), Date.now())
   if (command.kind === 'help') {
     result(usage.trimEnd())
@@ -28,10 +38,13 @@ async function main(): Promise<number> {
   }
 }
 
-try {
+main().then(
   // ioredis would hold the process for two more seconds with a timer of its own.
-  process.exit(await main())
-} catch (error) {
+  (code) => process.exit(code),
+  (error: unknown) => complain(error),
+)
+
+function complain(error: unknown): never {
   if (error instanceof UsageError) {
     note(`${error.message}\n\n${usage.trimEnd()}`)
     process.exit(2)

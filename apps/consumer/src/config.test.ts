@@ -18,7 +18,7 @@ it('runs on the CPU, and takes an order of providers with their options', () => 
       EXECUTION_PROVIDERS: 'cuda, webgpu,cpu',
       REQUIRE_PROVIDER: 'cuda',
       VARIANT: 'fp16',
-      DEVICE_ID: '1',
+      DEVICE_IDS: '1, 0',
       PROVIDER_OPTIONS: '{"webgpu":{"preferredLayout":"NHWC"}}',
     }),
   ).toMatchObject({ providers: ['cuda', 'webgpu', 'cpu'], requireProvider: 'cuda', variant: 'fp16', deviceId: 1 })

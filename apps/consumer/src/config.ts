@@ -8,11 +8,29 @@ const { providers, providerOptions } = executionOptionsSchema.shape
 
 export const consumerSettings = z.object({
   REDIS_URL: redisUrlSetting,
+  ENGINE_REDIS_URL: redisUrlSetting
+    .unwrap()
+    .optional()
+    .describe(
+      'The same Redis for the engines, so that they read the images of their jobs themselves, and the bytes do not pass through the consumer: with a user that may do nothing else (docs/security.md). What they can’t read so is read for them. Without it, all is. `npm start` sets it for the Redis that it starts.',
+    ),
+  NODE_EXTRA_CA_CERTS: z
+    .string()
+    .optional()
+    .describe(
+      'Node’s own: a file with certificate authorities to trust. Engines with an ENGINE_REDIS_URL of rediss:// are told of it, too.',
+    ),
   LOG_LEVEL: logLevelSetting,
   MODEL_REPOSITORY: z
     .string()
     .default('models')
     .describe('Folder of the models, `<name>/<version>/` in it. A relative path starts at the project root.'),
+  MODEL_CODE: z
+    .enum(['off', 'on'])
+    .default('off')
+    .describe(
+      'on: a model whose folder has a task.ts or task.js is served by it. That code runs in the engine, with its rights: switch it on only where you trust whoever writes into the repository. See docs/own-tasks.md.',
+    ),
   MODELS: z
     .string()
     .refine(
@@ -26,7 +44,7 @@ export const consumerSettings = z.object({
   MODEL_POLL_MS: integerSetting(50, 3_600_000)
     .default(2000)
     .describe(
-      'How often the repository is looked at for new, changed and removed folders, and Redis for admin calls, in milliseconds. A folder is taken when it is the same at two looks, so keep it above the longest pause of whatever copies models here.',
+      'How often the repository is looked at for new, changed and removed folders, and Redis for admin calls, in milliseconds. A folder is taken when it is the same at two looks, so keep it above the longest pause of whatever copies models here. On file systems of this machine alone (ext4, XFS, overlay and the like, without links) files are looked at only if the kernel tells of a change, and every 30 s.',
     ),
   ENGINES: integerSetting(0, 256)
     .default(0)
@@ -39,9 +57,9 @@ export const consumerSettings = z.object({
       'Threads of one engine inside a session run. More engines of one thread answer more jobs, more threads answer one job sooner. Lowered, with a warning, where engines times threads is more than the cores.',
     ),
   ENGINE_NICENESS: integerSetting(0, 19)
-    .default(10)
+    .default(2)
     .describe(
-      'By how much engines give way to other processes on their cores: 0 not at all, 19 wholly. Where API and Redis share the machine, they must not starve behind inference: under overload nobody would be there to refuse. It costs engines nothing on cores of their own.',
+      'By how much engines give way to other processes on their cores: 0 not at all, 19 wholly. Where API and Redis share the machine, they must not starve behind inference: under overload nobody would be there to refuse. It costs engines nothing on cores of their own; beside a busy program of normal priority 2 leaves them two thirds of its share, 10 a tenth. Raise it where API and engines have their cores to themselves.',
     ),
   LATENCY_OBJECTIVE_MS: integerSetting(0, 3_600_000)
     .default(1000)
@@ -86,6 +104,11 @@ export const consumerSettings = z.object({
     .describe(
       'From how many MB on that its decoder holds at a time an image is decoded after the other heavy ones of its engine and not beside them. A progressive JPEG, an interlaced PNG or a lossless WebP of 49 million pixels takes 200 to 400. Lower it where engines have little memory; higher, several such images keep all others waiting. 0: all images of these kinds.',
     ),
+  WARM_UP_LIMIT_MS: integerSetting(1, 3_600_000)
+    .default(60_000)
+    .describe(
+      'After so long the warm-up of an engine tries no larger batch, in milliseconds: the largest that ran is the model’s. For models whose runs take seconds, and for providers that compile for each batch size, which are 1, 2, 4 and so on.',
+    ),
   EXECUTION_PROVIDERS: z
     .string()
     .default('cpu')
@@ -97,14 +120,24 @@ export const consumerSettings = z.object({
     'A provider without which the consumer does not start: rather no answer than a slow one. Empty: none.',
   ),
   VARIANT: executionOptionsSchema.shape.variant.describe(
-    'Which of a model’s graphs runs: fp32, fp16 or int8. auto: the one that model.json names; else the one the fleet has decided on for these files; else int8 on a CPU with instructions for it, fp16 on other providers, where there is one. Never by time. See docs/models.md.',
+    'Which of a model’s graphs runs: fp32, fp16, int8, uint8, q4, q4f16 or bnb4. auto: the one that model.json names; else the one the fleet has decided on for these files; else int8 on a CPU with instructions for it, fp16 on other providers, where there is one. Never by time. See docs/models.md.',
   ),
-  DEVICE_ID: integerSetting(0, 64).default(0).describe('Which GPU, as the provider counts them.'),
+  DEVICE_IDS: z
+    .string()
+    .default('0')
+    .refine((list) => /^\d{1,2}(\s*,\s*\d{1,2})*$/.test(list.trim()), 'expected numbers of GPUs, separated by commas')
+    .describe(
+      'Which GPUs, as the provider counts them, separated by commas. The engines of a model are placed on them in turn; with several GPUs and ENGINES=0 there is one engine on each.',
+    ),
+  LD_LIBRARY_PATH: engineVariable('where the loader finds the libraries of CUDA and cuDNN'),
+  CUDA_VISIBLE_DEVICES: engineVariable('which GPUs CUDA counts'),
+  VK_DRIVER_FILES: engineVariable('which drivers Vulkan uses, for webgpu'),
+  VK_ICD_FILENAMES: engineVariable('the same, for older Vulkan loaders'),
   PROVIDER_OPTIONS: z
     .string()
     .default('{}')
     .describe(
-      'Options of providers as JSON, such as `{"webgpu":{"preferredLayout":"NHWC"}}`. Those that onnxruntime-node does not pass on are refused; for cuda and tensorrt that is all but DEVICE_ID.',
+      'Options of providers as JSON, such as `{"webgpu":{"preferredLayout":"NHWC"}}`. Those that onnxruntime-node does not pass on are refused; for cuda and tensorrt that is all but DEVICE_IDS.',
     )
     .refine(
       (text) => providerOptions.safeParse(parseJson(text)).success,
@@ -166,9 +199,24 @@ export function toExecutionOptions(settings: ConsumerSettings): ExecutionOptions
     providers: splitList(settings.EXECUTION_PROVIDERS),
     requireProvider: settings.REQUIRE_PROVIDER,
     variant: settings.VARIANT,
-    deviceId: settings.DEVICE_ID,
+    deviceId: toDeviceIds(settings)[0] ?? 0,
     providerOptions: parseJson(settings.PROVIDER_OPTIONS),
   })
+}
+
+/** The GPUs that engines are placed on in turn. */
+export function toDeviceIds({ DEVICE_IDS: list }: Pick<ConsumerSettings, 'DEVICE_IDS'>): number[] {
+  return splitList(list).map(Number)
+}
+
+/** The few variables that engines get: what execution providers look for their libraries and devices by. */
+export function toEngineEnvironment(settings: ConsumerSettings): Record<string, string> {
+  const names = ['LD_LIBRARY_PATH', 'CUDA_VISIBLE_DEVICES', 'VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const
+  return Object.fromEntries(names.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]]])))
+}
+
+function engineVariable(what: string): z.ZodType<string | undefined> {
+  return z.string().optional().describe(`Handed on to the engines, whose environment is empty otherwise: ${what}.`)
 }
 
 function splitList(list: string): string[] {

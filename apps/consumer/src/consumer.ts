@@ -14,16 +14,16 @@ import {
   startAnnouncer,
   type TextPublisher,
 } from '@vision-queue/queue/worker'
-import { assertNoEviction, openDurableConnection } from '@vision-queue/redis'
+import { assertNoEviction, openDurableConnection, type RedisClient } from '@vision-queue/redis'
 import { type QueuedJob } from '@vision-queue/queue'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
 import { type ConsumerSettings } from './config.ts'
 import { createFleetVariant } from './fleet/fleet-variant.ts'
-import { type ModelManager, startModelManager } from './fleet/model-manager.ts'
+import { type JobHandling, type ModelManager, startModelManager } from './fleet/model-manager.ts'
 import { parseModelPolicy } from './fleet/model-policy.ts'
-import { createProcessGauge } from './process-gauge.ts'
+import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
 import type { Answer } from './jobs/run-job.ts'
 import { createSharedAnswers } from './jobs/shared-answers.ts'
 import { createPoolOpening } from './fleet/open-pool.ts'
@@ -44,6 +44,8 @@ export interface ConsumerOptions {
   log: Logger
   /** The script of the engine processes, where it isn't the usual one. */
   engineEntry?: string
+  /** The connection by which this process adds jobs, where it is an API, too: it takes them by the same calls. */
+  addsBy?: RedisClient
 }
 
 /** Longer than it takes an API to hear that a version is on its way out, see its MODELS_REFRESH_MS. */
@@ -54,7 +56,7 @@ const lingerMs = 5000
  * none can be loaded it says so in its announcement and waits for better folders. Rejects where
  * REQUIRE_PROVIDER can't be used here.
  */
-export async function startConsumer({ settings, log, engineEntry }: ConsumerOptions): Promise<Consumer> {
+export async function startConsumer({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Consumer> {
   const required = settings.REQUIRE_PROVIDER
   const refusal = required === null ? null : await probeProvider(required)
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
@@ -65,21 +67,22 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
   const retention = toRetention(settings)
   const results = createResultStore({ redis, retention, answerTtlMs: settings.ANSWER_TTL_MS })
   const textLog = createTextLog(redis)
-  const openText = (job: QueuedJob): TextPublisher => {
-    const { id: jobId, context } = job
-    return openTextPublisher({ textLog, id: jobId, context, log, maxBytes: settings.STREAMED_TEXT_MAX_BYTES })
-  }
+  const openText = ({ id: jobId, context }: QueuedJob): TextPublisher =>
+    openTextPublisher({ textLog, id: jobId, context, log, maxBytes: settings.STREAMED_TEXT_MAX_BYTES })
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
   const openSource = createSourceOpening({
     settings,
+    redis,
+    addsBy,
     results,
     retention,
     openText,
     poison: createPoisonStore({ redis, ttlMs: settings.POISON_TTL_MS }),
     cancellations,
     shared: settings.ANSWER_TTL_MS === 0 ? null : createSharedAnswers<Answer>(),
+    enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
     log,
   })
 
@@ -95,7 +98,7 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       int8Saturates: await int8Saturates(),
       log,
     }),
-    openSource,
+    openSource: (model, pinnedTo, handling) => openSource(model, pinnedTo, notingJobs(handling, gauge)),
     forget: async (name, version) => forgetting.forget(name, version),
     countPinned: async (name, version) => forgetting.countPinned(name, version),
     lingerMs,
@@ -134,6 +137,17 @@ export async function startConsumer({ settings, log, engineEntry }: ConsumerOpti
       gauge.close()
       cancellations.close()
       redis.disconnect()
+    },
+  }
+}
+
+/** Tells the gauge of every job that is about to run. */
+function notingJobs(handling: JobHandling, gauge: ProcessGauge): JobHandling {
+  return {
+    ...handling,
+    choosePool(job) {
+      gauge.noteJob()
+      return handling.choosePool(job)
     },
   }
 }

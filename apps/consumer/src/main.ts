@@ -1,6 +1,3 @@
-import { letHeapGrow } from '@vision-queue/process'
-
 import { runConsumer } from './run-consumer.ts'
 
-letHeapGrow()
-await runConsumer()
+void runConsumer()

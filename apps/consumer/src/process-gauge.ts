@@ -1,27 +1,23 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { createLoopDelay } from '@vision-queue/process'
 
 /** What this process uses, for its announcement. */
 export interface ProcessGauge {
+  /** To be called when a job is taken: delays of the event loop are measured while there are jobs. */
+  noteJob(): void
   /** `eventLoopDelayMs`: the longest delay of the event loop since the call before. */
   read(): { cpuSeconds: number; residentBytes: number; eventLoopDelayMs: number }
   close(): void
 }
 
-const resolutionMs = 10
-
 export function createProcessGauge(): ProcessGauge {
-  const delays = monitorEventLoopDelay({ resolution: resolutionMs })
-  delays.enable()
+  const loop = createLoopDelay()
   return {
+    noteJob: loop.noteWork,
     read() {
       const { user, system } = process.cpuUsage()
-      // The histogram holds the timer's own interval as well.
-      const eventLoopDelayMs = Math.max(0, delays.max / 1e6 - resolutionMs)
-      delays.reset()
-      return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss(), eventLoopDelayMs }
+      const residentBytes = process.memoryUsage.rss()
+      return { cpuSeconds: (user + system) / 1e6, residentBytes, eventLoopDelayMs: loop.read().max }
     },
-    close() {
-      delays.disable()
-    },
+    close: loop.close,
   }
 }

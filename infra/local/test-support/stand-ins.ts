@@ -33,17 +33,30 @@ import { connect } from 'node:net'
 const trace = (line) => appendFileSync(process.env.TRACE, line + '\\n')
 trace('consumer ' + process.pid)
 setInterval(() => {}, 1000)
-const { port } = new URL(process.env.REDIS_URL)
+const redis = new URL(process.env.REDIS_URL)
+const where = redis.protocol === 'redis+unix:' ? { path: redis.pathname } : { host: '127.0.0.1', port: redis.port }
 const stop = () => {
   if (process.env.CONSUMER_STAYS) return trace('consumer stays')
-  const socket = connect(port, '127.0.0.1', () => socket.write('PING\\r\\n'))
+  const socket = connect(where, () => socket.write('PING\\r\\n'))
   const end = (word) => { trace('consumer stops, redis ' + word); process.exit() }
   socket.on('data', () => end('answers'))
   socket.on('error', () => end('is gone'))
 }
 process.on('SIGTERM', stop)
 process.on('disconnect', () => {})
-trace('redis port ' + port)
+const asking = connect(where, () => asking.write('INFO server\\r\\n'))
+asking.on('data', (info) => {
+  trace('redis port ' + /tcp_port:(\\d+)/.exec(info)[1])
+  asking.destroy()
+})
+`
+
+/** Both of them in one process. */
+const server = `
+import { appendFileSync } from 'node:fs'
+appendFileSync(process.env.TRACE, 'server ' + process.pid + '\\n')
+await import('./api.mjs')
+await import('./consumer.mjs')
 `
 
 export interface StandIns {
@@ -75,7 +88,9 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 export async function createStandIns(): Promise<StandIns> {
   const folder = await mkdtemp(join(tmpdir(), 'vision-queue-start-'))
   const port = await freePort()
-  await Promise.all([writeFile(join(folder, 'api.mjs'), api), writeFile(join(folder, 'consumer.mjs'), consumer)])
+  const programs = { api, consumer, server }
+  const fileOf = (name: string): string => join(folder, `${name}.mjs`)
+  await Promise.all(Object.entries(programs).map(async ([name, text]) => await writeFile(fileOf(name), text)))
   const started: StartedLauncher[] = []
 
   return {
@@ -88,7 +103,7 @@ export async function createStandIns(): Promise<StandIns> {
       const { npm_lifecycle_event: _, REDIS_URL: __, ...inherited } = process.env
       const launcher = spawn(
         process.execPath,
-        ['--import', 'tsx', startFile, '--api', join(folder, 'api.mjs'), '--consumer', join(folder, 'consumer.mjs')],
+        ['--import', 'tsx', startFile, ...Object.keys(programs).flatMap((name) => [`--${name}`, fileOf(name)])],
         {
           cwd: root,
           env: {
@@ -96,6 +111,7 @@ export async function createStandIns(): Promise<StandIns> {
             PORT: String(port),
             DATA_DIR: join(folder, 'data'),
             TRACE: traceFile,
+            COMPOSITION: 'apart',
             ...env,
           },
         },

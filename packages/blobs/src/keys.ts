@@ -1,5 +1,5 @@
 import type { BlobAddress } from './blobs.ts'
-import type { BudgetKeys } from './redis-budget.ts'
+import type { BudgetKeys } from './budget-steps.ts'
 
 /** A blob's keys share a hash tag of its own: on Redis Cluster blobs spread over the nodes. */
 const blobKey = ({ space, hash }: BlobAddress, what: string): string => `vq:{blob:${space ?? ''}:${hash}}:${what}`

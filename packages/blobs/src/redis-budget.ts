@@ -1,80 +1,31 @@
-import { defineScript, type RedisClient } from '@vision-queue/redis'
+import { createTurns, type Turns } from '@vision-queue/bullmq-batching'
+import type { RedisClient } from '@vision-queue/redis'
 import { z } from 'zod'
 
 import type { Budget } from './budget.ts'
-
-/** Both of one hash tag. */
-export interface BudgetKeys {
-  /** ZSET: the entries by when they lapse. */
-  lapses: string
-  /** HASH: their bytes, and the sum of them under the empty field. */
-  bytes: string
-}
-
-const preamble = `#!lua flags=allow-oom
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function drop(id)
-  redis.call('HINCRBY', KEYS[2], '', 0 - tonumber(redis.call('HGET', KEYS[2], id) or 0))
-  redis.call('HDEL', KEYS[2], id)
-  redis.call('ZREM', KEYS[1], id)
-end
-local function enter(id, ms)
-  redis.call('ZADD', KEYS[1], 'GT', now + ms, id)
-  local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
-  redis.call('PEXPIREAT', KEYS[1], last)
-  redis.call('PEXPIREAT', KEYS[2], last)
-end`
-
-/** In a full Redis too, as a job's end. ARGV: id, bytes, milliseconds, the most bytes. {1, 1 where it is new} or {0, milliseconds until there is room}. */
-const takeScript = `${preamble}
-for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do drop(lapsed) end
-local new = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0
-if new then
-  local over = tonumber(redis.call('HGET', KEYS[2], '') or 0) + ARGV[2] - ARGV[4]
-  if over > 0 then
-    local soonest = redis.call('ZRANGE', KEYS[1], 0, 999, 'WITHSCORES')
-    for index = 1, #soonest, 2 do
-      over = over - redis.call('HGET', KEYS[2], soonest[index])
-      if over <= 0 or index == #soonest - 1 then return {0, soonest[index + 1] - now} end
-    end
-    return {0, 0}
-  end
-  redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-  redis.call('HINCRBY', KEYS[2], '', ARGV[2])
-end
-enter(ARGV[1], ARGV[3])
-return {1, new and 1 or 0}`
-
-/** ARGV: id, milliseconds. */
-const extendScript = `${preamble}
-if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then enter(ARGV[1], ARGV[2]) end
-return 1`
-
-/** ARGV: id. */
-const releaseScript = `${preamble}
-drop(ARGV[1])
-if redis.call('ZCARD', KEYS[1]) == 0 then redis.call('UNLINK', KEYS[1], KEYS[2]) end
-return 1`
+import { type BudgetKeys, budgetStep, budgetSteps } from './budget-steps.ts'
 
 const takeReplySchema = z.tuple([z.literal([0, 1]), z.number()])
 
-/** By Redis' clock, over a connection that is there. */
-export function createRedisBudget(redis: RedisClient, keys: BudgetKeys): Budget {
-  const take = defineScript(redis, 'vqTakeBudget', 2, takeScript)
-  const extend = defineScript(redis, 'vqExtendBudget', 2, extendScript)
-  const release = defineScript(redis, 'vqReleaseBudget', 2, releaseScript)
+/** By Redis' clock, over a connection that is there. `turns` knows `budgetSteps`. */
+export function createRedisBudget(
+  redis: RedisClient,
+  keys: BudgetKeys,
+  turns: Turns = createTurns(redis, budgetSteps),
+): Budget {
+  // In a full Redis too, as a job's end.
+  const whenFull = true
   return {
     async take(id, { bytes, forMs, maxBytes }) {
-      const reply = await take([keys.lapses, keys.bytes, id, bytes, forMs, maxBytes])
+      const [reply] = await turns.run([budgetStep('take', keys, [id, bytes, forMs, maxBytes])], { whenFull })
       const [taken, other] = takeReplySchema.parse(reply)
       return taken === 1 ? { taken: true, isNew: other === 1 } : { taken: false, roomInMs: other }
     },
     async extend(id, forMs) {
-      await extend([keys.lapses, keys.bytes, id, forMs])
+      await turns.run([budgetStep('extend', keys, [id, forMs])], { whenFull })
     },
     async release(id) {
-      await release([keys.lapses, keys.bytes, id])
+      await turns.run([budgetStep('release', keys, [id])], { whenFull })
     },
   }
 }

@@ -1,8 +1,11 @@
+import { createTurns } from '@vision-queue/bullmq-batching'
 import { type ImageFacts, VisionQueueError } from '@vision-queue/protocol'
 import { type ConnectionOptions, guarded, openFailFastConnection } from '@vision-queue/redis'
 
+import { blobSteps } from './blob-steps.ts'
 import { type BlobAddress, type Blobs, type FoundBlob, uploadHolder } from './blobs.ts'
 import type { Budget } from './budget.ts'
+import { budgetSteps } from './budget-steps.ts'
 import { uploadsBudgetKeys } from './keys.ts'
 import { createRedisBlobs } from './redis-blobs.ts'
 import { createRedisBudget } from './redis-budget.ts'
@@ -118,8 +121,9 @@ export function openUploads({
   ...options
 }: UploadOptions & Omit<ConnectionOptions, 'name'> & { commandTimeoutMs: number }): Uploads {
   const redis = openFailFastConnection({ redisUrl, log, commandTimeoutMs, name: 'api-images' })
-  const blobs = createRedisBlobs(redis)
-  const uploads = createUploads({ ...options, blobs, budget: createRedisBudget(redis, uploadsBudgetKeys) })
+  const turns = createTurns(redis, { ...blobSteps, ...budgetSteps })
+  const blobs = createRedisBlobs(redis, turns)
+  const uploads = createUploads({ ...options, blobs, budget: createRedisBudget(redis, uploadsBudgetKeys, turns) })
   return {
     of(owner) {
       const own = uploads.of(owner)

@@ -11,10 +11,8 @@ import { createInProcessEnginePool, type RunEngine } from './in-process.ts'
 const common = { version: '1', intraOpThreads: 1, log: quiet }
 const engineEntry = fileURLToPath(new URL('../test/unruly-engine.ts', import.meta.url))
 
-const runUnruly: RunEngine = async ({ options, channel, exit }) => {
-  await startEngine({ channel, options, exit, loadModel: async () => loadUnrulyModel(options) })
-  return async () => {}
-}
+const runUnruly: RunEngine = async ({ options, channel, exit }) =>
+  startEngine({ channel, options, exit, loadModel: async () => loadUnrulyModel(options) })
 
 describeEnginePool('forked', {
   requestOf,

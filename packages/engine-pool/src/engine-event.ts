@@ -4,7 +4,7 @@ import type { FromEngine } from '@vision-queue/engine/messages'
 export type EngineEvent =
   | FromEngine
   /** A message that does not follow the protocol. */
-  | { kind: 'unreadable'; issues: number }
+  | { kind: 'unreadable' }
   /** It said nothing for as long as it may, see nextAlarm. */
   | { kind: 'silence' }
   /** What its process holds while it has jobs, as the system tells it. */

@@ -2,11 +2,12 @@ import { fork } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { getPriority, setPriority } from 'node:os'
-import { pathToFileURL } from 'node:url'
 
+import { bundleEnv } from '@vision-queue/bundles/bundle-file'
 import { availableCores } from '@vision-queue/process'
 import type { EngineOptions } from '@vision-queue/engine/messages'
 import type { EngineProcess, EngineProcessEvents } from './engine-process.ts'
+import { createTurnOutbox } from './turn-outbox.ts'
 
 /** How the process of an engine is started. */
 export interface ForkOptions {
@@ -31,14 +32,12 @@ export function forkEngine(
   { entry, options, engines, niceness, env }: ForkOptions,
   { onMessage, onGone }: EngineProcessEvents,
 ): EngineProcess {
-  const child = fork(entry, [JSON.stringify(options)], {
+  const [file, ...args] = /\.m?ts$/.test(entry) ? [bundleRunner(), entry] : [entry]
+  const child = fork(file, [...args, JSON.stringify(options)], {
     serialization: 'advanced',
-    env: { ...env, UV_THREADPOOL_SIZE: String(decodingThreads(engines)) },
-    execArgv: [
-      // A picture that finds a way to write JavaScript shall find nobody who runs it.
-      '--disallow-code-generation-from-strings',
-      ...(/\.m?ts$/.test(entry) ? ['--import', typeScriptLoader()] : []),
-    ],
+    env: { ...env, ...bundleEnv(), UV_THREADPOOL_SIZE: String(decodingThreads(engines)) },
+    // A picture that finds a way to write JavaScript shall find nobody who runs it.
+    execArgv: ['--disallow-code-generation-from-strings'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let lastWords = ''
@@ -63,10 +62,10 @@ export function forkEngine(
   return {
     pid: child.pid,
     gone,
-    send(message) {
+    send: createTurnOutbox((message) => {
       // A message that can't be sent was for a process that has just died; 'close' tells of that.
       child.send(message, () => {})
-    },
+    }),
     kill() {
       // SIGKILL: an engine holds nothing that could be lost, and one in a native call hears nothing else.
       child.kill('SIGKILL')
@@ -103,7 +102,7 @@ function decodingThreads(engines: number): number {
   return Math.max(2, Math.ceil(availableCores() / engines) + 1)
 }
 
-/** Engines are TypeScript files, which Node 20 runs by way of tsx; found from here, not from the working folder. */
-export function typeScriptLoader(): string {
-  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+/** What runs TypeScript files; found from here, not from the working folder. */
+export function bundleRunner(): string {
+  return createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 }

@@ -1,4 +1,4 @@
-import { type EngineOptions, fromEngineSchema } from '@vision-queue/engine/messages'
+import { type BlobSource, type EngineOptions, readFromEngine } from '@vision-queue/engine/messages'
 
 import type { Engine } from './engine.ts'
 import type { EngineEvent } from './engine-event.ts'
@@ -19,8 +19,10 @@ export interface EngineHost {
 
 export interface EngineHostOptions {
   launch: LaunchEngine
-  /** Looked at for each process that is started. */
-  engineOptions: () => EngineOptions
+  /** Of the engine at this place of the pool; looked at for each process that is started. */
+  engineOptions: (index: number) => EngineOptions
+  /** Where they read images themselves. */
+  blobs: BlobSource | undefined
   settings: PoolSettings
   onEvent: (engine: Engine, event: EngineEvent) => void
 }
@@ -31,7 +33,7 @@ interface Hosted {
 }
 
 /** No process yet. */
-export function createEngineHost({ launch, engineOptions, settings, onEvent }: EngineHostOptions): EngineHost {
+export function createEngineHost({ launch, engineOptions, blobs, settings, onEvent }: EngineHostOptions): EngineHost {
   const hosts = new Map<number, Hosted>()
 
   function hostOf(engine: Engine): Hosted {
@@ -51,10 +53,9 @@ export function createEngineHost({ launch, engineOptions, settings, onEvent }: E
   function start(engine: Engine, hosted: Hosted): void {
     // The pool may have closed meanwhile.
     if (engine.state === 'stopped') return
-    hosted.running = launch(engineOptions(), {
+    hosted.running = launch(engineOptions(engine.index), {
       onMessage(raw) {
-        const { success, data, error } = fromEngineSchema.safeParse(raw)
-        onEvent(engine, success ? data : { kind: 'unreadable', issues: error.issues.length })
+        onEvent(engine, readFromEngine(raw) ?? { kind: 'unreadable' })
       },
       onGone(exit, lastWords) {
         hosted.running = null
@@ -85,6 +86,9 @@ export function createEngineHost({ launch, engineOptions, settings, onEvent }: E
           break
         case 'give-way':
           hosted.running?.giveWay()
+          break
+        case 'open-blobs':
+          if (blobs !== undefined) hosted.running?.send({ kind: 'blobs', source: blobs })
           break
         default:
           action satisfies never

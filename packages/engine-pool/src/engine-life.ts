@@ -55,7 +55,10 @@ export function onReady(pool: Pool, engine: Engine, { manifest, residentBytes, c
   engine.retiring = false
   engine.failure = null
   engine.failedStartsInARow = 0
-  const actions: Action[] = [{ kind: 'give-way', engine }]
+  const actions: Action[] = [
+    { kind: 'give-way', engine },
+    { kind: 'open-blobs', engine },
+  ]
   if (fillsItsLimit(pool.settings, residentBytes)) {
     const fields = { residentBytes, memoryLimitBytes }
     actions.push(logLine(pool, 'warn', 'the model alone takes the memory an engine may have', fields))

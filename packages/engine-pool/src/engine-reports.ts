@@ -46,6 +46,7 @@ export function onAnswers(pool: Pool, engine: Engine, message: Answers, now: Mom
   engine.batchLimit = batchLimit
   engine.cost = cost
   engine.cpuSeconds = cpuSeconds
+  engine.memoryKnownAt = now.ms
   if (launched.length > 0) actions.push(...onLaunch(engine, launched))
   return [...actions, ...retire(pool, engine, residentBytes, now), ...handOutJobs(pool, now)]
 }

@@ -8,13 +8,14 @@ export interface EngineTimers {
   set: () => void
 }
 
-const memoryCheckMs = 200
+/** An engine that has said for so long nothing of its memory is looked at from outside, and from then on so often. */
+const memoryCheck = { afterMs: 500, everyMs: 200 }
 /** The longest time that a timer of Node waits. */
 const longestTimerMs = 2 ** 31 - 1
 
 /**
- * `onAlarm` is told when an alarm of `nextAlarm` is due. `onMemoryCheck` is called again and again while the engine has
- * jobs, if its memory is limited.
+ * `onAlarm` is told when an alarm of `nextAlarm` is due. `onMemoryCheck` is called again and again, if the engine's
+ * memory is limited, while a run keeps the engine from saying what it holds.
  */
 export function createEngineTimers({
   engine,
@@ -49,11 +50,19 @@ export function createEngineTimers({
     else setAlarm()
   }
 
+  const mayGrow = (): boolean => settings.memoryLimitBytes > 0 && engine.state === 'up' && engine.handed.size > 0
+
+  /** Most batches end before the timer rings, and it is left to ring for the next one: no timer is set for each job. */
   function watchMemory(): void {
-    const isNeeded = settings.memoryLimitBytes > 0 && engine.state === 'up' && engine.handed.size > 0
-    if (isNeeded === (memoryWatch !== undefined)) return
-    clearInterval(memoryWatch)
-    memoryWatch = isNeeded ? setInterval(onMemoryCheck, memoryCheckMs) : undefined
+    if (memoryWatch === undefined && mayGrow()) memoryWatch = setTimeout(lookAtMemory, memoryCheck.afterMs)
+  }
+
+  function lookAtMemory(): void {
+    memoryWatch = undefined
+    if (!mayGrow()) return
+    const dueInMs = engine.memoryKnownAt + memoryCheck.afterMs - performance.now()
+    if (dueInMs <= 0) onMemoryCheck()
+    memoryWatch = setTimeout(lookAtMemory, Math.max(memoryCheck.everyMs, dueInMs))
   }
 
   return {

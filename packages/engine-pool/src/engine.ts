@@ -31,6 +31,8 @@ export interface Engine {
   cost: BatchCost | null
   /** Resident memory when it was ready. */
   bytesAtRest: number
+  /** When it last said what it holds, or came out of idleness. By the monotonic clock. */
+  memoryKnownAt: number
   /** It holds too much memory. It gets no more jobs and is replaced once it has none. */
   retiring: boolean
   /** Why the pool killed its process; null: it did not. */
@@ -75,6 +77,7 @@ export function newEngine(index: number): Engine {
     batchLimit: null,
     cost: null,
     bytesAtRest: Infinity,
+    memoryKnownAt: 0,
     retiring: false,
     killedFor: null,
     refusal: null,

@@ -11,6 +11,7 @@ import { runPool } from './run-pool.ts'
 export interface InProcessPoolOptions extends Pick<
   EnginePoolOptions,
   | 'modelFolder'
+  | 'modelCode'
   | 'name'
   | 'version'
   | 'intraOpThreads'
@@ -20,6 +21,7 @@ export interface InProcessPoolOptions extends Pick<
   | 'heavyImageBytes'
   | 'latencyObjectiveMs'
   | 'execution'
+  | 'blobs'
   | 'log'
   | 'onLaunch'
   | 'onTrouble'
@@ -30,7 +32,7 @@ export interface InProcessPoolOptions extends Pick<
 
 /**
  * Resolves when the engine has loaded its model or has called `exit`, to a function that gives back what the model
- * holds. It must not reject.
+ * and the engine hold. It must not reject.
  */
 export type RunEngine = (line: {
   options: EngineOptions
@@ -48,11 +50,18 @@ export type RunEngine = (line: {
  */
 export function createInProcessEnginePool(options: InProcessPoolOptions): EnginePool {
   const { name, version, longestPauseMs = 10_000, maxImagePixels = 50_000_000, runEngine = runModel } = options
-  const { modelFolder: folder, intraOpThreads, shrinkAbovePixels, heavyImageBytes, latencyObjectiveMs } = options
+  const {
+    modelFolder: folder,
+    modelCode,
+    intraOpThreads,
+    shrinkAbovePixels,
+    heavyImageBytes,
+    latencyObjectiveMs,
+  } = options
   const limits = { runTimeoutMs: Infinity, loadTimeoutMs: Infinity, memoryLimitBytes: 0 }
-  const pool = newPool({ name, version, engines: 1, longestPauseMs, ...limits }, options.execution)
+  const pool = newPool({ name, version, engines: 1, deviceIds: [], longestPauseMs, ...limits }, options.execution)
   const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes }
-  const fixed = { name, version, folder, intraOpThreads, ...images, latencyObjectiveMs }
+  const fixed = { name, version, folder, modelCode, intraOpThreads, ...images, latencyObjectiveMs }
   return runPool({
     ...options,
     pool,
@@ -64,7 +73,7 @@ export function createInProcessEnginePool(options: InProcessPoolOptions): Engine
 async function runModel({ options, channel, exit }: Parameters<RunEngine>[0]): Promise<() => Promise<void>> {
   limitImageLibrary()
   let close = async (): Promise<void> => {}
-  await startEngine({
+  const closeEngine = await startEngine({
     channel,
     options,
     exit,
@@ -74,7 +83,10 @@ async function runModel({ options, channel, exit }: Parameters<RunEngine>[0]): P
       return model
     },
   })
-  return async () => close()
+  return async () => {
+    await closeEngine()
+    await close()
+  }
 }
 
 /** Messages go both ways as between processes: in order, and not before the sender's turn has ended. */

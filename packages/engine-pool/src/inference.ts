@@ -1,7 +1,7 @@
 import type { ModelManifest, ModelStats } from '@vision-queue/protocol'
 
-import type { RequestContext } from '@vision-queue/process'
-import type { EngineJob } from '@vision-queue/engine/messages'
+import type { JobSignal, RequestContext } from '@vision-queue/process'
+import type { BlobSource, EngineJob } from '@vision-queue/engine/messages'
 import type { ExecutionOptions } from '@vision-queue/models'
 import type { TextPiece } from '@vision-queue/engine/messages'
 import type { RuntimeLog } from './runtime-log.ts'
@@ -14,7 +14,7 @@ export interface InferenceRequest extends Omit<EngineJob, 'stream'> {
   /** Run it in an engine of its own at once, as one that is suspected of killing engines. */
   alone?: boolean
   /** Drops the job if its batch isn't launched yet; in any case `run` rejects with the signal's reason. */
-  signal?: AbortSignal
+  signal?: JobSignal
   /**
    * Told the answer's text as it is generated, by models that do so: a piece and where it begins in
    * the whole. An `index` below what was told before begins anew from there: the engine had died.
@@ -38,6 +38,14 @@ export class HandedBackError extends Error {
   constructor() {
     super('the engine pool closed before it answered this job')
     this.name = 'HandedBackError'
+  }
+}
+
+/** The engine could not read the job's images itself; nothing is known of them. The job may be run with their bytes. */
+export class ImagesUnreadError extends Error {
+  constructor(options: ErrorOptions) {
+    super('the engine could not read the images of this job', options)
+    this.name = 'ImagesUnreadError'
   }
 }
 
@@ -65,7 +73,7 @@ export interface EnginePool {
   /**
    * Runs a job. It may be called before `ready`. Rejects with a VisionQueueError: what is wrong with
    * the input, `deadline_exceeded`, `inference_failed`, `engine_crashed`, `model_unavailable`; with
-   * HandedBackError after `close`; with the signal's reason.
+   * HandedBackError after `close`; with ImagesUnreadError where the images came as addresses; with the signal's reason.
    */
   run: (request: InferenceRequest) => Promise<InferenceResult>
   /** Jobs without an answer. */
@@ -93,6 +101,10 @@ export interface EnginePool {
 export interface EnginePoolOptions {
   /** `<repository>/<name>/<version>`, from findModel. */
   modelFolder: string
+  /** After so long the warm-up of an engine tries no larger batch. Default: 60,000 ms. */
+  warmUpLimitMs?: number
+  /** Whether code in the folder may be the model's task. Default: no. */
+  modelCode?: boolean
   name: string
   version: string
   /** Processes. On a CPU one per core, with one thread each, is the fastest; per GPU one. */
@@ -120,12 +132,16 @@ export interface EnginePoolOptions {
    * replaced, and no job fails. Default: 0, no limit.
    */
   memoryLimitBytes?: number
+  /** GPUs as the provider counts them; engines are placed on them in turn. Default: the one that `execution` names. */
+  deviceIds?: readonly number[]
   /** Execution providers, variant, device. Default: the CPU, and the variant it is made for. */
   execution?: Partial<ExecutionOptions>
   /** Environment of the engines; nothing else of this process's is passed on. Default: empty. */
   env?: Record<string, string>
   /** Program of the engines, for tests. */
   engineEntry?: string
+  /** Where the engines read images that come as addresses. Default: nowhere, all come as bytes. */
+  blobs?: BlobSource | undefined
   log: RuntimeLog
   /** Told the ids of each batch when it starts. */
   onLaunch?: (ids: readonly string[]) => void

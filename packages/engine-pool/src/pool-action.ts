@@ -11,6 +11,8 @@ export type EngineAction =
   | { kind: 'send'; engine: Engine; message: ToEngine }
   | { kind: 'kill'; engine: Engine }
   | { kind: 'give-way'; engine: Engine }
+  /** Tell it where images are, if the pool was told. */
+  | { kind: 'open-blobs'; engine: Engine }
 
 /** What is to be done after an event. The rules only name it; the executor does it, in this order. */
 export type Action =

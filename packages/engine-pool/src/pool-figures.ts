@@ -48,6 +48,7 @@ export function poolStats({ engines, figures, capacity, settings }: Pool, cores:
     ...structuredClone(figures),
     engineRestarts: engines.reduce((sum, { restarts }) => sum + restarts, 0),
     cost,
+    ...(settings.deviceIds.length === 0 ? {} : { devices: [...settings.deviceIds] }),
     capacity: jobsPerSecond(capacity, { cost, engines: settings.engines, cores }),
   }
 }

@@ -2,7 +2,7 @@ import type { EngineAnswer } from '@vision-queue/engine/messages'
 import { VisionQueueError } from '@vision-queue/protocol'
 
 import type { Moment } from './engine-event.ts'
-import { HandedBackError, type InferenceRequest } from './inference.ts'
+import { HandedBackError, ImagesUnreadError, type InferenceRequest } from './inference.ts'
 import { assignJobs } from './job-assignment.ts'
 import type { Action } from './pool-action.ts'
 import type { Pool } from './pool.ts'
@@ -33,7 +33,10 @@ export function handOutJobs(pool: Pool, now: Moment): Action[] {
   const { given, queue } = assignJobs(pool.queue, pool.engines, 2 * pool.manifest.maxBatchSize + 1)
   pool.queue = queue
   return [...given].map(([engine, jobs]) => {
-    if (engine.handed.size === 0) engine.quietSince = now.ms
+    if (engine.handed.size === 0) {
+      engine.quietSince = now.ms
+      engine.memoryKnownAt = now.ms
+    }
     for (const job of jobs) engine.handed.set(job.job.id, job)
     return { kind: 'send', engine, message: { kind: 'jobs', jobs: jobs.map(({ job }) => job) } }
   })
@@ -54,6 +57,11 @@ export function answerJob(pool: Pool, job: PoolJob, answer: EngineAnswer, varian
     }
     case 'canceled':
       return []
+    case 'unread':
+      // Not counted: it is not how the job ended.
+      return settle(pool, job)
+        ? [{ kind: 'reject', job, reason: new ImagesUnreadError({ cause: answer.cause ?? undefined }) }]
+        : []
     default:
       return answer satisfies never
   }

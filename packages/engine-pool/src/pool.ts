@@ -14,6 +14,8 @@ export interface PoolSettings {
   name: string
   version: string
   engines: number
+  /** The devices that they are placed on in turn; none: the one that `execution` names. */
+  deviceIds: readonly number[]
   runTimeoutMs: number
   loadTimeoutMs: number
   longestPauseMs: number

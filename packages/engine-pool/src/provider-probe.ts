@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
-import { typeScriptLoader } from './engine-fork.ts'
+import { bundleEnv } from '@vision-queue/bundles/bundle-file'
+
+import { bundleRunner } from './engine-fork.ts'
 import { engineProgram } from './engine-program.ts'
 
 /**
@@ -11,8 +13,8 @@ import { engineProgram } from './engine-program.ts'
 export async function probeProvider(provider: string): Promise<string | null> {
   const script = engineProgram('provider-probe')
   try {
-    await promisify(execFile)(process.execPath, ['--import', typeScriptLoader(), script, provider], {
-      env: { ORT_DISABLE_TELEMETRY: '1' },
+    await promisify(execFile)(process.execPath, [bundleRunner(), script, provider], {
+      env: { ...bundleEnv(), ORT_DISABLE_TELEMETRY: '1' },
       timeout: 120_000,
     })
     return null

@@ -1,3 +1,4 @@
+import { engineProtocol } from '@vision-queue/engine/messages'
 import { describe, expect, it } from 'vitest'
 
 import { aJob, aManifest, aPool, answersOf } from '../test/records.ts'
@@ -11,7 +12,13 @@ import { reduce } from './reduce.ts'
 
 const at = (ms: number) => ({ ms, unixMs: 1_700_000_000_000 + ms })
 const gone: EngineEvent = { kind: 'gone', exit: 'signal SIGKILL', lastWords: '' }
-const ready: EngineEvent = { kind: 'ready', manifest: aManifest, cost: null, residentBytes: 0 }
+const ready: EngineEvent = {
+  kind: 'ready',
+  protocol: engineProtocol,
+  manifest: aManifest,
+  cost: null,
+  residentBytes: 0,
+}
 
 /** What is done besides logging, each in a few words. */
 function inWords(actions: readonly Action[]): string[] {

@@ -19,7 +19,7 @@ export function reduce(pool: Pool, engine: Engine, event: EngineEvent, now: Mome
   if (isLeaving && event.kind !== 'gone') return []
   switch (event.kind) {
     case 'unreadable': {
-      const fields = { pid: engine.pid, issues: event.issues }
+      const fields = { pid: engine.pid }
       return [logLine(pool, 'error', 'an engine speaks another language; killed', fields), { kind: 'kill', engine }]
     }
     case 'silence':

@@ -17,12 +17,12 @@ import { cancelJob, enterJob, handBack, handOutJobs } from './pool-jobs.ts'
 import type { Pool } from './pool.ts'
 import { reduce } from './reduce.ts'
 
-export interface RunPoolOptions extends Pick<EnginePoolOptions, 'log' | 'onLaunch' | 'onTrouble'> {
+export interface RunPoolOptions extends Pick<EnginePoolOptions, 'log' | 'onLaunch' | 'onTrouble' | 'blobs'> {
   /** Without engines. */
   pool: Pool
   launch: LaunchEngine
-  /** Looked at for each process that is started. */
-  engineOptions: () => EngineOptions
+  /** Of the engine at this place of the pool; looked at for each process that is started. */
+  engineOptions: (index: number) => EngineOptions
 }
 
 /** The executor: it lets the rules decide, and does what they say. */
@@ -51,7 +51,7 @@ export function runPool(options: RunPoolOptions): EnginePool {
     ready: ready.promise,
     async run({ signal, ...request }) {
       if (pool.closedBy !== null) throw pool.closedBy
-      signal?.throwIfAborted()
+      if (signal?.aborted === true) throw signal.reason
       const job = enterJob(pool, request)
       const { promise, resolve, reject } = createDeferred<InferenceResult>()
       callers.set(job.job.id, { resolve, reject, onTokens: request.onTokens })
@@ -88,7 +88,7 @@ export function runPool(options: RunPoolOptions): EnginePool {
   }
 }
 
-function createExecutor({ pool, launch, engineOptions, log, onLaunch, onTrouble }: RunPoolOptions): Executor {
+function createExecutor({ pool, launch, engineOptions, blobs, log, onLaunch, onTrouble }: RunPoolOptions): Executor {
   const callers: Executor['callers'] = new Map()
   const ready = createDeferred<ModelManifest>()
   // A caller who only ever calls run() learns of it there.
@@ -99,6 +99,7 @@ function createExecutor({ pool, launch, engineOptions, log, onLaunch, onTrouble 
   const host = createEngineHost({
     launch,
     engineOptions,
+    blobs,
     settings: pool.settings,
     onEvent: (engine, event) => perform(reduce(pool, engine, event, moment())),
   })
@@ -145,6 +146,7 @@ function createExecutor({ pool, launch, engineOptions, log, onLaunch, onTrouble 
       case 'send':
       case 'kill':
       case 'give-way':
+      case 'open-blobs':
         return host.perform(action)
       default:
         return action satisfies never

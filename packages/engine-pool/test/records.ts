@@ -12,7 +12,7 @@ export function aJob(id: string, changes: Partial<PoolJob> = {}): PoolJob {
 
 /** A pool whose engines are up; none has a process. */
 export function aPool(settings: Partial<PoolSettings> = {}): Pool & { engines: [Engine, ...Engine[]] } {
-  const limits = { runTimeoutMs: 1000, loadTimeoutMs: 5000, longestPauseMs: 10_000, memoryLimitBytes: 0 }
+  const limits = { runTimeoutMs: 1000, loadTimeoutMs: 5000, longestPauseMs: 10_000, memoryLimitBytes: 0, deviceIds: [] }
   const pool = newPool({ name: 'unruly', version: '1', engines: 1, ...limits, ...settings })
   const first: Engine = { ...newEngine(0), state: 'up' }
   const others = Array.from({ length: pool.settings.engines - 1 }, (_, index): Engine => {

@@ -5,7 +5,7 @@ import { loadUnrulyModel } from './unruly-model.ts'
 
 /** The program of an engine that runs the unruly model. */
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
-await startEngine({
+void startEngine({
   channel: parentChannel(),
   options,
   exit: (code) => process.exit(code),

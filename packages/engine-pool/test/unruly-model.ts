@@ -10,15 +10,21 @@ import { type Fate, takeFate } from './fates.ts'
  * while the job is prepared; `hang`: the run never ends; `throw`: it throws; `sleep 300`: it blocks
  * the thread for 300 ms; `wait 300`: the run takes 300 ms and does not block the thread; `grow 64`: it holds 64 MB more
  * from then on; `eat`: it takes more and more and never ends; `environment`: answers with the names of its environment
- * variables; `images`: with the sizes of the job's images.
+ * variables; `device`: with the number of its device; `images`: with the sizes of the job's images.
  * A model named `stepping` answers in steps of 10 ms, as many as the question says (`5 steps`), and
  * kills itself at the third step of a question that says `die`. A model named `unloadable` says that it can't be loaded.
  * A file `fates.json` in the model's folder holds what becomes of its next processes while they load, one each (see
  * writeFates).
  */
-export async function loadUnrulyModel({ name, version, folder }: EngineOptions): Promise<EngineModel<string>> {
+export async function loadUnrulyModel({
+  name,
+  version,
+  folder,
+  execution,
+}: EngineOptions): Promise<EngineModel<string>> {
   if (name === 'unloadable') throw new TypeError('secret path of the model')
   meetFate(takeFate(folder))
+  const deviceId = execution?.deviceId ?? null
   const manifest = { name, version, task: 'echo', variant: 'fp32', provider: 'cpu', maxBatchSize: 4, labels: null }
   return {
     ...(name === 'stepping' ? { openSteps } : {}),
@@ -40,7 +46,7 @@ export async function loadUnrulyModel({ name, version, folder }: EngineOptions):
       const [waitMs = 0] = numbersAfter('wait', questions)
       if (waitMs > 0) await delay(waitMs)
       return questions.map((question) => ({
-        answer: question === 'environment' ? Object.keys(process.env) : question,
+        answer: question === 'environment' ? Object.keys(process.env) : question === 'device' ? deviceId : question,
         pid: process.pid,
       }))
     },

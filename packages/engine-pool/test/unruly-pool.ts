@@ -1,7 +1,11 @@
 import { fileURLToPath } from 'node:url'
 
+import { startEngine } from '@vision-queue/engine/parts'
+
 import { createEnginePool } from '../src/engine-pool.ts'
 import type { EnginePool, EnginePoolOptions, InferenceRequest } from '../src/inference.ts'
+import { createInProcessEnginePool, type RunEngine } from '../src/in-process.ts'
+import { loadUnrulyModel } from './unruly-model.ts'
 
 export const quiet = { info() {}, warn() {}, error() {} }
 
@@ -20,6 +24,16 @@ export function openUnrulyPool(options: Partial<EnginePoolOptions> = {}): Engine
     log: quiet,
     ...options,
   })
+  open.push(pool)
+  return pool
+}
+
+/** The same with the engine in this process. */
+export function openHere(options: Pick<EnginePoolOptions, 'blobs'> = {}): EnginePool {
+  const runEngine: RunEngine = async ({ options: engineOptions, channel, exit }) =>
+    startEngine({ channel, options: engineOptions, exit, loadModel: async () => loadUnrulyModel(engineOptions) })
+  const model = { modelFolder: '/nowhere', name: 'unruly', version: '1', intraOpThreads: 1 }
+  const pool = createInProcessEnginePool({ ...model, runEngine, log: quiet, ...options })
   open.push(pool)
   return pool
 }

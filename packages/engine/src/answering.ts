@@ -10,7 +10,7 @@ import type { OpenTask, PreparedItem, PreparedSequence, TaskRequest } from './ta
 /** A job that is ready for its model, of whichever kind the model's task is. */
 export type PreparedJob = PreparedItem | PreparedSequence
 
-/** How a model answers jobs: what engines, bare loops and warm-up need of any task, of either kind. */
+/** How a model answers jobs: what engines, the benchmark's bare loop and warm-up need of any task, of either kind. */
 export interface Answering {
   prepare: (request: TaskRequest) => Promise<PreparedJob>
   /** Answers some jobs from beginning to end: an output or an error for each, in order. */

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/protocol'
@@ -8,16 +8,16 @@ import { z } from 'zod'
 import { availableCores } from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { blankImage, limitImageLibrary } from './images/image-preprocessing.ts'
-import { readModelFolder, type ModelFolder } from '@vision-queue/models'
+import { locateFolder, readModelFolder, type ModelFolder } from '@vision-queue/models'
 import { loadModel, type LoadedModel } from './model.ts'
 import { chooseGraphs, openGraphs } from './onnx/open-graphs.ts'
-import { findTask } from './tasks/index.ts'
+import { findTask, taskNames } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import type { TensorShape } from './onnx/tensor.ts'
 
 const usage = `Checks a version folder of a model: npm run models:check -- <folder> [options]
   --image <file>        a picture to run instead of a white one
-  --variant <name>      auto (default), fp32, fp16 or int8
+  --variant <name>      auto (default), fp32, fp16, int8, uint8, q4, q4f16 or bnb4
   --providers <list>    execution providers, the most wanted first (default: cpu)
   --threads <number>    threads of one session run (default: 1)
 `
@@ -54,10 +54,10 @@ async function check(given: string): Promise<void> {
   if ((await stat(folder).catch(() => null))?.isDirectory() !== true) {
     throw new VisionQueueError('model_unavailable', `${given} is no folder.`)
   }
-  const location = { name: basename(dirname(folder)), version: basename(folder), folder }
+  const location = await locateFolder(folder)
   const execution = executionOptionsSchema.parse({ providers: values.providers.split(','), variant: values.variant })
   const intraOpThreads = Number(values.threads)
-  const read = await readModelFolder(location)
+  const read = await readModelFolder(location, taskNames)
   print(`${read.name}@${read.version}: ${read.task}, graphs: ${read.graphs.map(describeFile).join(', ')}`)
   const { size, blank } = await describeGraphs(read, execution, intraOpThreads)
   const model = await loadModel({ ...location, execution, intraOpThreads, maxImagePixels: 50_000_000 })
@@ -68,6 +68,12 @@ async function check(given: string): Promise<void> {
       `variant ${variant}, provider ${provider}, batches of up to ${maxBatchSize}, ${labels?.length ?? 'no'} labels`,
     )
     print(`images of ${size}`)
+    const { logitScale, initialLogitScale } = read
+    if (logitScale === null && initialLogitScale !== null && !read.graphs.some(({ name }) => name === 'model')) {
+      print(
+        `NOTE: scores are made with ${initialLogitScale.toFixed(1)}, where the training began (logit_scale_init_value); write logit_scale in model.json, for OpenAI's CLIP models 100`,
+      )
+    }
     await runSample(model, read.task, blank)
   } finally {
     await model.close()

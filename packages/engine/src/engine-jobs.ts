@@ -4,16 +4,22 @@ import { createDynamicBatcher, type DynamicBatcher } from './batching/dynamic-ba
 import type { MemoryGuard } from './batching/memory-guard.ts'
 import { dropReason, type BatchRun } from './batching/run-or-split.ts'
 import type { StepBatcherOptions } from './batching/step-batcher.ts'
-import { toAnswer, toErrorAnswer, type Item } from './engine-answer.ts'
+import { describeCause, toAnswer, toErrorAnswer, type Item } from './engine-answer.ts'
 import type { EngineOutbox } from './engine-outbox.ts'
 import type { EngineJob, EngineText } from './engine-protocol.ts'
+import { ImagesUnreadError, type JobImages } from './images/job-images.ts'
 import { isOutOfMemory } from './onnx/out-of-memory.ts'
 import type { TaskOutput } from './task-output.ts'
+
+/** A job with the bytes of its images. */
+export interface ReadJob extends Omit<EngineJob, 'images'> {
+  images: readonly Uint8Array[]
+}
 
 /** What an engine needs of a model. */
 export interface EngineModel<Prepared> {
   manifest: ModelManifest
-  prepare: (job: EngineJob) => Promise<Prepared>
+  prepare: (job: ReadJob) => Promise<Prepared>
   run: (items: readonly Prepared[]) => Promise<(TaskOutput | Error)[]>
   /** Where answers take many runs; `run` is not used then. */
   openSteps?: (options: StepBatcherOptions<Item<Prepared>>) => DynamicBatcher<Item<Prepared>>
@@ -38,6 +44,7 @@ interface Options {
   /** Told the pieces of text that a step added to answers. */
   sendText: (tokens: EngineText[]) => void
   latencyObjectiveMs: number
+  readImages: JobImages['read']
 }
 
 /**
@@ -46,7 +53,7 @@ interface Options {
  */
 export function createEngineJobs<Prepared>(
   model: EngineModel<Prepared>,
-  { outbox, guard, sendText, latencyObjectiveMs }: Options,
+  { outbox, guard, sendText, latencyObjectiveMs, readImages }: Options,
 ): EngineJobs {
   /** Jobs that are not answered yet; true where the pool wants them no more. */
   const canceled = new Map<string, boolean>()
@@ -79,6 +86,10 @@ export function createEngineJobs<Prepared>(
           onText: (pieces) => sendText(pieces.map(({ item, piece }) => ({ id: item.id, ...piece }))),
         })
 
+  async function prepare(job: EngineJob): Promise<Prepared> {
+    return model.prepare({ ...job, images: await readImages(job.images) })
+  }
+
   return {
     batcher,
     async accept(job) {
@@ -93,7 +104,7 @@ export function createEngineJobs<Prepared>(
       const started = performance.now()
       preparing += 1
       try {
-        const prepared = await model.prepare(job).finally(() => {
+        const prepared = await prepare(job).finally(() => {
           preparing -= 1
         })
         batcher.add({
@@ -107,7 +118,9 @@ export function createEngineJobs<Prepared>(
         })
       } catch (error) {
         canceled.delete(id)
-        outbox.answer([toErrorAnswer(id, toVisionQueueError(error, 'inference_failed'))])
+        if (error instanceof ImagesUnreadError) {
+          outbox.answer([{ kind: 'unread', id, cause: describeCause(error.cause) }])
+        } else outbox.answer([toErrorAnswer(id, toVisionQueueError(error, 'inference_failed'))])
       }
     },
     cancel(id) {

@@ -8,7 +8,7 @@ import { parentChannel } from './parent-channel.ts'
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 process.title = `engine ${options.name}@${options.version}`
 limitImageLibrary()
-await startEngine({
+void startEngine({
   channel: parentChannel(),
   loadModel: async () => loadModel(options),
   options,

@@ -1,7 +1,7 @@
 import {
+  type BatchCost,
   batchCostSchema,
-  errorCodeSchema,
-  launchReasonSchema,
+  type ErrorCode,
   modelManifestSchema,
   modelNameSchema,
   modelVersionSchema,
@@ -9,105 +9,121 @@ import {
 import { z } from 'zod'
 
 import { executionOptionsSchema } from '@vision-queue/models'
-import { taskOutputSchema } from './task-output.ts'
+import type { Launch } from './batching/launch.ts'
+import type { BatchRun } from './batching/run-or-split.ts'
+import type { TaskOutput } from './task-output.ts'
 
 /**
- * What a pool and its engine processes say to each other, over the channel of `child_process.fork`
- * with `serialization: 'advanced'`: image bytes travel as bytes. Both sides parse what they get;
- * of images only that they are bytes.
+ * What a pool and its engine processes say to each other, over the channel of `child_process.fork` with
+ * `serialization: 'advanced'`: image bytes travel as bytes. Both are of one release: an engine says with `ready` which
+ * protocol it speaks, and from then on messages are looked at only as far as read-messages.ts does.
  */
-const jsonRecordSchema = z.record(z.string(), z.json())
+export const engineProtocol = 2
+
+/** Where an engine reads images itself, with rights to nothing else. */
+export interface BlobSource {
+  /** With the password. It is told by message: what a process is started with, others on its machine may read. */
+  redisUrl: string
+  /** How long an engine waits for Redis before it says that it could not read an image. */
+  timeoutMs: number
+}
+
+/** An image that lies with the blobs. */
+export interface EngineBlob {
+  /** The address, see BlobAddress. */
+  space: string | null
+  hash: string
+  /** How many bytes it has. */
+  bytes: number
+}
+
+/** A compressed file, or where to read it. */
+export type EngineImage = Uint8Array | EngineBlob
 
 /** A job on its way into an engine. */
-export const engineJobSchema = z.object({
-  id: z.string(),
-  /** The compressed files, in the job's order; as many as the model's manifest allows. */
-  images: z.array(z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes')),
-  input: jsonRecordSchema,
-  parameters: jsonRecordSchema,
+export interface EngineJob {
+  id: string
+  /** In the job's order; as many as the model's manifest allows. */
+  images: readonly EngineImage[]
+  input: Record<string, z.core.util.JSONType>
+  parameters: Record<string, z.core.util.JSONType>
   /** Milliseconds since 1970, by this machine's clock. */
-  deadlineAt: z.int().nullable(),
+  deadlineAt: number | null
   /** Whether somebody wants the answer's text as it comes. */
-  stream: z.boolean().optional(),
-})
-export type EngineJob = z.infer<typeof engineJobSchema>
+  stream?: boolean | undefined
+}
 
-export const toEngineSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('jobs'), jobs: z.array(engineJobSchema) }),
+/** What a pool says to an engine. */
+export type ToEngine =
+  /** Before any job whose images come as addresses. */
+  | { kind: 'blobs'; source: BlobSource }
+  | { kind: 'jobs'; jobs: readonly EngineJob[] }
   /** Drop this job if its batch is not launched yet. It is answered in any case. */
-  z.object({ kind: z.literal('cancel'), id: z.string() }),
+  | { kind: 'cancel'; id: string }
   /** No jobs will come any more: wait for nobody. */
-  z.object({ kind: z.literal('drain') }),
-])
-export type ToEngine = z.infer<typeof toEngineSchema>
-
-const failureSchema = z.object({ code: errorCodeSchema, detail: z.string() })
+  | { kind: 'drain' }
 
 /** How a job ended; each job that was handed over gets exactly one, unless the engine dies. */
-export const engineAnswerSchema = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('value'),
-    id: z.string(),
-    output: taskOutputSchema,
-    preprocessMs: z.number(),
-    inferenceMs: z.number(),
-    batchSize: z.int(),
-  }),
+export type EngineAnswer =
+  | {
+      kind: 'value'
+      id: string
+      output: TaskOutput
+      preprocessMs: number
+      inferenceMs: number
+      batchSize: number
+    }
   /** `cause` is for logs only. */
-  z.object({ kind: z.literal('error'), id: z.string(), error: failureSchema, cause: z.string().nullable() }),
-  z.object({ kind: z.literal('canceled'), id: z.string() }),
-])
-export type EngineAnswer = z.infer<typeof engineAnswerSchema>
+  | { kind: 'error'; id: string; error: { code: ErrorCode; detail: string }; cause: string | null }
+  | { kind: 'canceled'; id: string }
+  /** The engine could not read its images; nothing is known of the job. */
+  | { kind: 'unread'; id: string; cause: string | null }
 
 /** What one step added to a job's text; after its engine died a job's text begins anew, at index 0. */
-export const engineTextSchema = z.object({ id: z.string(), text: z.string(), index: z.int() })
-export type EngineText = z.infer<typeof engineTextSchema>
+export interface EngineText {
+  id: string
+  text: string
+  index: number
+}
 
-export const fromEngineSchema = z.discriminatedUnion('kind', [
-  /** The model is loaded and warm. */
-  z.object({
-    kind: z.literal('ready'),
-    manifest: modelManifestSchema,
-    cost: batchCostSchema.nullable(),
-    residentBytes: z.int(),
-  }),
+/** The first message of an engine whose model is loaded and warm. */
+export const readySchema = z.object({
+  kind: z.literal('ready'),
+  protocol: z.literal(engineProtocol),
+  manifest: modelManifestSchema,
+  cost: batchCostSchema.nullable(),
+  residentBytes: z.int(),
+})
+
+/** What an engine says of its batches. */
+export interface EngineAnswers {
+  kind: 'answers'
+  answers: readonly EngineAnswer[]
+  /** The session runs that it took, retries of a failed batch's parts among them. */
+  runs: readonly BatchRun[]
+  /** The batches that were answered in one run, explained. */
+  launches: readonly Launch[]
+  /** Ids of the batch that runs next, as in a `launch` message; empty: none yet. */
+  launched: readonly string[]
+  /** CPU time of the process since its start. */
+  cpuSeconds: number
+  /** The most jobs of a batch from now on: less than the model's where its device ran out of memory. */
+  batchLimit: number
+  /** What a launch costs, as learned so far; null where answers take many runs. */
+  cost: BatchCost | null
+  residentBytes: number
+}
+
+/** What an engine says to its pool. */
+export type FromEngine =
+  | z.infer<typeof readySchema>
   /** The model can't be loaded; the engine ends. `passing`: trying the same files again may help (see isPassing). */
-  z.object({
-    kind: z.literal('unavailable'),
-    detail: z.string(),
-    cause: z.string().nullable(),
-    passing: z.boolean(),
-  }),
+  | { kind: 'unavailable'; detail: string; cause: string | null; passing: boolean }
   /** These jobs run now: if the engine dies before it answers, one of them is to blame. */
-  z.object({ kind: z.literal('launch'), ids: z.array(z.string()) }),
+  | { kind: 'launch'; ids: readonly string[] }
   /** Of the jobs that asked for it, after a step. */
-  z.object({ kind: z.literal('tokens'), tokens: z.array(engineTextSchema) }),
-  z.object({
-    kind: z.literal('answers'),
-    answers: z.array(engineAnswerSchema),
-    /** The session runs that it took, retries of a failed batch's parts among them. */
-    runs: z.array(z.object({ size: z.int(), runMs: z.number() })),
-    /** The batches that were answered in one run, explained. */
-    launches: z.array(
-      z.object({
-        reason: launchReasonSchema,
-        size: z.int(),
-        predictedMs: z.number().nullable(),
-        actualMs: z.number(),
-      }),
-    ),
-    /** Ids of the batch that runs next, as in a `launch` message; empty: none yet. */
-    launched: z.array(z.string()),
-    /** CPU time of the process since its start. */
-    cpuSeconds: z.number(),
-    /** The most jobs of a batch from now on: less than the model's where its device ran out of memory. */
-    batchLimit: z.int(),
-    /** What a launch costs, as learned so far; null where answers take many runs. */
-    cost: batchCostSchema.nullable(),
-    residentBytes: z.int(),
-  }),
-])
-export type FromEngine = z.infer<typeof fromEngineSchema>
+  | { kind: 'tokens'; tokens: readonly EngineText[] }
+  | EngineAnswers
 
 /** What an engine process is started with, as JSON in its first argument. */
 export const engineOptionsSchema = z.strictObject({
@@ -120,6 +136,10 @@ export const engineOptionsSchema = z.strictObject({
   shrinkAbovePixels: z.int().min(0).optional(),
   /** Images of which the decoder holds more at a time are decoded one after the other. */
   heavyImageBytes: z.int().min(0).optional(),
+  /** After so long the warm-up tries no larger batch. */
+  warmUpLimitMs: z.int().min(1).optional(),
+  /** Whether code in the model's folder may be its task. */
+  modelCode: z.boolean().optional(),
   execution: executionOptionsSchema.optional(),
   /** What a job's batch, and the one before it, may take together; 0 or absent: no objective. */
   latencyObjectiveMs: z.int().min(0).optional(),

@@ -4,8 +4,10 @@ import { createMemoryGuard } from './batching/memory-guard.ts'
 import { describeCause } from './engine-answer.ts'
 import { createEngineJobs, type EngineJobs, type EngineModel } from './engine-jobs.ts'
 import { createEngineOutbox } from './engine-outbox.ts'
-import { toEngineSchema, type EngineOptions, type FromEngine } from './engine-protocol.ts'
+import { engineProtocol, type EngineOptions, type FromEngine } from './engine-protocol.ts'
+import { createJobImages, type JobImages } from './images/job-images.ts'
 import { isPassing } from './load-failure.ts'
+import { readToEngine } from './read-messages.ts'
 
 export type { EngineModel } from './engine-jobs.ts'
 
@@ -21,7 +23,8 @@ export interface EngineChannel {
 /**
  * Loads the model, says so, and from then on answers the jobs that come over the channel, see createEngineJobs.
  *
- * Calls `exit` when the model can't be loaded (1) and when the pool is gone (0).
+ * Calls `exit` when the model can't be loaded (1) and when the pool is gone (0). Resolves to a function that ends what
+ * the engine has opened besides the model, for engines that are no processes of their own.
  */
 export async function startEngine<Prepared>({
   channel,
@@ -33,7 +36,7 @@ export async function startEngine<Prepared>({
   loadModel: () => Promise<EngineModel<Prepared>>
   options?: Pick<EngineOptions, 'latencyObjectiveMs' | 'memoryLimitBytes'>
   exit: (code: number) => void
-}): Promise<void> {
+}): Promise<() => Promise<void>> {
   channel.onDisconnect(() => {
     exit(0)
   })
@@ -47,7 +50,7 @@ export async function startEngine<Prepared>({
         : new VisionQueueError('model_unavailable', 'The model could not be loaded.', { cause: error })
     await channel.send({ kind: 'unavailable', detail, cause: describeCause(cause), passing: isPassing(error) })
     exit(1)
-    return
+    return async () => {}
   }
 
   const { manifest } = model
@@ -60,24 +63,31 @@ export async function startEngine<Prepared>({
       return { cpuSeconds: (user + system) / 1e6, batchLimit, cost, residentBytes: guard.residentBytes }
     },
   })
+  const images = createJobImages()
   const jobs = createEngineJobs(model, {
     outbox,
     guard,
     sendText: (tokens) => void channel.send({ kind: 'tokens', tokens }).catch(() => {}),
     latencyObjectiveMs,
+    readImages: images.read,
   })
-  channel.onMessage((message) => obey(message, jobs))
-  await channel.send({ kind: 'ready', manifest, cost: jobs.batcher.cost, residentBytes: guard.residentBytes })
+  channel.onMessage((message) => obey(message, jobs, images))
+  const { residentBytes } = guard
+  await channel.send({ kind: 'ready', protocol: engineProtocol, manifest, cost: jobs.batcher.cost, residentBytes })
+  return images.close
 }
 
-function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs): void {
-  const message = toEngineSchema.parse(raw)
+function obey(raw: unknown, { accept, cancel, batcher }: EngineJobs, images: JobImages): void {
+  const message = readToEngine(raw)
   switch (message.kind) {
     case 'jobs':
       for (const job of message.jobs) void accept(job)
       break
     case 'cancel':
       cancel(message.id)
+      break
+    case 'blobs':
+      images.open(message.source)
       break
     case 'drain':
       batcher.drain()

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 
 import { decodeImage } from './images/image-preprocessing.ts'
-import { createPixelWriter, pixelDims, type PixelLayout } from './images/pixel-writer.ts'
+import { createPixelWriter, pixelDims, tensorSize, type PixelLayout } from './images/pixel-writer.ts'
 import { preprocessorConfigSchema, toPreprocessing } from '@vision-queue/models'
 
 /** Written by test/golden/make-pixels.py. */
@@ -15,11 +15,13 @@ const goldenSchema = z.object({
       z.object({
         picture: z.string(),
         config: preprocessorConfigSchema,
-        channels: z.enum(['RGB', 'L']),
+        channels: z.enum(['RGB', 'BGR', 'L']),
+        height: z.int(),
+        width: z.int(),
         pixels: z.array(z.int()).min(1),
       }),
     )
-    .min(16),
+    .min(40),
 })
 const root = new URL('../../../', import.meta.url)
 const file = new URL('../test/golden/pixels.json', import.meta.url)
@@ -31,13 +33,18 @@ const { cases } = goldenSchema.parse(JSON.parse(await readFile(file, 'utf8')))
  */
 const tolerance = { mean: 1, largest: 12 }
 
-async function difference({ picture, config, channels, pixels }: (typeof cases)[number], shrinkAbovePixels: number) {
+async function difference(
+  { picture, config, channels, pixels, ...size }: (typeof cases)[number],
+  shrinkAbovePixels: number,
+) {
   const preprocessing = toPreprocessing(config)
   if (preprocessing === null) throw new Error('no size')
   const image = await readFile(fileURLToPath(new URL(picture, root)))
   const decoded = await decodeImage(image, { preprocessing, maxPixels: 1e7, shrinkAbovePixels })
   const layout: PixelLayout = { layout: 'NHWC', channels, type: 'float32' }
-  const target = new Float32Array(pixelDims(layout, preprocessing).reduce((a, b) => a * b))
+  expect(tensorSize(preprocessing, decoded)).toEqual(size)
+  expect(preprocessing.isBgr).toBe(channels === 'BGR')
+  const target = new Float32Array(pixelDims(layout, size).reduce((a, b) => a * b))
   createPixelWriter(preprocessing, layout)(target, 0, decoded)
   expect(target).toHaveLength(pixels.length)
   const differences = [...target].map((value, index) => Math.abs(value - (pixels[index] ?? NaN)))

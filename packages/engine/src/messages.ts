@@ -2,14 +2,16 @@
 export type { Launch } from './batching/launch.ts'
 export type { BatchRun } from './batching/run-or-split.ts'
 export {
+  type BlobSource,
   type EngineAnswer,
   type EngineJob,
   type EngineOptions,
   engineOptionsSchema,
   type EngineText,
+  engineProtocol,
   type FromEngine,
-  fromEngineSchema,
   type ToEngine,
 } from './engine-protocol.ts'
+export { readFromEngine } from './read-messages.ts'
 export type { TextPiece } from './generation/text-stream.ts'
 export type { TaskOutput } from './task-output.ts'

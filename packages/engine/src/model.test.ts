@@ -75,15 +75,17 @@ describe('reading', () => {
     ['model.json', { task: 'x', labels: '../labels.txt' }, 'labels: a list of labels, or a file in the folder'],
     [
       'model.json',
-      { task: 'x', preprocessing: { ...tinyPreprocessor, do_pad: true } },
-      'preprocessing.do_pad: not supported',
+      { task: 'x', preprocessing: { ...tinyPreprocessor, do_tile: true } },
+      'preprocessing.do_tile: not supported',
     ],
     ['model.json', { task: 'x', sha256: { 'onnx/model.onnx': 'abc' } }, 'sha256.onnx/model.onnx: 64 hex'],
     ['preprocessor_config.json', { ...tinyPreprocessor, resample: 5 }, 'resample: '],
     ['preprocessor_config.json', { ...tinyPreprocessor, image_std: [1, 1] }, 'image_std: three numbers, or one'],
-    ['preprocessor_config.json', { ...tinyPreprocessor, do_pad: true }, 'do_pad: not supported'],
-    ['preprocessor_config.json', { ...tinyPreprocessor, size: { longest_edge: 9 } }, 'size: {height, width}'],
-    ['preprocessor_config.json', { ...tinyPreprocessor, size: { shortest_edge: 9 } }, 'size: shortest_edge only'],
+    ['preprocessor_config.json', { ...tinyPreprocessor, do_tile: true }, 'do_tile: not supported'],
+    ['preprocessor_config.json', { ...tinyPreprocessor, size: { edge: 9 } }, 'size: {height, width}'],
+    ['preprocessor_config.json', { ...tinyPreprocessor, do_image_splitting: true }, 'it cuts images into tiles'],
+    ['preprocessor_config.json', { ...tinyPreprocessor, size_divisor: 32 }, 'size_divisor: not supported'],
+    ['preprocessor_config.json', { architecture: 'resnet50' }, 'missing, and so is pretrained_cfg'],
     [
       'preprocessor_config.json',
       { ...tinyPreprocessor, do_center_crop: true, crop_size: 32 },
@@ -103,10 +105,10 @@ describe('reading', () => {
   it('names what is wrong with each of several files', async () => {
     const location = await write({
       'model.json': {},
-      'preprocessor_config.json': { ...tinyPreprocessor, do_pad: true },
+      'preprocessor_config.json': { ...tinyPreprocessor, do_tile: true },
     })
     await expect(readModelFolder(location)).rejects.toMatchObject({
-      detail: expect.stringMatching(/model\.json: task: .*preprocessor_config\.json: do_pad: not supported/),
+      detail: expect.stringMatching(/model\.json: task: .*preprocessor_config\.json: do_tile: not supported/),
     })
   })
 
@@ -178,7 +180,7 @@ describe('loading', () => {
 
   it('refuses a file that is no graph', async () => {
     await expect(load(await write({}, Uint8Array.from([1, 2, 3])))).rejects.toMatchObject({
-      detail: 'onnx/model.onnx can not be loaded by ONNX Runtime.',
+      detail: 'onnx/model.onnx is no ONNX file, or cut off: it has 3 bytes. Fetch it again.',
     })
   })
 

@@ -14,11 +14,12 @@ import { chooseGraphs, isDynamic, listVariants, openGraphs, type OpenGraphs } fr
 import { padBatches, paddedSizes } from './onnx/padded-batch.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
 import type { Session } from './onnx/session.ts'
-import { findTask } from './tasks/index.ts'
+import { findTask, taskNames } from './tasks/index.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
+import { loadOwnTask } from './own-task.ts'
 import { openChosen } from './variant-choice.ts'
-import { warmUp, type WarmUp } from './warm-up.ts'
+import { defaultWarmUpLimitMs, warmUp, type WarmUp } from './warm-up.ts'
 
 /** A model in this process's memory, warm. */
 export interface LoadedModel extends Answering {
@@ -35,6 +36,10 @@ export interface LoadOptions extends ModelLocation {
   shrinkAbovePixels?: number | undefined
   /** Images of which the decoder holds more at a time are decoded one after the other. Default: 128 MiB. */
   heavyImageBytes?: number | undefined
+  /** After so long the warm-up tries no larger batch. Default: 60,000 ms. */
+  warmUpLimitMs?: number | undefined
+  /** Whether code in the folder may be its task. Default: no. */
+  modelCode?: boolean | undefined
   execution?: Partial<ExecutionOptions> | undefined
 }
 
@@ -48,12 +53,14 @@ export async function loadModel({
   maxImagePixels,
   shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
   heavyImageBytes = defaultHeavyImageBytes,
+  modelCode = false,
+  warmUpLimitMs = defaultWarmUpLimitMs,
   execution: given = {},
   ...location
 }: LoadOptions): Promise<LoadedModel> {
   const execution = executionOptionsSchema.parse(given)
-  const folder = await readModelFolder(location)
-  const task = findTask(folder.task)
+  const folder = await readModelFolder(location, taskNames)
+  const task = folder.code === null ? findTask(folder.task) : await loadOwnTask(folder, location.folder, modelCode)
   const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
   for (const [file, digest] of Object.entries(folder.settings.sha256)) {
     await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)
@@ -85,12 +92,13 @@ export async function loadModel({
         return await open(variant, true)
       }
       const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
+      const isAlone = graphs.rowsApart || task.runsAlone === true
+      const wantedBatchSize = isAlone ? 1 : Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity)
       const warm = await warmUp(answering.run, sample, {
-        wantedBatchSize: graphs.rowsApart
-          ? 1
-          : Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity),
+        wantedBatchSize,
         timedRuns: answering.openSteps === undefined ? 1 : 0,
-        ...(prepares ? { otherSizes: paddedSizes } : {}),
+        limitMs: warmUpLimitMs,
+        preparedSizes: prepares ? paddedSizes(wantedBatchSize) : null,
       })
       const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
       const { provider } = graphs.session
@@ -119,8 +127,7 @@ export async function loadModel({
     cacheable: folder.settings.cache,
     labels: folder.labels,
   })
-  const warmUpRuns = answering.openSteps === undefined ? runs : []
-  return { ...answering, manifest, warmUpRuns, close: graphs.close }
+  return { ...answering, manifest, warmUpRuns: answering.openSteps === undefined ? runs : [], close: graphs.close }
 }
 
 /** Whether two samples change each other's outputs in a run. What fails here is the warm-up's to report. */

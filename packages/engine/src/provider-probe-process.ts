@@ -9,16 +9,20 @@ import { toVisionQueueError } from '@vision-queue/protocol'
 const graph = 'CAgSADo7ChAKAXgSAXkiCElkZW50aXR5EgVwcm9iZVoPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEBE='
 
 /** The program behind probeProvider: exits 0 where the provider named by its argument works, else prints why not. */
-const folder = await mkdtemp(join(tmpdir(), 'vision-queue-probe-'))
-try {
-  const path = join(folder, 'model.onnx')
-  await writeFile(path, Buffer.from(graph, 'base64'))
-  const session = await openSession(path, { intraOpThreads: 1, requireProvider: process.argv[2] ?? '' })
-  await session.run({ x: { type: 'float32', data: Float32Array.of(1), dims: [1] } })
-  await session.close()
-} catch (error) {
-  console.log(toVisionQueueError(error, 'model_unavailable').detail)
-  process.exitCode = 1
-} finally {
-  await rm(folder, { recursive: true })
+async function probe(provider: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'vision-queue-probe-'))
+  try {
+    const path = join(folder, 'model.onnx')
+    await writeFile(path, Buffer.from(graph, 'base64'))
+    const session = await openSession(path, { intraOpThreads: 1, requireProvider: provider })
+    await session.run({ x: { type: 'float32', data: Float32Array.of(1), dims: [1] } })
+    await session.close()
+  } catch (error) {
+    console.log(toVisionQueueError(error, 'model_unavailable').detail)
+    process.exitCode = 1
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
+
+void probe(process.argv[2] ?? '')

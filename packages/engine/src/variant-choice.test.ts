@@ -21,6 +21,13 @@ describe('the order in which variants are tried', () => {
     ],
     ['another provider', { onCpu: false }, 'fp16', 'the provider is no CPU'],
     ['another provider without fp16', { onCpu: false, there: ['fp32', 'int8'] }, 'fp32', 'there is no fp16'],
+    ['only forms of the web', { there: ['uint8', 'bnb4', 'q4f16', 'q4'] }, 'q4', 'there is no better one'],
+    [
+      'the same elsewhere',
+      { onCpu: false, there: ['uint8', 'bnb4', 'q4f16', 'q4'] },
+      'q4f16',
+      'there is no better one',
+    ],
     ['one file', { there: ['int8'], int8Instructions: null }, 'int8', 'it is the only one there is'],
   ])('%s', (_, machine, graph, reason) => {
     expect(order(machine)[0]).toEqual({ graph, reason: expect.stringContaining(reason) })

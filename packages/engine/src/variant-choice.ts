@@ -9,6 +9,10 @@ export interface Candidate {
   reason: string
 }
 
+/** The others, the most exact first; on a CPU int8 is last because without its instructions sums are cut off. */
+const restOnCpu: readonly Variant[] = ['fp16', 'q4', 'q4f16', 'bnb4', 'uint8', 'int8']
+const restElsewhere: readonly Variant[] = ['q4f16', 'q4', 'bnb4', 'int8', 'uint8']
+
 /** What decides: nothing of it changes from one start to the next on the same machine. */
 export interface Capabilities {
   /** The variants that have files. */
@@ -35,7 +39,7 @@ export function candidates(machine: Capabilities): Candidate[] {
     order.push({ graph: 'int8', reason: `the CPU has ${int8Instructions}` })
   }
   order.push({ graph: 'fp32', reason: whyPlain(machine) })
-  for (const graph of there) order.push({ graph, reason: 'there is no better one' })
+  for (const graph of onCpu ? restOnCpu : restElsewhere) order.push({ graph, reason: 'there is no better one' })
   return order.filter(
     ({ graph }, index) => there.includes(graph) && order.findIndex((other) => other.graph === graph) === index,
   )

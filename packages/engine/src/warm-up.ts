@@ -4,6 +4,9 @@ import { isOutOfMemory } from './onnx/out-of-memory.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
 import type { TaskOutput } from './task-output.ts'
 
+/** Of a model whose runs take seconds, or whose provider compiles for each batch size. */
+export const defaultWarmUpLimitMs = 60_000
+
 /** What the first runs of a model have shown. */
 export interface WarmUp {
   /** The largest batch that ran: what was wanted, or as much of it as the memory holds. */
@@ -15,7 +18,9 @@ export interface WarmUp {
 /**
  * Runs a job once alone and once in a full batch, so that no caller pays for first allocations and a graph
  * that doesn't fit its files fails here. Where memory runs out the batch is halved. Then both sizes are run
- * `timedRuns` times, of which the costs of launches are learned. `otherSizes` are run once each, where the provider prepares itself for each size. Rejects with `model_unavailable`.
+ * `timedRuns` times, of which the costs of launches are learned. With `preparedSizes`, of a provider that prepares
+ * itself for each size, these are run in their order instead. After `limitMs` no larger batch is tried: the largest that
+ * ran is the model's. Rejects with `model_unavailable`.
  */
 export async function warmUp<Prepared>(
   run: (jobs: readonly Prepared[]) => Promise<(TaskOutput | Error)[]>,
@@ -23,13 +28,16 @@ export async function warmUp<Prepared>(
   {
     wantedBatchSize,
     timedRuns,
-    otherSizes = () => [],
+    preparedSizes = null,
+    limitMs = Infinity,
   }: {
     wantedBatchSize: number
     timedRuns: number
-    otherSizes?: (maxBatchSize: number) => readonly number[]
+    preparedSizes?: readonly number[] | null
+    limitMs?: number
   },
 ): Promise<WarmUp> {
+  const begun = performance.now()
   try {
     const item = await prepare()
     const runBatch = async (size: number): Promise<number> => {
@@ -40,8 +48,10 @@ export async function warmUp<Prepared>(
       return performance.now() - started
     }
     await runBatch(1)
-    const maxBatchSize = await findBatchSize(runBatch, wantedBatchSize)
-    for (const size of otherSizes(maxBatchSize)) await runBatch(size)
+    const maxBatchSize =
+      preparedSizes === null
+        ? await findBatchSize(runBatch, await affordable(runBatch, wantedBatchSize, limitMs))
+        : await prepareSizes(runBatch, preparedSizes, begun + limitMs)
     const runs: BatchRun[] = []
     for (const size of new Set([1, maxBatchSize])) {
       for (let timed = 0; timed < timedRuns; timed += 1) runs.push({ size, runMs: await runBatch(size) })
@@ -55,6 +65,36 @@ export async function warmUp<Prepared>(
       { cause: error },
     )
   }
+}
+
+/** The batch of which a run takes no longer than `limitMs`, by what one job takes when it isn't the first. */
+async function affordable(
+  runBatch: (size: number) => Promise<number>,
+  wanted: number,
+  limitMs: number,
+): Promise<number> {
+  if (wanted === 1 || limitMs === Infinity) return wanted
+  return Math.max(1, Math.min(wanted, Math.floor(limitMs / (await runBatch(1)))))
+}
+
+/** Runs each size once, the next one twice as large, while there is time and memory for it; gives the last one that ran. */
+async function prepareSizes(
+  runBatch: (size: number) => Promise<number>,
+  sizes: readonly number[],
+  until: number,
+): Promise<number> {
+  let largest = 1
+  for (const size of sizes) {
+    if (performance.now() > until) break
+    try {
+      await runBatch(size)
+      largest = size
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error
+      break
+    }
+  }
+  return largest
 }
 
 async function findBatchSize(runBatch: (size: number) => Promise<number>, wanted: number): Promise<number> {

@@ -218,3 +218,26 @@ export function mixingGraph(how: 'mean' | 'range'): Uint8Array {
     value(12, 'logits', FLOAT, ['batch_size', 3]),
   )
 }
+
+/**
+ * OWL-ViT's form: `logits` ``[images, 2, texts]`` are how much an image has of the colours that a text names, a little
+ * less at the second place, and `pred_boxes` its left upper and right lower quarter.
+ */
+export function owlGraph(size: number | null = 4): Uint8Array {
+  return model(
+    ...textNodes,
+    node('ReduceMean', ['pixel_values'], 'image_embeds', [ints('axes', [2, 3]), int('keepdims', 0)]),
+    node('Transpose', ['text_embeds'], 'turned', [ints('perm', [1, 0])]),
+    node('MatMul', ['image_embeds', 'turned'], 'likeness'),
+    constant('places', [1], [1]),
+    node('Unsqueeze', ['likeness', 'places'], 'here'),
+    weight('factors', [1, 2, 1], [9, 5]),
+    node('Mul', ['here', 'factors'], 'logits'),
+    weight('boxes', [1, 2, 4], [0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 0.5, 0.5]),
+    node('Identity', ['boxes'], 'pred_boxes'),
+    value(11, 'pixel_values', FLOAT, ['images', 3, size ?? 'height', size ?? 'width']),
+    textInput('texts'),
+    value(12, 'logits', FLOAT, ['images', 2, 'texts']),
+    value(12, 'pred_boxes', FLOAT, [1, 2, 4]),
+  )
+}

@@ -1,7 +1,11 @@
+import { variantNameSchema } from '@vision-queue/protocol'
 import { z } from 'zod'
 
-/** Which of a version's graphs runs: Hugging Face's file names are `model.onnx`, `model_fp16.onnx`, `model_int8.onnx`. */
-export const variantSchema = z.enum(['fp32', 'fp16', 'int8'])
+/**
+ * Which of a version's graphs runs: Hugging Face's file names are `model.onnx`, `model_fp16.onnx`, `model_int8.onnx` (or
+ * `model_quantized.onnx`), `model_uint8.onnx`, `model_q4.onnx`, `model_q4f16.onnx`, `model_bnb4.onnx`.
+ */
+export const variantSchema = variantNameSchema
 export type Variant = z.infer<typeof variantSchema>
 
 /** What of each provider onnxruntime-node 1.30 hands on to ONNX Runtime; it drops anything else without a word. */

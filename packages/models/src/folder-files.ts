@@ -7,6 +7,8 @@ import { pipeline } from 'node:stream/promises'
 import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/protocol'
 import type { z } from 'zod'
 
+import { strangeContent } from './foreign-files.ts'
+
 /** A file of a version folder, and how sentences name it: `<name>/<version>/<file>`. */
 export interface FolderFile {
   folder: string
@@ -22,7 +24,8 @@ export async function readJson<S extends z.ZodType>(file: FolderFile, schema: S)
   try {
     json = JSON.parse(text)
   } catch (error) {
-    throw unavailable(`${file.shownAs} is no JSON.`, error)
+    const strange = await strangeContent(join(file.folder, file.file), file.file)
+    throw unavailable(`${file.shownAs} ${strange ?? 'is no JSON.'}`, error)
   }
   const parsed = schema.safeParse(json)
   if (!parsed.success) throw unavailable(`${file.shownAs}: ${describeFields(fieldErrors(parsed.error))}`, parsed.error)
@@ -53,6 +56,16 @@ export async function readLabels(file: FolderFile): Promise<string[]> {
     if (label === undefined) throw unavailable(`${file.shownAs}: no line for the number ${index}.`)
     return label
   })
+}
+
+/** A file of one character a line, of which a space of any kind may be one. The end of the last line may be missing. */
+export async function readCharacters(file: FolderFile): Promise<string[]> {
+  const text = await readText(file)
+  if (text === null) throw unavailable(`${file.shownAs} is missing; model.json names it as characters.`)
+  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
+  if (lines.at(-1) === '') lines.pop()
+  if (lines.length === 0) throw unavailable(`${file.shownAs} has no characters.`)
+  return lines
 }
 
 /** Rejects with `model_unavailable` where a file's SHA-256 is another than model.json's. */

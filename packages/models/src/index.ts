@@ -3,19 +3,17 @@ export {
   executionOptionsSchema,
   type ProviderRefusal,
   type Variant,
+  variantSchema,
 } from './execution-options.ts'
 export { fingerprintFolder } from './fingerprint.ts'
 export { checkDigest } from './folder-files.ts'
 export type { GenerationFiles } from './generation-config.ts'
 export { type GraphFile, inspectGraph } from './graph-files.ts'
-export {
-  findModel,
-  listModels,
-  type ModelFolder,
-  type ModelLocation,
-  readModelFolder,
-  type TextPadding,
-  type TokenizerFiles,
-} from './model-folder.ts'
+export { findModel, listModels, locateFolder, type ModelLocation, toModelName, versionFolders } from './find-model.ts'
+export { ownTask } from './folder-code.ts'
+export { type ModelFolder, readModelFolder, type TextPadding } from './model-folder.ts'
+export type { TokenizerFiles } from './tokenizer-files.ts'
 export { type GraphFacts, readGraphFacts } from './onnx-graph.ts'
-export { type Preprocessing, preprocessorConfigSchema, type Resize, toPreprocessing } from './preprocessor-config.ts'
+export { type Preprocessing, toPreprocessing } from './preprocessing.ts'
+export { preprocessorConfigSchema } from './preprocessor-config.ts'
+export { type Resize, resizedSize, roundEven, type Size } from './resize-rules.ts'

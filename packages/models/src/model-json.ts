@@ -6,6 +6,30 @@ import { preprocessorConfigSchema } from './preprocessor-config.ts'
 const plainFile = /^(?!\/)(?!.*\.\.)[\w./-]+$/
 const names = z.string().min(1)
 
+/** Heads of the YOLO and SSD kinds. */
+const detectionSchema = z.strictObject({
+  boxes: names.optional().describe('the output with a box in each row or column; the first one'),
+  scores: names.optional().describe('the output with their scores; without it they follow the box in the same row'),
+  rows: z
+    .enum(['scores', 'label'])
+    .default('scores')
+    .describe('label: a row is a box, its score and the number of its label, and nothing overlaps any more'),
+  box_format: z
+    .enum(['cxcywh', 'xywh', 'xyxy', 'yxyx'])
+    .optional()
+    .describe('centre and size, corner and size, or two corners; cxcywh, xyxy for rows with a label'),
+  box_unit: z.enum(['pixels', 'fraction']).default('pixels').describe("of the graph's image"),
+  objectness: z.boolean().default(false).describe('whether a score that there is anything follows the box'),
+  background: z.enum(['none', 'first', 'last']).default('none').describe('whether one of the scores is of nothing'),
+  overlap: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('of boxes of one label that overlap by more (intersection over union) the best one stays; 0.45'),
+  threshold: z.number().min(0).max(1).optional().describe('where a job names none; 0.5'),
+})
+
 /**
  * `model.json`, the one file that is ours. Only `task` is needed: the rest is for folders whose other
  * files don't say it. Unknown fields are refused: a misspelt one would do nothing.
@@ -30,7 +54,10 @@ export const modelJsonSchema = z.strictObject({
     .describe("the graph's names of its inputs, where they are others than Hugging Face's and there are several"),
   output: names.optional().describe('the output that is read, where there are several and none has the usual name'),
   layout: z.enum(['NCHW', 'NHWC']).optional().describe("where the input's dimensions leave it open; NCHW"),
-  channels: z.enum(['RGB', 'BGR', 'L']).optional().describe('RGB, or L (grey) where the graph takes one channel'),
+  channels: z
+    .enum(['RGB', 'BGR', 'L', 'RGBA', 'BGRA'])
+    .optional()
+    .describe('RGB, or L (grey) where the graph takes one channel; the fourth of four is opaque everywhere, 255'),
   preprocessing: preprocessorConfigSchema
     .optional()
     .describe("the fields of Hugging Face's preprocessor_config.json, instead of that file"),
@@ -49,6 +76,16 @@ export const modelJsonSchema = z.strictObject({
     .union([z.array(z.string()).min(1), z.string().regex(plainFile, 'a list of labels, or a file in the folder')])
     .optional()
     .describe('instead of id2label in config.json: a list, or a file of one label a line or of index,label lines'),
+  characters: z
+    .union([z.array(z.string()).min(1), z.string().regex(plainFile, 'a list of characters, or a file in the folder')])
+    .optional()
+    .describe(
+      'image-to-text by one graph: what its scores are of, in their order without the blank; a file has one a line',
+    ),
+  ctc_blank: z
+    .enum(['first', 'last'])
+    .default('first')
+    .describe('where the score of the blank stands among those of the characters'),
   pooling: z
     .enum(['cls', 'mean'])
     .default('cls')
@@ -62,6 +99,9 @@ export const modelJsonSchema = z.strictObject({
     .max(8192)
     .optional()
     .describe('every text is filled up to so many tokens, as the model was trained with; longer ones are cut'),
+  detection: detectionSchema
+    .optional()
+    .describe('object-detection: how the outputs tell of objects, where they are not those of the DETR kind'),
   cache: z
     .boolean()
     .default(true)

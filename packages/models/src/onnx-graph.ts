@@ -8,6 +8,11 @@ export interface GraphFacts {
   probabilities: Map<string, 'softmax' | 'sigmoid'>
   /** An operator of it, or of a graph within it, that computes one row of a batch from the others; null: none that is known. */
   mixesRows: string | null
+  /** The names of what it takes and gives; weights that old files list among the inputs are none. */
+  inputs: string[]
+  outputs: string[]
+  /** How many dimensions each output has, where the file says it. */
+  ranks: Map<string, number>
 }
 
 /** Each takes the range of a whole tensor, all rows of the batch together, to make 8-bit integers of it. */
@@ -29,8 +34,7 @@ const passing = new Set([
 
 /**
  * Walks an ONNX file's protobuf from field to field (numbers by onnx.proto), skipping the weights, so
- * that a graph of gigabytes is read in moments. Null where the file is no ONNX: what is wrong with it
- * is the session's to say.
+ * that a graph of gigabytes is read in moments. Null where the file is no ONNX, or ends before its last field.
  */
 export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
   const file = await open(path, 'r')
@@ -40,15 +44,29 @@ export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
     const external = new Set<string>()
     const nodes: Nodes = new Map()
     const operators = new Set<string>()
+    const [inputs, outputs, weights] = [new Set<string>(), new Set<string>(), new Set<string>()]
+    const ranks = new Map<string, number>()
+    let hasGraph = false
     for (const graph of await reader.fields(0, size)) {
       if (graph.number !== 7) continue
+      hasGraph = true
       for (const field of await reader.fields(graph.start, graph.end)) {
         if (field.number === 1) await readNode(reader, field, nodes, operators)
-        else if (field.number === 5) await readExternalFile(reader, field, external)
+        else if (field.number === 5) await readWeight(reader, field, { external, weights })
+        else if (field.number === 11) inputs.add(await readName(reader, field, 1))
+        else if (field.number === 12) {
+          const name = await readName(reader, field, 1)
+          outputs.add(name)
+          const rank = await readRank(reader, field)
+          if (rank !== null) ranks.set(name, rank)
+        }
       }
     }
+    if (!hasGraph) return null
     const mixesRows = [...operators].find((operator) => mixing.has(operator)) ?? null
-    return { externalFiles: [...external], probabilities: findProbabilities(nodes), mixesRows }
+    for (const name of weights) inputs.delete(name)
+    const names = { inputs: [...inputs], outputs: [...outputs], ranks }
+    return { externalFiles: [...external], probabilities: findProbabilities(nodes), mixesRows, ...names }
   } catch (error) {
     if (error instanceof RangeError) return null
     throw error
@@ -83,14 +101,37 @@ async function readInnerGraphs(reader: Reader, attribute: Field, operators: Set<
   }
 }
 
-async function readExternalFile(reader: Reader, tensor: Field, files: Set<string>): Promise<void> {
+/** A weight's own name, and the name of the file that holds its values, where that is one beside the graph. */
+async function readWeight(
+  reader: Reader,
+  tensor: Field,
+  { external, weights }: { external: Set<string>; weights: Set<string> },
+): Promise<void> {
   for (const field of await reader.fields(tensor.start, tensor.end)) {
+    if (field.number === 8) weights.add(await reader.text(field))
     if (field.number !== 13) continue
     const entry = await reader.fields(field.start, field.end)
     const [key, value] = entry
     if (key === undefined || value === undefined) continue
-    if ((await reader.text(key)) === 'location') files.add(await reader.text(value))
+    if ((await reader.text(key)) === 'location') external.add(await reader.text(value))
   }
+}
+
+/** The number of an output's dimensions: ValueInfoProto's type, its tensor type, the shape of that. */
+async function readRank(reader: Reader, { start, end }: Field): Promise<number | null> {
+  let message: Pick<Field, 'start' | 'end'> = { start, end }
+  for (const number of [2, 1, 2]) {
+    const inner = (await reader.fields(message.start, message.end)).find((field) => field.number === number)
+    if (inner === undefined) return null
+    message = inner
+  }
+  return (await reader.fields(message.start, message.end)).filter((field) => field.number === 1).length
+}
+
+/** The text of a message's field of this number; empty where it has none. */
+async function readName(reader: Reader, { start, end }: Field, number: number): Promise<string> {
+  const field = (await reader.fields(start, end)).find((one) => one.number === number)
+  return field === undefined ? '' : reader.text(field)
 }
 
 function findProbabilities(nodes: Nodes): GraphFacts['probabilities'] {
@@ -179,7 +220,7 @@ function createReader(file: FileHandle): Reader {
       return found
     },
     async text({ start, end }) {
-      if (end - start > 4096) throw new RangeError('a name of over 4096 bytes')
+      if (end - start > windowBytes) throw new RangeError('a name of over 65536 bytes')
       if (end > start) await byteAt(start)
       if (end <= windowEnd) return window.toString('utf8', start - windowStart, end - windowStart)
       const bytes = Buffer.alloc(end - start)

@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
 
-import { preprocessorConfigSchema, toPreprocessing } from './preprocessor-config.ts'
+import { toPreprocessing } from './preprocessing.ts'
+import { preprocessorConfigSchema } from './preprocessor-config.ts'
+import { type Resize, resizedSize } from './resize-rules.ts'
 
 const common = {
   do_normalize: true,
@@ -78,4 +80,80 @@ it("takes the graph's size where the config has none, and says nothing where nei
     width: 6,
   })
   expect(toPreprocessing(config)).toBeNull()
+})
+
+it('takes null for absent, and fields that change nothing, by name', () => {
+  const written = {
+    ...common,
+    image_processor_type: 'ViTImageProcessorFast',
+    size: { height: 224, width: 224 },
+    crop_size: null,
+    data_format: 'channels_first',
+    default_to_square: true,
+    device: null,
+    disable_grouping: null,
+    do_center_crop: null,
+    do_convert_rgb: null,
+    do_pad: null,
+    format: 'coco_detection',
+    do_convert_annotations: true,
+    image_seq_length: 577,
+    return_tensors: null,
+    resample: null,
+  }
+  expect(toPreprocessing(preprocessorConfigSchema.parse(written))).toMatchObject({
+    resize: { height: 224, width: 224, fit: 'fill' },
+    crop: false,
+    varies: false,
+    kernel: 'linear',
+  })
+  for (const field of ['do_tile', 'pad_mode']) {
+    const parsed = preprocessorConfigSchema.safeParse({ ...written, [field]: 'x' })
+    expect(parsed.error?.issues).toMatchObject([{ path: [field], message: 'not supported' }])
+  }
+})
+
+it.each([
+  [
+    'EfficientNet divides twice where it classifies',
+    { image_processor_type: 'EfficientNetImageProcessor' },
+    1 / 127.5,
+    4,
+    -2,
+  ],
+  ['and once where it does not', { include_top: false }, 1 / 127.5, 2, -1],
+  ['an offset is taken away after rescaling', { rescale_offset: true, rescale_factor: 1 / 127.5 }, 2 / 127.5, 2, -3],
+])('%s', (_, extra, scale, times, shift) => {
+  const config = { size: 8, image_mean: 0.5, image_std: 0.5, ...extra }
+  const made = toPreprocessing(preprocessorConfigSchema.parse(config))
+  const factor = 'rescale_factor' in extra ? 1 : times / 2
+  expect(made?.scale[0]).toBeCloseTo(scale * factor, 6)
+  expect(made?.shift[0]).toBeCloseTo(shift, 6)
+})
+
+it('MobileViT never normalises and has blue first', () => {
+  const config = { image_processor_type: 'MobileViTImageProcessor', size: { shortest_edge: 9 } }
+  expect(toPreprocessing(preprocessorConfigSchema.parse(config))).toMatchObject({
+    isBgr: true,
+    shift: [-0],
+    varies: true,
+  })
+})
+
+it.each([
+  ['a long strip by its longer edge', { fit: 'edges', shortest: 800, longest: 1333 }, [480, 4800], [133, 1333]],
+  ['upright', { fit: 'edges', shortest: 800, longest: 1333 }, [640, 480], [1066, 800]],
+  ['one that has it already', { fit: 'edges', shortest: 800, longest: 1333 }, [800, 801], [800, 801]],
+  [
+    'exact products, whatever the quotient rounds to',
+    { fit: 'cover', height: 224, width: 224 },
+    [49, 3 * 49],
+    [224, 672],
+  ],
+  ['GLPN', { fit: 'divided', divisor: 32 }, [480, 641], [480, 640]],
+  ['Qwen, small', { fit: 'pixels', factor: 28, minPixels: 3136, maxPixels: 1e6 }, [20, 30], [56, 84]],
+  ['Qwen, large', { fit: 'pixels', factor: 28, minPixels: 3136, maxPixels: 100_000 }, [1000, 2000], [196, 420]],
+] satisfies [string, Resize, number[], number[]][])('%s', (_, rule, [height = 0, width = 0], expected) => {
+  const made = resizedSize(rule, { height, width })
+  expect([made.height, made.width]).toEqual(expected)
 })

@@ -6,7 +6,9 @@
 // ONNX's element types, and the field numbers of its messages (onnx.proto) where they are used.
 export const FLOAT = 1
 export const UINT8 = 2
+export const INT32 = 6
 export const INT64 = 7
+export const BOOL = 9
 export const FLOAT16 = 10
 
 export function node(

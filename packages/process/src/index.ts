@@ -1,7 +1,9 @@
 export { availableCores } from './cores.ts'
 export { createDeferred, type Deferred } from './deferred.ts'
-export { letHeapGrow } from './heap-growth.ts'
 export { int8Saturates, readInt8Instructions } from './int8-instructions.ts'
+export { createJobController, type JobController, type JobSignal } from './job-signal.ts'
+export { createLoopDelay, type LoopDelay, type LoopDelays } from './loop-delay.ts'
+export { PlainError } from './plain-error.ts'
 export { safeLogging } from './log-safety.ts'
 export {
   contextIn,
@@ -11,12 +13,14 @@ export {
   requestContextSchema,
   requestFields,
 } from './request-context.ts'
+export { type Part, type Program, runProcess, type RunningPart } from './run-process.ts'
 export { parseRedisUrl, type RedisAddress, type RedisTarget } from './redis-url.ts'
 export {
   booleanSetting,
   describeSettings,
   integerSetting,
   logLevelSetting,
+  parseBoth,
   parseSettings,
   redisUrlSetting,
   type Retention,

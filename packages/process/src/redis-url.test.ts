@@ -12,6 +12,23 @@ test.each(['redis://127.0.0.1:6379', 'rediss://user:p%40ss@redis.example:6380/2'
   },
 )
 
+test('a Unix socket is named by its path, percent-encoded', () => {
+  const url = 'redis+unix://app:p%40ss@localhost/a%20folder/redis.sock?db=2'
+  expect(parseRedisUrl(url)).toEqual({
+    kind: 'unix',
+    path: '/a folder/redis.sock',
+    db: 2,
+    username: 'app',
+    password: 'p@ss',
+  })
+  expect(parseRedisUrl('redis+unix:///run/redis.sock')).toEqual({
+    kind: 'unix',
+    path: '/run/redis.sock',
+    db: 0,
+    ...nobody,
+  })
+})
+
 test('Sentinels are listed, with the name of what they watch; ports may be left out', () => {
   expect(parseRedisUrl('redis+sentinel://one:26380,two,[::1]:5/mymaster')).toEqual({
     kind: 'sentinel',
@@ -57,6 +74,10 @@ test.each([
   ['http://localhost', 'expected redis://'],
   ['redis+rings://:secret@localhost', 'expected redis://'],
   ['redis://:secret@a:1,b:2', 'redis+sentinel:// or redis+cluster://'],
+  ['redis+unix://:secret@localhost', 'the path of the socket'],
+  ['redis+unix://:secret@elsewhere/run/redis.sock', 'no host or localhost'],
+  ['redis+unix://:secret@localhost/run/redis.sock?db=x', 'with a number'],
+  ['rediss+unix://:secret@localhost/run/redis.sock', 'no TLS'],
   ['redis+sentinel://:secret@a:1', 'the name of the primary'],
   ['redis+sentinel://:secret@a:1/name/x', 'db a number'],
   ['redis+sentinel://:%ff@a:1/name', 'percent-encoded'],

@@ -13,6 +13,8 @@ interface Credentials {
 /** What REDIS_URL names: one Redis, the primary that Sentinels tell of, or a Cluster. */
 export type RedisTarget =
   | { kind: 'single'; url: string }
+  /** One Redis on this machine, by its Unix socket. */
+  | ({ kind: 'unix'; path: string; db: number } & Credentials)
   | ({
       kind: 'sentinel'
       sentinels: RedisAddress[]
@@ -28,8 +30,8 @@ export type RedisTarget =
 
 /** The forms, for messages and documentation. */
 export const redisUrlForms =
-  'redis://[user:password@]host:port[/db], redis+sentinel://[user:password@]host:port,host:port/name[/db] or ' +
-  'redis+cluster://[user:password@]host:port,host:port, each with rediss for TLS'
+  'redis://[user:password@]host:port[/db], redis+unix://[user:password@localhost]/path/of/socket[?db=0], redis+sentinel://[user:password@]host:port,host:port/name[/db] or ' +
+  'redis+cluster://[user:password@]host:port,host:port, each but redis+unix with rediss for TLS'
 
 /**
  * Reads a REDIS_URL. User and password are those of Redis, percent-encoded; the Sentinels' own come as
@@ -47,6 +49,15 @@ export function parseRedisUrl(url: string): RedisTarget {
       }
       if (scheme === '' || !URL.canParse(url)) throw new Error(`expected ${redisUrlForms}`)
       return { kind: 'single', url }
+    }
+    case '+unix': {
+      if (tls) throw new Error('expected redis+unix: there is no TLS on a Unix socket')
+      if (path === '') throw new Error('expected the path of the socket: redis+unix:///run/redis.sock')
+      const [, user = '', host = ''] = /^(?:(.*)@)?(.*)$/.exec(authority) ?? []
+      if (host !== '' && host !== 'localhost') throw new Error('expected no host or localhost: redis+unix:///path')
+      const db = new URLSearchParams(query).get('db') ?? '0'
+      if (!/^\d+$/.test(db)) throw new Error('expected ?db= with a number')
+      return { kind: 'unix', path: `/${decode(path)}`, db: Number(db), ...readCredentials(user) }
     }
     case '+sentinel': {
       const [name = '', db = '0', ...rest] = path.split('/').map(decode)
@@ -78,16 +89,19 @@ export function parseRedisUrl(url: string): RedisTarget {
 
 function readAuthority(text: string, defaultPort: number): Credentials & { addresses: RedisAddress[] } {
   const at = text.lastIndexOf('@')
-  const [user = '', ...rest] = at === -1 ? [] : text.slice(0, at).split(':')
-  const password = rest.join(':')
   return {
-    username: user === '' ? null : decode(user),
-    password: password === '' ? null : decode(password),
+    ...readCredentials(text.slice(0, Math.max(0, at))),
     addresses: text
       .slice(at + 1)
       .split(',')
       .map((address) => readAddress(address, defaultPort)),
   }
+}
+
+function readCredentials(text: string): Credentials {
+  const [user = '', ...rest] = text.split(':')
+  const password = rest.join(':')
+  return { username: user === '' ? null : decode(user), password: password === '' ? null : decode(password) }
 }
 
 function readAddress(text: string, defaultPort: number): RedisAddress {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { PlainError } from './plain-error.ts'
 import { parseRedisUrl } from './redis-url.ts'
 
 /**
@@ -9,10 +10,13 @@ import { parseRedisUrl } from './redis-url.ts'
 export type SettingsSchema = z.ZodObject<Record<string, z.ZodType>>
 
 /** All bad settings at once, by name. */
-export class SettingsError extends Error {
+export class SettingsError extends PlainError {
+  readonly problems: readonly string[]
+
   constructor(problems: readonly string[]) {
     super(`These settings can not be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
     this.name = 'SettingsError'
+    this.problems = problems
   }
 }
 
@@ -30,6 +34,30 @@ export function parseSettings<S extends SettingsSchema>(
   const parsed = schema.safeParse(set)
   if (parsed.success) return parsed.data
   throw new SettingsError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
+}
+
+/**
+ * The settings of two parts of one process, each by its own schema. Throws SettingsError with what is wrong in either,
+ * once where both say the same.
+ */
+export function parseBoth<A extends SettingsSchema, B extends SettingsSchema>(
+  first: A,
+  second: B,
+  env: Record<string, string | undefined>,
+): [z.infer<A>, z.infer<B>] {
+  const problems = new Set<string>()
+  const parse = <S extends SettingsSchema>(schema: S): z.infer<S> | null => {
+    try {
+      return parseSettings(schema, env)
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error
+      for (const problem of error.problems) problems.add(problem)
+      return null
+    }
+  }
+  const [one, other] = [parse(first), parse(second)]
+  if (one === null || other === null) throw new SettingsError([...problems])
+  return [one, other]
 }
 
 export interface SettingDescription {
@@ -77,7 +105,7 @@ export const redisUrlSetting = z
   .default('redis://127.0.0.1:6379')
   .describe(
     'Where Redis is. `npm start` brings one up and sets this itself when it is not set. rediss:// for TLS, ' +
-      'rediss://user:password@host:port for an ACL user (docs/security.md). Sentinel: ' +
+      'rediss://user:password@host:port for an ACL user (docs/security.md). A Unix socket: `redis+unix:///run/redis.sock`. Sentinel: ' +
       '`redis+sentinel://host:26379,host:26379/mymaster`; Cluster: `redis+cluster://host:7000,host:7001`; with ' +
       '`rediss` for TLS. See docs/redis.md.',
   )

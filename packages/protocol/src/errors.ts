@@ -50,7 +50,8 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable
 
-function isErrorCode(code: string): code is ErrorCode {
+/** Whether it is a code of the table. */
+export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorTable, code)
 }
 

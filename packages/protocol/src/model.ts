@@ -23,10 +23,12 @@ export function parseModelReference(reference: string): { name: string; version:
 
 const jsonSchemaSchema = z.record(z.string(), z.json())
 
+/** The forms of a model's weights, by the ends of their file names; a file without one is fp32, whatever it holds. */
+export const variantNameSchema = z.enum(['fp32', 'fp16', 'int8', 'uint8', 'q4', 'q4f16', 'bnb4'])
+
 /** Which of a version's variants is to run, as consumers keep it in Redis for all that have the same files. */
 export const variantDecisionSchema = z.object({
-  /** The variant by the graph's file name: a file without a suffix is fp32, whatever it holds. */
-  graph: z.enum(['fp32', 'fp16', 'int8']),
+  graph: variantNameSchema,
   /** What about the machine that decided it led to it, e.g. `the CPU has avx512_vnni`. */
   reason: z.string(),
   /** When it was decided, in milliseconds since 1970; null: not kept yet. */
@@ -125,6 +127,8 @@ export const modelStatsSchema = z.object({
   launches: launchStatsSchema.default({ reasons: {}, predicted: 0, predictedMs: 0, actualMs: 0 }),
   /** Null before it is known, and where answers take many runs. */
   cost: batchCostSchema.nullable().default(null),
+  /** The GPUs that its engines are placed on in turn, as the provider counts them. Absent: no GPUs were named. */
+  devices: z.array(z.int()).optional(),
   /**
    * Jobs a second that its engines get through when they always have work, on the cores and with the inputs of
    * late; null before anything is known.

@@ -4,8 +4,11 @@ import type { Retention } from '@vision-queue/process'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 
-import { defineScript } from '@vision-queue/redis'
+import type { Turns } from '@vision-queue/bullmq-batching'
 import type { RedisClient } from '@vision-queue/redis'
+
+import { turnsOf } from './redis-turns.ts'
+import { countStep } from './worker/end-steps.ts'
 
 /**
  * How much an owner's ended jobs hold in Redis. An ended job is no longer unfinished, so that no quota bounds it, and
@@ -32,26 +35,6 @@ const overheadBytes = { succeeded: 300, other: 1500 }
 
 /** The counted bytes by when they lapse, in so many steps of the whole time. */
 const steps = 64
-/** In a full Redis too, as a job's end. Keys: the counts. ARGV: bytes, milliseconds until they lapse, milliseconds of a step. Gives the sum. */
-const countScript = `#!lua flags=allow-oom
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local step = tonumber(ARGV[3])
-if ARGV[1] ~= '0' then
-  local lapse = string.format('%.0f', math.ceil((now + ARGV[2]) / step) * step)
-  redis.call('HINCRBY', KEYS[1], lapse, ARGV[1])
-  if redis.call('PTTL', KEYS[1]) < lapse - now then redis.call('PEXPIREAT', KEYS[1], lapse) end
-end
-local sum, counts = 0, redis.call('HGETALL', KEYS[1])
-for index = 1, #counts, 2 do
-  if tonumber(counts[index]) <= now then
-    redis.call('HDEL', KEYS[1], counts[index])
-  else
-    sum = sum + counts[index + 1]
-  end
-end
-return sum`
-
 interface Count {
   /** Not yet written. */
   bytes: number
@@ -60,8 +43,7 @@ interface Count {
   writing: boolean
 }
 
-export function createEndedBytes(redis: RedisClient, retention: Retention): EndedBytes {
-  const script = defineScript(redis, 'vqCountEnded', 1, countScript)
+export function createEndedBytes(redis: RedisClient, retention: Retention, turns: Turns = turnsOf(redis)): EndedBytes {
   const counts = new LRUCache<string, Count>({ max: 10_000, ttl: knownForMs, ttlAutopurge: false })
   const rulesOf = (succeeded: boolean): { ttlMs: number; maxBytes: number } =>
     succeeded
@@ -72,7 +54,11 @@ export function createEndedBytes(redis: RedisClient, retention: Retention): Ende
     const { ttlMs, maxBytes } = rulesOf(succeeded)
     const { bytes } = count
     count.bytes = 0
-    const sum = z.number().parse(await script([key, bytes, ttlMs, Math.ceil(ttlMs / steps)]))
+    // In a full Redis too, as a job's end.
+    const [reply] = await turns.run([countStep(key, bytes, { ttlMs, stepMs: Math.ceil(ttlMs / steps) })], {
+      whenFull: true,
+    })
+    const sum = z.number().parse(reply)
     count.full = sum >= maxBytes
     counts.set(key, count)
   }

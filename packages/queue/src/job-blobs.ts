@@ -1,10 +1,12 @@
 import type { BlobAddress, Blobs, Budget } from '@vision-queue/blobs'
 import { createRedisBudget, keptHolder } from '@vision-queue/blobs'
+import type { Turns } from '@vision-queue/bullmq-batching'
 import type { RedisClient } from '@vision-queue/redis'
 
 import { keptBytesKey, keptKey, oldImageKey } from './keys.ts'
 import { type BlobPart, blobsOf } from './parts.ts'
 import type { QueuedJob } from './queued-job.ts'
+import { turnsOf } from './redis-turns.ts'
 
 type BlobJob = Pick<QueuedJob, 'id' | 'model' | 'answersOf' | 'parts'>
 
@@ -15,11 +17,6 @@ export function addressesOf(job: Pick<QueuedJob, 'answersOf' | 'parts'>): BlobAd
 
 /** The holds that jobs have on their blobs, by the id of the job. */
 export interface JobBlobs {
-  /** Holds all blobs of a job for `forMs`; resolves to the hashes of those whose bytes are missing. */
-  hold(job: BlobJob, forMs: number): Promise<Set<string>>
-  /** Whether what is put is there before what is sent after it, on the connection that the jobs go through. */
-  readonly inOrder: boolean
-  put(job: BlobJob, hash: string, bytes: Uint8Array, forMs: number): Promise<void>
   /** Safe to repeat. */
   release(job: BlobJob): Promise<void>
   /** Instead of `release`: keeps what another try needs, while all that the model keeps so is within `maxBytes`. */
@@ -31,7 +28,7 @@ export interface JobBlobs {
 }
 
 /** `redis`: where the budget of the kept blobs is, and what releases before have stored. */
-export function createJobBlobs(redis: RedisClient, blobs: Blobs): JobBlobs {
+export function createJobBlobs(redis: RedisClient, blobs: Blobs, turns: Turns = turnsOf(redis)): JobBlobs {
   const release: JobBlobs['release'] = async (job) => {
     await Promise.all(addressesOf(job).map(async (address) => blobs.release(address, job.id)))
   }
@@ -41,23 +38,13 @@ export function createJobBlobs(redis: RedisClient, blobs: Blobs): JobBlobs {
   const budgets = new Map<string, Budget>()
   /** Of what a model keeps. */
   const budgetOf = (model: string): Budget => {
-    const known = budgets.get(model) ?? createRedisBudget(redis, { lapses: keptKey(model), bytes: keptBytesKey(model) })
+    const known =
+      budgets.get(model) ?? createRedisBudget(redis, { lapses: keptKey(model), bytes: keptBytesKey(model) }, turns)
     budgets.set(model, known)
     return known
   }
 
   return {
-    inOrder: blobs.inOrder,
-    async hold(job, forMs) {
-      const held = await Promise.all(
-        addressesOf(job).map(async (address) => ({
-          hash: address.hash,
-          hold: await blobs.hold(address, job.id, forMs),
-        })),
-      )
-      return new Set(held.filter(({ hold }) => hold?.stored !== true).map(({ hash }) => hash))
-    },
-    put: async (job, hash, bytes, forMs) => blobs.put({ space: job.answersOf, hash }, bytes, forMs),
     release,
     async keep(job, { forMs, maxBytes }) {
       const budget = budgetOf(job.model)

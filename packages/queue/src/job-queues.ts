@@ -1,8 +1,10 @@
-import { pinnedQueueName, queueName, queueNameOf, queuePrefix } from './keys.ts'
-import type { QueuedJob } from './queued-job.ts'
+import { addStep, type Step, type Turns } from '@vision-queue/bullmq-batching'
+import type { RedisClient } from '@vision-queue/redis'
 import { Queue } from 'bullmq'
 
-import type { RedisClient } from '@vision-queue/redis'
+import { pinnedQueueName, queueName, queueNameOf, queuePrefix } from './keys.ts'
+import type { QueuedJob } from './queued-job.ts'
+import { turnsOf } from './redis-turns.ts'
 
 /** The producer's side of BullMQ: one queue per model, and one per version for the jobs pinned to it. */
 export interface JobQueues {
@@ -23,9 +25,26 @@ export interface JobQueues {
 }
 
 /** How many entries BullMQ's event stream keeps; nothing here reads it. */
-const eventStreamLength = 100
+export const eventStreamLength = 100
 
-export function createJobQueues(redis: RedisClient): JobQueues {
+/** The step that queues a job as `JobQueues.add` does; `carried`: in the turn that the chain's admission has given it. */
+export function queueStep(job: QueuedJob, turn: number | null | 'carried'): Step {
+  const options = {
+    ...(typeof turn === 'number' ? { priority: turn } : {}),
+    // The result is stored apart and expires by itself; BullMQ's copy goes at once.
+    removeOnComplete: true,
+    // A job's own failure is a result. BullMQ sees one only when its result could not be stored.
+    attempts: 10,
+    backoff: { type: 'exponential', delay: 500 },
+  }
+  return addStep(
+    { prefix: queuePrefix(job.model), name: queueNameOf(job) },
+    { id: job.id, name: 'infer', data: job, opts: options },
+    { priorityFromCarry: turn === 'carried' },
+  )
+}
+
+export function createJobQueues(redis: RedisClient, turns: Turns = turnsOf(redis)): JobQueues {
   const queues = new Map<string, Queue>()
 
   const queueFor = (model: string, name: string): Queue => {
@@ -49,15 +68,7 @@ export function createJobQueues(redis: RedisClient): JobQueues {
 
   return {
     async add(job, turn) {
-      await queueFor(job.model, queueNameOf(job)).add('infer', job, {
-        jobId: job.id,
-        ...(turn === null ? {} : { priority: turn }),
-        // The result is stored apart and expires by itself; BullMQ's copy goes at once.
-        removeOnComplete: true,
-        // A job's own failure is a result. BullMQ sees one only when its result could not be stored.
-        attempts: 10,
-        backoff: { type: 'exponential', delay: 500 },
-      })
+      await turns.run([queueStep(job, turn)])
     },
     async find(queued) {
       const queue = queueFor(queued.model, queueNameOf(queued))

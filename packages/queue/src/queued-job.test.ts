@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import { inputOfParts, partsOfInput } from './parts.ts'
-import { queuedJobSchema } from './queued-job.ts'
+import { queuedJobSchema, readQueuedJob } from './queued-job.ts'
 
 /** As release 0.1 has queued it. */
 const recorded = {
@@ -70,4 +70,30 @@ test.each([
   const apart = partsOfInput(input)
   expect(inputOfParts(apart)).toEqual(input)
   expect(Object.values(apart.input).filter((value) => typeof value === 'string')).toEqual([])
+})
+
+describe('what was queued', () => {
+  const job = queuedJobSchema.parse(recorded)
+
+  test('is read as the schema reads it, in every shape', () => {
+    expect(readQueuedJob(job)).toEqual(job)
+    expect(readQueuedJob(recorded)).toEqual(job)
+    const { cache: _cache, replyTo: _replyTo, priority: _priority, ...without } = job
+    expect(readQueuedJob(without)).toEqual(queuedJobSchema.parse(without))
+  })
+
+  test.each([
+    ['of a later release', { version: 3 }],
+    ['without parts', { parts: undefined }],
+    ['with a part of an unknown kind', { parts: [{ kind: 'sound', name: 'sound' }] }],
+    ['with a blob that has no hash', { parts: [{ kind: 'blob', name: 'image', bytes: 1 }] }],
+    ['whose times are texts', { createdAt: 'now' }],
+    ['of nobody known', { owner: 7 }],
+  ])('%s is not understood', (_, changes) => {
+    expect(readQueuedJob({ ...job, ...changes })).toBeNull()
+  })
+
+  test.each([null, 'job', [], 1, undefined])('%j is no job', (value) => {
+    expect(readQueuedJob(value)).toBeNull()
+  })
 })

@@ -2,6 +2,7 @@ import { requestContextSchema } from '@vision-queue/process'
 import { imageTypeSchema, jobIdSchema, metadataSchema, payloadHashSchema, prioritySchema } from '@vision-queue/protocol'
 import { z } from 'zod'
 
+import { isObject } from './is-object.ts'
 import { jobInputSchema, partSchema, partsOfInput } from './parts.ts'
 
 /** What all shapes of a job have. */
@@ -83,3 +84,37 @@ function fromShape1({ image, input, ...common }: z.infer<typeof jobSchema1>): Jo
  */
 export const queuedJobSchema = z.union([jobSchema2, jobSchema1.transform(fromShape1)])
 export type QueuedJob = Job2
+
+/**
+ * The job in what was queued; null: a shape that this release doesn't understand. What our own releases queue needs no
+ * more than a look at what is used; whatever looks otherwise is parsed.
+ */
+export function readQueuedJob(value: unknown): QueuedJob | null {
+  if (isJob2(value)) return value
+  const job = queuedJobSchema.safeParse(value)
+  return job.success ? job.data : null
+}
+
+function isJob2(value: unknown): value is QueuedJob {
+  if (!isObject(value) || value['version'] !== 2 || !Array.isArray(value['parts'])) return false
+  return (
+    ['id', 'model', 'modelVersion', 'priority'].every((name) => typeof value[name] === 'string') &&
+    ['versionPinned', 'cache'].every((name) => typeof value[name] === 'boolean') &&
+    ['replyTo', 'owner', 'answersOf', 'retryOf'].every((name) => isNullOr('string', value[name])) &&
+    Number.isInteger(value['createdAt']) &&
+    isNullOr('number', value['deadlineAt']) &&
+    ['parameters', 'input'].every((name) => isObject(value[name])) &&
+    isNullOr('object', value['metadata']) &&
+    value['parts'].every(isPart)
+  )
+}
+
+function isPart(part: unknown): boolean {
+  if (!isObject(part) || typeof part['name'] !== 'string') return false
+  if (part['kind'] === 'text') return typeof part['text'] === 'string'
+  return part['kind'] === 'blob' && typeof part['hash'] === 'string' && typeof part['bytes'] === 'number'
+}
+
+function isNullOr(type: 'string' | 'number' | 'object', value: unknown): boolean {
+  return value === null || typeof value === type
+}

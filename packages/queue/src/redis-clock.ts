@@ -19,7 +19,7 @@ export interface RedisClock {
 
 const askEveryMs = 10_000
 /** Less is the time that asking takes, not a difference. */
-const worthCorrectingMs = 250
+export const clockToleranceMs = 250
 
 export function openRedisClock(redis: RedisClient): RedisClock {
   let aheadMs = 0
@@ -28,12 +28,14 @@ export function openRedisClock(redis: RedisClient): RedisClock {
     const [seconds, microseconds] = await redis.time()
     const localMs = (askedAt + Date.now()) / 2
     const measured = Math.round(Number(seconds) * 1000 + Number(microseconds) / 1000 - localMs)
-    aheadMs = Math.abs(measured) < worthCorrectingMs ? 0 : measured
+    aheadMs = Math.abs(measured) < clockToleranceMs ? 0 : measured
   }
   const ask = (): void => {
     // Where Redis is away, it stays as it was.
     measure().catch(() => {})
   }
+  // Several clocks may share a connection.
+  redis.setMaxListeners(redis.getMaxListeners() + 1)
   redis.on('ready', ask)
   if (redis.status === 'ready') ask()
   const timer = setInterval(ask, askEveryMs).unref()
@@ -47,6 +49,7 @@ export function openRedisClock(redis: RedisClient): RedisClock {
     close() {
       clearInterval(timer)
       redis.off('ready', ask)
+      redis.setMaxListeners(redis.getMaxListeners() - 1)
     },
   }
 }

@@ -16,6 +16,11 @@ export interface ConnectionBehaviour {
    * may have vanished without a word (a lost host, a partition), which TCP itself notices after minutes.
    */
   silenceMs: number
+  /**
+   * For a user who may hardly do anything: Redis is not asked by INFO, after each connect, if it has loaded its data, so
+   * that it may refuse for that; nor is it told which library this is.
+   */
+  fewRights: boolean
 }
 
 /** Opens a client to what REDIS_URL names. */
@@ -24,6 +29,7 @@ export function createClient(target: RedisTarget, behaviour: ConnectionBehaviour
   const { username, password, tls, nodes } = target
   return new Cluster(nodes, {
     enableOfflineQueue: behaviour.waits,
+    enableReadyCheck: !behaviour.fewRights,
     clusterRetryStrategy: retryDelayMs,
     // One every 0.1 s while a slot's node is away. Those that don't wait are ended by their own timeout.
     maxRedirections: behaviour.waits ? Number.MAX_SAFE_INTEGER : 16,
@@ -60,6 +66,9 @@ export function createSubscriberClient(target: RedisTarget, behaviour: Connectio
 function createSingle(target: Exclude<RedisTarget, { kind: 'cluster' }>, behaviour: ConnectionBehaviour): Redis {
   const options = singleOptions(behaviour)
   if (target.kind === 'single') return new Redis(target.url, options)
+  if (target.kind === 'unix') {
+    return new Redis({ ...options, path: target.path, db: target.db, ...credentials(target) })
+  }
   const { sentinels, name, db, tls, sentinelCredentials, ...own } = target
   return new Redis({
     ...options,
@@ -88,10 +97,12 @@ function singleOptions(behaviour: ConnectionBehaviour): Plain<CommonRedisOptions
   }
 }
 
-function sharedOptions({ name, waits, commandTimeoutMs, silenceMs }: ConnectionBehaviour) {
+function sharedOptions({ name, waits, commandTimeoutMs, silenceMs, fewRights }: ConnectionBehaviour) {
   return {
     connectionName: `vision-queue-${name}`,
     socketTimeout: silenceMs,
+    enableReadyCheck: !fewRights,
+    disableClientInfo: fewRights,
     // Ends connections that are idle, too, when their other end is gone.
     keepAlive: 10_000,
     ...(commandTimeoutMs === undefined ? {} : { commandTimeout: commandTimeoutMs, connectTimeout: commandTimeoutMs }),

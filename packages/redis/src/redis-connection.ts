@@ -26,9 +26,12 @@ export type RedisClient = Redis | Cluster
 
 /**
  * A connection that fails fast, for callers with a person waiting: a command is refused at once
- * while Redis is away, and rejected `commandTimeoutMs` after it was sent when Redis is frozen.
+ * while Redis is away, and rejected `commandTimeoutMs` after it was sent when Redis is frozen. `fewRights`: for a
+ * user who may do hardly anything but what is asked of the connection.
  */
-export function openFailFastConnection(options: ConnectionOptions & { commandTimeoutMs: number }): RedisClient {
+export function openFailFastConnection(
+  options: ConnectionOptions & { commandTimeoutMs: number; fewRights?: boolean },
+): RedisClient {
   return watched(options, (target) => createClient(target, failFast(options)))
 }
 
@@ -40,7 +43,8 @@ export function openDurableConnection({
   silenceMs = defaultSilenceMs,
   ...options
 }: ConnectionOptions & { silenceMs?: number }): RedisClient {
-  const behaviour: ConnectionBehaviour = { name: options.name, waits: true, commandTimeoutMs: undefined, silenceMs }
+  const whileAway = { waits: true, commandTimeoutMs: undefined, silenceMs }
+  const behaviour: ConnectionBehaviour = { name: options.name, ...whileAway, fewRights: false }
   return watched(options, (target) => createClient(target, behaviour))
 }
 
@@ -66,9 +70,17 @@ export function openSubscriber(options: ConnectionOptions & { commandTimeoutMs: 
   return subscriber
 }
 
-function failFast({ name, commandTimeoutMs }: { name: string; commandTimeoutMs: number }): ConnectionBehaviour {
+function failFast({
+  name,
+  commandTimeoutMs,
+  fewRights = false,
+}: {
+  name: string
+  commandTimeoutMs: number
+  fewRights?: boolean
+}): ConnectionBehaviour {
   // What timed out twice over is not coming: another connection may do better, on a failover for one.
-  return { name, waits: false, commandTimeoutMs, silenceMs: 2 * commandTimeoutMs + 1000 }
+  return { name, waits: false, commandTimeoutMs, silenceMs: 2 * commandTimeoutMs + 1000, fewRights }
 }
 
 function watched<Client extends RedisClient>(

@@ -6,7 +6,7 @@ import { parentChannel, startEngine } from '@vision-queue/engine/parts'
  * question with "(die)" in it kills it.
  */
 const { name, version } = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
-await startEngine({
+void startEngine({
   channel: parentChannel(),
   exit: (code) => process.exit(code),
   async loadModel() {

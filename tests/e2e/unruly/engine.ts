@@ -15,7 +15,7 @@ import { z } from 'zod'
  */
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 limitImageLibrary()
-await startEngine({
+void startEngine({
   channel: parentChannel(),
   options,
   exit: (code) => process.exit(code),

@@ -4,7 +4,7 @@ import { startSystem } from '@vision-queue/test-support/system'
 
 import type { Contender } from './contender.ts'
 
-const noopConsumer = fileURLToPath(new URL('noop-consumer.ts', import.meta.url))
+const noopEngine = fileURLToPath(new URL('noop-engine.ts', import.meta.url))
 
 /**
  * Our own service as `npm start` sets it up: one API process, one consumer and its engine processes, one
@@ -15,7 +15,7 @@ export function visionQueueContender(version: string): Contender {
     name: 'vision-queue',
     versions: { 'vision-queue': version, node: process.versions.node },
     async start() {
-      const system = await startSystem({ consumerEntry: noopConsumer })
+      const system = await startSystem({ engineEntry: noopEngine })
       return {
         submitUrl: `${system.url}/jobs?model=shapes-vqa`,
         pids: {

@@ -1,73 +1,50 @@
-import { readMetrics } from '../read-metrics.ts'
-import { isSuccess, latencyMs, percentiles } from '@vision-queue/load/summary'
-
-import { shapesCorpus } from '../corpora.ts'
+import { rawRequests, shapesCorpus } from '../corpora.ts'
 import type { Scenario } from '../scenario.ts'
-import { table } from '../tables.ts'
+import { stopAll } from '../services.ts'
+import { subjectTable, windowNote } from '../subject-table.ts'
+import { openEcho } from '../subjects/echo.ts'
+import type { Subject } from '../subjects/subject.ts'
+import { measureRounds, warmUp } from '../windows/measure.ts'
+import { timeOf, windowsOf } from '../windows/rounds.ts'
 
 /** How fast a question is answered that was answered before. */
 export const cache: Scenario = {
   name: 'cache',
-  title: 'Answers from the cache',
+  title: 'A repeated image and question',
   usual: true,
-  async run({ sharedService }) {
-    const service = await sharedService()
-    const { requests } = await shapesCorpus()
-    const before = await readMetrics(service.system.url, /cache/)
-    const measured = await service.measure({
-      pace: { kind: 'clients', clients: 4, thinkMs: null },
-      requests,
-      seconds: 4,
-      repeatPictures: true,
-    })
-    const after = await readMetrics(service.system.url, /cache/)
-    const good = measured.samples.filter((sample) => isSuccess(sample) && sample.scheduledMs >= 0)
-    const cached = good.filter((sample) => sample.cached)
-    const told = cached.flatMap(({ serverMs }) => (serverMs === null ? [] : [serverMs]))
-    const [inside, outside, missed] = [
-      percentiles(told),
-      percentiles(cached.map(latencyMs)),
-      percentiles(good.filter((sample) => !sample.cached).map(latencyMs)),
-    ]
-    const serverTold = told.length > 0
-    return {
-      notes: [
-        `${requests.length} pictures and questions again and again, 4 clients.`,
-        ...(cached.length === 0
-          ? ['Not available: no answer came from a cache.']
-          : [
-              `${((cached.length / good.length) * 100).toFixed(1)} % of ${good.length} answers came from the cache. Server time is ${serverTold ? 'what Server-Timing says' : 'not told by the service: the whole time from request to answer stands for it'}.`,
-            ]),
-      ],
-      targets: [
-        {
-          name: 'A repeated image and question: server time, p50',
-          sense: 'at most',
+  async run({ say, plan, services }) {
+    const requests = rawRequests(await shapesCorpus())
+    const load = { requests, clients: 4, unique: false }
+    const warmUpJobs = Math.min(plan.warmUpJobs, 1500)
+    const subjects: Subject[] = []
+    try {
+      // Asked once each, then answers of which any that is not kept is a failure.
+      await stopAll(await services.subjects({ engine: 'real' }, { ...load, clients: 64 }, warmUpJobs))
+      subjects.push(...(await services.subjects({ engine: 'real' }, { ...load, holds: '"cached":true' }, warmUpJobs)))
+      const own = subjects.map(({ name }) => name).filter((name) => !name.includes(' at '))
+      const echo = await openEcho(load)
+      subjects.push(echo)
+      await warmUp(echo, plan.warmUpJobs)
+      const judged = await measureRounds(subjects, plan, say)
+      return {
+        notes: [
+          `${requests.length} pictures and questions again and again, 4 clients. An answer that was computed counts as a failure.`,
+          windowNote(judged, warmUpJobs, plan.windowMs),
+        ],
+        targets: own.map((name) => ({
+          name: `A repeated image and question: request to answer, p50, ${name}`,
+          sense: 'at most' as const,
           limit: 3,
           unit: 'ms',
-          measured: cached.length === 0 ? null : (serverTold ? inside : outside).p50,
+          measured: timeOf(windowsOf(judged.rounds, name), 'p50Ms'),
           digits: 2,
-          note: cached.length === 0 ? 'not available: no answer came from a cache' : null,
-        },
-      ],
-      tables: [
-        table(
-          'Milliseconds',
-          ['', 'answers', ['p50', 2], ['p95', 2], ['p99', 2]],
-          (
-            [
-              ['from the cache, server time', inside],
-              ['from the cache, request to answer', outside],
-              ['computed, request to answer', missed],
-            ] as const
-          ).map(([name, { count, p50, p95, p99 }]) => [name, count, p50, p95, p99]),
-        ),
-        table(
-          'What the metrics say of it',
-          ['metric', 'before', 'after'],
-          [...after].map(([name, value]) => [name, before.get(name) ?? 0, value]),
-        ),
-      ].filter(({ rows }) => rows.length > 0),
+          note: null,
+          doubt: judged.doubt,
+        })),
+        tables: [subjectTable('Kept answers', judged)],
+      }
+    } finally {
+      await stopAll(subjects)
     }
   },
 }

@@ -1,61 +1,75 @@
-import { isSuccess, latencyMs, percentiles } from '@vision-queue/load/summary'
-
-import { pingRedis } from '../ask-redis.ts'
-import { shapesCorpus } from '../corpora.ts'
+import { nameOf, startVariant } from '../compositions.ts'
+import { readProcessTable } from '../processes.ts'
 import type { Scenario } from '../scenario.ts'
+import type { Service } from '../service.ts'
 import { table } from '../tables.ts'
+import { mostOthersShare } from '../windows/rounds.ts'
+import { lookAt } from '../windows/look.ts'
+import { windowOf } from '../windows/window.ts'
 
-/** How long an answer takes when nothing else is asked, beyond what decoding and inference take. */
+/** Until V8 has compiled and collected what the start left. */
+const settleMs = 30_000
+const limitMs = 5
+
+/** What a service costs that nobody asks anything: all compositions side by side, as `npm start` has them. */
 export const idle: Scenario = {
   name: 'idle',
-  title: 'Latency at 20 requests a second',
+  title: 'CPU of an idle service',
   usual: true,
-  async run({ long, sharedService }) {
-    const service = await sharedService()
-    const ping = percentiles(await pingRedis(service.system.redis.url, { times: 100, everyMs: 50 }))
-    const { summary, samples } = await service.measure({
-      pace: { kind: 'rate', perSecond: 20, arrivals: 'poisson' },
-      requests: (await shapesCorpus()).requests,
-      // The load generator is a new process, and at this rate it takes seconds until it is compiled.
-      warmUpSeconds: 5,
-      seconds: long ? 120 : 15,
-    })
-    const jobs = samples.flatMap((sample) => {
-      const { times, scheduledMs } = sample
-      if (!isSuccess(sample) || times === null || scheduledMs < 0) return []
-      const whole = latencyMs(sample)
-      return [{ whole, ...times, ours: whole - times.preprocess_ms - times.inference_ms }]
-    })
-    const rows = (
-      [
-        ['request to answer', (job) => job.whole],
-        ['decoding, resizing, tokenising', (job) => job.preprocess_ms],
-        ['session run', (job) => job.inference_ms],
-        ['accepted to taken by the consumer', (job) => job.queue_ms],
-        ['request to answer without decoding and session run', (job) => job.ours],
-      ] as [string, (job: (typeof jobs)[number]) => number][]
-    ).map(([name, of]) => {
-      const { p50, p95, p99, max } = percentiles(jobs.map(of))
-      return [name, p50, p95, p99, max]
-    })
-    rows.push([
-      'for scale: a PING to Redis and its answer, 20 a second, before',
-      ping.p50,
-      ping.p95,
-      ping.p99,
-      ping.max,
-    ])
-    const ours = percentiles(jobs.map((job) => job.ours))
-    const target = { sense: 'at most' as const, unit: 'ms', digits: 1, note: `${jobs.length} jobs` }
-    return {
-      notes: [
-        `Open loop, Poisson arrivals at 20/s, so some requests meet others; each counts from the time at which it was due, the generator's own lateness (p99 ${summary.lateness.p99.toFixed(1)} ms) included. Prefer: wait. Errors: ${summary.errors}. A job goes twelve times from one process to another: to the API and back, from there to Redis and back twice, to the consumer, to Redis and back, to an engine and back, and by Redis to the API. A PING goes twice; what that takes on this machine is the table’s last row.`,
-      ],
-      targets: [
-        { ...target, name: 'Idle latency beyond decoding and inference, p50', limit: 5, measured: ours.p50 },
-        { ...target, name: 'Idle latency beyond decoding and inference, p99', limit: 20, measured: ours.p99 },
-      ],
-      tables: [table('Milliseconds', ['', ['p50', 1], ['p95', 1], ['p99', 1], ['max', 1]], rows)],
+  async run({ say, quick, variants }) {
+    const services: Service[] = []
+    try {
+      for (const variant of variants) services.push(await startVariant(variant, 'real', { MODELS: '' }))
+      await sleep(quick ? 1000 : settleMs)
+      const processes = readProcessTable()
+      const parts = services.map((service) => service.parts(processes))
+      const pids = parts.flat().map(({ pid }) => pid)
+      const before = lookAt(pids)
+      await sleep(quick ? 2000 : 60_000)
+      const after = lookAt(pids)
+      const windows = parts.map((each) => windowOf(before, after, each, nothing))
+      const others = Math.max(...windows.map(({ othersShare }) => othersShare))
+      const doubt = others > mostOthersShare ? `neighbours took ${(others * 100).toFixed(0)} %` : null
+      const measured = windows.map(({ cpuUs, seconds }, index) => {
+        const rows = Object.entries(cpuUs).map(([part, us]) => [part, us / 1000 / seconds] as const)
+        const sum = rows.reduce((total, [, ms]) => total + ms, 0)
+        return { name: nameOf(variants[index] ?? missing()), rows, sum }
+      })
+      for (const { name, sum } of measured) say(`${name}: ${sum.toFixed(1)} ms of CPU a second`)
+      return {
+        notes: [`All shipped models loaded, nothing asked for; ${quick ? 2 : 60} s.`],
+        targets: measured.map(({ name, sum }) => ({
+          name: `CPU of an idle service, ${name}`,
+          sense: 'at most' as const,
+          limit: limitMs,
+          unit: 'ms a second',
+          measured: sum,
+          digits: 1,
+          note: null,
+          doubt,
+        })),
+        tables: [
+          table(
+            'Idle, milliseconds of CPU a second',
+            ['composition', 'process', ['ms/s', 2]],
+            measured.flatMap(({ name, rows }) => rows.map(([part, ms]) => [name, part, ms])),
+          ),
+        ],
+      }
+    } finally {
+      await Promise.all(services.map(async ({ stop }) => stop()))
     }
   },
+}
+
+const nothing = { jobs: 0, failures: 0, failure: null, p50Ms: null, p99Ms: null, beyondP50Ms: null }
+
+function missing(): never {
+  throw new Error('No such variant')
+}
+
+async function sleep(milliseconds: number): Promise<void> {
+  await new Promise((resolve) => {
+    setTimeout(resolve, milliseconds)
+  })
 }

@@ -1,84 +1,90 @@
-import { shapesCorpus } from '../corpora.ts'
-import { startNaiveServer } from '../naive.ts'
-import type { Scenario } from '../scenario.ts'
-import { meanBatch, type Measurement } from '../service.ts'
-import { table } from '../tables.ts'
+import type { Table } from '@vision-queue/load/html-page'
 
-const clientCounts = [1, 8, 20, 64]
-const seconds = 2
+import { rawRequests, shapesCorpus } from '../corpora.ts'
+import type { Target } from '../figures.ts'
+import type { Scenario, ScenarioContext } from '../scenario.ts'
+import { stopAll } from '../services.ts'
+import { subjectTable } from '../subject-table.ts'
+import type { HttpLoad } from '../subjects/http-load.ts'
+import { openHttpSubject } from '../subjects/http-load.ts'
+import { naiveName, type NaiveServer, startNaive } from '../subjects/naive.ts'
+import { openEcho } from '../subjects/echo.ts'
+import type { Subject } from '../subjects/subject.ts'
+import { measureRounds, warmUp } from '../windows/measure.ts'
+import { ratePerSecond, windowsOf } from '../windows/rounds.ts'
+
+const warmUpJobs = 1500
+const clientCounts = [1, 8, 64]
 
 /** One request, one run, in the server's process, against the service. */
 export const naive: Scenario = {
   name: 'naive',
   title: 'Before and after: one request, one run',
   usual: true,
-  async run({ say, long, sharedService }) {
+  async run(context) {
     const corpus = await shapesCorpus()
-    const service = await sharedService()
-    const before = await startNaiveServer(corpus.repository)
-    const measured: { clients: number; before: Measurement; after: Measurement }[] = []
+    const load = { requests: rawRequests(corpus), holds: '"succeeded"' }
+    const jobs = Math.min(context.plan.warmUpJobs, warmUpJobs)
+    const server = await startNaive(corpus.repository)
     try {
+      const warming = await openHttpSubject(server, load)
+      await warmUp(warming, jobs)
+      await warming.stop()
+      const targets: Target[] = []
+      const tables: Table[] = []
       for (const clients of clientCounts) {
-        const pace = { kind: 'clients', clients, thinkMs: null } as const
-        const load = { pace, requests: corpus.requests, seconds: long ? 20 : seconds }
-        const row = { clients, before: await before.measure(load), after: await service.measure(load) }
-        measured.push(row)
-        const [naively, queued] = [row.before.summary, row.after.summary]
-        say(`${clients} clients: naive ${naively.perSecond.toFixed(0)}/s, service ${queued.perSecond.toFixed(0)}/s`)
+        const found = await measureAt({ context, server, load: { ...load, clients }, clients })
+        targets.push(...found.targets)
+        tables.push(found.table)
+      }
+      return {
+        notes: [
+          'The naive server decodes and runs each request at once and alone, in its own process, with the service’s own decoder, graph and libraries (tests/load/subjects/naive-server.ts). shapes-vqa is nearly free to run, so a naive server, which spares itself queue and processes, does well on it; it has no queue bound, loses what it holds when it dies, and uses one core for inference.',
+          `${corpus.about}; closed loops. ${jobs} jobs of each before the first window; jobs/s by the lower quartile of the time a job took.`,
+        ],
+        targets,
+        tables,
       }
     } finally {
-      await before.stop()
-    }
-    const categories = measured.map(({ clients }) => String(clients))
-    const bars = (title: string, label: string, of: (measurement: Measurement) => number) => ({
-      kind: 'bars' as const,
-      title,
-      x: { label: 'clients' },
-      y: { label, log: false },
-      stacked: false,
-      categories,
-      series: [
-        { name: 'naive server', values: measured.map((row) => of(row.before)) },
-        { name: 'service', values: measured.map((row) => of(row.after)) },
-      ],
-    })
-    return {
-      notes: [
-        `The naive server decodes and runs each request at once and alone, in its own process, with the service’s own decoder, graph and libraries (tests/load/naive-server.ts). Both answer the same pictures to the same clients in a closed loop, in turn, ${long ? 20 : seconds} s each. shapes-vqa is nearly free to run, so a naive server, which spares itself queue and processes, does well on it; it has no queue bound, loses what it holds when it dies, and uses one core for inference.`,
-      ],
-      tables: [
-        table(
-          corpus.about,
-          [
-            'clients',
-            'naive jobs/s',
-            'service jobs/s',
-            ['naive p50 ms', 1],
-            ['service p50 ms', 1],
-            ['naive p99 ms', 1],
-            ['service p99 ms', 1],
-            'naive errors',
-            'service errors',
-            ['mean batch', 1],
-          ],
-          measured.map(({ clients, before: { summary }, after }) => [
-            clients,
-            summary.perSecond,
-            after.summary.perSecond,
-            summary.latency.p50,
-            after.summary.latency.p50,
-            summary.latency.p99,
-            after.summary.latency.p99,
-            summary.errors,
-            after.summary.errors,
-            meanBatch(after.batches),
-          ]),
-        ),
-      ],
-      charts: [
-        bars('Throughput, before and after', 'jobs/s', ({ summary }) => summary.perSecond),
-        bars('Latency p99, before and after', 'ms', ({ summary }) => summary.latency.p99),
-      ],
+      await server.stop()
     }
   },
+}
+
+async function measureAt({
+  context: { services, plan, say },
+  server,
+  load,
+  clients,
+}: {
+  context: ScenarioContext
+  server: NaiveServer
+  load: HttpLoad
+  clients: number
+}): Promise<{ targets: Target[]; table: Table }> {
+  const subjects: Subject[] = []
+  try {
+    subjects.push(...(await services.subjects({ engine: 'real' }, load, Math.min(plan.warmUpJobs, warmUpJobs))))
+    const own = subjects.map(({ name }) => name).filter((name) => !name.includes(' at '))
+    subjects.push(await openHttpSubject(server, load), await openEcho(load))
+    const judged = await measureRounds(subjects, plan, say)
+    const naively = ratePerSecond(windowsOf(judged.rounds, naiveName))
+    const who = clients === 1 ? '1 client' : `${clients} clients`
+    const targets = own.map((name): Target => {
+      const rate = ratePerSecond(windowsOf(judged.rounds, name))
+      return {
+        name: `Jobs/s of the naive server's with ${who}, ${name}`,
+        sense: 'at least',
+        limit: clients === 1 ? 85 : 100,
+        unit: '%',
+        measured: (rate / naively) * 100,
+        digits: 0,
+        note: `${rate.toFixed(0)} and ${naively.toFixed(0)} jobs/s`,
+        doubt: judged.doubt,
+      }
+    })
+    return { targets, table: subjectTable(who, judged) }
+  } finally {
+    await stopAll(subjects)
+  }
 }

@@ -9,7 +9,7 @@ import { limitImageLibrary, loadModel, parentChannel, startEngine } from '@visio
  */
 const options = engineOptionsSchema.parse(JSON.parse(process.argv[2] ?? 'null'))
 limitImageLibrary()
-await startEngine({
+void startEngine({
   channel: parentChannel(),
   exit: (code) => process.exit(code),
   async loadModel() {

@@ -2,6 +2,7 @@ import { toVisionQueueError } from '@vision-queue/protocol'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import type { Accepted } from '../intake/submission.ts'
+import { replaceLoopMetrics } from './loop-metrics.ts'
 
 /** What the API counts itself; everything is in a registry of its own, so that tests don't share it. */
 export interface Metrics {
@@ -15,9 +16,12 @@ export interface Metrics {
   /** By what came of it, as in fetch-image.ts. */
   imageFetches: Counter<'outcome'>
   redisUp: Gauge
+  /** To be called when a request arrives: delays of the event loop are measured while there are requests. */
+  noteRequest: () => void
 }
 
 const prefix = 'vision_queue_'
+const longestTimerMs = 2 ** 31 - 1
 
 /** Counts a submission as accepted or refused, by whichever route it came; one that was answered with an earlier one's job is none. */
 export async function countSubmission(
@@ -40,9 +44,12 @@ export async function countSubmission(
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  collectDefaultMetrics({ register: registry, prefix })
+  // The pace at which its own measure of the event loop wakes us: never, see replaceLoopMetrics.
+  collectDefaultMetrics({ register: registry, prefix, eventLoopMonitoringPrecision: longestTimerMs })
+  const noteRequest = replaceLoopMetrics(registry, prefix)
   return {
     registry,
+    noteRequest,
     requests: new Counter({
       name: `${prefix}http_requests_total`,
       help: 'Answered requests by route pattern, method and status',

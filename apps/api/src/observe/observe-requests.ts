@@ -15,6 +15,7 @@ const methods = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELE
  */
 export function observeRequests({ log, metrics }: { log: Logger; metrics: Metrics }): ApiMiddleware {
   return async (c, next) => {
+    metrics.noteRequest()
     const startedAt = performance.now()
     await next()
     const ms = performance.now() - startedAt

@@ -2,10 +2,11 @@ import type { ModelOrders } from '@vision-queue/queue/worker'
 import type { Logger } from 'pino'
 
 import type { Actual } from './actual.ts'
+import { createChangeHints } from './change-hints.ts'
 import type { Desired, DesiredModel } from './desired.ts'
 import type { ModelPolicy } from './model-policy.ts'
 import { createRepositoryWatch, type WatchedModel } from './repository-watch.ts'
-import { readRepository, type RepositoryView } from './repository.ts'
+import { misnamedModels, readRepository, type RepositoryView } from './repository.ts'
 
 export interface LookOptions {
   repository: string
@@ -18,14 +19,22 @@ export interface LookOptions {
   log: Logger
 }
 
+export interface Look {
+  look(actual: Actual): Promise<Desired>
+  /** Watches the repository no longer. */
+  close(): void
+}
+
 /**
  * Looks at the repository, the orders and the pinned jobs, and tells what is wanted by them. Rejects if Redis doesn't
  * say the orders. If the repository can't be read, the models are as they were at the last look: that is not an
  * empty repository.
  */
-export function createLook(options: LookOptions): (actual: Actual) => Promise<Desired> {
+export function createLook(options: LookOptions): Look {
   const { repository, policy, lingerMs, log } = options
   const watch = createRepositoryWatch()
+  const hints = createChangeHints()
+  let view: RepositoryView | null = null
   let seen = new Map<string, WatchedModel>()
 
   /** Null: it can't be said now. */
@@ -58,10 +67,10 @@ export function createLook(options: LookOptions): (actual: Actual) => Promise<De
     return { selection, versions: new Map(ordered), aliases, pinned }
   }
 
-  return async (actual) => {
+  const look = async (actual: Actual): Promise<Desired> => {
     const at = performance.now()
     const orders = await options.readOrders()
-    const view = await readRepository(repository).catch((): RepositoryView | null => null)
+    if (view === null || !hints.unchanged()) view = await readRepository(repository, hints.begin()).catch(() => null)
     if (view !== null) seen = watch(view)
     const names = new Set([...seen.keys(), ...(view === null ? [] : policy.named), ...actual.models.keys()])
     const models = await Promise.all(
@@ -71,9 +80,17 @@ export function createLook(options: LookOptions): (actual: Actual) => Promise<De
       at,
       lingerMs,
       models: new Map(models.flatMap(([name, model]) => (model === null ? [] : [[name, model] as const]))),
-      problems: problemsOf(view, policy),
+      problems: [...problemsOf(view, policy), ...(await misnamed(repository))],
     }
   }
+  return { look, close: hints.close }
+}
+
+async function misnamed(repository: string): Promise<string[]> {
+  return (await misnamedModels(repository)).map(
+    ({ folder, better }) =>
+      `${folder} in MODEL_REPOSITORY is not served: a model's name has small letters, digits, ".", "_" and "-" only. Rename the folder, such as to ${better}.`,
+  )
 }
 
 function problemsOf(view: RepositoryView | null, policy: ModelPolicy): string[] {

@@ -39,7 +39,7 @@ export interface JobHandling {
 
 export function startModelManager(options: ModelManagerOptions): ModelManager {
   const { pollMs, log } = options
-  const look = createLook(options)
+  const { look, close: closeLook } = createLook(options)
   const finished = createFinishedJobs()
   const executor = createExecutor({
     ...options,
@@ -58,7 +58,6 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
       const desired = await look(actual)
       if (closed) return
       executor.pursue(desired)
-      options.onChange()
     } catch (error) {
       log.warn({ error: String(error) }, 'The model repository could not be looked at')
     }
@@ -75,6 +74,7 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
   const stop = (): void => {
     closed = true
     clearTimeout(timer)
+    closeLook()
     executor.stop()
   }
 

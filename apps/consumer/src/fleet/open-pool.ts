@@ -1,12 +1,13 @@
-import { createEnginePool } from '@vision-queue/engine-pool'
+import { createEnginePool, type EnginePoolOptions } from '@vision-queue/engine-pool'
 import type { Logger } from 'pino'
 
-import { type ConsumerSettings, toExecutionOptions } from '../config.ts'
-import { shareCores } from './core-share.ts'
+import { type ConsumerSettings, toDeviceIds, toEngineEnvironment, toExecutionOptions } from '../config.ts'
+import { type CoreShare, shareCores } from './core-share.ts'
 import { memoryShare } from './memory-share.ts'
 import type { ModelManagerOptions } from './model-manager.ts'
 
 const mb = 1024 * 1024
+const longestBlobWaitMs = 5000
 
 interface Options {
   settings: ConsumerSettings
@@ -19,15 +20,20 @@ interface Options {
 
 /** Opens engines as the settings say, with each model's share of cores and memory. */
 export function createPoolOpening({ settings, cores, engineEntry, log }: Options): ModelManagerOptions['openPool'] {
+  const devices = settings.EXECUTION_PROVIDERS === 'cpu' ? [] : toDeviceIds(settings)
+  const placed = (share: CoreShare): CoreShare =>
+    settings.ENGINES === 0 && devices.length > 1 ? { ...share, engines: devices.length } : share
   const wanted = { engines: settings.ENGINES, intraOpThreads: settings.INTRA_OP_THREADS }
   if (Math.max(1, wanted.engines) * wanted.intraOpThreads > cores) {
     const used = shareCores(wanted, { cores, sharedBy: 1 })
     log.warn({ wanted, used, cores }, 'ENGINES x INTRA_OP_THREADS is more than the cores of this process: lowered')
   }
   return ({ folder, name, version }, { variant, onTrouble }, sharedBy) => {
-    const share = shareCores(wanted, { cores, sharedBy })
+    const share = placed(shareCores(wanted, { cores, sharedBy }))
     return createEnginePool({
       modelFolder: folder,
+      warmUpLimitMs: settings.WARM_UP_LIMIT_MS,
+      modelCode: settings.MODEL_CODE === 'on',
       name,
       version,
       ...share,
@@ -43,10 +49,24 @@ export function createPoolOpening({ settings, cores, engineEntry, log }: Options
       heavyImageBytes: settings.HEAVY_IMAGE_MB * mb,
       loadTimeoutMs: settings.ENGINE_LOAD_TIMEOUT_MS,
       longestPauseMs: settings.ENGINE_RETRY_MAX_MS,
+      deviceIds: devices,
+      env: toEngineEnvironment(settings),
       execution: { ...toExecutionOptions(settings), ...(variant === null ? {} : { variant }) },
+      ...blobAccess(settings),
       onTrouble,
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })
+  }
+}
+
+/** How engines come to read images themselves. */
+function blobAccess(settings: ConsumerSettings): Pick<EnginePoolOptions, 'blobs' | 'env'> {
+  const { ENGINE_REDIS_URL: redisUrl, NODE_EXTRA_CA_CERTS: certificates, RUN_TIMEOUT_MS: runTimeoutMs } = settings
+  if (redisUrl === undefined) return {}
+  return {
+    // Well before the engine is killed for its silence.
+    blobs: { redisUrl, timeoutMs: Math.min(longestBlobWaitMs, Math.ceil(runTimeoutMs / 4)) },
+    ...(certificates === undefined ? {} : { env: { NODE_EXTRA_CA_CERTS: certificates } }),
   }
 }

@@ -1,11 +1,11 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { beforeEach, expect, test } from 'vitest'
 
 import { createRepositoryWatch } from './repository-watch.ts'
-import { readRepository } from './repository.ts'
+import { misnamedModels, readRepository } from './repository.ts'
 
 let repository: string
 let look: () => Promise<Record<string, boolean>>
@@ -80,4 +80,15 @@ test('names that are no model’s or version’s are passed over, and a broken a
 
 test('a repository that can not be read is an error, not an empty one', async () => {
   await expect(readRepository(join(repository, 'nowhere'))).rejects.toThrow('ENOENT')
+})
+
+test('a model without folders for versions is version 1; one whose name no model may have is told with a better one', async () => {
+  const files = { 'clip/config.json': '{}', 'clip/onnx/model.onnx': '', 'ViT-Base/model.onnx': '', 'Notes/a.txt': '' }
+  for (const [file, text] of Object.entries(files)) {
+    await mkdir(dirname(join(repository, file)), { recursive: true })
+    await writeFile(join(repository, file), text)
+  }
+  const view = await readRepository(repository)
+  expect(view.get('clip')?.versions.get('1')?.folder).toBe(join(repository, 'clip'))
+  expect(await misnamedModels(repository)).toEqual([{ folder: 'ViT-Base', better: 'vit-base' }])
 })

@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import { logEndedJob } from './ended-job-log.ts'
 
 export interface JobEndOptions {
-  results: Pick<ResultStore, 'finish'>
+  results: Pick<ResultStore, 'finish' | 'endOf'>
   poison: PoisonStore
   retention: Retention
   /** Told of every job that reached its final state here. */
@@ -15,18 +15,29 @@ export interface JobEndOptions {
   log: Logger
 }
 
-/** Stores a job's final state, unless it has one already, and logs it. `digest`: the name under which its answer is kept for others. */
-export async function finishJob(
-  { results, onFinished, log }: JobEndOptions,
-  job: QueuedJob,
-  final: FinalJob,
-  { digest = null, cause }: { digest?: string | null; cause?: unknown } = {},
-): Promise<Disposition> {
-  if (await results.finish(job, final, digest)) {
-    onFinished(final)
-    logEndedJob(log, job, final, cause)
+/** Has the answer of a job stored as it leaves the queue. `digest`: the name under which it is kept for others. */
+export function finishJob(options: JobEndOptions, job: QueuedJob, final: FinalJob, digest: string | null): Disposition {
+  const { steps, settle } = options.results.endOf(job, final, digest)
+  return {
+    kind: 'done',
+    ending: {
+      steps,
+      async settle(replies) {
+        if (await settle(replies)) tell(options, job, final)
+      },
+    },
   }
+}
+
+/** Stores a job's final state, unless it has one already. */
+async function endJob(options: JobEndOptions, job: QueuedJob, final: FinalJob, cause?: unknown): Promise<Disposition> {
+  if (await options.results.finish(job, final)) tell(options, job, final, cause)
   return { kind: 'done' }
+}
+
+function tell({ onFinished, log }: JobEndOptions, job: QueuedJob, final: FinalJob, cause?: unknown): void {
+  onFinished(final)
+  logEndedJob(log, job, final, cause)
 }
 
 export async function failJob(
@@ -39,7 +50,7 @@ export async function failJob(
   const status = error.code === 'deadline_exceeded' ? 'expired' : 'failed'
   const ending = { status, error: error.toJobError(), version, startedAt, attempts } as const
   const final = finalJob(job, ending, options.retention.failedResultTtlMs)
-  return finishJob(options, job, final, { cause: error.cause })
+  return endJob(options, job, final, error.cause)
 }
 
 /** The process that canceled a job has written its final state. This is for the case that only its message came. */
@@ -49,5 +60,5 @@ export async function endCanceledJob(
   { attempts, startedAt }: Delivery,
 ): Promise<Disposition> {
   const final = finalJob(job, { status: 'canceled', attempts, startedAt }, options.retention.failedResultTtlMs)
-  return finishJob(options, job, final)
+  return endJob(options, job, final)
 }

@@ -1,6 +1,7 @@
 import type { Retention } from '@vision-queue/process'
 import { failedJob } from '@vision-queue/queue'
 import { type JobSource, openJobSource } from '@vision-queue/queue/worker'
+import type { RedisClient } from '@vision-queue/redis'
 
 import type { ConsumerSettings } from '../config.ts'
 import type { JobHandling } from '../fleet/model-manager.ts'
@@ -10,6 +11,10 @@ import { createSuspectGate, type SuspectGate } from './suspect-gate.ts'
 
 interface Options extends Omit<ProcessJobOptions, keyof JobHandling | 'suspects' | 'maxStalls' | 'maxAttempts'> {
   settings: ConsumerSettings
+  /** What all sources of this process share, so that all of a turn of its event loop travels together. */
+  redis: RedisClient
+  /** The connection by which this process adds jobs, if it does. */
+  addsBy: RedisClient | undefined
   retention: Retention
 }
 
@@ -17,7 +22,7 @@ interface Options extends Omit<ProcessJobOptions, keyof JobHandling | 'suspects'
 export function createSourceOpening(
   options: Options,
 ): (model: string, pinnedTo: string | null, handling: JobHandling) => JobSource {
-  const { settings, results, retention, log } = options
+  const { settings, redis, addsBy, results, retention, log } = options
   const gates = new Map<string, SuspectGate>()
   return (model, pinnedTo, handling) => {
     // One suspect at a time of the model, whichever of its queues it comes from.
@@ -25,6 +30,8 @@ export function createSourceOpening(
     gates.set(model, suspects)
     return openJobSource({
       redisUrl: settings.REDIS_URL,
+      addsBy,
+      redis,
       model,
       pinnedTo,
       concurrency: settings.CONCURRENCY,

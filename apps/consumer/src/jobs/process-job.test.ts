@@ -1,8 +1,9 @@
 import { type FinalJob, VisionQueueError } from '@vision-queue/protocol'
 import type { QueuedJob } from '@vision-queue/queue'
+import { ImagesUnreadError } from '@vision-queue/engine-pool'
 import type { Delivery } from '@vision-queue/queue/worker'
 import { pino } from 'pino'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { createJobProcessor } from './process-job.ts'
 import type { ChosenPool } from './run-job.ts'
@@ -42,10 +43,10 @@ const manifest: ChosenPool['manifest'] = {
 }
 
 /** A processor whose engines are `run`, and what became of the jobs. */
-function processor(run: ChosenPool['run']) {
+function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
   const finals: FinalJob[] = []
   const canceling = new AbortController()
-  const processJob = createJobProcessor({
+  const deliver = createJobProcessor({
     choosePool: () => ({ manifest, run }),
     results: {
       read: async () => null,
@@ -53,6 +54,13 @@ function processor(run: ChosenPool['run']) {
         finals.push(final)
         return true
       },
+      endOf: (_job, final) => ({
+        steps: [],
+        async settle() {
+          finals.push(final)
+          return true
+        },
+      }),
       keep: async (final) => final,
       readAnswer: async () => null,
       async announceRunning() {},
@@ -62,6 +70,7 @@ function processor(run: ChosenPool['run']) {
     suspects: createSuspectGate(),
     cancellations: { hold: () => ({ signal: canceling.signal, release() {} }), close() {} },
     shared: null,
+    enginesReadBlobs,
     retention: {
       resultTtlMs: 1000,
       failedResultTtlMs: 2000,
@@ -75,6 +84,12 @@ function processor(run: ChosenPool['run']) {
     onFinished() {},
     log: pino({ level: 'silent' }),
   })
+  const processJob: typeof deliver = async (taken) => {
+    const disposition = await deliver(taken)
+    // As the job leaves the queue.
+    if (disposition.kind === 'done') await disposition.ending?.settle([1])
+    return disposition
+  }
   return { processJob, finals, canceling }
 }
 
@@ -141,4 +156,45 @@ test('a job that is canceled while it is held is dropped, whatever its run says 
   )
   expect(await processJob(delivery())).toEqual({ kind: 'done' })
   expect(finals).toMatchObject([{ status: 'canceled', error: null }])
+})
+
+describe('engines that read images themselves', () => {
+  const answer = { output: {}, variant: 'fp32', preprocessMs: 1, inferenceMs: 1, batchSize: 1 }
+  const bytes = [new Uint8Array([1])]
+
+  test('are given their addresses, in the space of the job, and nothing is read for them', async () => {
+    const asked: unknown[] = []
+    const { processJob, finals } = processor(async ({ images }) => {
+      asked.push(images)
+      return answer
+    }, true)
+    await processJob({ ...delivery(1, { ...job, answersOf: 'key' }), readBlobs: () => expect.unreachable() })
+    expect(asked).toEqual([[{ space: 'key', hash: 'a'.repeat(64), bytes: 1 }]])
+    expect(finals).toMatchObject([{ status: 'succeeded' }])
+  })
+
+  test('are given the bytes of a job that a release before has queued', async () => {
+    const [part] = job.parts
+    if (part?.kind !== 'blob') throw new Error('no blob')
+    const old = { ...job, parts: [{ ...part, old: { name: 'b'.repeat(64), uploaded: false } }] }
+    const asked: unknown[] = []
+    const { processJob } = processor(async ({ images }) => {
+      asked.push(images)
+      return answer
+    }, true)
+    await processJob(delivery(1, old))
+    expect(asked).toEqual([bytes])
+  })
+
+  test.each([
+    ['there', bytes, { status: 'succeeded', attempts: 1 }],
+    ['gone', null, { status: 'failed', error: { code: 'payload_expired' } }],
+  ])('and can not are given the bytes, in the same attempt (which are %s)', async (_, read, final) => {
+    const { processJob, finals } = processor(async ({ images }) => {
+      if (images.every((image) => image instanceof Uint8Array)) return answer
+      throw new ImagesUnreadError({ cause: 'Redis is away' })
+    }, true)
+    await processJob({ ...delivery(), readBlobs: async () => read })
+    expect(finals).toMatchObject([final])
+  })
 })

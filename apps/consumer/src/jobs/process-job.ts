@@ -23,8 +23,8 @@ export interface ProcessJobOptions extends RunJobOptions, JobEndOptions {
 
 /**
  * The consumer's part of a job, from the queue to the stored result. A failure of the job itself
- * is a result like any other; this rejects only when the result could not be stored, and then
- * BullMQ delivers the job again.
+ * is a result like any other; this rejects only when such a result could not be stored, and then
+ * BullMQ delivers the job again. An answer is stored as the job leaves the queue.
  */
 export function createJobProcessor(options: ProcessJobOptions): (delivery: Delivery) => Promise<Disposition> {
   const { results, suspects, cancellations } = options
@@ -99,7 +99,7 @@ async function infer(
     }
     return failJob(options, job, delivery, { error: failure, version: pool.manifest.version })
   }
-  return finishJob(options, job, final, { digest })
+  return finishJob(options, job, final, digest)
 }
 
 /** Whether the failure is not the job's own, and another attempt may go better. */

@@ -1,9 +1,20 @@
-import { answerDigest, type CachedAnswer, inputOfParts, type QueuedJob } from '@vision-queue/queue'
-import type { EnginePool, InferenceResult } from '@vision-queue/engine-pool'
+import { answerDigest, blobsOf, type CachedAnswer, inputOfParts, type QueuedJob } from '@vision-queue/queue'
+import {
+  type EnginePool,
+  ImagesUnreadError,
+  type InferenceRequest,
+  type InferenceResult,
+} from '@vision-queue/engine-pool'
+import { jobFields, type JobSignal } from '@vision-queue/process'
 import { type ModelManifest, VisionQueueError } from '@vision-queue/protocol'
+import { createLogLimit } from '@vision-queue/redis'
+import type { Logger } from 'pino'
 import type { Delivery, PoisonStore, ResultStore, TextPublisher } from '@vision-queue/queue/worker'
 
 import type { SharedAnswers } from './shared-answers.ts'
+
+/** Where engines can't read at all, a line for each job would fill the log. */
+const unreadLimit = createLogLimit()
 
 /** Taken just before it is run on: a moment later another one may have taken over. */
 export interface ChosenPool {
@@ -25,12 +36,15 @@ export interface RunJobOptions {
   poison: PoisonStore
   /** Answers that jobs in flight share; null: every job is computed. */
   shared: SharedAnswers<Answer> | null
+  /** Whether the engines can read the blobs themselves; else they are given the bytes. */
+  enginesReadBlobs: boolean
+  log: Logger
 }
 
 /** How a job is run: by itself, without a share in what others ask, if it is a suspect. */
 export interface RunJobContext {
   alone: boolean
-  signal: AbortSignal
+  signal: JobSignal
 }
 
 /**
@@ -48,20 +62,21 @@ export async function runJob(
   // What a suspect does must not reach others.
   const mayShare = shared !== null && job.cache && manifest.cacheable === true && !alone
   const digest = mayShare ? answerDigest(manifest, job) : null
-  const run = async (wanted: AbortSignal): Promise<Answer> =>
+  const run = async (wanted: JobSignal): Promise<Answer> =>
     compute(options, job, delivery, { pool, digest, alone, signal: wanted })
   if (shared === null || digest === null) return { answer: await run(signal), own: true, digest }
   return { ...(await shared.answer(digest, run, signal)), digest }
 }
 
 async function compute(
-  { results, openText, poison }: RunJobOptions,
+  { results, openText, poison, enginesReadBlobs, log }: RunJobOptions,
   job: QueuedJob,
   delivery: Delivery,
   { pool, digest, alone, signal }: RunJobContext & { pool: ChosenPool; digest: string | null },
 ): Promise<Answer> {
+  const addresses = enginesReadBlobs ? imageAddresses(job) : null
   const [images, poisonous, kept] = await Promise.all([
-    delivery.readBlobs(job),
+    addresses ?? delivery.readBlobs(job),
     poison.has(job),
     digest === null ? null : results.readAnswer(job.model, digest),
   ])
@@ -69,14 +84,31 @@ async function compute(
   if (poisonous) {
     throw new VisionQueueError('engine_crashed', 'This image crashed an engine lately; it is refused for now.')
   }
-  if (images === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
   const text = openText(job)
   try {
     const { id, context, parameters, deadlineAt } = job
-    const request = { id, context, images, input: inputOfParts(job), parameters, deadlineAt, alone, signal }
-    const result = await pool.run({ ...request, onTokens: text.add })
+    const request = { id, context, input: inputOfParts(job), parameters, deadlineAt, alone, signal, onTokens: text.add }
+    const run = async (read: InferenceRequest['images'] | null): Promise<InferenceResult> => {
+      if (read === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
+      return pool.run({ ...request, images: read })
+    }
+    const result = await run(images).catch(async (error: unknown) => {
+      if (!(error instanceof ImagesUnreadError)) throw error
+      // Our own connection waits until Redis is back, however long that takes, and has other rights.
+      if (unreadLimit.admits(error)) {
+        log.warn({ ...jobFields(job), cause: error.cause }, 'An engine could not read an image; it gets the bytes')
+      }
+      return run(await delivery.readBlobs(job))
+    })
     return { kept: { output: result.output, variant: result.variant, version: pool.manifest.version }, result }
   } finally {
     text.end()
   }
+}
+
+/** Where the job's images are, each as often as the job names it; null where a release before has put some elsewhere. */
+function imageAddresses(job: QueuedJob): InferenceRequest['images'] | null {
+  const blobs = blobsOf(job)
+  if (blobs.some(({ old }) => old !== undefined)) return null
+  return blobs.map(({ hash, bytes }) => ({ space: job.answersOf, hash, bytes }))
 }

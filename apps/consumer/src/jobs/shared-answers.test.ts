@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import { expect, test } from 'vitest'
 
 import { createSharedAnswers } from './shared-answers.ts'
@@ -39,7 +40,7 @@ test('the one that runs is canceled: the others have its answer all the same', a
   const shared = createSharedAnswers<string>()
   const [first, second] = [new AbortController(), new AbortController()]
   let end: (answer: string) => void = () => {}
-  let wanted = never
+  let wanted: JobSignal = never
   const leader = shared.answer(
     'd',
     async (signal) => {
@@ -64,8 +65,8 @@ test('the one that runs is canceled: the others have its answer all the same', a
 test('a run that nobody wants any more is given up, and who comes then runs for itself', async () => {
   const shared = createSharedAnswers<string>()
   const canceling = new AbortController()
-  let wanted = never
-  const run = async (signal: AbortSignal): Promise<string> => {
+  let wanted: JobSignal = never
+  const run = async (signal: JobSignal): Promise<string> => {
     wanted = signal
     return new Promise<string>(() => {})
   }

@@ -1,3 +1,5 @@
+import { createJobController, type JobController, type JobSignal } from '@vision-queue/process'
+
 /**
  * Jobs in flight that ask the same are computed once: the first runs, the others take its answer. Where it
  * fails, each of the others runs for itself, for a failure may be the first one's own, such as its deadline.
@@ -10,8 +12,8 @@ export interface SharedAnswers<Answer> {
    */
   answer(
     digest: string,
-    run: (wanted: AbortSignal) => Promise<Answer>,
-    signal: AbortSignal,
+    run: (wanted: JobSignal) => Promise<Answer>,
+    signal: JobSignal,
   ): Promise<{ answer: Answer; own: boolean }>
 }
 
@@ -20,14 +22,14 @@ interface Running<Answer> {
   outcome: Promise<{ answer: Answer } | null>
   /** How many would take the answer. */
   wanting: number
-  unwanted: AbortController
+  unwanted: JobController
 }
 
 export function createSharedAnswers<Answer>(): SharedAnswers<Answer> {
   const running = new Map<string, Running<Answer>>()
 
   /** Waits as long as `signal` allows; who leaves last ends the run. */
-  const want = async <T>(entry: Running<Answer>, outcome: Promise<T>, signal: AbortSignal): Promise<T> => {
+  const want = async <T>(entry: Running<Answer>, outcome: Promise<T>, signal: JobSignal): Promise<T> => {
     entry.wanting += 1
     let leave = (): void => {}
     const canceled = new Promise<never>((_resolve, reject) => {
@@ -38,7 +40,7 @@ export function createSharedAnswers<Answer>(): SharedAnswers<Answer> {
       }
     })
     if (signal.aborted) leave()
-    signal.addEventListener('abort', leave, { once: true })
+    signal.addEventListener('abort', leave)
     try {
       return await Promise.race([outcome, canceled])
     } finally {
@@ -48,10 +50,10 @@ export function createSharedAnswers<Answer>(): SharedAnswers<Answer> {
 
   const runFor = async (
     digest: string,
-    run: (wanted: AbortSignal) => Promise<Answer>,
-    signal: AbortSignal,
+    run: (wanted: JobSignal) => Promise<Answer>,
+    signal: JobSignal,
   ): Promise<Answer> => {
-    const unwanted = new AbortController()
+    const unwanted = createJobController()
     const answer = run(unwanted.signal)
     const entry: Running<Answer> = {
       outcome: answer.then(

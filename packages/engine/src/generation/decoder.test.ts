@@ -50,6 +50,32 @@ const hidden = (rows: number): ReturnType<typeof toBlock> =>
   toBlock(rows, [[hiddenStates, { data: new Float32Array(rows * 15), dims: [rows, 5, 3] }]])
 
 describe('a decoder', () => {
+  it('is fed in the types that its graph takes: half floats as they came out, int32, bool', async () => {
+    const { session, fed } = fakeSession({
+      input_ids: { type: 'int32', dims: [null, null] },
+      attention_mask: { type: 'bool', dims: [null, null] },
+      num_logits_to_keep: { type: 'int64', dims: [] },
+      'past_key_values.0.decoder.key': { type: 'float16', dims: [null, 2, null, 4] },
+    })
+    const decoder = openDecoder(new Map([['decoder_model_merged', session]]))
+    const { own, cross } = await decoder.step([[2, 7]], { own: null, cross: hidden(1) })
+    await decoder.step([[3]], { own, cross })
+    expect(fed[0]?.['past_key_values.0.decoder.key']).toEqual({
+      type: 'float16',
+      data: new Uint16Array(),
+      dims: [1, 2, 0, 4],
+    })
+    expect(fed[1]).toMatchObject({
+      input_ids: { type: 'int32', data: Int32Array.of(3) },
+      attention_mask: { type: 'bool', data: Uint8Array.of(1, 1, 1) },
+      num_logits_to_keep: { type: 'int64', data: BigInt64Array.of(1n), dims: [] },
+      // 0, 1 and 2 as half floats.
+      'past_key_values.0.decoder.key': { type: 'float16', dims: [1, 2, 2, 4] },
+      'past_key_values.0.decoder.value': { type: 'float32' },
+    })
+    expect([...(fed[1]?.['past_key_values.0.decoder.key']?.data ?? [])].slice(0, 3)).toEqual([0, 0x3c00, 0x4000])
+  })
+
   it('is fed an empty past first, then what it gave, and keeps what was made of the image', async () => {
     const { session, fed } = fakeSession()
     const decoder = openDecoder(new Map([['decoder_model_merged', session]]))

@@ -1,6 +1,6 @@
 import { VisionQueueError } from '@vision-queue/protocol'
 
-import type { Feed, OutputTensor } from '../onnx/tensor.ts'
+import { numberTypes, toFeed, type Feed, type OutputTensor } from '../onnx/tensor.ts'
 import type { Session } from '../onnx/session.ts'
 import { toBlock, type RowBlock, type RowTensor } from './row-block.ts'
 
@@ -82,46 +82,47 @@ function toFeeds(
   if (ids.some((row) => row.length !== length)) throw new Error('the rows of one step get different numbers of ids')
   const past = own === null ? 0 : ([...own.tensors.values()][0]?.dims[2] ?? 0)
   const feeds: Record<string, Feed> = {}
-  for (const [name, { dims }] of session.inputs) {
+  for (const [name, { type, dims }] of session.inputs) {
     const cached = own?.tensors.get(name) ?? cross.tensors.get(name)
-    if (cached !== undefined) feeds[name] = { type: 'float32', data: cached.data, dims: [...cached.dims] }
+    if (cached !== undefined) feeds[name] = toFeed(type, cached.data, [...cached.dims])
     else if (name.startsWith(pastPrefix)) {
       const [, heads, , size] = dims
-      feeds[name] = { type: 'float32', data: new Float32Array(), dims: [rows, heads ?? 0, 0, size ?? 0] }
-    } else feeds[name] = plainFeed(name, { ids, rows, length, past, cross })
+      feeds[name] = toFeed(type, [], [rows, heads ?? 0, 0, size ?? 0])
+    } else {
+      const plain = plainNumbers(name, { ids, rows, length, past, cross })
+      feeds[name] = toFeed(type, plain.numbers, plain.dims)
+    }
   }
   return feeds
 }
 
 /** The inputs besides the states. Rows of a step are as long as each other, so masks hide nothing. */
-function plainFeed(
+function plainNumbers(
   name: string,
   step: { ids: readonly (readonly number[])[]; rows: number; length: number; past: number; cross: RowBlock },
-): Feed {
+): { numbers: number[]; dims: number[] } {
   const { ids, rows, length, past, cross } = step
+  const ones = (count: number, dims: number[]) => ({ numbers: Array.from({ length: count }, () => 1), dims })
   const places = Array.from({ length }, (_, index) => past + index)
   switch (name) {
     case 'input_ids':
-      return int64(ids.flat(), [rows, length])
+      return { numbers: ids.flat(), dims: [rows, length] }
     case 'use_cache_branch':
-      return { type: 'bool', data: Uint8Array.from([past === 0 ? 0 : 1]), dims: [1] }
+      return { numbers: [past === 0 ? 0 : 1], dims: [1] }
+    case 'num_logits_to_keep':
+      // One number for all rows: only the logits of each row's last place are read.
+      return { numbers: [1], dims: [] }
     case 'attention_mask':
     case 'decoder_attention_mask':
-      return int64(
-        Array.from({ length: rows * (past + length) }, () => 1),
-        [rows, past + length],
-      )
+      return ones(rows * (past + length), [rows, past + length])
     case 'encoder_attention_mask': {
       const seen = cross.tensors.get(hiddenStates)?.dims[1] ?? [...cross.tensors.values()][0]?.dims[2] ?? 0
-      return int64(
-        Array.from({ length: rows * seen }, () => 1),
-        [rows, seen],
-      )
+      return ones(rows * seen, [rows, seen])
     }
     case 'position_ids':
-      return int64(Array.from({ length: rows }, () => places).flat(), [rows, length])
+      return { numbers: Array.from({ length: rows }, () => places).flat(), dims: [rows, length] }
     case 'cache_position':
-      return int64(places, [length])
+      return { numbers: places, dims: [length] }
     default:
       throw new Error(`nothing is known to feed to ${name}`)
   }
@@ -135,14 +136,22 @@ const plainInputs = new Set([
   'encoder_attention_mask',
   'position_ids',
   'cache_position',
+  'num_logits_to_keep',
 ])
 
 function check(first: Session, later: Session, cacheNames: readonly string[]): void {
   if (cacheNames.length === 0) throw unavailable(`has a decoder without ${pastPrefix}* inputs; export it with its past`)
   for (const session of new Set([first, later])) {
-    if (session.inputs.get('input_ids')?.type !== 'int64') throw unavailable('has a decoder without input_ids as int64')
+    const ids = session.inputs.get('input_ids')?.type
+    if (ids !== 'int64' && ids !== 'int32') {
+      const instead = session.inputs.has('inputs_embeds')
+        ? '; it takes inputs_embeds, as parts of larger models do'
+        : ''
+      throw unavailable(`has a decoder without input_ids as int64 or int32${instead}`)
+    }
     if (!session.outputs.has('logits')) throw unavailable('has a decoder without an output named logits')
-    for (const [name, { dims }] of session.inputs) {
+    for (const [name, { type, dims }] of session.inputs) {
+      if (!numberTypes.includes(type)) throw unavailable(`has a decoder that takes ${name} as ${type}`)
       if (plainInputs.has(name) || name === hiddenStates) continue
       if (!name.startsWith(pastPrefix)) throw unavailable(`has a decoder with an input that is not known: ${name}`)
       if (dims.length !== 4 || dims[1] === null || dims[3] === null) {
@@ -173,10 +182,6 @@ function lastOfEach({ data, dims }: OutputTensor, rows: number): Float32Array[] 
   return Array.from({ length: rows }, (_, row) =>
     data.subarray(((row + 1) * places - 1) * size, (row + 1) * places * size),
   )
-}
-
-function int64(values: readonly number[], dims: number[]): Feed {
-  return { type: 'int64', data: BigInt64Array.from(values, BigInt), dims }
 }
 
 function unavailable(what: string): VisionQueueError {

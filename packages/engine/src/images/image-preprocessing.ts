@@ -4,7 +4,7 @@ import sharp, { type Sharp } from 'sharp'
 
 import { type Colours, coloursOf } from './colour-profile.ts'
 import { repairJpeg } from './jpeg-repair.ts'
-import type { Preprocessing, Resize } from '@vision-queue/models'
+import { type Preprocessing, type Resize, resizedSize, type Size } from '@vision-queue/models'
 
 /** An image resized and in plain colours: bytes [height, width, 3], RGB, 0..255. */
 export interface DecodedImage {
@@ -69,9 +69,7 @@ async function decode(
   const { kind, isMarkedSrgb } = coloursOf(file)
   const source = sharp(file, { limitInputPixels: maxPixels, autoOrient: true, ignoreIcc: isMarkedSrgb })
   source.timeout({ seconds: timeoutSeconds })
-  // libvips opens the file once more for this: 0.2 to 0.5 ms, so only where the size depends on the answer.
-  const upright = resize?.fit === 'cover' ? (await source.metadata()).autoOrient : null
-  const size = resize === null || upright === null ? resize : coveringSize(resize, upright)
+  const size = resize === null ? null : await sizeFor(resize, source)
   if (!isShrunk(file, shrinkAbovePixels)) await readWhole(source, kind)
   source.flatten({ background: '#ffffff' })
   if (size !== null && kernel !== 'nearest') {
@@ -120,18 +118,18 @@ async function readWhole(source: Sharp, kind: Colours['kind']): Promise<void> {
 const mostElongated = 100
 
 /**
- * Rounded as Hugging Face does: down. Throws `image_too_large` for a strip: one pixel wide and 16,000 high, 516
- * bytes as a file, it would become 64 wide and a million high before its middle is cut out.
+ * The size by the rule. Throws `image_too_large` for a strip whose proportions are kept: one pixel wide and 16,000 high,
+ * 516 bytes as a file, it would become 64 wide and a million high before its middle is cut out.
  */
-function coveringSize(size: Resize, image: { width: number; height: number }) {
+async function sizeFor(resize: Resize, source: Sharp): Promise<Size> {
+  if (resize.fit === 'fill') return resizedSize(resize, resize)
+  // libvips opens the file once more for this: 0.2 to 0.5 ms, so only where the size depends on the answer.
+  const { autoOrient: image } = await source.metadata()
   if (Math.max(image.width, image.height) > mostElongated * Math.min(image.width, image.height)) {
     const detail = `For this model an image may be at most ${mostElongated} times as long as wide.`
     throw new VisionQueueError('image_too_large', detail)
   }
-  const factor = Math.max(size.width, size.height) / Math.min(image.width, image.height)
-  return image.width <= image.height
-    ? { width: size.width, height: Math.floor(image.height * factor) }
-    : { width: Math.floor(image.width * factor), height: size.height }
+  return resizedSize(resize, image)
 }
 
 /** libvips' own words stay inside: they name its functions, not what the sender can do. */

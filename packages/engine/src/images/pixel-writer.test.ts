@@ -66,3 +66,28 @@ it('refuses an image of another size where the model does not resize', () => {
     checkSize(preprocessing, twoPixels)
   }).toThrow('This model takes images of 2 x 2 pixels only.')
 })
+
+it.each([
+  [
+    '0 after normalising, below and to the right',
+    { do_pad: true, pad_size: { height: 2, width: 3 } },
+    [
+      [254, -1, 0],
+      [0, 0, 0],
+    ],
+  ],
+  [
+    'black before it, around',
+    { do_pad: true, do_thumbnail: true, size: { height: 3, width: 4 } },
+    [
+      [-1, -1, -1, -1],
+      [-1, 254, -1, -1],
+      [-1, -1, -1, -1],
+    ],
+  ],
+])('lays an image on a ground: %s', (_, extras, red) => {
+  const preprocessing = to(1, 2, { ...extras, do_normalize: true, image_mean: 1, image_std: 1 })
+  expect(write(rgb, preprocessing).slice(0, red.flat().length)).toEqual(red.flat())
+  const last = write({ ...rgb, layout: 'NHWC' }, preprocessing).filter((__, index) => index % 3 === 0)
+  expect(last).toEqual(red.flat())
+})

@@ -1,19 +1,26 @@
-import { blankFeed, type Feed, type PixelArray, type PixelType, type TensorShape } from './tensor.ts'
+import { blankFeed, toFeed, type Feed, type PixelArray, type PixelType, type TensorShape } from './tensor.ts'
 
 /**
  * One item's part of one input of the graph.
  * Pixels (`float32`, `float16`, `uint8`): always the same shape; they write all of their place of
  * the batch, so that nothing is copied twice. `int64`: as long as it is, filled up with `padValue` to the longest of the batch; `exact`: never filled up, so
- * that only items of its length may share a run (exactLengths).
+ * that only items of its length may share a run (exactLengths). `numbers`: a mask or the like, always of one shape.
+ * Numbers that are no pixels reach the graph in the type that it takes, such as int32, bool or float16.
  */
 export type Row =
   | { type: PixelType; dims: readonly number[]; write: (target: PixelArray, offset: number) => void }
+  | { type: 'numbers'; dims: readonly number[]; values: ArrayLike<number> }
   | { type: 'int64'; values: readonly number[]; padValue: number; exact?: boolean }
 
-/** The lengths of an item's rows that must not be filled up; items of different ones are never run together. */
+/**
+ * The shapes of an item's rows that must not be filled up: those of images, and texts' lengths if so. Items of different
+ * ones are never run together.
+ */
 export function exactLengths(rows: Record<string, Row>): string {
   return Object.values(rows)
-    .flatMap((row) => (row.type === 'int64' && row.exact === true ? [row.values.length] : []))
+    .flatMap((row) =>
+      row.type !== 'int64' ? [row.dims.join('x')] : row.exact === true ? [String(row.values.length)] : [],
+    )
     .join(' ')
 }
 
@@ -50,18 +57,34 @@ export function collate(
         if (row === undefined) throw new Error(`an item of the batch has no ${name}`)
         return row
       })
-      return [name, stack(name, rows, inputs.get(name)?.dims[1] ?? null, blank)]
+      const { type = 'int64', dims } = inputs.get(name) ?? {}
+      return [name, stack({ name, type, fixedLength: dims?.[1] ?? null }, rows, blank)]
     }),
   )
 }
 
-function stack(name: string, rows: readonly Row[], fixedLength: number | null, blank: typeof blankFeed): Feed {
+/** An input of the graph: its type, and the length of its rows where that is fixed. */
+interface StackedInput {
+  name: string
+  type: string
+  fixedLength: number | null
+}
+
+function stack({ name, type, fixedLength }: StackedInput, rows: readonly Row[], blank: typeof blankFeed): Feed {
   const first = rows[0]
+  if (first?.type === 'numbers') {
+    const size = first.values.length
+    const all = new Float32Array(rows.length * size)
+    for (const [index, row] of rows.entries()) if (row.type === 'numbers') all.set(row.values, index * size)
+    return toFeed(type, all, [rows.length, ...first.dims])
+  }
   if (first !== undefined && first.type !== 'int64') {
     const feed = blank(first.type, [rows.length, ...first.dims])
     const size = feed.data.length / rows.length
     for (const [index, row] of rows.entries()) {
-      if (row.type !== first.type) throw new Error(`the batch mixes types in ${name}`)
+      if (row.type !== first.type || row.dims.join() !== first.dims.join()) {
+        throw new Error(`the batch mixes types or sizes in ${name}`)
+      }
       row.write(feed.data, index * size)
     }
     return feed
@@ -71,12 +94,12 @@ function stack(name: string, rows: readonly Row[], fixedLength: number | null, b
     return row
   })
   const length = fixedLength ?? Math.max(...sequences.map((row) => row.values.length))
-  const data = new BigInt64Array(rows.length * length)
-  for (const [index, { values, padValue, exact = false }] of sequences.entries()) {
+  const numbers: number[] = []
+  for (const { values, padValue, exact = false } of sequences) {
     if (exact && values.length !== length) throw new Error(`${name} is ${values.length} long, beside one of ${length}`)
     for (let position = 0; position < length; position += 1) {
-      data[index * length + position] = BigInt(values[position] ?? padValue)
+      numbers.push(values[position] ?? padValue)
     }
   }
-  return { type: 'int64', data, dims: [rows.length, length] }
+  return toFeed(type, numbers, [rows.length, length])
 }

@@ -4,6 +4,8 @@
  */
 const float = new Float32Array(1)
 const bits = new Uint32Array(float.buffer)
+/** What each of the half floats stands for; made when the first is read. */
+let table: Float32Array | null = null
 
 /** The nearest half float's bits, ties to even; beyond 65504 it is infinity. */
 export function toHalf(value: number): number {
@@ -39,5 +41,14 @@ export function fromHalf(half: number): number {
 }
 
 export function fromHalves(halves: Uint16Array): Float32Array {
-  return Float32Array.from(halves, fromHalf)
+  table ??= Float32Array.from({ length: 65_536 }, (_, half) => fromHalf(half))
+  const floats = new Float32Array(halves.length)
+  for (let index = 0; index < halves.length; index += 1) floats[index] = table[halves[index] ?? 0] ?? 0
+  return floats
+}
+
+export function toHalves(numbers: ArrayLike<number>): Uint16Array {
+  const halves = new Uint16Array(numbers.length)
+  for (let index = 0; index < halves.length; index += 1) halves[index] = toHalf(numbers[index] ?? 0)
+  return halves
 }

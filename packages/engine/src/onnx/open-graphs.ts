@@ -1,6 +1,6 @@
 import { VisionQueueError } from '@vision-queue/protocol'
 
-import type { Variant } from '@vision-queue/models'
+import { type Variant, variantSchema } from '@vision-queue/models'
 import { withAnyBatch, withRowsApart } from './fixed-batch.ts'
 import { inspectGraph, type GraphFile } from '@vision-queue/models'
 import type { ModelFolder } from '@vision-queue/models'
@@ -33,20 +33,22 @@ export function chooseGraphs({ name, version, graphs }: ModelFolder, task: Task)
   throw new VisionQueueError('model_unavailable', sentence)
 }
 
-/** The variants in which the first of these graphs is there. */
-export function listVariants({ graphs }: ModelFolder, [first]: readonly string[]): Variant[] {
-  return graphs.filter(({ name }) => name === first).map(({ variant }) => variant)
+/** The variants in which any of these graphs is there, in the order of variantSchema. */
+export function listVariants({ graphs }: ModelFolder, names: readonly string[]): Variant[] {
+  const there = new Set(graphs.filter(({ name }) => names.includes(name)).map(({ variant }) => variant))
+  return variantSchema.options.filter((variant) => there.has(variant))
 }
 
 /** Whether one of these graphs computes a row from the others in this variant, as one that quantises while it runs. */
 export async function isDynamic(folder: ModelFolder, names: readonly string[], variant: Variant): Promise<boolean> {
-  const files = names.map((name) => findGraph(folder.graphs, name, variant)).filter((file) => file.variant === variant)
+  const files = names.map((name) => findGraph(folder, name, variant)).filter((file) => file.variant === variant)
   const facts = await Promise.all(files.map(async ({ path }) => inspectGraph(path).catch(() => null)))
   return facts.some((fact) => fact !== null && fact.mixesRows !== null)
 }
 
 /**
- * Loads a set of graphs. One that isn't there in the variant is loaded as fp32, or what there is. `rowsApart`: no
+ * Loads a set of graphs, each in the variant if it is there in it: folders of the web often have another set of variants
+ * for each graph. One that isn't is loaded as config.json recommends, as fp32, or as what there is. `rowsApart`: no
  * two rows share a run, as in graphs that compute a row from the others; those whose file says so are run like that anyway.
  */
 export async function openGraphs(
@@ -61,7 +63,7 @@ export async function openGraphs(
     await Promise.all([...open].map(async (session) => session.close()))
   }
   const openOne = async (name: string): Promise<{ session: Session; facts: GraphFacts }> => {
-    const { path } = findGraph(folder.graphs, name, variant)
+    const { path } = findGraph(folder, name, variant)
     const facts = await inspectGraph(path)
     const loaded = await openSession(path, options)
     const session: Session = {
@@ -86,22 +88,34 @@ export async function openGraphs(
     const [session] = sessions.values()
     if (session === undefined || facts === null) throw new Error('a task names no graphs')
     const areApart = [...sessions.values()].some((one) => one.rowsApart === true)
-    return { variant: namedVariant(variant, session), session, sessions, facts, openBeside, rowsApart: areApart, close }
+    const named = namedVariant(folder, names, { variant, session })
+    return { variant: named, session, sessions, facts, openBeside, rowsApart: areApart, close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-function findGraph(graphs: readonly GraphFile[], name: string, variant: Variant): GraphFile {
+function findGraph({ graphs, recommended }: ModelFolder, name: string, variant: Variant): GraphFile {
   const own = graphs.filter((graph) => graph.name === name)
-  const found =
-    own.find((graph) => graph.variant === variant) ?? own.find((graph) => graph.variant === 'fp32') ?? own[0]
-  if (found === undefined) throw new VisionQueueError('model_unavailable', `onnx/${name}.onnx is missing.`)
-  return found
+  const advice = typeof recommended === 'string' ? recommended : recommended?.[name]
+  // Transformers.js' name for what Optimum writes as `_quantized`.
+  const advised = advice === 'q8' ? 'int8' : advice
+  const order: (string | undefined)[] = [variant, advised, ...variantSchema.options]
+  for (const wanted of order) {
+    const found = own.find((graph) => graph.variant === wanted)
+    if (found !== undefined) return found
+  }
+  throw new VisionQueueError('model_unavailable', `onnx/${name}.onnx is missing.`)
 }
 
-/** A file without a suffix may hold half floats all the same. */
-function namedVariant(variant: Variant, { inputs }: Session): Variant {
-  return variant === 'fp32' && [...inputs.values()].some(({ type }) => type === 'float16') ? 'fp16' : variant
+/** The variant that was opened, or what the first graph is where none has it. A file without a suffix may hold half floats. */
+function namedVariant(
+  folder: ModelFolder,
+  names: readonly string[],
+  { variant, session }: { variant: Variant; session: Session },
+): Variant {
+  const opened = names.map((name) => findGraph(folder, name, variant).variant)
+  const named = opened.includes(variant) ? variant : (opened[0] ?? variant)
+  return named === 'fp32' && [...session.inputs.values()].some(({ type }) => type === 'float16') ? 'fp16' : named
 }

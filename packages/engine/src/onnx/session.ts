@@ -111,16 +111,18 @@ function wrapSession(session: InferenceSession, provider: string, refusals: read
 }
 
 function unloadable(graphPath: string, cause: unknown): VisionQueueError {
-  return new VisionQueueError('model_unavailable', `onnx/${basename(graphPath)} can not be loaded by ONNX Runtime.`, {
-    cause,
-  })
+  const sentence = `onnx/${basename(graphPath)} can not be loaded by ONNX Runtime: ${firstLine(cause)}`
+  return new VisionQueueError('model_unavailable', sentence, { cause })
 }
 
 /** ONNX Runtime's reason, without the names of its source files and functions. */
 function firstLine(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : 'no reason was given').split('\n')
   const reason = line.slice(Math.max(0, line.lastIndexOf('Failed to')))
-  return reason.replaceAll(/\/\S*\//g, '').slice(0, 300)
+  return reason
+    .replaceAll(/\/\S*\//g, '')
+    .replace(/^Load model from \S+ failed:\s*/, '')
+    .slice(0, 300)
 }
 
 function toTensor(feed: Feed): Tensor {
@@ -137,6 +139,8 @@ function toTensor(feed: Feed): Tensor {
       return new Tensor(feed.type, feed.data, feed.dims)
     case 'int64':
       return new Tensor(feed.type, feed.data, feed.dims)
+    case 'int32':
+      return new Tensor(feed.type, feed.data, feed.dims)
     case 'bool':
       return new Tensor(feed.type, feed.data, feed.dims)
     default:
@@ -148,7 +152,12 @@ function toFloats(name: string, data: unknown): Float32Array {
   if (data instanceof Float32Array) return data
   if (data instanceof Uint16Array) return fromHalves(data)
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float32Array.from(data, Number)
-  if (data instanceof Float64Array || data instanceof Int32Array || data instanceof Uint8Array) {
+  if (
+    data instanceof Float64Array ||
+    data instanceof Int32Array ||
+    data instanceof Uint8Array ||
+    data instanceof Int8Array
+  ) {
     return Float32Array.from(data)
   }
   // Float16Array, of Node 24 and later.

@@ -1,3 +1,5 @@
+import { toHalves } from './half-float.ts'
+
 /** What the graph says of one of its inputs or outputs; a dimension that may vary is null. */
 export interface TensorShape {
   type: string
@@ -8,12 +10,16 @@ export interface TensorShape {
 export type PixelType = 'float32' | 'float16' | 'uint8'
 export type PixelArray = Float32Array | Uint16Array | Uint8Array
 
+/** The types of an input that takes ids, places or a mask. */
+export const numberTypes: readonly string[] = ['int64', 'int32', 'bool', 'uint8', 'float32', 'float16']
+
 /** One input of a session run. */
 export type Feed =
   | { type: 'float32'; data: Float32Array; dims: number[] }
   | { type: 'float16'; data: Uint16Array; dims: number[] }
   | { type: 'uint8'; data: Uint8Array; dims: number[] }
   | { type: 'int64'; data: BigInt64Array; dims: number[] }
+  | { type: 'int32'; data: Int32Array; dims: number[] }
   | { type: 'bool'; data: Uint8Array; dims: number[] }
 
 /** One output of a session run, whatever its type in the graph. */
@@ -24,6 +30,25 @@ export interface OutputTensor {
 
 export function isPixelType(type: string): type is PixelType {
   return type === 'float32' || type === 'float16' || type === 'uint8'
+}
+
+/** Numbers as an input of the type that the graph names. Throws for a type that is none of `numberTypes`. */
+export function toFeed(type: string, numbers: Float32Array | readonly number[], dims: number[]): Feed {
+  switch (type) {
+    case 'int64':
+      return { type, data: BigInt64Array.from(numbers, BigInt), dims }
+    case 'int32':
+      return { type, data: Int32Array.from(numbers), dims }
+    case 'bool':
+    case 'uint8':
+      return { type, data: Uint8Array.from(numbers), dims }
+    case 'float32':
+      return { type, data: numbers instanceof Float32Array ? numbers : Float32Array.from(numbers), dims }
+    case 'float16':
+      return { type, data: toHalves(numbers), dims }
+    default:
+      throw new Error(`an input of the type ${type} can't be fed`)
+  }
 }
 
 /** Pixels of zeros as an input. */
@@ -59,6 +84,8 @@ export function sliceRows(feed: Feed, start: number, rows: number): Feed {
     case 'uint8':
     case 'bool':
       return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Uint8Array(rows * size), start, end, size) }
+    case 'int32':
+      return { ...feed, dims: [rows, ...dims], data: padded(feed.data, new Int32Array(rows * size), start, end, size) }
     case 'int64':
       return {
         ...feed,

@@ -11,7 +11,7 @@ import type { ImageTextModel, ImageWithTexts } from './zero-shot-image-classific
 
 /**
  * One graph of N images and M texts that gives `logits_per_image`, ``[N, M]``. A batch is run with the different
- * texts of all its jobs, those that must not be padded by their lengths, and each job gets the columns of
+ * texts of all its jobs, those that must not be padded by their lengths and images by their sizes, and each job gets the columns of
  * its own. A graph in which one image or text changes another's logits is run for each pair by itself.
  */
 export async function openJointGraph(model: TaskModel): Promise<ImageTextModel> {
@@ -74,11 +74,14 @@ function pairsOf(items: readonly ImageWithTexts[]): JointRun[] {
 
 function groupsOf(items: readonly ImageWithTexts[], toTokens: (text: string) => Record<string, Row>): JointRun[] {
   const all = [...new Set(items.flatMap(({ texts }) => texts))]
-  return groupByExactLengths(all, toTokens).map((group) => {
+  const sizes = groupByExactLengths(items, ({ rows }) => rows)
+  return groupByExactLengths(all, toTokens).flatMap((group) => {
     const texts = group.map(({ item }) => item)
     const own = new Set(texts)
-    const images = items.flatMap((item, index) => (item.texts.some((text) => own.has(text)) ? [index] : []))
-    return { images, texts }
+    return sizes.flatMap((size) => {
+      const images = size.flatMap(({ item, index }) => (item.texts.some((text) => own.has(text)) ? [index] : []))
+      return images.length === 0 ? [] : [{ images, texts }]
+    })
   })
 }
 

@@ -42,9 +42,17 @@ export async function openTwoTowers(model: TaskModel): Promise<TwoTowers> {
   const kept = new LRUCache<string, Float32Array>({ max: keptTexts })
 
   async function embedImages(rows: readonly ImageWithTexts['rows'][]): Promise<Float32Array[]> {
-    const { [imageOutput]: output } = await vision.run(collate(rows, vision.inputs), [imageOutput])
-    if (output === undefined) throw new Error(`no ${imageOutput} came out`)
-    return rows.map((_, index) => normalized(sliceOutput(output, index).data))
+    const embeddings = rows.map((): Float32Array => new Float32Array())
+    for (const group of groupByExactLengths(rows, (row) => row)) {
+      const feeds = collate(
+        group.map(({ item }) => item),
+        vision.inputs,
+      )
+      const { [imageOutput]: output } = await vision.run(feeds, [imageOutput])
+      if (output === undefined) throw new Error(`no ${imageOutput} came out`)
+      for (const [place, { index }] of group.entries()) embeddings[index] = normalized(sliceOutput(output, place).data)
+    }
+    return embeddings
   }
 
   async function embedTexts(texts: readonly string[]): Promise<Map<string, Float32Array>> {

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { colour, load, removeFolders, runBatch, writeFolder } from '../../test/tiny-folder.ts'
+import { FLOAT, model as onnxFile, node, value } from '@vision-queue/models/test/onnx-writer'
 import { colourGraph, type ColourGraphOptions } from '../../test/tiny-graphs.ts'
 
 afterAll(removeFolders)
 
 const plain = { do_rescale: true, do_normalize: false }
 const base = { task: 'image-classification', labels: ['red', 'green', 'blue'], preprocessing: plain }
+const fourChannels = { channels: 'RGBA', activation: 'sigmoid', labels: ['red', 'green', 'blue', 'alpha'] }
 const photos = ['red', 'lime', 'blue', 'red', 'blue'].map((image) => ({ image, parameters: { top_k: 1 } }))
 const names = ['red', 'green', 'blue', 'red', 'blue']
 
@@ -24,6 +26,12 @@ describe('a graph that others made', () => {
     ['a batch fixed to 4', { batch: 4 }, {}],
     ['a softmax at its end', { end: 'Softmax' }, {}],
     ['a sigmoid at its end', { end: 'Sigmoid' }, {}],
+    ['NHWC of four channels', { layout: 'NHWC', channels: 4, size: 32 }, fourChannels],
+    [
+      'four channels',
+      { channels: 4, size: 32 },
+      { ...fourChannels, channels: 'BGRA', labels: ['blue', 'green', 'red', 'a'] },
+    ],
     ['32 x 32 pixels', { size: 32, type: 'float16', batch: 8 }, {}],
   ] satisfies [string, ColourGraphOptions, object][])('serves right answers: %s', async (_, graph, extras) => {
     const folder = await writeFolder({ ...base, ...extras }, { 'model.onnx': colourGraph(graph) })
@@ -55,6 +63,27 @@ describe('a graph that others made', () => {
     const folder = await writeFolder({ ...base, activation: 'sigmoid' }, { 'model.onnx': colourGraph({ factor: 9 }) })
     const [answer] = await runBatch(await load(folder), [{ image: 'white' }])
     expect(answer).toMatchObject({ labels: [{ score: expect.closeTo(1, 3) }, { score: expect.closeTo(1, 3) }, {}] })
+  })
+
+  it('of four channels is asked which they are', async () => {
+    const folder = await writeFolder(base, { 'model.onnx': colourGraph({ channels: 4, size: 32, layout: 'NHWC' }) })
+    await expect(load(folder)).rejects.toMatchObject({
+      detail: expect.stringContaining('`channels` in model.json, RGBA or BGRA'),
+    })
+  })
+
+  it("is refused with ONNX Runtime's own reason, without paths of this machine", async () => {
+    const unknown = onnxFile(
+      node('NoSuchOperator', ['pixel_values'], 'logits'),
+      value(11, 'pixel_values', FLOAT, ['n', 3, 4, 4]),
+      value(12, 'logits', FLOAT, ['n', 3]),
+    )
+    const folder = await writeFolder(base, { 'model.onnx': unknown })
+    const error: unknown = await load(folder).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({
+      detail: expect.stringMatching(/^onnx\/model\.onnx can not be loaded by ONNX Runtime: .*NoSuchOperator/),
+    })
+    expect(String(error)).not.toContain(folder)
   })
 
   it('never has more jobs in a batch than it is fixed to', async () => {

@@ -1,4 +1,4 @@
-import { VisionQueueError } from '@vision-queue/protocol'
+import { describeFields, VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { createBeamSearch } from '../generation/beam-search.ts'
@@ -10,9 +10,10 @@ import type { LogitsRules } from '../generation/logits-rules.ts'
 import { toBlock } from '../generation/row-block.ts'
 import { beginSequence } from '../generation/running-sequence.ts'
 import { createTokenizer } from '../text/tokenizer.ts'
+import { openCtc } from './ctc-text.ts'
 import { openImageInput } from './model-inputs.ts'
 import { openSingleRun } from './single-run.ts'
-import { onlyImage, parseInput, type PreparedSequence, type Task } from './task.ts'
+import { onlyImage, parseInput, type PreparedSequence, type Task, type TaskRequest } from './task.ts'
 
 const prompt = 'a text of at most 512 characters'
 const inputSchema = z.strictObject({
@@ -38,7 +39,8 @@ const parametersSchema = z.strictObject({
 })
 const outputSchema = z.object({
   text: z.string(),
-  tokens: z.int().describe('how many tokens were generated, an end token included'),
+  tokens: z.int().describe('how many tokens were generated, an end token included; of a recogniser, characters'),
+  score: z.number().min(0).max(1).optional().describe('of a recogniser: how sure it is of a character on average'),
 })
 type Parameters = z.infer<typeof parametersSchema>
 
@@ -48,13 +50,14 @@ const defaultNewTokens = 64
  * A text about an image, generated token by token by an encoder and a decoder in Hugging Face
  * Optimum's export layout: `encoder_model.onnx` (`pixel_values` -> `last_hidden_state`,
  * ``float32 [N, length, width]``) and the decoder's one or two graphs (generation/decoder.ts). What
- * the caller leaves open is taken from `generation_config.json`.
+ * the caller leaves open is taken from `generation_config.json`. Or one graph that reads a line of text (ctc-text.ts).
  */
 export const imageToText: Task = {
   name: 'image-to-text',
   graphs: [
     ['encoder_model', 'decoder_model_merged'],
     ['encoder_model', 'decoder_model', 'decoder_with_past_model'],
+    ['model'],
   ],
   input: inputSchema,
   parameters: parametersSchema,
@@ -63,6 +66,7 @@ export const imageToText: Task = {
   sampleParameters: { max_new_tokens: 4 },
   open(model) {
     const { folder, session } = model
+    if (model.sessions.has('model')) return openCtc(model, refuseGeneration)
     const toPixels = openImageInput(model)
     const lacking = (what: string): VisionQueueError =>
       new VisionQueueError('model_unavailable', `${folder.name}/${folder.version}: image-to-text needs ${what}.`)
@@ -127,6 +131,18 @@ export const imageToText: Task = {
       },
     }
   },
+}
+
+/** A recogniser reads what is there: nothing that steers generating means anything to it. The warm-up's is let pass. */
+function refuseGeneration(request: TaskRequest): void {
+  const input = parseInput(inputSchema, request.input, 'input')
+  parseInput(parametersSchema, request.parameters, 'parameters')
+  const given = Object.keys(request.parameters).filter((name) => name !== 'max_new_tokens')
+  const names = [...(input.prompt ? ['input.prompt'] : []), ...given.map((name) => `parameters.${name}`)]
+  if (names.length === 0) return
+  const expected = 'nothing, as this model reads a line of text and does not generate'
+  const fields = names.map((field) => ({ field, expected }))
+  throw new VisionQueueError('invalid_input', describeFields(fields), { fields })
 }
 
 /** The caller's wishes over the model's own settings, within the positions that the decoder knows. */

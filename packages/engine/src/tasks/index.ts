@@ -1,12 +1,16 @@
 import { VisionQueueError } from '@vision-queue/protocol'
 
+import { depthEstimation } from './depth-estimation.ts'
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
+import { imageSegmentation } from './image-segmentation.ts'
 import { imageToText } from './image-to-text.ts'
+import { objectDetection } from './object-detection.ts'
 import type { Task } from './task.ts'
 import { visualEntailment } from './visual-entailment.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
 import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
+import { zeroShotObjectDetection } from './zero-shot-object-detection.ts'
 
 /** Every task that models can be served for. */
 export const tasks: readonly Task[] = [
@@ -16,7 +20,14 @@ export const tasks: readonly Task[] = [
   imageClassification,
   zeroShotImageClassification,
   imageFeatureExtraction,
+  objectDetection,
+  zeroShotObjectDetection,
+  imageSegmentation,
+  depthEstimation,
 ]
+
+/** Their names. */
+export const taskNames: readonly string[] = tasks.map(({ name }) => name)
 
 /** The task that a model.json names; throws `model_unavailable`, listing those there are. */
 export function findTask(name: string): Task {
@@ -24,6 +35,6 @@ export function findTask(name: string): Task {
   if (task !== undefined) return task
   throw new VisionQueueError(
     'model_unavailable',
-    `model.json: task: ${name} is not known; there are: ${tasks.map((known) => known.name).join(', ')}.`,
+    `model.json: task: ${name} is not known; there are: ${taskNames.join(', ')}.`,
   )
 }

@@ -1,19 +1,43 @@
+import { uprightSizeOf } from '@vision-queue/image-header'
+
 import { createHeavyTurns } from '../images/heavy-images.ts'
 import { blankImage, decodeImage } from '../images/image-preprocessing.ts'
-import { checkSize, createPixelWriter, pixelDims, type Channels, type PixelLayout } from '../images/pixel-writer.ts'
-import { toPreprocessing } from '@vision-queue/models'
+import {
+  checkSize,
+  createPixelWriter,
+  pixelDims,
+  placeOf,
+  tensorSize,
+  type Channels,
+  type PixelLayout,
+} from '../images/pixel-writer.ts'
+import { type Preprocessing, toPreprocessing } from '@vision-queue/models'
 import type { Row } from '../onnx/collate.ts'
 import type { Session } from '../onnx/session.ts'
 import { isPixelType, type TensorShape } from '../onnx/tensor.ts'
+import { type ImagePlace, imagePlaceOf } from './image-place.ts'
 import { lacking } from './lacking.ts'
 import type { TaskModel } from './task.ts'
+
+/** An image as the graph takes it. */
+export interface ImageRows {
+  rows: Record<string, Row>
+  /** Where the tensor lies in the image. */
+  place: ImagePlace
+}
+
+/** Compressed bytes to the rows of the graph's image input; see `openPlacedInput`. */
+export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
+  const toImageRows = openPlacedInput(model)
+  return async (image) => (await toImageRows(image)).rows
+}
 
 /**
  * Compressed bytes to the rows of the graph's image input. Which input that is, its type, layout,
  * channels and size are read from the graph, and from model.json and the preprocessing where it
  * leaves them open; throws `model_unavailable` where they contradict each other.
  */
-export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise<Record<string, Row>> {
+export function openPlacedInput(model: TaskModel): (image: Uint8Array) => Promise<ImageRows> {
   const { folder, maxImagePixels, shrinkAbovePixels, heavyImageBytes } = model
   if (folder.preprocessing === null) {
     throw lacking(
@@ -26,7 +50,6 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
   const row = wanted.slice(1)
   const layout: PixelLayout = { type, layout: findLayout(model, row), channels: 'RGB' }
   const [graphChannels, ...graphSize] = layout.layout === 'NCHW' ? row : [row[2] ?? null, ...row.slice(0, 2)]
-  layout.channels = findChannels(model, graphChannels ?? null)
   const [height = null, width = null] = graphSize
   const preprocessing = toPreprocessing(
     folder.preprocessing,
@@ -35,30 +58,84 @@ export function openImageInput(model: TaskModel): (image: Uint8Array) => Promise
   if (preprocessing === null) {
     throw lacking(folder, `\`size\` in its preprocessing, as ${name} takes images of any size`)
   }
-  const dims = pixelDims(layout, preprocessing)
-  if (row.length !== 3 || row.some((dim, index) => dim !== null && dim !== dims[index])) {
-    const takes = row.map((dim) => dim ?? 'any').join(', ')
-    throw lacking(
-      folder,
-      `images of the graph's size: its preprocessing (preprocessor_config.json or model.json) makes [${dims.join(', ')}], ${name} takes [${takes}]`,
-    )
-  }
+  layout.channels = findChannels(model, graphChannels ?? null, preprocessing.isBgr)
+  checkDims(model, { name, row, layout, preprocessing })
   const writePixels = createPixelWriter(preprocessing, layout)
+  const toMask = openPixelMask(model, preprocessing)
   const inTurn = createHeavyTurns(heavyImageBytes)
   return async (image) => {
     const decoded = await inTurn(image, async () =>
       decodeImage(image, { preprocessing, maxPixels: maxImagePixels, shrinkAbovePixels }),
     )
     checkSize(preprocessing, decoded)
-    return {
-      [name]: {
-        type,
-        dims,
-        write: (target, offset) => {
-          writePixels(target, offset, decoded)
-        },
+    const pixels: Row = {
+      type,
+      dims: pixelDims(layout, tensorSize(preprocessing, decoded)),
+      write: (target, offset) => {
+        writePixels(target, offset, decoded)
       },
     }
+    const original = uprightSizeOf(image) ?? decoded
+    const place = imagePlaceOf(original, decoded, {
+      ...tensorSize(preprocessing, decoded),
+      ...placeOf(preprocessing, decoded),
+    })
+    return { rows: { [name]: pixels, ...toMask(decoded) }, place }
+  }
+}
+
+/** Throws `model_unavailable` where the preprocessing makes other tensors than the graph takes. */
+function checkDims(
+  { folder }: TaskModel,
+  {
+    name,
+    row,
+    layout,
+    preprocessing,
+  }: { name: string; row: readonly (number | null)[]; layout: PixelLayout; preprocessing: Preprocessing },
+): void {
+  const made: (number | null)[] = pixelDims(layout, preprocessing)
+  const channelsAt = layout.layout === 'NCHW' ? 0 : 2
+  const heightAt = layout.layout === 'NCHW' ? 1 : 0
+  const stays = (at: number): boolean => at === channelsAt || (at === heightAt && preprocessing.resize?.fit === 'line')
+  if (preprocessing.varies) for (const at of made.keys()) if (!stays(at)) made[at] = null
+  const { scale } = preprocessing
+  if (layout.channels.length === 4 && scale.length === 3) {
+    throw lacking(folder, 'image_mean and image_std of four numbers, or one, for a graph of four channels')
+  }
+  if (row.length === 3 && row.every((dim, index) => dim === null || dim === made[index])) return
+  const shown = (dims: readonly (number | null)[]): string => dims.map((dim) => dim ?? 'any').join(', ')
+  const remedy = preprocessing.varies ? '; write `preprocessing` in model.json with `size` {height, width}' : ''
+  throw lacking(
+    folder,
+    `images of the graph's size: its preprocessing (preprocessor_config.json or model.json) makes [${shown(made)}], ${name} takes [${shown(row)}]${remedy}`,
+  )
+}
+
+/**
+ * Which pixels of a tensor are the image's, for graphs that ask for it (`pixel_mask`): 1 there, 0 on the ground around
+ * it. Where the graph fixes another size than the tensor's, as exports of DETR do, the whole of it counts.
+ */
+function openPixelMask(
+  { session }: TaskModel,
+  preprocessing: Preprocessing,
+): (image: { height: number; width: number }) => Record<string, Row> {
+  const name = 'pixel_mask'
+  const shape = session.inputs.get(name)
+  if (shape === undefined) return () => ({})
+  const [, fixedHeight = null, fixedWidth = null] = shape.dims
+  return (image) => {
+    const tensor = tensorSize(preprocessing, image)
+    const [height, width] = [fixedHeight ?? tensor.height, fixedWidth ?? tensor.width]
+    const isWhole = height !== tensor.height || width !== tensor.width || preprocessing.padding === null
+    if (isWhole)
+      return { [name]: { type: 'numbers', dims: [height, width], values: new Uint8Array(height * width).fill(1) } }
+    const values = new Uint8Array(height * width)
+    const { top, left } = placeOf(preprocessing, image)
+    for (let row = top; row < top + image.height; row += 1) {
+      values.fill(1, row * width + left, row * width + left + image.width)
+    }
+    return { [name]: { type: 'numbers', dims: [height, width], values } }
   }
 }
 
@@ -95,18 +172,24 @@ function findImageInput({ folder, session }: TaskModel): [string, TensorShape] {
   return only
 }
 
-function findLayout({ folder }: TaskModel, row: readonly (number | null)[]): 'NCHW' | 'NHWC' {
-  const isChannels = (dim: number | null | undefined): boolean => dim === 1 || dim === 3
-  return folder.settings.layout ?? (isChannels(row[2]) && !isChannels(row[0]) ? 'NHWC' : 'NCHW')
+/** Where the graph's dimensions leave it open which are the channels, three and one go before four, and the first place before the last. */
+function findLayout({ folder }: TaskModel, [first, , last]: readonly (number | null)[]): 'NCHW' | 'NHWC' {
+  const usual = [1, 3].includes(first ?? 0)
+  const isLast = [1, 3].includes(last ?? 0) ? !usual : last === 4 && !usual && first !== 4
+  return folder.settings.layout ?? (isLast ? 'NHWC' : 'NCHW')
 }
 
-function findChannels({ folder }: TaskModel, count: number | null): Channels {
+function findChannels({ folder }: TaskModel, count: number | null, isBgr: boolean): Channels {
   const { channels } = folder.settings
-  if (count !== null && count !== 1 && count !== 3) throw lacking(folder, `1 or 3 channels; the graph takes ${count}`)
+  if (count !== null && ![1, 3, 4].includes(count))
+    throw lacking(folder, `1, 3 or 4 channels; the graph takes ${count}`)
+  if (count === 4 && channels === undefined) {
+    throw lacking(folder, '`channels` in model.json, RGBA or BGRA, for a graph of four; the fourth is 255 everywhere')
+  }
   if (channels !== undefined && count !== null && channels.length !== count) {
     throw lacking(folder, `channels in model.json that fit the graph: ${channels}, which takes ${count}`)
   }
-  return channels ?? (count === 1 ? 'L' : 'RGB')
+  return channels ?? (count === 1 ? 'L' : isBgr ? 'BGR' : 'RGB')
 }
 
 /** The graph's input of this name; throws `model_unavailable` listing those there are. */

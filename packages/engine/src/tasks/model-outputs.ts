@@ -42,7 +42,9 @@ export function openScores(model: TaskModel): ScoreHead {
   if (count !== null && count !== labels.length) {
     throw lacking(folder, `as many labels in config.json or model.json (${labels.length}) as ${output} has (${count})`)
   }
-  const activation: Activation = folder.settings.activation ?? (facts.probabilities.has(output) ? 'none' : 'softmax')
+  const activation: Activation =
+    folder.settings.activation ??
+    (facts.probabilities.has(output) ? 'none' : folder.scoresApart ? 'sigmoid' : 'softmax')
   return {
     output,
     labels,

@@ -22,13 +22,16 @@ export function openSingleRun(session: Session, outputNames: readonly string[]) 
     for (const [name, { dims }] of outputs) {
       if (dims[0] !== items.length) throw new Error(`${name} has ${String(dims[0])} rows for ${items.length} items`)
     }
-    return items.map((item, index) => {
+    const decoded = items.map(async (item, index) => {
       try {
-        return item.decode(Object.fromEntries(outputs.map(([name, output]) => [name, sliceOutput(output, index)])))
+        return await item.decode(
+          Object.fromEntries(outputs.map(([name, output]) => [name, sliceOutput(output, index)])),
+        )
       } catch (error) {
         return toVisionQueueError(error, 'inference_failed')
       }
     })
+    return Promise.all(decoded)
   }
 
   return async <Decoded>(items: readonly PreparedItem<Decoded>[]): Promise<(Decoded | Error)[]> => {

@@ -22,8 +22,11 @@ export interface TaskRequest {
 /** An item that is ready for a batch: its part of each input, and how to read its part of the outputs. */
 export interface PreparedItem<Decoded = TaskOutput> {
   rows: Record<string, Row>
-  /** Gets its own slice of each output, without the batch dimension. May throw: the item fails alone. */
-  decode: (outputs: Record<string, OutputTensor>) => Decoded
+  /**
+   * Gets its own slice of each output, without the batch dimension. May throw: the item fails alone. The next batch
+   * waits for all of its promises.
+   */
+  decode: (outputs: Record<string, OutputTensor>) => Decoded | Promise<Decoded>
 }
 
 /** An item of a task that answers in steps: the first run makes a sequence of it. */
@@ -49,6 +52,8 @@ export interface Task {
    * are all there is opened. Without it, `model`.
    */
   graphs?: readonly (readonly string[])[]
+  /** Whether no two jobs share a run, as of graphs that take one image. Default: they do. */
+  runsAlone?: boolean
   /** An input that any model of the task takes, for warming it up. */
   sampleInput: Record<string, unknown>
   /** Parameters that keep the warm-up short. Default: none. */

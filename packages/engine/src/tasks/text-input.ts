@@ -1,6 +1,7 @@
 import type { Row } from '../onnx/collate.ts'
 import type { ModelFolder, TextPadding } from '@vision-queue/models'
 import type { Session } from '../onnx/session.ts'
+import { numberTypes } from '../onnx/tensor.ts'
 import { createTokenizer, type TextTokenizer } from '../text/tokenizer.ts'
 import type { EncodedText } from '../text/post-processor.ts'
 import { lacking } from './lacking.ts'
@@ -101,7 +102,8 @@ function findNames({ folder, session }: { folder: ModelFolder; session: Session 
   for (const name of [ids, mask, types]) if (name !== undefined) requireInput({ folder, session }, name)
   for (const name of Object.values(names)) {
     const { type = 'int64' } = session.inputs.get(name) ?? {}
-    if (type !== 'int64') throw lacking(folder, `${name} as int64; the graph takes ${type}`)
+    const taken = name === names.mask ? numberTypes : ['int64', 'int32']
+    if (!taken.includes(type)) throw lacking(folder, `${name} as ${taken.join(', ')}; the graph takes ${type}`)
   }
   return names
 }

@@ -3,6 +3,8 @@ import { z } from 'zod'
 
 import { colour, load, removeFolders, runBatch, writeFolder } from '../../test/tiny-folder.ts'
 import { tinyPreprocessor, tinyTokenizer } from '@vision-queue/models/test/tiny-model'
+import { blankImage } from '../images/image-preprocessing.ts'
+import { clip } from '../../test/public-graphs.ts'
 import { colourGraph, cosineGraph, jointGraph, poolingTower, textTower } from '../../test/tiny-graphs.ts'
 
 afterAll(removeFolders)
@@ -37,6 +39,27 @@ describe('zero-shot classification', () => {
         [{ label: 'b' }, { label: 'c' }],
       ])
     }
+  })
+
+  it.each([
+    ['two towers', { 'vision_model.onnx': clip('clip').vision_model, 'text_model.onnx': clip('clip').text_model }],
+    ['one graph', { 'model.onnx': clip('clip').model }],
+  ])('images whose tensors differ in size are answered in one batch as alone (%s)', async (_, graphs) => {
+    const preprocessor = { ...tinyPreprocessor, size: { shortest_edge: 8 } }
+    const model = await load(
+      await writeFolder({ task: 'zero-shot-image-classification' }, graphs, {
+        ...files,
+        'preprocessor_config.json': preprocessor,
+      }),
+    )
+    const input = { candidate_labels: ['a', 'b', 'c'] }
+    const pictures = [await colour('red'), await blankImage({ width: 64, height: 16 }, '#00ff00'), await colour('blue')]
+    const prepared = await Promise.all(
+      pictures.map(async (image) => model.prepare({ images: [image], input, parameters: {} })),
+    )
+    const together = await model.run(prepared)
+    for (const [index, job] of prepared.entries()) expect((await model.run([job]))[0]).toEqual(together[index])
+    expect(together[0]).toMatchObject({ labels: [{}, {}, {}] })
   })
 
   it('scores are a softmax of the cosine times the scale', async () => {

@@ -82,15 +82,16 @@ export const zeroShotImageClassification: Task = {
       },
       async run(items) {
         const logits = await clip.run(items.flatMap((item) => inner.get(item) ?? []))
-        return items.map((item, index) => {
+        const decoded = items.map(async (item, index) => {
           const own = logits[index]
           if (own === undefined || own instanceof Error) return own ?? new Error('no logits came out')
           try {
-            return item.decode({ logits: { data: Float32Array.from(own), dims: [own.length] } })
+            return await item.decode({ logits: { data: Float32Array.from(own), dims: [own.length] } })
           } catch (error) {
             return error instanceof Error ? error : new Error('the logits can not be read')
           }
         })
+        return Promise.all(decoded)
       },
     }
   },

@@ -1,13 +1,14 @@
-import { admittedBytesKey, admittedKey, answerKey } from '../keys.ts'
+import type { Step, Turns } from '@vision-queue/bullmq-batching'
+
+import { admittedBytesKey, admittedKey } from '../keys.ts'
 import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
 import { blobBytesOf } from '../parts.ts'
 import { addressesOf } from '../job-blobs.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { VisionQueueError } from '@vision-queue/protocol'
-import { z } from 'zod'
 
-import { defineScript } from '@vision-queue/redis'
-import { admitScript, releaseScript } from './admission-scripts.ts'
+import { turnsOf } from '../redis-turns.ts'
+import { admitStep, dischargeStep } from './admission-steps.ts'
 import type { JobQuota } from './owner-quota.ts'
 import { turnArguments, turnKeys, type TurnOptions } from './turns.ts'
 import type { RedisClient } from '@vision-queue/redis'
@@ -57,59 +58,68 @@ export interface Admission {
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
-const admitReplySchema = z.union([
-  z.tuple([z.literal(2), z.string(), z.number()]),
-  z.tuple([z.literal([0, 1, 3]), z.number(), z.number()]),
-])
+/** What is asked for to admit a job, by the first step of its chain. */
+export function admissionOf(
+  job: QueuedJob,
+  limits: AdmissionLimits,
+  { digest = null, pace = null }: Partial<AdmitOptions> = {},
+  turn: TurnOptions = {},
+): { step: Step; read: (reply: unknown) => Admittance } {
+  const now = Date.now()
+  const most = mostAhead(job, pace, now)
+  const step = admitStep(job.model, {
+    id: job.id,
+    lapseMs: limits.payloadTtlMs,
+    bytes: blobBytesOf(job),
+    maxJobs: limits.maxJobs,
+    maxBytes: limits.maxBytes,
+    mostAhead: most,
+    digest,
+    note: noteOf(job),
+    turnKeys: turnKeys(job),
+    turnArguments: turnArguments(job, turn),
+  })
+  return { step, read: (reply) => readAdmittance(reply, { job, limits, pace, most }) }
+}
 
-export function createAdmission(redis: RedisClient, { rounds }: TurnOptions = {}): Admission {
-  const keys = (model: string): string[] => [admittedKey(model), admittedBytesKey(model)]
-  const admit = defineScript(redis, 'vqAdmit', 5, admitScript(rounds))
-  const release = defineScript(redis, 'vqRelease', 2, releaseScript)
+/** Throws what the job is refused with. */
+function readAdmittance(
+  reply: unknown,
+  { job, limits, pace, most }: { job: QueuedJob; limits: AdmissionLimits; pace: Pace | null; most: number },
+): Admittance {
+  const [kind, first, second]: unknown[] = Array.isArray(reply) ? reply : []
+  if (kind === 2) return { kind: 'answered', answer: cachedAnswerSchema.parse(JSON.parse(String(first))) }
+  const [ahead, other] = [Number(first), Number(second)]
+  switch (kind) {
+    case 1:
+      return { kind: 'admitted', jobsAhead: ahead, turn: other }
+    case 0: {
+      const limit =
+        ahead >= limits.maxJobs
+          ? `${ahead} jobs wait for ${job.model}, the limit.`
+          : `The images waiting for ${job.model} hold ${other} bytes; this one would pass the limit of ${limits.maxBytes}.`
+      throw new VisionQueueError('queue_full', limit, { retryAfterMs: workOffMs(ahead, pace) ?? 1000 })
+    }
+    case 3: {
+      const detail = `${ahead} jobs wait for ${job.model}; this one's deadline would pass before its turn.`
+      throw new VisionQueueError('deadline_unmeetable', detail, {
+        retryAfterMs: workOffMs(ahead - most, pace) ?? 1000,
+      })
+    }
+    default:
+      throw new Error(`Redis answered an admission with something else: ${JSON.stringify(reply)}`)
+  }
+}
 
+export function createAdmission(redis: RedisClient, turn: TurnOptions = {}, turns: Turns = turnsOf(redis)): Admission {
   return {
-    async admit(job, limits, { digest = null, pace = null } = {}) {
-      const now = Date.now()
-      const reply = await admit([
-        ...keys(job.model),
-        answerKey(job.model, digest ?? ''),
-        ...turnKeys(job),
-        limits.payloadTtlMs,
-        job.id,
-        blobBytesOf(job),
-        limits.maxJobs,
-        limits.maxBytes,
-        mostAhead(job, pace, now),
-        digest === null ? 0 : 1,
-        noteOf(job),
-        ...turnArguments(job),
-      ])
-      const [kind, ahead, other] = admitReplySchema.parse(reply)
-      switch (kind) {
-        case 1:
-          return { kind: 'admitted', jobsAhead: ahead, turn: other }
-        case 2:
-          return { kind: 'answered', answer: cachedAnswerSchema.parse(JSON.parse(ahead)) }
-        case 0: {
-          const limit =
-            ahead >= limits.maxJobs
-              ? `${ahead} jobs wait for ${job.model}, the limit.`
-              : `The images waiting for ${job.model} hold ${other} bytes; this one would pass the limit of ${limits.maxBytes}.`
-          throw new VisionQueueError('queue_full', limit, { retryAfterMs: workOffMs(ahead, pace) ?? 1000 })
-        }
-        case 3: {
-          const most = mostAhead(job, pace, now)
-          const detail = `${ahead} jobs wait for ${job.model}; this one's deadline would pass before its turn.`
-          throw new VisionQueueError('deadline_unmeetable', detail, {
-            retryAfterMs: workOffMs(ahead - most, pace) ?? 1000,
-          })
-        }
-        default:
-          return kind satisfies never
-      }
+    async admit(job, limits, options) {
+      const { step, read } = admissionOf(job, limits, options, turn)
+      const [reply] = await turns.run([step])
+      return read(reply)
     },
-    async release({ id, model }) {
-      await release([...keys(model), id])
+    async release(job) {
+      await turns.run([dischargeStep(job)], { whenFull: true })
     },
     async depth(model) {
       const [jobs, bytes] = await Promise.all([

@@ -1,7 +1,7 @@
 import { jobFields } from '@vision-queue/process'
-import { parseJson, type RedisSubscriber, type TransportLog } from '@vision-queue/redis'
+import type { RedisSubscriber, TransportLog } from '@vision-queue/redis'
 
-import { type JobChange, jobChangeSchema } from '../job-change.ts'
+import { type JobChange, readChanges } from '../job-change.ts'
 import { jobChannel } from '../keys.ts'
 
 /** What a listener is told: a change, that changes may have been missed, or that nothing more will come. */
@@ -43,13 +43,15 @@ export function openJobChannels({ subscriber, replies, log }: Options): JobChann
   subscriber.on('message', (channel: string, message: string) => {
     const ownId = idByChannel.get(channel)
     if (ownId === undefined && channel !== replies) return
-    const change = jobChangeSchema.safeParse(parseJson(message))
-    if (!change.success) {
+    const changes = readChanges(message)
+    if (changes === null) {
       log.warn({ ...jobFields({ id: ownId }), channel }, 'Unreadable change of a job ignored')
       return
     }
-    const id = ownId ?? (change.data.kind === 'final' ? change.data.job.id : undefined)
-    if (id !== undefined) for (const listener of jobs.get(id)?.listeners ?? []) listener(change.data)
+    for (const change of changes) {
+      const id = ownId ?? (change.kind === 'final' ? change.job.id : undefined)
+      if (id !== undefined) for (const listener of jobs.get(id)?.listeners ?? []) listener(change)
+    }
   })
   const tellAll = (heard: Heard): void => {
     for (const { listeners } of jobs.values()) for (const listener of listeners) listener(heard)

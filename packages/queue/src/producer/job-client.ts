@@ -1,4 +1,5 @@
 import { createRedisBlobs } from '@vision-queue/blobs'
+import type { Turns } from '@vision-queue/bullmq-batching'
 import type { Retention } from '@vision-queue/process'
 import type { Job } from '@vision-queue/protocol'
 import {
@@ -6,15 +7,17 @@ import {
   openFailFastConnection,
   openSubscriber,
   readEvictionPolicy,
+  type RedisClient,
   type TransportLog,
 } from '@vision-queue/redis'
-import { nanoid } from 'nanoid'
 
 import { createJobBlobs } from '../job-blobs.ts'
 import { createJobQueues } from '../job-queues.ts'
 import { replyChannel } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
-import { openRedisClock } from '../redis-clock.ts'
+import { clockToleranceMs, openRedisClock } from '../redis-clock.ts'
+import { turnsOf } from '../redis-turns.ts'
+import { newReplyName } from '../reply-name.ts'
 import { createResultStore } from '../worker/result-store.ts'
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
 import { createIdempotencyKeys, type IdempotencyClaim, type IdempotencyKeys } from './idempotency-keys.ts'
@@ -23,6 +26,7 @@ import { createJobControl, createJobEnder } from './job-control.ts'
 import { createJobIndex } from './job-index.ts'
 import { createJobReading } from './job-reading.ts'
 import { createKnownAnswers } from './known-answers.ts'
+import { createLatelySeen } from './lately-seen.ts'
 import { openOrphanSweep } from './orphan-sweep.ts'
 import { createOwnedJobs, type OwnedJobs } from './owned-jobs.ts'
 import { createOwnerQuotas } from './owner-quota.ts'
@@ -96,27 +100,33 @@ export interface JobClientOptions extends AdmissionLimits {
   commandTimeoutMs: number
   /** How often submissions that broke off half-way are looked for. */
   orphanCheckMs: number
+  /** A connection that fails fast, shared with others and left open; default: one of its own. */
+  redis?: RedisClient | undefined
+  /** Of the same connection, where others share them; default: its own. They know what `turnsOf` gives. */
+  turns?: Turns
   log: TransportLog
 }
 
 export function openJobClient(options: JobClientOptions): JobClient {
-  const redis = openFailFastConnection({ ...options, name: 'api' })
+  const redis = options.redis ?? openFailFastConnection({ ...options, name: 'api' })
   const guarded = <T>(work: Promise<T>): Promise<T> => guardedBy(work, redis)
   const subscriber = openSubscriber({ ...options, name: 'api-subscriber' })
-  const admission = createAdmission(redis)
-  const quotas = createOwnerQuotas(redis)
-  const stored = createRedisBlobs(redis)
-  const jobBlobs = createJobBlobs(redis, stored)
-  const queues = createJobQueues(redis)
+  const turns = options.turns ?? turnsOf(redis)
+  const admission = createAdmission(redis, {}, turns)
+  const quotas = createOwnerQuotas(redis, turns)
+  const stored = createRedisBlobs(redis, turns)
+  const jobBlobs = createJobBlobs(redis, stored, turns)
+  const queues = createJobQueues(redis, turns)
   const clock = openRedisClock(redis)
   const { retention } = options
-  const results = createResultStore({ redis, retention, answerTtlMs: 0 })
+  const results = createResultStore({ redis, turns, retention, answerTtlMs: 0 })
   const controlled = { redis, queues, results, retention, clock }
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
   const keepMs = options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs)
   const index = createJobIndex({
     redis,
+    turns,
     listLength: options.listLength,
     keepMs,
   })
@@ -130,7 +140,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
     log: options.log,
   })
   /** What consumers call this process by. */
-  const processName = nanoid()
+  const processName = newReplyName()
   const read = createJobReading({ ...controlled, ender })
   // A submission is some commands, each of which may take its time.
   const idempotency = createIdempotencyKeys({ redis, read, sendMs: 1000 + 6 * options.commandTimeoutMs, keepMs })
@@ -139,14 +149,15 @@ export function openJobClient(options: JobClientOptions): JobClient {
 
   const { submit } = createSubmission({
     ...controlled,
-    admission,
-    quotas,
+    turns,
     jobBlobs,
     index,
+    seen: createLatelySeen(),
     known: createKnownAnswers(options.answerMemoryBytes),
     limits: options,
     // For a few commands.
     placeMs: 1000 + 4 * options.commandTimeoutMs,
+    patienceMs: options.commandTimeoutMs + clockToleranceMs,
   })
 
   return {
@@ -174,7 +185,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
       clock.close()
       channels.close()
       await queues.close()
-      redis.disconnect()
+      if (options.redis === undefined) redis.disconnect()
       subscriber.disconnect()
     },
   }

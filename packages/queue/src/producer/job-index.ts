@@ -1,4 +1,8 @@
+import type { Step, Turns } from '@vision-queue/bullmq-batching'
+
 import { endedJobsKey, ownedJobsKey, resultKey } from '../keys.ts'
+import { listStep } from '../record-steps.ts'
+import { turnsOf } from '../redis-turns.ts'
 import type { FinalJob, Job, JobStatus } from '@vision-queue/protocol'
 import type { QueuedJob } from '../queued-job.ts'
 import type { Retention } from '@vision-queue/process'
@@ -30,6 +34,8 @@ export interface JobPage {
 
 export interface JobIndexOptions {
   redis: RedisClient
+  /** Default: those of the connection. */
+  turns?: Turns
   /** The most jobs that are listed for one owner, roughly. 0: none are. */
   listLength: number
   /** How long a job can be there at all. */
@@ -51,13 +57,22 @@ const tendMs = 60_000
  * job's model, so that jobs of other models are passed over without being read; an earlier release's has the id only.
  */
 export interface JobIndex {
-  /** One command, but for the first of an owner in a while. */
   add(job: QueuedJob): Promise<void>
+  /** The step that adds the job; none where nothing is listed. */
+  steps(job: QueuedJob): Step[]
   list(options: ListOptions, read: (id: string) => Promise<Job | null>): Promise<JobPage>
 }
 
-export function createJobIndex({ redis, listLength, keepMs }: JobIndexOptions): JobIndex {
+export function createJobIndex({ redis, turns = turnsOf(redis), listLength, keepMs }: JobIndexOptions): JobIndex {
   const tended = new LRUCache<string, true>({ max: 10_000, ttl: tendMs, ttlAutopurge: false })
+
+  const steps: JobIndex['steps'] = ({ id, model, owner, createdAt }) => {
+    if (listLength === 0) return []
+    const key = ownedJobsKey(owner)
+    const tend = !tended.has(key)
+    if (tend) tended.set(key, true)
+    return [listStep(key, { at: createdAt, entry: `${id} ${model}` }, tend ? { length: listLength, keepMs } : null)]
+  }
 
   const page = async (key: string, { cursor }: ListOptions, offset: number): Promise<Entry[]> => {
     const from = cursor?.at ?? '+inf'
@@ -81,15 +96,10 @@ export function createJobIndex({ redis, listLength, keepMs }: JobIndexOptions): 
   }
 
   return {
-    async add({ id, model, owner, createdAt }) {
-      if (listLength === 0) return
-      const key = ownedJobsKey(owner)
-      const tend = !tended.has(key)
-      if (tend) tended.set(key, true)
-      await Promise.all([
-        redis.zadd(key, createdAt, `${id} ${model}`),
-        ...(tend ? [redis.zremrangebyrank(key, 0, -listLength - 1), redis.pexpire(key, keepMs)] : []),
-      ])
+    steps,
+    async add(job) {
+      const added = steps(job)
+      if (added.length > 0) await turns.run(added)
     },
     async list(options, read) {
       const { owner, status, model, limit } = options
@@ -121,18 +131,13 @@ export function createJobIndex({ redis, listLength, keepMs }: JobIndexOptions): 
 }
 
 /** Enters a job that did not succeed under how it ended; the list lapses with the last of its results. */
-export async function indexEnding(
-  redis: RedisClient,
+export function endingStep(
   { owner, createdAt }: QueuedJob,
   { id, model, status }: FinalJob,
   { failedResultTtlMs }: Retention,
-): Promise<void> {
-  const key = endedJobsKey(owner, status)
-  await Promise.all([
-    redis.zadd(key, createdAt, `${id} ${model}`),
-    redis.zremrangebyrank(key, 0, -mostEnded - 1),
-    redis.pexpire(key, failedResultTtlMs),
-  ])
+): Step {
+  const cut = { length: mostEnded, keepMs: failedResultTtlMs }
+  return listStep(endedJobsKey(owner, status), { at: createdAt, entry: `${id} ${model}` }, cut)
 }
 
 interface Entry extends ListCursor {

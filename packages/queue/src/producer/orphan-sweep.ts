@@ -10,8 +10,8 @@ import type { OwnerQuotas } from './owner-quota.ts'
 import type { RedisClient, TransportLog } from '@vision-queue/redis'
 
 /**
- * A submission takes two steps: it is admitted with its blobs held, then recorded and queued. An API process that dies in
- * between, or loses Redis, leaves an orphan, which would hold its place in the bound for PAYLOAD_TTL_MS. What is
+ * A submission takes several visits on a Cluster, and two where bytes were missing: it is admitted with its blobs held,
+ * then recorded and queued. An API process that dies in between, or loses Redis, leaves an orphan, which would hold its place in the bound for PAYLOAD_TTL_MS. What is
  * admitted and at two looks in a row has no record is given back; what has a record and isn't queued, is queued.
  * Two looks instead of ages: no clock is asked, and a submission takes a moment.
  */

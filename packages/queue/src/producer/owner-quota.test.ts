@@ -73,7 +73,7 @@ describe('what a key has in the queue', () => {
     }
   })
 
-  test('is not used up by submissions that Redis carried out after they were given up', async () => {
+  test('is not used up by submissions that Redis came to after they were given up', async () => {
     const quota = { maxJobs: 6, maxBytes: null }
     const roomy = await queue.connect({ maxJobs: 100, maxBytes: 100_000 })
     await roomy.submit(owned(), blobs, { quota })
@@ -84,16 +84,13 @@ describe('what a key has in the queue', () => {
     expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual(
       outcomes.map(() => 'queue_unavailable'),
     )
-    // All were carried out by now, and none was admitted.
-    expect(await queue.redis.zcard(ownerJobsKey(owner))).toBe(6)
+    // Redis came to all of them by now, and carried none out.
+    expect(await queue.redis.zcard(ownerJobsKey(owner))).toBe(1)
     expect(await roomy.depth('m')).toMatchObject({ jobs: 1 })
-    await expect(roomy.submit(owned(), blobs, { quota })).rejects.toMatchObject({ code: 'quota_exceeded' })
-    // A few command timeouts, and not the time that jobs are kept.
     const submitting = async (): Promise<string> => {
       return (await roomy.submit(owned(), blobs, { quota }).catch(() => null)) === null ? 'refused' : 'accepted'
     }
-    await expect.poll(submitting, { timeout: 6000, interval: 100 }).toBe('accepted')
-    for (let index = 0; index < 4; index += 1) expect(await submitting()).toBe('accepted')
+    for (let index = 0; index < 5; index += 1) expect(await submitting()).toBe('accepted')
     // What was admitted keeps its place: one before the pause and five after it.
     expect(await submitting()).toBe('refused')
     const lapses = await queue.redis.zrange(ownerJobsKey(owner), '0', '-1', 'WITHSCORES')

@@ -1,64 +1,14 @@
+import type { Step, Turns } from '@vision-queue/bullmq-batching'
+
 import type { KeyLimits } from '../api-key.ts'
-import { ownerBytesKey, ownerJobsKey } from '../keys.ts'
 import { blobBytesOf } from '../parts.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
-import { defineScript } from '@vision-queue/redis'
+import { turnsOf } from '../redis-turns.ts'
+import { quotaStep } from './quota-steps.ts'
 import type { RedisClient } from '@vision-queue/redis'
-
-/*
- * What a key has in the queue, over all models. Apart from the admission of a model, because on Redis Cluster
- * a model's keys and an owner's lie on different nodes: the quota is taken first and given back where the
- * admission fails. Exact: one script drops what has lapsed, checks both bounds and takes. By Redis' clock.
- *
- * What is taken is a place for a moment only, until the job is admitted: a process that dies meanwhile, or whose call
- * Redis carries out after it was given up, leaves a place that lapses at once and not with the job's time.
- */
-const preamble = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local id = ARGV[1]
-local function place(bytes, lapse)
-  if redis.call('ZADD', KEYS[1], lapse, id) == 1 then
-    redis.call('HSET', KEYS[2], id, bytes)
-    redis.call('HINCRBY', KEYS[2], '', bytes)
-  end
-  local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
-  redis.call('PEXPIREAT', KEYS[1], last)
-  redis.call('PEXPIREAT', KEYS[2], last)
-end
-local function drop(id)
-  redis.call('HINCRBY', KEYS[2], '', 0 - tonumber(redis.call('HGET', KEYS[2], id) or 0))
-  redis.call('HDEL', KEYS[2], id)
-  redis.call('ZREM', KEYS[1], id)
-end`
-
-const takeScript = `${preamble}
-for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do drop(lapsed) end
-local bytes = tonumber(ARGV[2])
-if redis.call('ZSCORE', KEYS[1], id) then return {1, 0} end
-local jobs = redis.call('ZCARD', KEYS[1])
-if jobs >= tonumber(ARGV[4]) then return {0, jobs} end
-local held = tonumber(redis.call('HGET', KEYS[2], '') or 0)
-if held + bytes > tonumber(ARGV[5]) then return {2, held} end
-place(bytes, now + ARGV[3])
-return {1, jobs}`
-
-/** Whether or not the place has lapsed: the job is admitted, so it counts. In a full Redis too, as it is in already. */
-const confirmScript = `#!lua flags=allow-oom
-${preamble}
-place(ARGV[2], now + ARGV[3])
-return 1`
-
-/** In a full Redis too, as a job's end. */
-const releaseScript = `#!lua flags=allow-oom
-${preamble}
-if not redis.call('ZSCORE', KEYS[1], id) then return 0 end
-drop(id)
-if redis.call('ZCARD', KEYS[1]) == 0 then redis.call('UNLINK', KEYS[1], KEYS[2]) end
-return 1`
 
 /** The bounds of one key that concern jobs. */
 export type JobQuota = Pick<KeyLimits, 'maxJobs' | 'maxBytes'>
@@ -78,41 +28,58 @@ export interface OwnerQuotas {
 
 const takeReplySchema = z.tuple([z.literal([0, 1, 2]), z.number()])
 
-export function createOwnerQuotas(redis: RedisClient): OwnerQuotas {
-  const take = defineScript(redis, 'vqTakeQuota', 2, takeScript)
-  const confirm = defineScript(redis, 'vqConfirmQuota', 2, confirmScript)
-  const release = defineScript(redis, 'vqReleaseQuota', 2, releaseScript)
-  const unlimited = Number.MAX_SAFE_INTEGER
+/** The steps by which a job takes its place and keeps it; null: it needs none. */
+export function quotaOf(
+  { id, owner, parts }: Pick<QueuedJob, 'id' | 'owner' | 'parts'>,
+  quota: JobQuota | null | undefined,
+  { placeMs, keepMs }: { placeMs: number; keepMs: number },
+): { take: Step; confirm: Step; read: (reply: unknown) => void } | null {
+  if (owner === null || quota === null || quota === undefined || isUnlimited(quota)) return null
+  const bytes = blobBytesOf({ parts })
+  const bounds = [quota.maxJobs ?? unlimited, quota.maxBytes ?? unlimited]
   return {
-    async take({ id, owner, parts }, { maxJobs, maxBytes }, lapseMs) {
-      if (owner === null || isUnlimited({ maxJobs, maxBytes })) return
-      const bounds = [maxJobs ?? unlimited, maxBytes ?? unlimited]
-      const reply = await take([
-        ownerJobsKey(owner),
-        ownerBytesKey(owner),
-        id,
-        blobBytesOf({ parts }),
-        lapseMs,
-        ...bounds,
-      ])
-      const [kind, held] = takeReplySchema.parse(reply)
-      switch (kind) {
-        case 1:
-          return
-        case 0:
-          throw exceeded(`This key has ${held} unfinished jobs, its limit.`)
-        case 2:
-          throw exceeded(`This key's unfinished jobs hold ${held} bytes of images; this one would pass ${maxBytes}.`)
-        default:
-          kind satisfies never
-      }
+    take: quotaStep('take', owner, [id, bytes, placeMs, ...bounds]),
+    confirm: quotaStep('confirm', owner, [id, bytes, keepMs]),
+    read: (reply) => assertTaken(reply, quota),
+  }
+}
+const unlimited = Number.MAX_SAFE_INTEGER
+
+/** The step by which a job gives its place back; null: its owner has none. */
+export function placeBackStep({ id, owner }: Pick<QueuedJob, 'id' | 'owner'>): Step | null {
+  return owner === null ? null : quotaStep('release', owner, [id])
+}
+
+function assertTaken(reply: unknown, { maxBytes }: JobQuota): void {
+  const [kind, held] = takeReplySchema.parse(reply)
+  switch (kind) {
+    case 1:
+      return
+    case 0:
+      throw exceeded(`This key has ${held} unfinished jobs, its limit.`)
+    case 2:
+      throw exceeded(`This key's unfinished jobs hold ${held} bytes of images; this one would pass ${maxBytes}.`)
+    default:
+      kind satisfies never
+  }
+}
+
+export function createOwnerQuotas(redis: RedisClient, turns: Turns = turnsOf(redis)): OwnerQuotas {
+  return {
+    async take(job, quota, placeMs) {
+      const asked = quotaOf(job, quota, { placeMs, keepMs: placeMs })
+      if (asked === null) return
+      const [reply] = await turns.run([asked.take])
+      asked.read(reply)
     },
-    async confirm({ id, owner, parts }, quota, lapseMs) {
-      if (owner === null || isUnlimited(quota)) return
-      await confirm([ownerJobsKey(owner), ownerBytesKey(owner), id, blobBytesOf({ parts }), lapseMs])
+    async confirm(job, quota, keepMs) {
+      const asked = quotaOf(job, quota, { placeMs: keepMs, keepMs })
+      // In a full Redis too, as the job is in already.
+      if (asked !== null) await turns.run([asked.confirm], { whenFull: true })
     },
-    async release({ id, owner }) {
-      if (owner !== null) await release([ownerJobsKey(owner), ownerBytesKey(owner), id])
+    async release(job) {
+      const step = placeBackStep(job)
+      if (step !== null) await turns.run([step], { whenFull: true })
     },
   }
 }

@@ -1,134 +1,178 @@
+import { putCommand, releaseStep } from '@vision-queue/blobs'
+import type { Turns } from '@vision-queue/bullmq-batching'
 import { type FinalJob, VisionQueueError } from '@vision-queue/protocol'
-import { isReplyError, type RedisClient } from '@vision-queue/redis'
+import { isReplyError } from '@vision-queue/redis'
 import type { Retention } from '@vision-queue/process'
 
 import { type CachedAnswer, reusedAnswer } from '../cached-answer.ts'
-import type { JobBlobs } from '../job-blobs.ts'
+import { addressesOf, type JobBlobs } from '../job-blobs.ts'
 import { unfinishedJob } from '../job-forms.ts'
 import type { JobQueues } from '../job-queues.ts'
 import { jobKey } from '../keys.ts'
 import { type BlobPart, blobsOf, type Part } from '../parts.ts'
 import type { QueuedJob } from '../queued-job.ts'
+import { unlinkStep } from '../record-steps.ts'
 import type { RedisClock } from '../redis-clock.ts'
 import type { ResultStore } from '../worker/result-store.ts'
-import type { Admission, AdmissionLimits, AdmitOptions, Admittance } from './admission.ts'
+import type { AdmissionLimits, AdmitOptions } from './admission.ts'
+import { dischargeStep } from './admission-steps.ts'
 import type { Accepted, BlobBytes, JobClient } from './job-client.ts'
 import type { JobIndex } from './job-index.ts'
 import type { KnownAnswers } from './known-answers.ts'
-import type { OwnerQuotas } from './owner-quota.ts'
+import type { LatelySeen } from './lately-seen.ts'
+import { placeBackStep } from './owner-quota.ts'
+import { type Chain, type Progress, queueingChain, type StoredJob, submissionChain } from './submission-chain.ts'
 
 interface Options {
-  redis: RedisClient
+  turns: Turns
   retention: Retention
   results: ResultStore
-  queues: JobQueues
+  queues: Pick<JobQueues, 'remove'>
   clock: RedisClock
-  admission: Admission
-  quotas: OwnerQuotas
   jobBlobs: JobBlobs
   index: JobIndex
   known: KnownAnswers
+  seen: LatelySeen
   limits: AdmissionLimits
-  /** How long a place of the owner's quota is held until the job is admitted. */
+  /** How long a place of the owner's quota, and bytes that nobody holds, are kept until the job is admitted. */
   placeMs: number
+  /** How long the caller waits for Redis. A submission that Redis comes to later is not carried out. */
+  patienceMs: number
+}
+
+/** A job on its way in. */
+interface Entering {
+  job: QueuedJob
+  stored: StoredJob
+  given: BlobBytes
+  admit: Partial<AdmitOptions>
 }
 
 /**
  * How a job gets into Redis, or is answered at once:
  *
  *   known answer in memory -> done
- *   quota taken, blobs held, admission asked -> known answer in Redis: done | refused: all is given back
- *   missing bytes put, record written, job queued, index extended -> accepted
+ *   one chain: quota taken, admission asked, blobs held, list extended, record written, job queued -> accepted
+ *     which ends early: known answer in Redis -> done | refused -> what it took is given back
+ *                       | bytes missing -> they are put, and the chain goes on from there
+ *
+ * Bytes travel in front of the chain, so that it finds them; not those that others were seen to hold, and none to a
+ * model that is full at the moment.
  */
 export function createSubmission(options: Options): Pick<JobClient, 'submit'> {
   return {
     // The key of a job that is run again is not that of its retry.
     async submit({ idempotencyKeyHash: _old, ...job }, blobs, { claim = null, ...admit } = {}) {
-      if (claim === null) return enqueue(options, job, blobs, admit)
+      if (claim === null) return enter(options, job, blobs, admit)
       await claim.send()
-      const accepted = await enqueue(options, { ...job, idempotencyKeyHash: claim.keyHash }, blobs, admit)
+      const accepted = await enter(options, { ...job, idempotencyKeyHash: claim.keyHash }, blobs, admit)
       await claim.accept(accepted.job)
       return accepted
     },
   }
 }
 
-async function enqueue(
+async function enter(
   options: Options,
   job: QueuedJob,
   given: BlobBytes,
   admit: Partial<AdmitOptions>,
 ): Promise<Accepted> {
-  const { known, jobBlobs, quotas } = options
+  const { known, jobBlobs, clock, index, limits, seen } = options
   const { digest = null } = admit
   const remembered = digest === null ? null : known.get(digest)
   if (remembered !== null) {
-    // What came without its bytes is an upload, which is held for the job already.
-    if (blobsOf(job).some(({ hash }) => !given.has(hash))) await jobBlobs.release(job)
+    if (isHeldAlready(job, given)) await jobBlobs.release(job)
     return { job: await answered(options, job, remembered), queuePosition: null, answeredFrom: 'memory' }
   }
-  /** Of a job that isn't admitted, or isn't to be. */
-  const giveBack = async (): Promise<void> => {
-    await Promise.all([admit.quota ? quotas.release(job) : null, jobBlobs.release(job)])
-  }
-  const { admittance, missing } = await askForRoom(options, job, admit).catch(async (error: unknown) => {
-    // Refused, it holds nothing; if Redis went away it may be in, and what it holds lapses in time.
-    if (error instanceof VisionQueueError || isReplyError(error)) await giveBack()
+  // The bytes are where jobs of shape 2 have them from now on.
+  const queued = clock.jobToRedis({ ...job, parts: job.parts.map(withoutOld) })
+  const stored = { queued, listed: index.steps(job), forMs: limits.payloadTtlMs }
+  const entering: Entering = { job, stored, given, admit }
+  const sent = seen.isRefusing(job.model) ? noBytes : unlikelyThere(options, entering)
+  const took = { quota: Boolean(admit.quota), blobs: sent.size > 0 || isHeldAlready(job, given) }
+  const progress = await admitAndQueue(options, entering, sent).catch(async (error: unknown) => {
+    if (error instanceof VisionQueueError) await giveBack(options, job, took)
+    if (error instanceof VisionQueueError && error.code === 'queue_full') seen.noteRefusal(job.model)
     throw error
   })
-  if (admittance.kind === 'answered') {
-    if (digest !== null) known.add(digest, admittance.answer)
-    const [final] = await Promise.all([answered(options, job, admittance.answer), giveBack()])
+  if (progress.kind === 'answered') {
+    if (digest !== null) known.add(digest, progress.answer)
+    const [final] = await Promise.all([answered(options, job, progress.answer), giveBack(options, job, took)])
     return { job: final, queuePosition: null, answeredFrom: 'redis' }
   }
-  if (missing.status === 'rejected') {
-    if (isReplyError(missing.reason)) await undo(options, job)
-    throw missing.reason
+  if (progress.kind === 'missing') await putAndQueue(options, entering, progress.turn)
+  else for (const address of progress.shared) seen.noteHeld(address)
+  return { job: unfinishedJob(job, null, 0), queuePosition: progress.jobsAhead, answeredFrom: null }
+}
+
+/** Submits once; without a time where that was over for Redis but not here, as its clock was set. */
+async function admitAndQueue(
+  options: Options,
+  entering: Entering,
+  bytes: BlobBytes,
+): Promise<Exclude<Progress, { kind: 'late' }>> {
+  const byMs = options.clock.toRedis(Date.now()) + options.patienceMs
+  for (const time of [byMs, Number.MAX_SAFE_INTEGER]) {
+    const chain = submissionChain(entering.stored, { ...options, ...entering, byMs: time })
+    const progress = await carryOut(options, entering, chain, bytes)
+    if (progress.kind !== 'late') return progress
   }
-  const bytes = await bytesFor(options, job, { missing: missing.value, given }).catch(async (error: unknown) => {
-    await undo(options, job)
+  throw new Error('Redis found a job too late that had no time')
+}
+
+/** Whether some of its blobs came without their bytes: an upload is held for the job already. */
+function isHeldAlready(job: QueuedJob, given: BlobBytes): boolean {
+  return blobsOf(job).some(({ hash }) => !given.has(hash))
+}
+
+const noBytes: BlobBytes = new Map()
+
+/** The given bytes but those which others were seen to hold. */
+function unlikelyThere({ seen }: Options, { job, given }: Entering): BlobBytes {
+  const held = new Set(addressesOf(job).flatMap((address) => (seen.isHeld(address) ? [address.hash] : [])))
+  return held.size === 0 ? given : new Map([...given].filter(([hash]) => !held.has(hash)))
+}
+
+/** Runs a chain with bytes in front of it. If Redis has refused, nothing of the job is left; if it didn't answer, the job may be queued. */
+async function carryOut<Result>(
+  options: Options,
+  { job }: Entering,
+  { steps, read }: Chain<Result>,
+  bytes: BlobBytes,
+): Promise<Result> {
+  const space = job.answersOf
+  const before = [...bytes].map(([hash, blob]) => putCommand({ space, hash }, blob, options.placeMs))
+  const replies = await options.turns.run(steps, { before }).catch(async (error: unknown) => {
+    // As Redis does when its memory is full.
+    if (isReplyError(error)) await undo(options, job)
     throw error
   })
-  await store(options, { ...job, parts: job.parts.map(withoutOld) }, { bytes, admit, turn: admittance.turn })
-  return { job: unfinishedJob(job, null, 0), queuePosition: admittance.jobsAhead, answeredFrom: null }
+  return read(replies)
 }
 
-/** Rejects with why there is none; with `missing` it is told which bytes Redis does not have. */
-async function askForRoom(
-  { quotas, jobBlobs, admission, limits, placeMs }: Options,
-  job: QueuedJob,
-  admit: Partial<AdmitOptions>,
-): Promise<{ admittance: Admittance; missing: PromiseSettledResult<Set<string>> }> {
-  if (admit.quota) await quotas.take(job, admit.quota, placeMs)
-  // Sent together. Its blobs are held whether or not there is room for the job, so that they can't lapse meanwhile.
-  const [missing, admitted] = await Promise.allSettled([
-    jobBlobs.hold(job, limits.payloadTtlMs),
-    admission.admit(job, limits, admit),
-  ])
-  if (admitted.status === 'rejected') throw admitted.reason
-  return { admittance: admitted.value, missing }
+/** Queues an admitted job whose bytes were missing; rejects if some are neither stored nor given. */
+async function putAndQueue(options: Options, entering: Entering, turn: number): Promise<void> {
+  const { job, stored, given } = entering
+  for (const address of addressesOf(job)) options.seen.noteMissing(address)
+  for (const readBytes of [async () => given, async () => withOld(options, entering)]) {
+    const bytes = await readBytes()
+    if (bytes.size === 0) continue
+    const { done } = await carryOut(options, entering, queueingChain(stored, turn), bytes)
+    if (done) return
+  }
+  await undo(options, job)
+  throw blobGone(job)
 }
 
-/** Stores an admitted job in this order: when a consumer has it, its blobs and its record are there. */
-async function store(
-  options: Options,
-  job: QueuedJob,
-  { bytes, admit, turn }: { bytes: BlobBytes; admit: Partial<AdmitOptions>; turn: number },
-): Promise<void> {
-  const { redis, clock, quotas, jobBlobs, queues, index, limits } = options
-  const queued = clock.jobToRedis(job)
-  const before = [
-    admit.quota ? quotas.confirm(job, admit.quota, limits.payloadTtlMs) : Promise.resolve(),
-    ...[...bytes].map(async ([hash, blob]) => jobBlobs.put(job, hash, blob, limits.payloadTtlMs)),
-  ]
-  // Without them nothing is queued: the job might be taken, or end, before they come.
-  const apart = redis.isCluster || !jobBlobs.inOrder
-  if (apart) await allOrNothing(options, job, before)
-  const recorded = redis.set(jobKey(job.id), JSON.stringify(queued), 'PX', limits.payloadTtlMs)
-  // Before the job is queued, so that none runs that is in no list: a list passes over ids that came to nothing.
-  const listed = index.add(job)
-  if (apart) await Promise.allSettled([recorded, listed])
-  await allOrNothing(options, job, [...before, recorded, listed, queues.add(queued, turn)])
+/** The given bytes, and those that a job of shape 1 has elsewhere. */
+async function withOld({ jobBlobs }: Options, { job, given }: Entering): Promise<BlobBytes> {
+  const old = new Map<string, Uint8Array>()
+  for (const part of blobsOf(job)) {
+    const bytes = given.has(part.hash) ? null : await jobBlobs.readOld(job, part)
+    if (bytes !== null) old.set(part.hash, bytes)
+  }
+  return old.size === 0 ? noBytes : new Map([...given, ...old])
 }
 
 async function answered(
@@ -141,39 +185,24 @@ async function answered(
   return kept
 }
 
-/** Leaves nothing of a job that was admitted and could not be queued; if that fails, its admission lapses. */
-async function undo({ queues, admission, jobBlobs, redis, quotas }: Options, job: QueuedJob): Promise<void> {
-  await Promise.allSettled([
-    queues.remove(job),
-    admission.release(job),
-    jobBlobs.release(job),
-    redis.unlink(jobKey(job.id)),
-    quotas.release(job),
-  ])
+/** What a job that isn't admitted, or isn't to be, has taken and sent. */
+async function giveBack({ turns }: Options, job: QueuedJob, took: { quota: boolean; blobs: boolean }): Promise<void> {
+  const place = took.quota ? placeBackStep(job) : null
+  const holds = took.blobs ? addressesOf(job).map((address) => releaseStep(address, job.id)) : []
+  const steps = [...(place === null ? [] : [place]), ...holds]
+  if (steps.length > 0) await turns.run(steps, { whenFull: true })
 }
 
-/** Resolves when all of it is done. If Redis has refused, nothing of the job is left; if it didn't answer, the job may be queued. */
-async function allOrNothing(options: Options, job: QueuedJob, work: readonly Promise<unknown>[]): Promise<void> {
-  const sent = await Promise.allSettled(work)
-  const failures = sent.flatMap((outcome): unknown[] => (outcome.status === 'rejected' ? [outcome.reason] : []))
-  // As Redis does when its memory is full.
-  if (failures.length > 0 && failures.every((error) => isReplyError(error))) await undo(options, job)
-  if (failures.length > 0) throw failures[0]
-}
-
-/** The bytes to be stored with the job; rejects if some are neither stored nor given. */
-async function bytesFor(
-  { jobBlobs }: Options,
-  job: QueuedJob,
-  { missing, given }: { missing: ReadonlySet<string>; given: BlobBytes },
-): Promise<BlobBytes> {
-  const bytes = new Map<string, Uint8Array>()
-  for (const part of blobsOf(job).filter(({ hash }) => missing.has(hash))) {
-    const blob = given.get(part.hash) ?? (await jobBlobs.readOld(job, part))
-    if (blob === null) throw blobGone(job)
-    bytes.set(part.hash, blob)
-  }
-  return bytes
+/** Leaves nothing of a job that could not be queued; if that fails, its admission lapses. */
+async function undo({ queues, turns }: Options, job: QueuedJob): Promise<void> {
+  const place = placeBackStep(job)
+  const steps = [
+    dischargeStep(job),
+    ...addressesOf(job).map((address) => releaseStep(address, job.id)),
+    unlinkStep(jobKey(job.id)),
+    ...(place === null ? [] : [place]),
+  ]
+  await Promise.allSettled([queues.remove(job), turns.run(steps, { whenFull: true })])
 }
 
 /** The bytes are where jobs of shape 2 have them from now on. */

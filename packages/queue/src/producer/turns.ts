@@ -36,19 +36,22 @@ export const turnKeys = (job: QueuedJob): string[] => [
   waitingKey(job.model, queueNameOf(job)),
 ]
 
-/** Arguments for `turnLua`: flow, units, rounds. */
-export function turnArguments({ owner, priority }: QueuedJob): (string | number)[] {
+/** Arguments for `turnLua`: flow, units, rounds, all rounds. */
+export function turnArguments(
+  { owner, priority }: QueuedJob,
+  { rounds: all = 2 ** 21 }: TurnOptions = {},
+): (string | number)[] {
   const { units, rounds } = classes[priority]
-  return [`${priority} ${owner ?? ''}`, units, rounds]
+  return [`${priority} ${owner ?? ''}`, units, rounds, all]
 }
 
 /**
- * Defines `turn(flows, waiting, idle, lapse, flow, units, rounds)`, which resolves to the job's priority. Keys of
+ * Defines `turn(flows, waiting, idle, lapse, flow, units, rounds, all)`, which resolves to the job's priority. Keys of
  * BullMQ are read, and written only when all is set back.
  */
-export const turnLua = (rounds = 2 ** 21): string => `
-local function turn(flows, waiting, idle, lapse, flow, units, rounds)
-  local round, half, level = ${unitsPerRound}, ${rounds / 2}, 4294967296
+export const turnLua = `
+local function turn(flows, waiting, idle, lapse, flow, units, rounds, all)
+  local round, half, level = ${unitsPerRound}, all / 2, 4294967296
   local head = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
   if idle and not head then
     redis.call('DEL', flows)
@@ -68,9 +71,9 @@ local function turn(flows, waiting, idle, lapse, flow, units, rounds)
     end
   end
   if clock >= half * round then
-    local all = redis.call('HGETALL', flows)
-    for index = 1, #all, 2 do
-      redis.call('HSET', flows, all[index], math.max(0, all[index + 1] - half * round))
+    local stored = redis.call('HGETALL', flows)
+    for index = 1, #stored, 2 do
+      redis.call('HSET', flows, stored[index], math.max(0, stored[index + 1] - half * round))
     end
     clock, last, own = clock - half * round, math.max(0, last - half * round), math.max(0, own - half * round)
     setBack()

@@ -3,7 +3,6 @@ import { isFinal, type Job } from '@vision-queue/protocol'
 import { createInbox } from './inbox.ts'
 import type { Accepted } from './job-client.ts'
 import type { Heard, JobChannels } from './job-channels.ts'
-import { openWaitEnd } from './until-final.ts'
 
 interface SubmitOptions extends Omit<Options, 'submit'> {
   submit: () => Promise<Accepted>
@@ -55,15 +54,12 @@ export async function waitForReply(
   { id, submit, read, timeoutMs, signal }: Options,
 ): Promise<Job> {
   const inbox = createInbox<Heard>()
-  const end = openWaitEnd(timeoutMs, signal)
-  const leave = await channels.listen(id, 'replies', inbox.push).catch((error: unknown) => {
-    end.release()
-    throw error
-  })
+  const leave = await channels.listen(id, 'replies', inbox.push)
+  const timer = setTimeout(inbox.end, timeoutMs)
+  signal?.addEventListener('abort', inbox.end, { once: true })
+  if (signal?.aborted === true) inbox.end()
   try {
     let last = await submit()
-    end.signal.addEventListener('abort', inbox.end, { once: true })
-    if (end.signal.aborted) return last
     while (!isFinal(last.status)) {
       const heard = await inbox.next()
       if (heard === null || heard.kind === 'closed') break
@@ -73,7 +69,8 @@ export async function waitForReply(
     }
     return last
   } finally {
-    end.release()
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', inbox.end)
     leave()
   }
 }

@@ -1,3 +1,5 @@
+import { createJobController, type JobController, type JobSignal } from '@vision-queue/process'
+
 import { cancellationsChannel } from '../keys.ts'
 
 import { type ConnectionOptions, openDurableConnection } from '@vision-queue/redis'
@@ -13,20 +15,20 @@ export interface Cancellations {
 }
 
 export interface HeldJob {
-  signal: AbortSignal
+  signal: JobSignal
   release(): void
 }
 
 /** Hears cancellations on a connection of its own, which a subscription needs. */
 export function openCancellations(options: Omit<ConnectionOptions, 'name'>): Cancellations {
   const subscriber = openDurableConnection({ ...options, name: 'consumer-cancellations' })
-  const held = new Map<string, AbortController>()
+  const held = new Map<string, JobController>()
   subscriber.on('message', (_channel: string, id: string) => held.get(id)?.abort())
   // Renewed by ioredis after each reconnect; rejected only by the disconnect below.
   subscriber.subscribe(cancellationsChannel).catch(() => {})
   return {
     hold(id) {
-      const controller = new AbortController()
+      const controller = createJobController()
       held.set(id, controller)
       return {
         signal: controller.signal,

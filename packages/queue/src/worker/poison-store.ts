@@ -6,6 +6,8 @@ import type { QueuedJob } from '../queued-job.ts'
 
 import type { RedisClient } from '@vision-queue/redis'
 
+import { turnReaderOf } from '../turn-reader.ts'
+
 type JobBlobs = Pick<QueuedJob, 'model' | 'parts'>
 
 /**
@@ -29,10 +31,11 @@ function poisonHashOf(job: JobBlobs): string | null {
 
 /** `ttlMs`: how long an image is remembered; 0: never, and Redis isn't asked. */
 export function createPoisonStore({ redis, ttlMs }: { redis: RedisClient; ttlMs: number }): PoisonStore {
+  const read = turnReaderOf(redis)
   return {
     async has(job) {
       const hash = poisonHashOf(job)
-      return ttlMs > 0 && hash !== null && (await redis.exists(poisonKey(job.model, hash))) === 1
+      return ttlMs > 0 && hash !== null && (await read(poisonKey(job.model, hash))) !== null
     },
     async add(job) {
       const hash = poisonHashOf(job)

@@ -1,20 +1,22 @@
-import { answerKey, idempotencyKey, jobChannel, jobKey, replyChannel, resultKey } from '../keys.ts'
-import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
-import { type FinalJob, finalJobSchema } from '@vision-queue/protocol'
-import type { JobChange } from '../job-change.ts'
-import type { QueuedJob } from '../queued-job.ts'
+import { createRedisBlobs, releaseStep } from '@vision-queue/blobs'
+import type { Step, Turns } from '@vision-queue/bullmq-batching'
 import type { Retention } from '@vision-queue/process'
-import { createRedisBlobs } from '@vision-queue/blobs'
+import { type FinalJob, finalJobSchema } from '@vision-queue/protocol'
+import type { RedisClient } from '@vision-queue/redis'
 import { z } from 'zod'
 
-import { createAdmission } from '../producer/admission.ts'
-import { defineScript } from '@vision-queue/redis'
+import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
 import { createEndedBytes } from '../ended-bytes.ts'
-import { createJobBlobs } from '../job-blobs.ts'
-import { createOwnerQuotas } from '../producer/owner-quota.ts'
-import { indexEnding } from '../producer/job-index.ts'
-import { publishChange } from '../publish-change.ts'
-import type { RedisClient } from '@vision-queue/redis'
+import { addressesOf, createJobBlobs } from '../job-blobs.ts'
+import { answerKey, idempotencyKey, jobKey, resultKey } from '../keys.ts'
+import { dischargeStep } from '../producer/admission-steps.ts'
+import { endingStep } from '../producer/job-index.ts'
+import { placeBackStep } from '../producer/owner-quota.ts'
+import type { QueuedJob } from '../queued-job.ts'
+import { expireStep, unlinkStep } from '../record-steps.ts'
+import { turnsOf } from '../redis-turns.ts'
+import { turnReaderOf } from '../turn-reader.ts'
+import { answerStep, changeStep, resultStep } from './end-steps.ts'
 
 /**
  * Results, written once: the first final state of a job stays, whoever runs it again. It is
@@ -29,6 +31,8 @@ export interface ResultStore {
    * already has the state stored with an earlier `expires_at`. Safe to repeat.
    */
   finish(job: QueuedJob, final: FinalJob, digest?: string | null): Promise<boolean>
+  /** The same as steps of the caller's chain, which runs when memory is full, too. */
+  endOf(job: QueuedJob, final: FinalJob, digest?: string | null): JobEnd
   /** Stores the final state of a job that was never queued; resolves to it as it is stored. */
   keep(final: FinalJob): Promise<FinalJob>
   /** An answer that is kept for whoever asks the same; null where there is none. */
@@ -37,77 +41,93 @@ export interface ResultStore {
   announceRunning(id: string, startedAt: number, attempts: number): Promise<void>
 }
 
-/**
- * Runs when Redis' memory is full, too: a job that was accepted must come to its end, and what its end gives
- * back is more than its result takes. Without the flag its record would be gone and its result refused.
- * Gives 1, or the final state that was there.
- */
-const finishScript = `#!lua flags=allow-oom
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return redis.call('GET', KEYS[1]) end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
-if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
-return 1`
-
-const finishReplySchema = z.union([z.literal(1), z.string()])
+/** A job's end as steps. Where the job had a final state already, the chain ends with the first of them. */
+export interface JobEnd {
+  steps: Step[]
+  /** Does what the steps could not, by what they have replied; resolves as `finish` does. */
+  settle(replies: readonly unknown[]): Promise<boolean>
+}
 
 export interface ResultStoreOptions {
   redis: RedisClient
+  /** Default: those of the connection. */
+  turns?: Turns
   retention: Retention
   /** How long an answer serves others who ask the same. 0: never. */
   answerTtlMs: number
 }
 
-export function createResultStore({ redis, retention, answerTtlMs }: ResultStoreOptions): ResultStore {
-  const finish = defineScript(redis, 'vqFinish', 1, finishScript)
-  const admission = createAdmission(redis)
-  const blobs = createJobBlobs(redis, createRedisBlobs(redis))
-  const quotas = createOwnerQuotas(redis)
-  const ended = createEndedBytes(redis, retention)
-  const encode = (change: JobChange): string => JSON.stringify(change)
+export function createResultStore({
+  redis,
+  turns = turnsOf(redis),
+  retention,
+  answerTtlMs,
+}: ResultStoreOptions): ResultStore {
+  const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns), turns)
+  const readOfTurn = turnReaderOf(redis)
+  const ended = createEndedBytes(redis, retention, turns)
+  // A job that was accepted must come to its end when Redis' memory is full, too, and what its end gives back is more
+  // than it takes.
+  const inOneVisit = async (steps: Step[]): Promise<unknown[]> => turns.run(steps, { whenFull: true })
 
-  const keepAnswer = async ({ model, output, version, variant }: FinalJob, digest: string): Promise<void> => {
-    if (answerTtlMs === 0 || output === null || version === null || variant === null) return
-    const answer: CachedAnswer = { output, version, variant, expiresAt: Date.now() + answerTtlMs }
-    await redis.set(answerKey(model, digest), JSON.stringify(answer), 'PX', answerTtlMs)
+  const read: ResultStore['read'] = async (id) => {
+    const stored = await redis.get(resultKey(id))
+    return stored === null ? null : finalJobSchema.parse(JSON.parse(stored))
+  }
+
+  /** What is left to be done once it is known which final state stands. */
+  const settle = async (job: QueuedJob, standing: FinalJob, digest: string | null, final: FinalJob): Promise<void> => {
+    const keep = keptFor(standing, retention)
+    const steps = [
+      ...leavingSteps(job, readableFor(standing)),
+      ...(keep === null ? goneSteps(job) : []),
+      ...(standing.status === 'succeeded' ? [] : [endingStep(job, standing, retention)]),
+      ...answerSteps(final, digest, answerTtlMs),
+    ]
+    await Promise.all([
+      inOneVisit(steps),
+      keep === null ? null : blobs.keep(job, keep),
+      keep === null ? null : keepRecord(redis, job, keep.forMs),
+    ])
+  }
+
+  const endOf: ResultStore['endOf'] = (job, unlimited, digest = null) => {
+    const final = ended.limited(unlimited)
+    const json = JSON.stringify(final)
+    const forMs = readableFor(final)
+    const first = resultStep(job, json, forMs)
+    const succeeds = final.status === 'succeeded'
+    const steps = succeeds
+      ? // The places first: whoever hears the result may submit the next job.
+        [first, ...leavingSteps(job, forMs), ...goneSteps(job), ...answerSteps(final, digest, answerTtlMs)]
+      : [first]
+    return {
+      steps,
+      async settle(replies) {
+        const [there] = replies
+        // The same text: it was stored by a call whose reply was lost.
+        const stands = there === 1 || there === json
+        // Not before it is known which final state stands: a result that comes after a cancellation must not take
+        // along what another try needs.
+        if (there !== 1 || !succeeds) {
+          const standing = typeof there === 'string' ? finalJobSchema.parse(JSON.parse(there)) : final
+          await settle(job, standing, digest, final)
+        }
+        if (!stands) return false
+        const keep = keptFor(final, retention)
+        const record = keep === null ? 0 : JSON.stringify([job.parts, job.input, job.parameters]).length
+        ended.add(final, { result: json.length, record })
+        return true
+      },
+    }
   }
 
   return {
-    async read(id) {
-      const stored = await redis.get(resultKey(id))
-      return stored === null ? null : finalJobSchema.parse(JSON.parse(stored))
-    },
-    async finish(job, unlimited, digest = null) {
-      const final = ended.limited(unlimited)
-      const encoded = JSON.stringify(final)
-      const reply = await finish([
-        resultKey(job.id),
-        encoded,
-        readableFor(final),
-        jobChannel(job.id),
-        encode({ kind: 'final', job: final }),
-        job.replyTo === null ? '' : replyChannel(job.replyTo),
-      ])
-      const there = finishReplySchema.parse(reply)
-      // Not before it is known which final state stands: a result that comes after a cancellation must not take along
-      // what another try needs.
-      const standing = there === 1 ? final : finalJobSchema.parse(JSON.parse(there))
-      const keep = keptFor(standing, retention)
-      await Promise.all([
-        admission.release(job),
-        keep === null ? blobs.release(job) : blobs.keep(job, keep),
-        job.owner === null ? null : quotas.release(job),
-        keep === null ? redis.unlink(jobKey(job.id)) : keepRecord(redis, job, keep.forMs),
-        standing.status === 'succeeded' ? null : ifRoom(indexEnding(redis, job, standing, retention)),
-        digest === null ? null : ifRoom(keepAnswer(final, digest)),
-        job.idempotencyKeyHash === undefined
-          ? null
-          : redis.pexpire(idempotencyKey(job.owner, job.idempotencyKeyHash), readableFor(standing)),
-      ])
-      if (there === 1) {
-        const record = keep === null ? 0 : JSON.stringify([job.parts, job.input, job.parameters]).length
-        ended.add(final, { result: encoded.length, record })
-      }
-      return there === 1
+    read,
+    endOf,
+    async finish(job, final, digest) {
+      const end = endOf(job, final, digest)
+      return end.settle(await inOneVisit(end.steps))
     },
     async keep(unlimited) {
       const final = ended.limited(unlimited)
@@ -117,13 +137,36 @@ export function createResultStore({ redis, retention, answerTtlMs }: ResultStore
       return final
     },
     async readAnswer(model, digest) {
-      const kept = await redis.get(answerKey(model, digest))
+      const kept = await readOfTurn(answerKey(model, digest))
       return kept === null ? null : cachedAnswerSchema.parse(JSON.parse(kept))
     },
     async announceRunning(id, startedAt, attempts) {
-      await publishChange(redis, id, { kind: 'running', startedAt, attempts })
+      await turns.run([changeStep(id, { kind: 'running', startedAt, attempts })])
     },
   }
+}
+
+/** Keeps the answer for others under `digest`, where there is one. */
+function answerSteps({ model, output, version, variant }: FinalJob, digest: string | null, forMs: number): Step[] {
+  if (digest === null || forMs === 0 || output === null || version === null || variant === null) return []
+  const answer: CachedAnswer = { output, version, variant, expiresAt: Date.now() + forMs }
+  return [answerStep({ model }, digest, JSON.stringify(answer), forMs)]
+}
+
+/** A job that is not tried again leaves neither its blobs nor its record. */
+function goneSteps(job: QueuedJob): Step[] {
+  return [...addressesOf(job).map((address) => releaseStep(address, job.id)), unlinkStep(jobKey(job.id))]
+}
+
+/** Every ended job gives back its places, and its Idempotency-Key lapses with its result, in `forMs`. */
+function leavingSteps(job: QueuedJob, forMs: number): Step[] {
+  const { owner, idempotencyKeyHash: keyHash } = job
+  const place = placeBackStep(job)
+  return [
+    ...(place === null ? [] : [place]),
+    ...(keyHash === undefined ? [] : [expireStep(idempotencyKey(owner, keyHash), forMs)]),
+    dischargeStep(job),
+  ]
 }
 
 /** Milliseconds until the job says that it expires. */
@@ -149,13 +192,8 @@ async function keepRecord(redis: RedisClient, { id, metadata }: QueuedJob, forMs
   const record = await redis.get(jobKey(id))
   if (record === null) return
   const without = { ...recordSchema.parse(JSON.parse(record)), metadata: null }
-  const stored = redis.set(jobKey(id), JSON.stringify(without), 'PX', forMs, 'XX')
-  await ifRoom(stored)
-}
-
-/** What a job's end can do without: a Redis whose memory is full refuses it, and the job has ended all the same. */
-async function ifRoom(work: Promise<unknown>): Promise<void> {
-  await work.catch((error: unknown) => {
+  await redis.set(jobKey(id), JSON.stringify(without), 'PX', forMs, 'XX').catch((error: unknown) => {
+    // What a job's end can do without: a Redis whose memory is full refuses it, and the job has ended all the same.
     if (!(error instanceof Error && error.message.startsWith('OOM'))) throw error
   })
 }

@@ -111,6 +111,9 @@ export const consumerStatsSchema = z.object({
       'a batch of n takes fixed_ms + n x per_item_ms; null before it is known and where answers take many runs',
     ),
   capacity: z.number().nullable().describe('jobs a second when there is always work; null before it is known'),
+  devices: z
+    .array(z.int())
+    .describe('the GPUs that its engines are placed on in turn, as the provider counts them; none on a CPU'),
 })
 
 /** A model as `GET /models/{name}` shows it. */
@@ -230,6 +233,7 @@ function consumerStats(version: string, consumer: ServingConsumer): z.infer<type
     launches: launchStats(stats.launches),
     cost: stats.cost === null ? null : costStats(stats.cost),
     capacity: stats.capacity,
+    devices: stats.devices ?? [],
   }
 }
 

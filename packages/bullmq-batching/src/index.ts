@@ -1,0 +1,7 @@
+export { createTurns, type Turns, type TurnsOptions } from './turns/create-turns.ts'
+export type { PlainCommand, RunOptions, Step, StepSources } from './turns/step.ts'
+export { addStep, type AddStepOptions, type PlainJob, type PlainJobOptions } from './steps/add-step.ts'
+export { queueSteps } from './steps/queue-steps.ts'
+export type { FinishingOptions } from './backend/backend-parts.ts'
+export type { BatchingBackend } from './backend/batching-backend.ts'
+export { batchingBackend, type BatchingOptions } from './backend/batching-factory.ts'
