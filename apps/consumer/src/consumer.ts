@@ -115,6 +115,7 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
       id,
       startedAt,
       heartbeatAt: Date.now(),
+      queueParts: settings.QUEUE_PARTS,
       ...manager.describe(),
       process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },
     }),
