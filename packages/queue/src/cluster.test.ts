@@ -25,7 +25,14 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
     group = await startTestCluster()
     redis = openDurableConnection({ redisUrl: group.url, log: quiet, name: 'test' })
     client = testClient(
-      openJobClient({ redisUrl: group.url, commandTimeoutMs: 500, log: quiet, ...limits, maxJobs: 100 }),
+      openJobClient({
+        redisUrl: group.url,
+        commandTimeoutMs: 500,
+        log: quiet,
+        ...limits,
+        maxJobs: 1000,
+        maxBytes: 100_000,
+      }),
     )
     await vi.waitFor(async () => client.ping())
   })

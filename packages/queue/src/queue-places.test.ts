@@ -118,9 +118,9 @@ describe('a bound over parts', () => {
     expect(await spread()).toEqual([1, 1, 1, 1])
     const taken = consume()
     await roomy.waitFor(next.id, 10_000)
-    await vi.waitFor(() => expect(taken.toSorted()).toEqual(
-      [...jobs.filter((job) => job !== second), next].map(({ id }) => id).toSorted(),
-    ))
+    await vi.waitFor(() =>
+      expect(taken.toSorted()).toEqual([...jobs.filter((job) => job !== second), next].map(({ id }) => id).toSorted()),
+    )
     expect(await spread()).toEqual([0, 0, 0, 0])
   })
 
