@@ -73,7 +73,7 @@ test('the shares of a bound add up to it', () => {
 })
 
 test('a job tries every part once', () => {
-  for (const text of ['a', 'b', 'c', 'd']) expect(partsInOrder(text, 5).toSorted()).toEqual([0, 1, 2, 3, 4])
+  for (const text of ['a', 'b', 'c', 'd']) expect(new Set(partsInOrder(text, 5))).toEqual(new Set([0, 1, 2, 3, 4]))
   expect(new Set(Array.from({ length: 100 }, (_, index) => partsInOrder(`${index}`, 5)[0])).size).toBe(5)
 })
 
@@ -130,7 +130,7 @@ describe('a bound over parts', () => {
     const due = (): QueuedJob => ({ ...newJob(), deadlineAt: Date.now() + 900 })
     // One part does one job a second, and two wait in the job's own: it would start too late there.
     await expect(roomy.submit(due(), blobs, { digest: 'q', pace, parts })).resolves.toMatchObject({ queuePosition: 0 })
-    expect((await spread()).toSorted()).toEqual([0, 0, 1, 2])
+    expect((await spread()).toSorted((a, b) => a - b)).toEqual([0, 0, 1, 2])
   })
 })
 
