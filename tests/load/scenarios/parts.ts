@@ -23,7 +23,7 @@ export const parts: Scenario = {
         subjects.push(subject)
         await warmUp(subject, plan.warmUpJobs)
       }
-      // Those of this name lie on different nodes of the Cluster.
+      // The parts of this model's queue lie on different nodes of the Cluster.
       const onClusters = (await whyNoRedisGroups()) === null ? [1, 2] : []
       for (const queueParts of onClusters) {
         const name = `Cluster, ${queueParts === 1 ? 'one part' : `${queueParts} parts`}`
@@ -65,9 +65,6 @@ export const parts: Scenario = {
     }
   },
 }
-
-/** The two parts of its queue are on the first and the last node of the test Cluster. */
-const clusterModel = 'CLUSTERMODEL'
 
 /** Jobs/s at which the busiest Redis has a whole core. */
 function fullCoreRate(windows: readonly Window[]): number {
