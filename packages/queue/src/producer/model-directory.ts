@@ -1,5 +1,5 @@
 import { type ConsumerAnnouncement, consumerAnnouncementSchema } from '../announcement.ts'
-import { consumerKey, consumersKey, modelAliasesKey, modelsKey } from '../keys.ts'
+import { consumerKey, consumersKey, modelAliasesKey, modelPartsKey, modelsKey } from '../keys.ts'
 import type { ModelAction, ModelManifest, ModelStats, ModelStatus } from '@vision-queue/protocol'
 
 import { createModelForgetting } from '../worker/forget-model.ts'
@@ -40,7 +40,10 @@ export interface ServedModel {
   reported: boolean
   /** The aliases that stand for it. */
   aliases: string[]
-  /** Over how many parts of the model's queue jobs may be spread: as many as all its consumers take from. */
+  /**
+   * Over how many parts of the model's queue jobs may be spread: as many as all its live consumers announce. Where none
+   * is, as many as were ever used, as whoever comes takes from all of these.
+   */
   queueParts: number
   /** Those that have it ready. */
   consumers: ServingConsumer[]
@@ -105,10 +108,11 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
 }
 
 async function readModels(redis: RedisClient, known: KnownModels, log: TransportLog): Promise<ServedModel[]> {
-  const [manifests, aliases, orders, ids] = await Promise.all([
+  const [manifests, aliases, orders, usedParts, ids] = await Promise.all([
     redis.hgetall(modelsKey),
     redis.hgetall(modelAliasesKey),
     readModelOrders(redis),
+    redis.hgetall(modelPartsKey),
     redis.zrange(consumersKey, '0', '-1'),
   ])
   const models = new Map<string, ServedModel>()
@@ -160,7 +164,7 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       }
     }
   }
-  for (const model of models.values()) model.queueParts = parts.get(model.name) ?? 1
+  for (const model of models.values()) model.queueParts = parts.get(model.name) ?? Number(usedParts[model.name] ?? 1)
   return [...models.values()].toSorted(
     (a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version, 'en', { numeric: true }),
   )
