@@ -3,7 +3,7 @@
     a small red circle left of a large blue star above a small green cross on a black background
 
 Each object is related to the one named before it: *left of* where they are further apart
-in x than in y (shares of the picture), else *above* or *below*.
+in x than in y (shares of the picture), else *above* or *below*. A background of many colours is left out.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Caption:
     relations: list[int]  # of each in that order to the one before it; -1 for the first
     #: for every word, the rank of the object it is about (a relation is about the later one), or -1
     ranks: list[int] = field(default_factory=list)
-    #: whether no order and no relation is a close call
+    #: whether no order, no relation and no name of the background is a close call
     clear: bool = True
 
 
@@ -45,7 +45,7 @@ def relation_between(a: SceneObject, b: SceneObject) -> tuple[int, float]:
 
 def describe(scene: Scene) -> Caption:
     order = sorted(range(len(scene.objects)), key=lambda i: scene.objects[i].x)
-    words, caption = [], Caption("", order, [])
+    words, caption = [], Caption("", order, [], clear=not scene.unsure)
     for rank, number in enumerate(order):
         o = scene.objects[number]
         part = f"a {o.size} {o.color} {o.shape}"
@@ -57,7 +57,10 @@ def describe(scene: Scene) -> Caption:
         caption.relations.append(relation if rank else -1)
         words.append(part)
         caption.ranks += [rank] * len(tokenize(part))
-    words.append(("" if order else "nothing ") + f"on a {scene.background} background")
+    if not order:
+        words.append("nothing")
+    if scene.background is not None:
+        words.append(f"on {'an' if scene.background[0] in 'aeiou' else 'a'} {scene.background} background")
     caption.text = " ".join(words)
     caption.ranks += [-1] * (len(tokenize(caption.text)) - len(caption.ranks))
     return caption

@@ -1,6 +1,6 @@
 """Makes the data: pictures, labels and encoded questions, as NumPy arrays on disk.
 
-    python3 dataset.py --work WORK [--train 60000] [--test 2000]
+    python3 dataset.py --work WORK [--train 40000] [--test 2000]
 
 Writes WORK/{train,valid,test}.npz. A scene depends on the split's name and its
 own number only, so the splits never share scenes and the data does not depend
@@ -19,15 +19,17 @@ import numpy as np
 
 from question_kinds import EVEN_WEIGHTS, TRAIN_WEIGHTS, ask_question
 from questions import ANSWERS, KINDS, question_vocabulary
-from scenes import (BACKGROUND_NAMES, COLOR_NAMES, MAX_OBJECTS, SHAPES, SIZES, TRAIN_DIMS, Scene, cell_weights, render,
-                    sample_scene, squash)
+from drawing import render, squash
+from scenes import (BACKGROUND_NAMES, COLOR_NAMES, MAX_OBJECTS, SHAPES, SIZES, TRAIN_DIMS, Scene, cell_weights,
+                    sample_scene)
 from tokenizer import MAX_TOKENS, encode
 
-IMAGE_SIZE = 64
+IMAGE_SIZE = 128
 GRID = 8
 MAX_PHRASES = 2
 NO_FOCUS = 255
-QUESTIONS_PER_SCENE = {"train": 24, "valid": 16, "test": 16}
+MIXED_BACKGROUND, UNSURE_BACKGROUND = len(BACKGROUND_NAMES), 255
+QUESTIONS_PER_SCENE = {"train": 16, "valid": 16, "test": 16}
 CHUNK = 500
 
 
@@ -42,6 +44,13 @@ def object_labels(scene: Scene) -> np.ndarray:
         for cell, weight in cell_weights(o, GRID):
             maps[i, cell] = weight
     return maps
+
+
+def background_label(scene: Scene) -> int:
+    """The background's index, or that it has many colours, or that people would not agree."""
+    if scene.background is not None:
+        return BACKGROUND_NAMES.index(scene.background)
+    return MIXED_BACKGROUND if scene.mixed else UNSURE_BACKGROUND
 
 
 def cell_labels(scene: Scene, maps: np.ndarray) -> np.ndarray:
@@ -67,6 +76,7 @@ def make_chunk(split: str, seed: int, start: int, count: int) -> dict[str, np.nd
         "maps": np.zeros((count, MAX_OBJECTS, GRID * GRID), np.float16),
         "cells": np.zeros((count, GRID * GRID, 3), np.uint8),
         "background": np.zeros(count, np.uint8),
+        "radius": np.zeros((count, MAX_OBJECTS), np.float16),  # share of sqrt(width * height)
         "tokens": np.zeros((count, asked, MAX_TOKENS), np.uint8),
         "answers": np.zeros((count, asked), np.uint8),
         "kinds": np.zeros((count, asked), np.uint8),
@@ -80,7 +90,8 @@ def make_chunk(split: str, seed: int, start: int, count: int) -> dict[str, np.nd
         out["images"][i] = squash(render(scene, rng), IMAGE_SIZE, rng)
         out["maps"][i] = object_labels(scene)
         out["cells"][i] = cell_labels(scene, out["maps"][i])
-        out["background"][i] = BACKGROUND_NAMES.index(scene.background)
+        out["background"][i] = background_label(scene)
+        out["radius"][i, :len(scene.objects)] = [o.radius / (scene.width * scene.height) ** 0.5 for o in scene.objects]
         for j in range(asked):
             question = ask_question(scene, rng, TRAIN_WEIGHTS if training else EVEN_WEIGHTS, noisy=training)
             ids = encode(question.text, vocabulary)
@@ -110,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--train", type=int, default=60000)
+    parser.add_argument("--train", type=int, default=40000)
     parser.add_argument("--valid", type=int, default=1000)
     parser.add_argument("--test", type=int, default=2000)
     args = parser.parse_args()

@@ -36,7 +36,7 @@ EXAMPLE = {
 
 def markdown_table(result: dict) -> str:
     columns = ["torch", *result["files"]]
-    rows = ["| kind | example | " + " | ".join("held-out, 64 px" if c == "torch" else f"files {c}" for c in columns)
+    rows = ["| kind | example | " + " | ".join("held-out" if c == "torch" else f"files {c}" for c in columns)
             + " | blind | questions |", "|---|---|" + "---:|" * (len(columns) + 2)]
     for kind in ["all", *KINDS]:
         cells = [result["torch"][kind][0]] + [result["files"][c].get(kind, [float("nan")])[0]
@@ -45,6 +45,21 @@ def markdown_table(result: dict) -> str:
         rows.append(f"| {name} | {EXAMPLE.get(kind, '')} | " + " | ".join(f"{100 * v:.1f}" for v in cells)
                     + f" | {result['torch'][kind][1]} |")
     return "\n".join(rows)
+
+
+def drawn_table(full: dict[str, dict], small: dict[str, dict]) -> str:
+    """Accuracy on drawings by style, of the float32 and the int8 graph."""
+    lines, sums = ["| style | fp32 | int8 | number |", "|---|---:|---:|---:|"], [0.0, 0.0, 0]
+    for style in full:
+        (a, n), (b, _) = full[style].get("all", (0, 0)), small[style].get("all", (0, 0))
+        sums = [sums[0] + a * n, sums[1] + b * n, sums[2] + n]
+        lines.append(f"| {style} | {100 * a:.1f} | {100 * b:.1f} | {n} |")
+    lines.append(f"| **all** | {100 * sums[0] / sums[2]:.1f} | {100 * sums[1] / sums[2]:.1f} | {sums[2]} |")
+    return "\n".join(lines)
+
+
+def read_json(path: Path | None) -> dict:
+    return json.loads(path.read_text()) if path else {}
 
 
 def fill(text: str, values: dict[str, str]) -> str:
@@ -66,6 +81,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--files", type=Path)
+    parser.add_argument("--drawn", type=Path, nargs=2, help="results on drawings: float32, int8")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -95,6 +111,7 @@ def main() -> None:
         "accuracy": f"{100 * result['torch']['all'][0]:.1f}",
         "bytes": f"{(args.model / 'onnx/model.onnx').stat().st_size / 1e6:.2f} MB",
         "training": training_summary(args.work),
+        "drawn": drawn_table(*(read_json(p)["files"] for p in args.drawn)) if args.drawn else "(not measured)",
         "difference": f"{max(result.get('differences', {'': float('nan')}).values()):.0e}",
     })
     replace(args.model / "README.md", card.encode())

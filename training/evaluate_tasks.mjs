@@ -83,7 +83,7 @@ const TASKS = {
     const { decoder_start_token_id: start, eos_token_id: stop, max_new_tokens: most } = json(folder, "generation_config.json");
     const [encoder, first, next] = [await open(folder, "encoder_model"), await open(folder, "decoder_model"), await open(folder, "decoder_with_past_model")];
     const last = ({ data, dims }) => argmax(data.subarray(data.length - dims.at(-1)));
-    return async (data, { caption, clear }) => {
+    return async (data, { caption, clear, names }) => {
       const { last_hidden_state } = await encoder.run({ pixel_values: picture(data, pre) });
       let out = await first.run({ input_ids: ints([start], [1, 1]), encoder_hidden_states: last_hidden_state });
       const past = {}, said = [];
@@ -93,6 +93,8 @@ const TASKS = {
         out = await next.run({ input_ids: ints([token], [1, 1]), ...past });
       }
       const text = tokenizer.decode(said, { skip_special_tokens: true });
+      // Drawings that no caption was written for: how many of their objects are named.
+      if (names) return names.map((name) => ["named", text.includes(name)]);
       return [["exact", text === caption], ...(clear ? [["exact_clear", text === caption]] : []), ["words", [text, caption]]];
     };
   },

@@ -19,7 +19,8 @@ from dataset import scene_rng
 from export import replace, replace_json
 from question_kinds import ASK, EVEN_WEIGHTS, Writer, ask_question
 from questions import KINDS, Question
-from scenes import render, sample_scene
+from drawing import render
+from scenes import sample_scene
 
 # width, height, format: about as many landscape as portrait and square
 EXAMPLES = [(320, 240, "jpg"), (640, 480, "jpg"), (480, 640, "webp"), (800, 600, "jpg"), (256, 256, "png"),

@@ -81,7 +81,7 @@ def make_captions(split: str, seed: int, start: int, count: int) -> Arrays:
 
 
 def make_phrases(split: str, seed: int, start: int, count: int) -> Arrays:
-    vocabulary, each = phrases.phrase_vocabulary(), 4
+    vocabulary, each = phrases.phrase_vocabulary(), 2 if split == "train" else 4
     out = {
         "counts": np.zeros((count, *phrases.COUNTS_SHAPE), np.uint8), "background": np.zeros(count, np.uint8),
         # 1 true phrase and 7 hard false ones, `each` times
@@ -112,7 +112,8 @@ def main() -> None:
     args = parser.parse_args()
     started = time.time()
     for split in ("test", "valid", "train"):
-        total = len(np.load(args.work / f"memory_{split}.npy", mmap_mode="r"))
+        with np.load(args.work / f"{split}.npz") as drawn:
+            total = len(drawn["background"])
         jobs = [(split, args.seed, at, min(CHUNK, total - at)) for at in range(0, total, CHUNK)]
         with multiprocessing.Pool(2) as pool:
             chunks = pool.starmap(MAKE[args.what], jobs, chunksize=1)

@@ -1,6 +1,6 @@
 """The networks: a picture encoder and a question reader that points into its cells.
 
-    picture [N,3,64,64] -> PictureEncoder -> memory [N, 64 cells, WIDTH]
+    picture [N,3,128,128] -> PictureEncoder -> memory [N, 64 cells, WIDTH]
     memory + question   -> QuestionReader -> state  [N, WIDTH] -> linear -> answers
 
 Cross-attention has ordinary heads (softmax: "look at the best cells") and
@@ -98,7 +98,8 @@ class PictureEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            *conv(3, 24, 5, 2), nn.ReLU(), *conv(24, 56, 3, 2), nn.ReLU(), Residual(56),
+            *conv(3, 16, 3, 2), nn.ReLU(), *conv(16, 32, 3, 2), nn.ReLU(), Residual(32),
+            *conv(32, 56, 3, 2), nn.ReLU(), Residual(56),
             *conv(56, WIDTH, 3, 2), nn.ReLU(), Residual(WIDTH), nn.Conv2d(WIDTH, WIDTH, 1))
         self.position = nn.Parameter(torch.randn(1, CELLS, WIDTH) * 0.3)
         self.norm1, self.attend = nn.LayerNorm(WIDTH), Attention()
@@ -113,12 +114,12 @@ class PictureEncoder(nn.Module):
 
 
 class CellLabels(nn.Module):
-    """What stage 1 asks of every cell: colour, shape, size, centre; and the background of all."""
+    """What stage 1 asks of every cell: colour, shape, size, centre, log of the radius; and the background of all."""
 
     def __init__(self, colors: int, shapes: int, sizes: int, backgrounds: int):
         super().__init__()
-        self.parts = [colors + 1, shapes + 1, sizes + 1, 1]
-        self.cell, self.background = nn.Linear(WIDTH, sum(self.parts)), nn.Linear(WIDTH, backgrounds)
+        self.parts = [colors + 1, shapes + 1, sizes + 1, 1, 1]
+        self.cell, self.background = nn.Linear(WIDTH, sum(self.parts)), nn.Linear(WIDTH, backgrounds + 1)  # or one of many colours
 
     def forward(self, memory: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         return self.cell(memory).split(self.parts, -1), self.background(memory.mean(1))

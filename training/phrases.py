@@ -21,6 +21,7 @@ PHRASE_KINDS = ["object", "count", "background", "object_background", "two_objec
 COUNTS_SHAPE = (len(SIZES) + 1, len(COLOR_NAMES) + 1, len(SHAPES) + 1)  # index 0: any
 PARTS, PART_WIDTH = 2, 5
 CLAIM_WIDTH = PARTS * PART_WIDTH + 1
+UNNAMED = 200  # index of a background without a name
 FRAMES = ["{}", "{}", "a picture of {}", "a picture with {}", "a photo of {}", "an image of {}",
           "a photo with {}", "{} in a picture"]
 
@@ -63,7 +64,7 @@ def scene_facts(scene: Scene) -> tuple[np.ndarray, int]:
     for o in scene.objects:
         s, c, h = 1 + SIZES.index(o.size), 1 + COLOR_NAMES.index(o.color), 1 + SHAPES.index(o.shape)
         counts[np.ix_([0, s], [0, c], [0, h])] += 1
-    return counts, BACKGROUND_NAMES.index(scene.background)
+    return counts, UNNAMED if scene.background is None else BACKGROUND_NAMES.index(scene.background)
 
 
 def truths(claims: np.ndarray, counts: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -102,12 +103,15 @@ def claim_words(claim: Claim, rng: random.Random) -> str:
     text = " and ".join(part_words(p, rng) for p in claim.parts)
     if claim.background:
         name = BACKGROUND_NAMES[claim.background - 1]
-        text = f"{text} on a {name} background" if text else f"a {name} background"
+        article = "an" if name[0] in "aeiou" else "a"
+        text = f"{text} on {article} {name} background" if text else f"{article} {name} background"
     return rng.choice(FRAMES).format(text)
 
 
 def true_claim(kind: str, scene: Scene, rng: random.Random) -> Claim | None:
-    background = BACKGROUND_NAMES.index(scene.background) + 1
+    if scene.background is None and "background" in kind:
+        return None
+    background = BACKGROUND_NAMES.index(scene.background) + 1 if scene.background else 0
     if kind == "background":
         return Claim((), background)
     objects = rng.sample(scene.objects, min(2, len(scene.objects)))
@@ -140,7 +144,7 @@ def change(claim: Claim, rng: random.Random) -> Claim:
         choices += [(-1, "background")]
     at, key = rng.choice(choices)
     if key == "background":
-        return replace(claim, background=rng.choice([b for b in range(1, 6) if b != claim.background]))
+        return replace(claim, background=rng.choice([b for b in range(1, len(BACKGROUND_NAMES) + 1) if b != claim.background]))
     part = claim.parts[at]
     if key == "number":
         number = rng.choice([n for n in range(1, MAX_OBJECTS + 1) if n != part.least])

@@ -105,11 +105,11 @@ def ask_relation_object(w: Writer) -> Question | None:
 def ask_compare_sizes(w: Writer) -> Question | None:
     """Which is larger, A or B? Answered by the shape where the shapes differ, else by the colour."""
     pair = two_objects(w, without="size")
-    if not pair or pair[0].size == pair[1].size:
+    if not pair or pair[0].is_larger(pair[1]) is None:
         return None
     a, b, first, second = pair
     size = w.rng.choice(["large", "small"])
-    more, winner = w.rng.choice(LARGER[size]), (a if a.size == size else b)
+    more, winner = w.rng.choice(LARGER[size]), (a if a.is_larger(b) == (size == "large") else b)
     if w.rng.random() < 0.35:
         return w.write("compare_sizes", "larger_yes_no", yes_no(winner is a), {"a": first, "b": second}, more=more)
     for key in ("shape", "color"):
@@ -149,7 +149,8 @@ def ask_compare_counts(w: Writer) -> Question | None:
 
 
 def ask_background(w: Writer) -> Question | None:
-    return w.write("background", "background", w.scene.background)
+    if w.scene.background is not None:
+        return w.write("background", "background", w.scene.background)
 
 
 ASK: dict[str, Callable[[Writer], Question | None]] = {

@@ -10,12 +10,13 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from scenes import BACKGROUND_NAMES, COLOR_NAMES, MAX_OBJECTS, SHAPES, SIZES, Scene, SceneObject
+from colors import NEUTRALS
+from scenes import COLOR_NAMES, MAX_OBJECTS, SHAPES, SIZES, Scene, SceneObject
 from tokenizer import build_vocabulary, tokenize
 
 Spec = dict[str, str]  # some of size, color, shape
 
-ANSWERS = (["yes", "no"] + [str(i) for i in range(MAX_OBJECTS + 1)] + COLOR_NAMES + BACKGROUND_NAMES
+ANSWERS = (["yes", "no"] + [str(i) for i in range(MAX_OBJECTS + 1)] + COLOR_NAMES + list(NEUTRALS)
            + SHAPES + SIZES + ["left", "right", "top", "bottom"])
 VALUES = {"size": SIZES, "color": COLOR_NAMES, "shape": SHAPES}
 PLURAL = {"circle": "circles", "square": "squares", "triangle": "triangles", "star": "stars",

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything from an empty folder to the model folders:
 #   sh run.sh MODELS_FOLDER [WORK_FOLDER]
+# START=MODELS_FOLDER goes on from the weights of shipped models in a third of the steps (see README.md).
 # The evaluation on picture files and INT8 need Node.js with onnxruntime-node, sharp and
 # @huggingface/tokenizers (MODULES_FROM names a folder that has them in node_modules);
 # without them these steps are skipped.
@@ -9,23 +10,35 @@ models=$1
 vqa=$models/shapes-vqa/1
 here=$(cd "$(dirname "$0")" && pwd)
 work=${2:-$here/.work}
+mkdir -p "$work"
+work=$(cd "$work" && pwd)
 python=${PYTHON:-/usr/bin/python3}
 export PYTHONDONTWRITEBYTECODE=1
+start= encoder_steps=6000 vqa_steps=3000 entailment_steps=2000 caption_steps=3000 classify_steps=1000 clip_steps=2000
+if [ -n "${START:-}" ]; then
+  start="--start $START" encoder_steps=2000 vqa_steps=1000 entailment_steps=700 caption_steps=1000 classify_steps=500 clip_steps=700
+fi
 run() { script=$1; shift; "$python" "$here/$script.py" "$@"; }
 
 # The scenes, the picture encoder, shapes-vqa
 run dataset --work "$work"
-run train_encoder --work "$work"
-run train_vqa --work "$work"
+# shellcheck disable=SC2086
+{
+  run train_encoder --work "$work" --steps $encoder_steps $start
+  run train_vqa --work "$work" --steps $vqa_steps $start
+}
 run export --work "$work" --model "$vqa"
 run make_examples --out "$vqa/examples"
 
 # The other models, on the same scenes and the same encoder
 for what in statements captions phrases; do run make_texts --work "$work" --what $what; done
-run train_entailment --work "$work"
-run train_caption --work "$work"
-run train_classify --work "$work"
-run train_clip --work "$work"
+# shellcheck disable=SC2086
+{
+  run train_entailment --work "$work" --steps $entailment_steps $start
+  run train_caption --work "$work" --steps $caption_steps $start
+  run train_classify --work "$work" --steps $classify_steps $start
+  run train_clip --work "$work" --steps $clip_steps $start
+}
 run export_more --work "$work" --models "$models"
 run make_task_tests --models "$models"
 
@@ -44,13 +57,22 @@ webp=$work/480x360-webp
 run make_examples --out "$webp" --test 480x360 --format webp --scenes 150
 run make_task_tests --tests "$webp" --size 480x360 --format webp --scenes 150
 
+# Drawings of another program, which no training sees: a folder for each style
+(cd "$here/.." && node --import tsx tests/evaluate/drawings/write.ts "$work/drawn" --scenes 60)
+drawn=$(echo "$work"/drawn/*)
+
 # shellcheck disable=SC2086
 {
-  node "$here/evaluate_files.mjs" "$vqa" --out "$work/files.json" --reference "$work/reference.json" $tests "$vqa/examples"
-  run evaluate --work "$work" --model "$vqa" --files "$work/files.json"
   run feeds --work "$work" --out "$work/feeds"
   run quantize_all graphs --models "$models" --work "$work"
+  for variant in "" _int8; do
+    node "$here/evaluate_files.mjs" "$vqa" --graph onnx/model$variant.onnx --out "$work/drawn$variant.json" $drawn
+    node "$here/evaluate_tasks.mjs" --models "$models" ${variant:+--variant int8} --out "$work/drawn-tasks$variant.json" $drawn
+  done
+  node "$here/evaluate_files.mjs" "$vqa" --out "$work/files.json" --reference "$work/reference.json" $tests "$vqa/examples"
+  run evaluate --work "$work" --model "$vqa" --files "$work/files.json" --drawn "$work/drawn.json" "$work/drawn_int8.json"
   node "$here/evaluate_tasks.mjs" --models "$models" --work "$work" --out "$work/files-tasks.json" $tests "$webp"
-  run write_cards --models "$models" --work "$work" --files "$work/files-tasks.json"
+  run write_cards --models "$models" --work "$work" --files "$work/files-tasks.json" \
+    --drawn "$work/drawn-tasks.json" "$work/drawn-tasks_int8.json"
   run quantize_all report --models "$models" --work "$work" --out "$here/../docs/int8.md" --tests $tests
 }

@@ -1,53 +1,31 @@
-"""Synthetic scenes: a few coloured shapes on a background, and how they are drawn.
+"""Synthetic scenes: a few coloured shapes on a background.
 
-A scene is described first (`sample_scene`) and drawn afterwards (`render`), so
-every label used in training comes from the description and never from pixels.
-All randomness comes from the `random.Random` handed in: the same generator
-state always gives the same scene and the same picture.
+A scene is described here (`sample_scene`) and drawn elsewhere (`drawing.render`), so every label
+used in training comes from the description and never from pixels. All randomness comes from the
+`random.Random` handed in: the same generator state always gives the same scene and picture.
 """
 from __future__ import annotations
 
-import io
 import math
 import random
 from dataclasses import dataclass, field
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from colors import (BACKGROUND_NAMES, COLOR_NAMES, NEUTRALS, RGB, distance, from_hsv, ground_color, ground_name, near,
+                    object_color)
 
 SHAPES = ["circle", "square", "triangle", "star", "cross", "heart"]
 SIZES = ["small", "large"]
 
-# Each colour is a region: a drawn colour is a random mix of its prototypes.
-COLORS: dict[str, list[tuple[int, int, int]]] = {
-    "red": [(215, 35, 35), (255, 0, 0), (190, 20, 40)],
-    "orange": [(245, 130, 25), (255, 150, 0), (235, 110, 30)],
-    "yellow": [(240, 215, 40), (255, 255, 0), (250, 225, 70)],
-    "green": [(35, 160, 55), (0, 128, 0), (60, 200, 70)],
-    "cyan": [(40, 200, 215), (0, 240, 255), (60, 215, 210)],
-    "blue": [(40, 75, 220), (0, 0, 255), (30, 100, 235)],
-    "purple": [(140, 45, 170), (128, 0, 128), (150, 70, 200)],
-    "pink": [(248, 130, 190), (255, 105, 180), (252, 160, 195)],
-}
-BACKGROUNDS: dict[str, tuple[int, int, int]] = {
-    "white": (240, 240, 238),
-    "gray": (128, 128, 130),
-    "black": (25, 25, 28),
-    "brown": (108, 72, 44),
-    "beige": (224, 205, 165),
-}
-COLOR_NAMES = list(COLORS)
-BACKGROUND_NAMES = list(BACKGROUNDS)
-
 # Radius as a share of sqrt(width * height), so that "small" and "large" mean
 # the same share of the picture whatever its aspect ratio.
-RADIUS = {"small": (0.090, 0.120), "large": (0.160, 0.205)}
-MAX_TURN = 0.45  # radians
+RADIUS = {"small": (0.045, 0.120), "large": (0.138, 0.215)}
 MAX_OBJECTS = 4
 # Pictures used for training; they are squashed to the model's size afterwards.
-TRAIN_DIMS = [(256, 192), (192, 256), (224, 224), (264, 176), (176, 264),
-              (256, 144), (144, 256), (320, 240), (240, 192)]
-FILTERS = [Image.BILINEAR, Image.BICUBIC, Image.LANCZOS, Image.BOX, Image.HAMMING]
+TRAIN_DIMS = [(288, 216), (216, 288), (256, 256), (320, 213), (213, 320), (340, 192), (192, 340), (320, 240),
+              (300, 240), (400, 300), (160, 120), (128, 128)]
+# What is behind the objects, and how often.
+GROUNDS = {"studio": 0.24, "plain": 0.36, "gradient": 0.10, "pattern": 0.12, "photo": 0.12, "screenshot": 0.06}
+LEAST_CONTRAST = 110
 
 
 @dataclass
@@ -59,133 +37,113 @@ class SceneObject:
     x: float
     y: float
     radius: float  # pixels
+    rgb: RGB = (0, 0, 0)
+
+    def is_larger(self, other: "SceneObject") -> bool | None:
+        """None where a person might hesitate."""
+        ratio = self.radius / other.radius
+        return True if ratio > 1.3 else False if ratio < 1 / 1.3 else None
 
 
 @dataclass
 class Scene:
     width: int
     height: int
-    background: str
+    #: the background's name; None where it has many colours or one that people would not agree on
+    background: str | None
+    ground: str  # of GROUNDS
+    colors: list[RGB]  # of the background
     objects: list[SceneObject] = field(default_factory=list)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the background has no colour of its own (so that a caption leaves it out)."""
+        return self.background is None and (self.ground in ("photo", "screenshot") or len(self.colors) > 1)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the background's name is a matter of taste."""
+        return self.background is None and not self.mixed
+
+
+def muted(rng: random.Random) -> RGB:
+    """A colour as photographs have many of."""
+    return from_hsv(rng.uniform(0, 360), rng.choice([0.1, 0.25, 0.4, 0.6]) * rng.random(), rng.uniform(0.12, 0.95))
+
+
+def ground_colors(ground: str, rng: random.Random) -> tuple[str | None, list[RGB]]:
+    """The background's name and colours."""
+    if ground == "studio":
+        name = rng.choice(list(NEUTRALS))
+        return name, [near(NEUTRALS[name], rng, 5)]
+    if ground == "screenshot":
+        light = rng.random() < 0.75
+        shade = rng.randint(225, 255) if light else rng.randint(18, 48)
+        return None, [near((shade,) * 3, rng, 5), near((min(255, max(0, shade + rng.randint(-22, 18))),) * 3, rng, 5)]
+    if ground == "photo":
+        first = muted(rng)
+        return None, [first, near(first, rng, 70), near(first, rng, 45), muted(rng)]
+    first = ground_color(rng)
+    if ground == "plain":
+        return ground_name(first), [first]
+    kind = rng.random()
+    if kind < 0.6:  # two shades of one colour
+        pull = rng.choice([0, 255])
+        share = rng.uniform(0.06, 0.3 if ground == "pattern" else 0.45)
+        second: RGB = tuple(round(v + (pull - v) * share) for v in first)  # type: ignore[assignment]
+    else:
+        second = ground_color(rng)
+    names = {ground_name(first), ground_name(second)}
+    return (names.pop() if len(names) == 1 else None), [first, second]
+
+
+def visible_color(name: str, scene: Scene, rng: random.Random) -> RGB | None:
+    """A colour of that name that stands out from the background."""
+    for _ in range(4):
+        rgb = object_color(name, rng)
+        if scene.ground == "studio" or all(distance(rgb, c) > LEAST_CONTRAST for c in scene.colors):
+            return rgb
+    return None
+
+
+def look(scene: Scene, rng: random.Random) -> tuple[str, str, RGB]:
+    """Colour and shape of a new object."""
+    for _ in range(40):
+        color, shape = rng.choice(COLOR_NAMES), rng.choice(SHAPES)
+        if scene.objects and rng.random() < 0.4:  # alike in one thing, so that counting is worth asking
+            other = rng.choice(scene.objects)
+            color, shape = (other.color, shape) if rng.random() < 0.5 else (color, other.shape)
+        rgb = visible_color(color, scene, rng)
+        if rgb:
+            return color, shape, rgb
+    return color, shape, object_color(color, rng)
 
 
 def sample_scene(rng: random.Random, width: int, height: int) -> Scene:
     """Draw up to four objects that neither touch each other nor leave the picture."""
-    wanted = rng.choices(range(MAX_OBJECTS + 1), [0.02, 0.16, 0.28, 0.28, 0.26])[0]
+    wanted = rng.choices(range(MAX_OBJECTS + 1), [0.02, 0.18, 0.28, 0.27, 0.25])[0]
     unit = math.sqrt(width * height)
-    scene = Scene(width, height, rng.choice(BACKGROUND_NAMES))
+    ground = rng.choices(list(GROUNDS), list(GROUNDS.values()))[0] if wanted else "studio"
+    scene = Scene(width, height, *_ground(ground, rng))
     for _ in range(wanted):
         for _attempt in range(60):
             size = rng.choice(SIZES)
             radius = unit * rng.uniform(*RADIUS[size])
-            edge = radius * 1.15
+            edge = radius * 1.12
+            if 2 * edge >= min(width, height):
+                continue
             cx, cy = rng.uniform(edge, width - edge), rng.uniform(edge, height - edge)
-            if all(math.hypot(cx - o.x * width, cy - o.y * height) > (radius + o.radius) * 1.12
+            if all(math.hypot(cx - o.x * width, cy - o.y * height) > max((radius + o.radius) * 1.1, 0.13 * unit)
                    for o in scene.objects):
-                color, shape = rng.choice(COLOR_NAMES), rng.choice(SHAPES)
-                if scene.objects and rng.random() < 0.4:  # alike in one thing, so that counting is worth asking
-                    other = rng.choice(scene.objects)
-                    color, shape = (other.color, shape) if rng.random() < 0.5 else (color, other.shape)
-                scene.objects.append(SceneObject(size, color, shape, cx / width, cy / height, radius))
+                color, shape, rgb = look(scene, rng)
+                scene.objects.append(SceneObject(size, color, shape, cx / width, cy / height, radius, rgb))
                 break
     return scene
 
 
-def outline(shape: str, cx: float, cy: float, r: float, angle: float) -> list[tuple[float, float]]:
-    """The polygon of a shape of radius `r`, turned by `angle` (radians)."""
-    if shape == "circle":
-        points = [(r * math.cos(t * math.pi / 24), r * math.sin(t * math.pi / 24)) for t in range(48)]
-    elif shape == "square":
-        k = r * 0.88
-        points = [(-k, -k), (k, -k), (k, k), (-k, k)]
-    elif shape == "triangle":
-        points = [(1.1 * r * math.cos(t), 1.1 * r * math.sin(t) + 0.15 * r)
-                  for t in (-math.pi / 2, math.pi / 6, 5 * math.pi / 6)]
-    elif shape == "star":
-        points = []
-        for i in range(10):
-            k, t = r * (1.12 if i % 2 == 0 else 0.46), -math.pi / 2 + i * math.pi / 5
-            points.append((k * math.cos(t), k * math.sin(t)))
-    elif shape == "cross":
-        w, k = r * 0.33, r * 1.02
-        points = [(-w, -k), (w, -k), (w, -w), (k, -w), (k, w), (w, w),
-                  (w, k), (-w, k), (-w, w), (-k, w), (-k, -w), (-w, -w)]
-    elif shape == "heart":
-        points = []
-        for i in range(40):
-            t = i * math.pi / 20
-            hx = 16 * math.sin(t) ** 3
-            hy = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
-            points.append((hx * r / 16, -(hy + 2.5) * r / 15))
-    else:
-        raise ValueError(f"unknown shape {shape!r}")
-    c, s = math.cos(angle), math.sin(angle)
-    return [(cx + x * c - y * s, cy + x * s + y * c) for x, y in points]
-
-
-def object_color(name: str, rng: random.Random) -> tuple[int, ...]:
-    weights = [rng.random() for _ in COLORS[name]]
-    total = sum(weights)
-    mixed = [sum(w * p[i] for w, p in zip(weights, COLORS[name])) / total for i in range(3)]
-    return tuple(int(min(255, max(0, v + rng.uniform(-10, 10)))) for v in mixed)
-
-
-def background_pixels(scene: Scene, rng: random.Random, noise: np.random.Generator) -> np.ndarray:
-    """Plain, gradient, blotched or striped, in a shade of the background's colour."""
-    w, h = scene.width, scene.height
-    shade = rng.uniform(-8, 8)
-    base = np.array([v + shade + rng.uniform(-5, 5) for v in BACKGROUNDS[scene.background]], np.float32)
-    x = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None, :]
-    y = np.linspace(-0.5, 0.5, h, dtype=np.float32)[:, None]
-    field_ = np.zeros((h, w), np.float32)
-    if rng.random() < 0.5:
-        angle = rng.uniform(0, 2 * math.pi)
-        field_ = field_ + (math.cos(angle) * x + math.sin(angle) * y) * rng.choice([20, 36])
-    if rng.random() < 0.5:
-        blotches = noise.normal(0, 1, (rng.randint(3, 9), rng.randint(3, 9))).astype(np.float32)
-        smooth = Image.fromarray(blotches).resize((w, h), Image.BICUBIC)
-        field_ = field_ + np.asarray(smooth) * rng.choice([4, 8])
-    if rng.random() < 0.15:
-        angle, turns = rng.uniform(0, math.pi), rng.uniform(4, 14)
-        field_ = field_ + 7 * np.sin(2 * math.pi * turns * (math.cos(angle) * x + math.sin(angle) * y))
-    return base + field_[..., None]
-
-
-def render(scene: Scene, rng: random.Random) -> Image.Image:
-    """Draw the scene at its own width and height, with light and grain of a photo."""
-    noise = np.random.default_rng(rng.getrandbits(32))
-    pixels = background_pixels(scene, rng, noise)
-    picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
-    for o in scene.objects:
-        points = outline(o.shape, o.x * scene.width, o.y * scene.height, o.radius, rng.uniform(-MAX_TURN, MAX_TURN))
-        color = object_color(o.color, rng)
-        draw.polygon(points, fill=color)
-        if rng.random() < 0.12:  # a darker edge
-            edge = tuple(int(v * rng.uniform(0.3, 0.6)) for v in color)
-            draw.line([*points, points[0], points[1]], fill=edge, width=max(1, round(o.radius * 0.07)), joint="curve")
-    if rng.random() < 0.15:
-        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.0) * scene.width / 256))
-    grain, light = rng.choice([0, 0, 5, 12]), rng.random() < 0.4
-    if grain or light:
-        values = np.asarray(picture).astype(np.float32)
-        if light:
-            gain = rng.uniform(0.88, 1.08)
-            values = values * np.array([gain * rng.uniform(0.97, 1.03) for _ in range(3)], np.float32)
-        if grain:
-            values = values + noise.integers(-grain, grain + 1, values.shape, dtype=np.int16)
-        picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-    return picture
-
-
-def squash(picture: Image.Image, size: int, rng: random.Random) -> np.ndarray:
-    """The model's square input, through a random JPEG quality and resampling filter."""
-    quality = rng.choice([None, 35, 50, 70, 85, 95])
-    if quality:
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality)
-        picture = Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
-    return np.asarray(picture.resize((size, size), rng.choice(FILTERS)))
+def _ground(ground: str, rng: random.Random) -> tuple[str | None, str, list[RGB]]:
+    name, colors = ground_colors(ground, rng)
+    return name, ground, colors
 
 
 def cell_weights(o: SceneObject, grid: int) -> list[tuple[int, float]]:

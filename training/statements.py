@@ -131,9 +131,10 @@ def state_relation(w: Writer) -> Question | None:
 
 def state_compare_sizes(w: Writer) -> Question | None:
     pair = two_objects(w, without="size")
-    if pair and pair[0].size != pair[1].size:
+    larger = pair[0].is_larger(pair[1]) if pair else None
+    if larger is not None:
         size = w.rng.choice(["large", "small"])
-        return w.write("compare_sizes", "larger", judged(pair[0].size == size), {"a": pair[2], "b": pair[3]},
+        return w.write("compare_sizes", "larger", judged(larger == (size == "large")), {"a": pair[2], "b": pair[3]},
                        more=w.rng.choice(LARGER[size]))
 
 
@@ -163,6 +164,8 @@ def state_compare_counts(w: Writer) -> Question | None:
 
 def state_background(w: Writer) -> Question | None:
     truth = w.scene.background
+    if truth is None:
+        return None
     value = truth if w.rng.random() < 0.5 else w.rng.choice([b for b in BACKGROUND_NAMES if b != truth])
     negated = w.rng.random() < 0.2
     return w.write("background", "background_not" if negated else "background", judged((value == truth) != negated),

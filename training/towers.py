@@ -43,12 +43,12 @@ class PictureTower(nn.Module):
         self.labels = CellLabels(len(COLOR_NAMES), len(SHAPES), len(SIZES), len(BACKGROUND_NAMES))
         for parameter in self.labels.parameters():
             parameter.requires_grad_(False)
-        facts = len(COLOR_NAMES) * len(SHAPES) * len(SIZES) + len(BACKGROUND_NAMES)
+        facts = len(COLOR_NAMES) * len(SHAPES) * len(SIZES) + len(BACKGROUND_NAMES) + 1
         self.wide, self.narrow = nn.Linear(facts, HIDDEN), nn.Linear(HIDDEN, EMBED)
         self.straight = nn.Linear(facts, EMBED)
 
     def forward(self, memory: Tensor) -> Tensor:
-        (color, shape, size, centre), background = self.labels(memory)
+        (color, shape, size, centre, _), background = self.labels(memory)
         # The first of each is "nothing here".
         color, shape, size = [torch.softmax(part, -1)[..., 1:] for part in (color, shape, size)]
         kinds = (color.unsqueeze(-1) * shape.unsqueeze(-2)).flatten(2)             # [N, CELLS, colours * shapes]

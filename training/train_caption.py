@@ -1,6 +1,6 @@
 """shapes-caption: the arranger and the decoder, on the cached output of the frozen picture encoder.
 
-    python3 train_caption.py --work WORK [--steps 3000]
+    python3 train_caption.py --work WORK [--steps 3000] [--start MODELS]
 
 Beside the next word, cells with objects learn their place, rank and relation, and the decoder's
 last pointer learns to point at the object that the next word is about. Writes WORK/caption.pt.
@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from caption_network import Arranger, CaptionDecoder, Captioner, OrderLabels, greedy
 from captions import MAX_CAPTION, PROMPTS, caption_vocabulary
 from dataset import record
+from earlier import graph_of, start_with, under, weights_of
 from network import parameter_count
 from scenes import BACKGROUND_NAMES, COLOR_NAMES, SHAPES, SIZES
 from tokenizer import CLS, SEP, tokenize
@@ -41,7 +42,9 @@ class Trained(nn.Module):
 
     def forward(self, memory: Tensor, data: Data, rows: np.ndarray, prompt: list[int]) -> tuple[Tensor, Tensor]:
         """The losses of the words and of everything beside them."""
-        cells, states = self.arranger(memory)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            cells, states = self.arranger(memory)
+        cells, states = cells.float(), [state.float() for state in states]
         maps = torch.from_numpy(data["maps"][rows].astype(np.float32))
         tokens = torch.from_numpy(data["tokens"][rows].astype(np.int64))[:, :MAX_CAPTION - len(prompt)]
         named = torch.from_numpy(data["named"][rows].astype(np.int64))[:, :MAX_CAPTION - len(prompt)]
@@ -118,6 +121,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--start", type=Path)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
@@ -126,6 +130,9 @@ def main() -> None:
     vocabulary = caption_vocabulary()
     prompts = [[vocabulary[w] for w in tokenize(p)] for p in PROMPTS]
     model = Trained(len(vocabulary))
+    if args.start:
+        start_with(model, {**under(weights_of(graph_of(args.start, "caption", "encoder_model")), "model."),
+                           **weights_of(graph_of(args.start, "caption", "decoder_model"))})
     print("parameters", parameter_count(model), "clear", data["train"]["clear"].mean(), flush=True)
     parameters = list(model.parameters())
 

@@ -1,10 +1,10 @@
 """shapes-classify: colour and shape of the thing that a picture mostly shows.
 
-    python3 train_classify.py --work WORK [--steps 1000]
+    python3 train_classify.py --work WORK [--steps 1000] [--start MODELS]
 
-The label is "red circle" where the picture has one large object among small ones, or a single
-object, and "nothing" where it is empty. Pictures with several large objects, or several small
-ones and no large one, have no one right label and are left out. Writes WORK/classify.pt.
+The label is "red circle" where one object is clearly larger than all others, or the only one, and
+"nothing" where the picture is empty. Other pictures have no one right label and are left out.
+Writes WORK/classify.pt.
 """
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dataset import record, scene_rng
+from earlier import graph_of, start_with, under, weights_of
 from network import parameter_count
 from scenes import COLOR_NAMES, SHAPES, TRAIN_DIMS, Scene, sample_scene
 from towers import Classifier
@@ -29,13 +30,10 @@ LABELS = [f"{color} {shape}" for color in COLOR_NAMES for shape in SHAPES] + ["n
 
 def main_label(scene: Scene) -> str | None:
     """What the picture mostly shows, or None where that is not clear."""
-    large = [o for o in scene.objects if o.size == "large"]
     if not scene.objects:
         return "nothing"
-    if len(scene.objects) > 1 and len(large) != 1:
-        return None
-    o = (large or scene.objects)[0]
-    return f"{o.color} {o.shape}"
+    o, *others = sorted(scene.objects, key=lambda o: -o.radius)
+    return f"{o.color} {o.shape}" if all(o.is_larger(other) for other in others) else None
 
 
 def labels_of(split: str, seed: int, count: int) -> np.ndarray:
@@ -72,6 +70,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--start", type=Path)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
@@ -80,6 +79,8 @@ def main() -> None:
     labels = {s: labels_of(s, args.seed, len(memory[s])) for s in memory}
     usable = np.flatnonzero(labels["train"] >= 0)
     model, started, mean = Classifier(len(LABELS)), time.time(), 0.0
+    if args.start:
+        start_with(model, under(weights_of(graph_of(args.start, "classify")), "top."))
     print("parameters", parameter_count(model), "scenes", len(usable), flush=True)
     parameters = list(model.parameters())
 

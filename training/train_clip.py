@@ -1,6 +1,6 @@
 """shapes-clip and shapes-embed: a picture tower and a text tower whose products say what fits.
 
-    python3 train_clip.py --work WORK [--steps 2000]
+    python3 train_clip.py --work WORK [--steps 2000] [--start MODELS]
 
 The picture tower stands on the frozen encoder's cached output. Every picture brings a true
 phrase and seven hard false ones. The generator knows which phrases hold in which scenes, so
@@ -9,6 +9,7 @@ that another picture's phrase counts as false only where it is. Writes WORK/clip
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dataset import record
+from earlier import graph_of, start_with, under, weights_of, widened
 from network import parameter_count
 from phrases import GROUP, PHRASE_KINDS, phrase_vocabulary, truths
 from towers import PictureTower, TextTower
@@ -83,6 +85,15 @@ def load_towers(work: Path) -> Towers:
     return model.eval()
 
 
+def go_on_from(models: Path, model: Towers) -> None:
+    pictures = under(weights_of(graph_of(models, "clip", "vision_model")), "top.")
+    start_with(model.pictures, widened(pictures, model.pictures))
+    start_with(model.texts, weights_of(graph_of(models, "clip", "text_model")))
+    config = json.loads((models / "shapes-clip/1/config.json").read_text())
+    with torch.no_grad():
+        model.log_scale.fill_(config["logit_scale_init_value"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
@@ -91,12 +102,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--start", type=Path)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
     memory = {s: np.load(args.work / f"memory_{s}.npy") for s in ("train", "valid")}
     data = {s: dict(np.load(args.work / f"phrases_{s}.npz")) for s in ("train", "valid")}
     model, started, mean = Towers(), time.time(), 0.0
+    if args.start:
+        go_on_from(args.start, model)
     model.pictures.labels.load_state_dict(torch.load(args.work / "encoder.pt")["labels"])
     print("parameters", parameter_count(model), flush=True)
     parameters = [p for p in model.parameters() if p.requires_grad]

@@ -1,8 +1,8 @@
 """shapes-entailment: the question reader, going on from shapes-vqa, judging statements instead.
 
-    python3 train_entailment.py --work WORK [--steps 2000]
+    python3 train_entailment.py --work WORK [--steps 2000] [--start MODELS]
 
-Starts from WORK/vqa.pt (words both know keep their vectors) and learns from
+Starts from WORK/vqa.pt (words both know keep their vectors), or from the shipped model, and learns from
 WORK/statements_*.npz with the same pointers. Writes WORK/entailment.pt.
 """
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from dataset import record
+from earlier import graph_of, start_with, weights_of
 from network import WIDTH, PictureEncoder, QuestionReader, VisualQuestionAnswering, parameter_count
 from questions import question_vocabulary
 from statements import JUDGEMENTS, STATEMENT_KINDS, statement_vocabulary
@@ -61,6 +62,8 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=32)
     parser.add_argument("--questions", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -69,6 +72,9 @@ def main() -> None:
     data = {s: load_texts(args.work, "statements", s) for s in ("train", "valid")}
     model, grounding = empty_model(), Grounding()
     start_from_vqa(model, grounding, args.work / "vqa.pt")
+    if args.start:
+        weights = weights_of(graph_of(args.start, "entailment"))
+        start_with(model, {k: v for k, v in weights.items() if not k.startswith("encoder.")})
     print("parameters", parameter_count(model), flush=True)
     seconds = train_reader(model, grounding, data, memory, args, STATEMENT_KINDS)
     torch.save({"model": model.state_dict(), "grounding": grounding.state_dict()}, args.work / "entailment.pt")

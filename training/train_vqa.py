@@ -1,6 +1,6 @@
 """Stage 2: the question reader, trained on the cached output of the frozen picture encoder.
 
-    python3 train_vqa.py --work WORK [--steps 3000]
+    python3 train_vqa.py --work WORK [--steps 3000] [--start MODELS]
 
 Besides the answers it learns to point (`Grounding`): the last word of every
 phrase points at what the phrase means, [CLS] at what the answer is about.
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dataset import NO_FOCUS, load, record
+from earlier import graph_of, start_with, weights_of
 from network import (CELLS, WIDTH, PictureEncoder, QuestionReader, VisualQuestionAnswering, coordinates,
                      parameter_count)
 from questions import ANSWERS, KINDS, question_vocabulary
@@ -160,7 +161,9 @@ def train_reader(model: VisualQuestionAnswering, grounding: Grounding, data: dic
         seen = torch.from_numpy(memory["train"][share[0].scenes]).float()
         answers = grounds = torch.zeros(())
         for batch in share:
-            state, pointers, words = model.reader(batch.tokens, batch.mask, seen)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                state, pointers, words = model.reader(batch.tokens, batch.mask, seen)
+            state, words, pointers = state.float(), words.float(), [p.float() for p in pointers]
             answers = answers + F.cross_entropy(model.head(state), batch.answers) / len(share)
             grounds = grounds + grounding(batch, pointers, words) / len(share)
         return [answers.item(), grounds.item()], torch.autograd.grad((answers + grounds) / WORKERS, parameters)
@@ -174,7 +177,7 @@ def train_reader(model: VisualQuestionAnswering, grounding: Grounding, data: dic
         apply_gradients(parameters, [g for _, g in shares])
         optimiser.step()
         mean = 0.98 * mean + 0.02 * np.mean([values for values, _ in shares], 0)
-        if (step + 1) % 500 == 0 or step + 1 == args.steps:
+        if (step + 1) % args.report == 0 or step + 1 == args.steps:
             table = accuracy_by_kind(answer_all(model.reader, model.head, data["valid"], memory["valid"]),
                                      data["valid"], kinds)
             print(f"{step + 1} {time.time() - started:.0f} s loss {mean[0]:.3f} "
@@ -187,9 +190,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--scenes", type=int, default=32)
     parser.add_argument("--questions", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--start", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -199,11 +204,15 @@ def main() -> None:
     encoder = PictureEncoder()
     encoder.load_state_dict(torch.load(args.work / "encoder.pt")["encoder"])
     model = VisualQuestionAnswering(encoder, QuestionReader(len(question_vocabulary())), nn.Linear(WIDTH, len(ANSWERS)))
+    if args.start:
+        weights = weights_of(graph_of(args.start, "vqa"))
+        start_with(model, {k: v for k, v in weights.items() if not k.startswith("encoder.")})
+        model.encoder.load_state_dict(encoder.state_dict())
     grounding = Grounding()
     print("parameters", parameter_count(model), flush=True)
     seconds = train_reader(model, grounding, {"train": train, "valid": valid}, memory, args)
     torch.save({"model": model.state_dict(), "grounding": grounding.state_dict()}, args.work / "vqa.pt")
-    record(args.work, "questions", steps=args.steps, seconds=round(seconds))
+    record(args.work, "questions, from earlier weights" if args.start else "questions", steps=args.steps, seconds=round(seconds))
     print(f"questions done in {seconds:.0f} s")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import train_caption
 from captions import PROMPTS
-from evaluate import fill
+from evaluate import drawn_table, fill, read_json
 from export import replace
 from statements import TEMPLATES
 from train_classify import LABELS
@@ -57,7 +57,7 @@ def torch_captions(work: Path) -> str:
     return f"{'; '.join(parts)} ({found['scenes']:,.0f} scenes)."
 
 
-def write_card(model: str, args: argparse.Namespace, measured: dict[str, dict]) -> None:
+def write_card(model: str, args: argparse.Namespace, measured: dict[str, dict], drawn: list[dict]) -> None:
     folder = args.models / f"shapes-{model}" / "1"
     result = measured["clip" if model == "embed" else model]
     graphs = sorted((folder / "onnx").glob("*.onnx"))
@@ -69,6 +69,7 @@ def write_card(model: str, args: argparse.Namespace, measured: dict[str, dict]) 
         "training": training_of(args.work, model), "examples": f"{len({e['image'] for e in examples})} pictures",
         "labels": str(len(LABELS)), "prompts": ", ".join(f'"{p}"' for p in PROMPTS),
         "wordings": str(sum(len(t) for k, t in TEMPLATES.items() if k != "prefix")),
+        "drawn": drawn_table(*(d["clip" if model == "embed" else model]["files"] for d in drawn)) if drawn else "(not measured)",
         "torch": torch_captions(args.work) if model == "caption" else "",
     }
     replace(folder / "README.md", fill((Path(__file__).parent / "cards" / f"{model}.md").read_text(), values).encode())
@@ -79,11 +80,12 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--files", type=Path, nargs="+", required=True)
+    parser.add_argument("--drawn", type=Path, nargs=2, default=[], help="results on drawings: float32, int8")
     parser.add_argument("--only", nargs="*", choices=list(STAGES), default=list(STAGES))
     args = parser.parse_args()
     measured = {k: v for path in args.files for k, v in json.loads(path.read_text()).items()}
     for model in args.only:
-        write_card(model, args, measured)
+        write_card(model, args, measured, [read_json(path) for path in args.drawn])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ const tasksSchema = z.array(
     caption: z.string(),
     /** Whether no relation in the caption is a close call. */
     clear: z.boolean(),
+    /** Instead of a caption: what a caption has to name. */
+    names: z.array(z.string()).optional(),
     /** Null where no object is the largest beyond doubt. */
     label: z.string().nullable(),
     /** The first text is the true one. */
@@ -33,11 +35,12 @@ export function readCases(folder: string, task: string): Case[] {
   if (task === 'visual-question-answering') return plainSchema.parse(read('test.json'))
   return tasksSchema
     .parse(read('tasks.json'))
-    .flatMap(({ image, statements, caption, clear, label, phrases }): Case[] => {
+    .flatMap(({ image, statements, caption, clear, names, label, phrases }): Case[] => {
       switch (task) {
         case 'visual-entailment':
           return statements.map((statement) => ({ image, ...statement }))
         case 'image-to-text':
+          if (names !== undefined) return [{ image, names }]
           return [{ image, kind: clear ? 'clear' : 'close call', text: caption }]
         case 'image-classification':
           return label === null ? [] : [{ image, label }]

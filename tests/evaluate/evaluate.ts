@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -8,16 +9,24 @@ import { startSystem } from '@vision-queue/test-support/system'
 import { z } from 'zod'
 
 import { readCases } from './cases.ts'
+import { writeDrawings } from './drawings/write.ts'
 import { judges } from './judges.ts'
 
 /**
  * `npm run evaluate`: accuracy of the shipped models through the running API. Without arguments it
  * starts a system of its own and asks every model its own examples; `--set FOLDER` (again for more)
  * asks about held-out pictures instead, such as `training/run.sh` leaves in its work folder;
- * `--model NAME` asks one model, `--url` a system that already runs.
+ * `--model NAME` asks one model, `--url` a system that already runs. `--drawn` asks about drawings of
+ * another program than the one that made the training's pictures (`--scenes`: how many in each style).
  */
 const { values: options } = parseArgs({
-  options: { url: { type: 'string' }, model: { type: 'string' }, set: { type: 'string', multiple: true } },
+  options: {
+    url: { type: 'string' },
+    model: { type: 'string' },
+    set: { type: 'string', multiple: true },
+    drawn: { type: 'boolean', default: false },
+    scenes: { type: 'string', default: '60' },
+  },
 })
 const models = fileURLToPath(new URL('../../models/', import.meta.url))
 const concurrency = 64
@@ -68,6 +77,21 @@ function print(title: string, score: Score): void {
   for (const wrong of score.get('all')?.wrong.slice(0, 10) ?? []) console.log(`- wrong: ${wrong}`)
 }
 
+/** One row for each style of drawings, and one for all. */
+async function evaluateDrawn(url: string, model: z.infer<typeof modelSchema>, folders: string[]): Promise<void> {
+  const total = { right: 0, all: 0 }
+  console.log(`\n## ${model.name} on drawings\n\n| style | accuracy | cases |\n| --- | --- | --- |`)
+  const row = (style: string, { right, all }: typeof total): void =>
+    console.log(`| ${style} | ${((right / all) * 100).toFixed(1)} % | ${all} |`)
+  for (const folder of folders) {
+    const counted = (await evaluate(url, model, folder)).get('all') ?? { right: 0, all: 0 }
+    total.right += counted.right
+    total.all += counted.all
+    row(basename(folder), counted)
+  }
+  row('**all**', total)
+}
+
 /** The sets of a model: those that were named, or the examples of its highest version. */
 function setsOf(name: string): string[] {
   if (options.set !== undefined) return options.set
@@ -80,7 +104,9 @@ function setsOf(name: string): string[] {
 async function main(): Promise<void> {
   const system = options.url === undefined ? await startSystem({ consumerEnv: { MODELS: options.model ?? '' } }) : null
   const url = options.url ?? system?.url ?? ''
+  const scratch = options.drawn ? mkdtempSync(join(tmpdir(), 'drawings-')) : undefined
   try {
+    const drawn = scratch === undefined ? undefined : await writeDrawings(scratch, Number(options.scenes))
     const served = z.object({ models: z.array(modelSchema) }).parse(await (await fetch(`${url}/models`)).json())
     for (const model of served.models) {
       if (options.model !== undefined && options.model !== model.name) continue
@@ -90,10 +116,14 @@ async function main(): Promise<void> {
       }
       // An embedding by itself is neither right nor wrong.
       if (model.task === 'image-feature-extraction') continue
-      for (const set of setsOf(model.name)) print(`${model.name} on ${basename(set)}`, await evaluate(url, model, set))
+      if (drawn !== undefined) await evaluateDrawn(url, model, drawn)
+      else
+        for (const set of setsOf(model.name))
+          print(`${model.name} on ${basename(set)}`, await evaluate(url, model, set))
     }
   } finally {
     await system?.stop()
+    if (scratch !== undefined) rmSync(scratch, { recursive: true })
   }
 }
 

@@ -32,8 +32,22 @@ export const judges: Record<string, (example: Record<string, unknown>) => Asked>
     }
   },
   'image-to-text': (example) => {
-    const { text } = z.object({ text: z.string() }).parse(example)
-    return { input: {}, judgeOutput: (output) => expect(text, z.object({ text: z.string() }).parse(output).text) }
+    const textSchema = z.object({ text: z.string() })
+    const { text, names } = z
+      .object({ text: z.string().optional(), names: z.array(z.string()).optional() })
+      .parse(example)
+    if (names === undefined)
+      return { input: {}, judgeOutput: (output) => expect(text ?? '', textSchema.parse(output).text) }
+    return {
+      input: {},
+      judgeOutput(output) {
+        const said = textSchema.parse(output).text
+        return {
+          right: names.every((name) => said.includes(name)),
+          said: `${JSON.stringify(said)} without one of ${names.join(', ')}`,
+        }
+      },
+    }
   },
   'image-classification': (example) => {
     const { label } = z.object({ label: z.string() }).parse(example)

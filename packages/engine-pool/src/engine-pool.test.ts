@@ -175,7 +175,9 @@ describe('a model that can not be loaded', () => {
   it('says which file of a real folder is at fault', async () => {
     const engineEntry = engineProgram('process')
     const pool = openUnrulyPool({ name: 'missing', engineEntry })
-    await expect(pool.ready).rejects.toMatchObject({ detail: 'missing/1/model.json is missing.' })
+    await expect(pool.ready).rejects.toMatchObject({
+      detail: expect.stringContaining('missing/1/onnx/model.onnx is missing: '),
+    })
   })
 })
 

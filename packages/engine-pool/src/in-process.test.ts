@@ -55,6 +55,8 @@ it('gives the answers and errors that engines in processes give, and can be open
 
 it('says which file of a folder is at fault', async () => {
   const pool = createInProcessEnginePool({ ...options(), modelFolder: '/nowhere', name: 'missing' })
-  await expect(pool.ready).rejects.toMatchObject({ detail: 'missing/1/model.json is missing.' })
+  await expect(pool.ready).rejects.toMatchObject({
+    detail: expect.stringContaining('missing/1/onnx/model.onnx is missing: '),
+  })
   await pool.close({ deadlineMs: 0 })
 })

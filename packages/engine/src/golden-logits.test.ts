@@ -30,18 +30,17 @@ const golden = goldenSchema.parse(JSON.parse(await readFile(file, 'utf8')))
 /**
  * The arithmetic is the same but for rounding; what differs is how PIL and libvips decode and resize
  * (golden-pixels.test.ts), here with pictures shrunk while they are read. Some two times, or more, what
- * was measured: logits at most 0.021, 0.011, 0.03 and 0.027 apart, probabilities 1.4e-5, cosines 0.999999
- * or more; in INT8, whose logits differ by up to 0.7, cosines 0.9998.
+ * was measured: logits at most 0.03, 0.015, 0.11 and 0.14 apart; probabilities 0.0014 and, of shapes-clip, whose
+ * phrases are close to each other, 0.037; cosines 0.99994. A wrong order of colours or scale is off by whole logits.
  */
 const tolerance = {
   logit: [
-    ['shapes-vqa', 0.06],
-    ['shapes-entailment', 0.03],
-    ['shapes-classify', 0.09],
-    ['shapes-clip', 0.08],
+    ['shapes-vqa', 0.06, 0.003],
+    ['shapes-entailment', 0.03, 0.003],
+    ['shapes-classify', 0.25, 0.003],
+    ['shapes-clip', 0.3, 0.08],
   ] as const,
-  probability: 0.0001,
-  cosine: { fp32: 0.99999, int8: 0.99 },
+  cosine: { fp32: 0.9999, int8: 0.99 },
 }
 
 const score = z.number()
@@ -121,8 +120,8 @@ function variantsOf<Case>(models: readonly GoldenModel<Case>[]) {
 
 describe('from picture file to answer, a shipped model gives what PyTorch and PIL give', () => {
   it.each(tolerance.logit)(
-    `%s in fp32: every logit within %d, every probability within ${tolerance.probability}`,
-    async (name, logitTolerance) => {
+    '%s in fp32: every logit within %d, every probability within %d',
+    async (name, logitTolerance, probabilityTolerance) => {
       const model = golden.scores.find((each) => each.model === name)
       if (model === undefined) throw new Error(`nothing is known of ${name}`)
       const compared = (await answer(model, 'fp32')).flatMap(({ expected: { image, logits }, output }) => {
@@ -137,7 +136,7 @@ describe('from picture file to answer, a shipped model gives what PyTorch and PI
       })
       const far = compared.filter(({ probability, wanted, logits: [made, given] }) => {
         const near = Math.abs(made - given) <= logitTolerance
-        return !(near && Math.abs(probability - wanted) <= tolerance.probability)
+        return !(near && Math.abs(probability - wanted) <= probabilityTolerance)
       })
       expect(far).toEqual([])
     },

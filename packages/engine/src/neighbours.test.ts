@@ -62,11 +62,8 @@ function makeUp(task: string, random: Random, from: readonly string[]): Omit<Tas
 }
 
 const examples = ['01.jpg', '03.webp', '05.png', '09.webp', '12.webp', '21.webp'].map((name) =>
-  readFileSync(new URL(`../../../models/${owner(name)}/1/examples/scene-${name}`, import.meta.url)),
+  readFileSync(new URL(`../../../models/shapes-vqa/1/examples/scene-${name}`, import.meta.url)),
 )
-function owner(name: string): string {
-  return ['01.jpg', '03.webp', '05.png'].includes(name) ? 'shapes-vqa' : 'shapes-caption'
-}
 const colours = await Promise.all(
   ['#ffffff', '#000000', '#ff2010', '#10f030', '#2040ff', '#807060'].map(async (background) =>
     sharp({ create: { width: 9, height: 7, channels: 3, background } })
