@@ -1,4 +1,4 @@
-import { modelAliasesKey, modelOrdersKey, modelPartsKey, modelsKey, modelVariantsKey } from '../keys.ts'
+import { modelAliasesKey, modelOrdersKey, modelsKey, modelVariantsKey } from '../keys.ts'
 
 import { createAdmission } from '../producer/admission.ts'
 import { createJobQueues } from '../job-queues.ts'
@@ -32,13 +32,8 @@ export function createModelForgetting(redis: RedisClient): ModelForgetting {
         redis.hdel(modelsKey, reference),
         redis.unlink(modelVariantsKey(name, version)),
         redis.hdel(modelOrdersKey, reference, `reload ${reference}`),
-        ...(isLast
-          ? [
-              redis.hdel(modelAliasesKey, name),
-              redis.hdel(modelPartsKey, name),
-              redis.hdel(modelOrdersKey, name, `reload ${name}`),
-            ]
-          : []),
+        // How many parts its queue has had stays known: a job may have been accepted a moment ago.
+        ...(isLast ? [redis.hdel(modelAliasesKey, name), redis.hdel(modelOrdersKey, name, `reload ${name}`)] : []),
       ])
       return true
     },

@@ -28,12 +28,22 @@ export function openPartedSource({ parts, lookEveryMs = 5000, ...options }: Part
   openUpTo(parts, parts)
 
   let closed = false
+  let looking = false
   const look = async (): Promise<void> => {
     const used = await readParts(redis, model)
     if (!closed) openUpTo(used, used)
   }
   const lookAgain = (): void => {
-    look().catch((error: unknown) => log.warn({ model, error: String(error) }, 'The parts of a queue were not read'))
+    // While Redis is away one look waits for it; more would only pile up behind.
+    if (looking) return
+    looking = true
+    look()
+      .catch((error: unknown) => {
+        if (!closed) log.warn({ model, error: String(error) }, 'How many parts a queue has was not read')
+      })
+      .finally(() => {
+        looking = false
+      })
   }
   lookAgain()
   const timer = setInterval(lookAgain, lookEveryMs)
