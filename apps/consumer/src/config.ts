@@ -1,5 +1,6 @@
 import { integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
+import { mostParts } from '@vision-queue/queue'
 import { z } from 'zod'
 
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
@@ -75,6 +76,11 @@ export const consumerSettings = z.object({
     .default(64)
     .describe(
       'Jobs of one model held at once, and as many pinned to each of its versions. At least engines x 2 x the batch size, so that a batch can be prepared while one runs; jobs held are lost to other consumers until they finish.',
+    ),
+  QUEUE_PARTS: integerSetting(1, mostParts)
+    .default(1)
+    .describe(
+      'Over how many parts the queue of each model is spread, each with keys of its own, so that on a Redis Cluster more than one node bears it. The smallest number that the consumers of a model have counts. Each part has its share of QUEUE_MAX_JOBS, QUEUE_MAX_BYTES and CONCURRENCY, and is fair for itself. Only where one Redis core is the limit, and once all API processes and consumers are of a release that knows it. See docs/redis.md.',
     ),
   RUN_TIMEOUT_MS: integerSetting(100, 3_600_000)
     .default(60_000)

@@ -61,7 +61,7 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
   const refusal = required === null ? null : await probeProvider(required)
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
   const id = `con_${nanoid()}`
-  const startedAt = Date.now()
+  const said = { version: 2 as const, id, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
   const retention = toRetention(settings)
@@ -111,9 +111,7 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
     redis,
     heartbeatMs: settings.HEARTBEAT_MS,
     describe: () => ({
-      version: 2,
-      id,
-      startedAt,
+      ...said,
       heartbeatAt: Date.now(),
       ...manager.describe(),
       process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },

@@ -40,6 +40,8 @@ export const consumerAnnouncementSchema = z.object({
   heartbeatAt: z.int(),
   engines: z.int(),
   models: z.array(announcedModelSchema),
+  /** Over how many parts of each queue its models' jobs may be spread; absent, of a consumer from before: one. */
+  queueParts: z.int().min(1).optional(),
   /** By model name. */
   aliases: z.record(modelNameSchema, modelAliasesSchema),
   process: z.object({

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { jobChangeSchema } from './job-change.ts'
 import { openJobClient } from './producer/job-client.ts'
 import { openJobSource } from './worker/job-source.ts'
+import { raiseParts } from './queue-places.ts'
+import { openPartedSource } from './worker/parted-source.ts'
 import { assertNoEviction, openDurableConnection, openSubscriber, type RedisClient } from '@vision-queue/redis'
 import { createResultStore } from './worker/result-store.ts'
 import { blobs, image, limits, newJob, quiet, retention, succeeded } from './test-support/test-queue.ts'
@@ -23,7 +25,14 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
     group = await startTestCluster()
     redis = openDurableConnection({ redisUrl: group.url, log: quiet, name: 'test' })
     client = testClient(
-      openJobClient({ redisUrl: group.url, commandTimeoutMs: 500, log: quiet, ...limits, maxJobs: 100 }),
+      openJobClient({
+        redisUrl: group.url,
+        commandTimeoutMs: 500,
+        log: quiet,
+        ...limits,
+        maxJobs: 1000,
+        maxBytes: 100_000,
+      }),
     )
     await vi.waitFor(async () => client.ping())
   })
@@ -110,6 +119,42 @@ describe.skipIf(reason !== null)('on a Redis Cluster', () => {
       )
     } finally {
       await Promise.all(sources.map(async (source) => source.close()))
+    }
+  })
+
+  test('a queue in parts lies on several nodes, each of which has its share of the jobs', async () => {
+    const results = createResultStore({ redis, retention, answerTtlMs: 60_000 })
+    const model = 'spread'
+    const parts = 6
+    await raiseParts(redis, [model], parts)
+    const jobs = Array.from({ length: 60 }, () => ({ ...newJob(), model }))
+    await Promise.all(jobs.map(async (job) => client.submit(job, blobs, { parts })))
+    expect(await client.depth(model)).toEqual({ jobs: 60, bytes: 60 * image.length })
+    const waiting = await Promise.all(
+      group.members.map(async ({ port }) => ask(port, 'KEYS', `vq:{${model}*}:jobs:prioritized`)),
+    )
+    expect(waiting.filter((reply) => reply.includes(model)).length).toBeGreaterThan(1)
+    const source = openPartedSource({
+      redisUrl: group.url,
+      model,
+      parts,
+      concurrency: 12,
+      lockMs: 2000,
+      stalledCheckMs: 500,
+      async handle({ job, readBlobs }) {
+        if (job === null || (await readBlobs(job)) === null) throw new Error('A job or its image is lost')
+        return { kind: 'done', ending: results.endOf(job, succeeded(job, job.id)) }
+      },
+      giveUp: async () => {},
+      log: quiet,
+    })
+    try {
+      const ended = await Promise.all(jobs.map(async ({ id }) => client.waitFor(id, 20_000)))
+      expect(ended.map((job) => job?.output)).toEqual(jobs.map(({ id }) => ({ answer: id })))
+      await vi.waitFor(async () => expect(await client.depth(model)).toEqual({ jobs: 0, bytes: 0 }))
+      await expect(client.probeWrite([model])).resolves.toBeUndefined()
+    } finally {
+      await source.close()
     }
   })
 

@@ -20,12 +20,14 @@ export {
   keptKey,
   modelAliasesKey,
   modelOrdersKey,
+  modelPartsKey,
   modelsKey,
   modelVariantsKey,
   oldImageKey,
   ownedJobsKey,
   ownerBytesKey,
   ownerJobsKey,
+  placeOf,
   poisonKey,
   queueName,
   queuePrefix,
@@ -46,5 +48,6 @@ export {
   partsOfInput,
   type TextPart,
 } from './parts.ts'
+export { mostParts } from './queue-places.ts'
 export { type QueuedJob, queuedJobSchema } from './queued-job.ts'
 export { failedJob } from './unfinished-ends.ts'

@@ -2,11 +2,12 @@ import { addStep, type Step, type Turns } from '@vision-queue/bullmq-batching'
 import type { RedisClient } from '@vision-queue/redis'
 import { Queue } from 'bullmq'
 
-import { pinnedQueueName, queueName, queueNameOf, queuePrefix } from './keys.ts'
+import { pinnedQueueName, placeOf, queueName, queueNameOf, queuePrefix } from './keys.ts'
+import { readPlaces } from './queue-places.ts'
 import type { QueuedJob } from './queued-job.ts'
 import { turnsOf } from './redis-turns.ts'
 
-/** The producer's side of BullMQ: one queue per model, and one per version for the jobs pinned to it. */
+/** The producer's side of BullMQ: one queue per part of a model's, and one per version for the jobs pinned to it. */
 export interface JobQueues {
   /**
    * Queues the job under its own id, in its `turn` (turns.ts): the lowest is taken first, equal ones in their order,
@@ -17,9 +18,9 @@ export interface JobQueues {
   find(job: QueuedJob): Promise<{ state: 'waiting' | 'active' | 'failed'; startedAt: number; attempts: number } | null>
   /** Takes the job out, wherever it is; false where a consumer holds it. */
   remove(job: QueuedJob): Promise<boolean>
-  /** What was queued of some jobs that wait: of those pinned to `version`, with null of all others. */
-  listWaiting(model: string, version: string | null, most: number): Promise<unknown[]>
-  /** Jobs pinned to the version that are not finished. */
+  /** What was queued of some jobs that wait in a part: of those pinned to `version`, with null of all others. */
+  listWaiting(place: string, version: string | null, most: number): Promise<unknown[]>
+  /** Jobs pinned to the version that are not finished, in all parts. */
   countPinned(model: string, version: string): Promise<number>
   close(): Promise<void>
 }
@@ -38,7 +39,7 @@ export function queueStep(job: QueuedJob, turn: number | null | 'carried'): Step
     backoff: { type: 'exponential', delay: 500 },
   }
   return addStep(
-    { prefix: queuePrefix(job.model), name: queueNameOf(job) },
+    { prefix: queuePrefix(placeOf(job)), name: queueNameOf(job) },
     { id: job.id, name: 'infer', data: job, opts: options },
     { priorityFromCarry: turn === 'carried' },
   )
@@ -47,15 +48,15 @@ export function queueStep(job: QueuedJob, turn: number | null | 'carried'): Step
 export function createJobQueues(redis: RedisClient, turns: Turns = turnsOf(redis)): JobQueues {
   const queues = new Map<string, Queue>()
 
-  const queueFor = (model: string, name: string): Queue => {
+  const queueFor = (place: string, name: string): Queue => {
     // A Queue made while Redis is away never becomes usable, so none is made then.
     if (redis.status !== 'ready') throw new Error(`Redis connection is ${redis.status}`)
-    const key = `${queuePrefix(model)}:${name}`
+    const key = `${queuePrefix(place)}:${name}`
     const known = queues.get(key)
     if (known !== undefined) return known
     const queue = new Queue(name, {
       connection: redis,
-      prefix: queuePrefix(model),
+      prefix: queuePrefix(place),
       skipWaitingForReady: true,
       streams: { events: { maxLen: eventStreamLength } },
     })
@@ -71,7 +72,7 @@ export function createJobQueues(redis: RedisClient, turns: Turns = turnsOf(redis
       await turns.run([queueStep(job, turn)])
     },
     async find(queued) {
-      const queue = queueFor(queued.model, queueNameOf(queued))
+      const queue = queueFor(placeOf(queued), queueNameOf(queued))
       const [state, job] = await Promise.all([queue.getJobState(queued.id), queue.getJob(queued.id)])
       if (job === undefined || state === 'unknown' || state === 'completed') return null
       return {
@@ -81,17 +82,20 @@ export function createJobQueues(redis: RedisClient, turns: Turns = turnsOf(redis
       }
     },
     async remove(job) {
-      return (await queueFor(job.model, queueNameOf(job)).remove(job.id)) === 1
+      return (await queueFor(placeOf(job), queueNameOf(job)).remove(job.id)) === 1
     },
-    async listWaiting(model, version, most) {
-      const queue = queueFor(model, version === null ? queueName : pinnedQueueName(version))
+    async listWaiting(place, version, most) {
+      const queue = queueFor(place, version === null ? queueName : pinnedQueueName(version))
       const jobs = await queue.getJobs(['waiting', 'prioritized', 'delayed'], 0, most - 1, true)
       // One that was taken and finished between two looks is undefined.
       return jobs.flatMap((job) => (job?.data === undefined ? [] : [job.data]))
     },
     async countPinned(model, version) {
-      const queue = queueFor(model, pinnedQueueName(version))
-      return queue.getJobCountByTypes('waiting', 'active', 'delayed', 'prioritized')
+      const places = await readPlaces(redis, model)
+      const counts = places.map(async (place) =>
+        queueFor(place, pinnedQueueName(version)).getJobCountByTypes('waiting', 'active', 'delayed', 'prioritized'),
+      )
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
     },
     async close() {
       await Promise.allSettled([...queues.values()].map(async (queue) => queue.close()))

@@ -3,8 +3,8 @@ import type { FinalStatus } from '@vision-queue/protocol'
 
 /**
  * The names of everything in Redis. A model's keys share one hash tag, `{model}`, so that on Redis
- * Cluster its queue and its bound lie in one slot and one script may touch them. Blobs have keys of their own, see
- * packages/blobs.
+ * Cluster its queue and its bound lie in one slot and one script may touch them. A queue may have several parts, each
+ * with a tag of its own, its `place`. Blobs have keys of their own, see packages/blobs.
  */
 const root = 'vq'
 
@@ -21,16 +21,19 @@ export const queueNameOf = ({
   modelVersion,
 }: Pick<QueuedJob, 'versionPinned' | 'modelVersion'>): string =>
   versionPinned ? pinnedQueueName(modelVersion) : queueName
-export const queuePrefix = (model: string): string => `${root}:{${model}}`
+/** Where a job's part of its model's queue is: the hash tag of its keys. The first part has the name of the model. */
+export const placeOf = ({ model, part = 0 }: { model: string; part?: number | undefined }): string =>
+  part === 0 ? model : `${model}#${part}`
+export const queuePrefix = (place: string): string => `${root}:{${place}}`
 
 /** ZSET: admitted and unfinished job ids by the time at which the admission lapses. */
-export const admittedKey = (model: string): string => `${root}:{${model}}:admitted`
+export const admittedKey = (place: string): string => `${root}:{${place}}:admitted`
 /** HASH: `<bytes> <hashes> <owner> <space of the blobs>` by admitted job id, and the sum of the bytes under the empty field. */
-export const admittedBytesKey = (model: string): string => `${root}:{${model}}:admitted-bytes`
+export const admittedBytesKey = (place: string): string => `${root}:{${place}}:admitted-bytes`
 /** ZSET of BullMQ: the jobs that wait in a queue, by priority and arrival. */
-export const waitingKey = (model: string, queue: string): string => `${queuePrefix(model)}:${queue}:prioritized`
+export const waitingKey = (place: string, queue: string): string => `${queuePrefix(place)}:${queue}:prioritized`
 /** HASH: how far each owner is in a queue's order of turns, and where the queue is. */
-export const turnsKey = (model: string, queue: string): string => `${queuePrefix(model)}:turns:${queue}`
+export const turnsKey = (place: string, queue: string): string => `${queuePrefix(place)}:turns:${queue}`
 /** ZSET: the blobs that are kept for jobs which failed, were canceled or expired, `<hash> <space>`, by when that lapses. */
 export const keptKey = (model: string): string => `${root}:{${model}}:kept`
 /** HASH: the bytes of those blobs, and their sum under the empty field. */
@@ -40,7 +43,7 @@ export const keptBytesKey = (model: string): string => `${root}:{${model}}:kept-
 export const poisonKey = (model: string, hash: string): string => `${root}:{${model}}:poison:${hash}`
 
 /** STRING: an answer (cachedAnswerSchema) that serves later jobs which ask the same, by answerDigest. */
-export const answerKey = (model: string, digest: string): string => `${root}:{${model}}:answer:${digest}`
+export const answerKey = (place: string, digest: string): string => `${root}:{${place}}:answer:${digest}`
 /** STRING: the bytes of an image as releases before shape 2 have stored it. Nothing is written there any more; it expires. */
 export const oldImageKey = (model: string, { name, uploaded }: { name: string; uploaded: boolean }): string =>
   uploaded ? `${root}:{uploads}:image:${name}` : `${root}:{${model}}:payload:${name}`
@@ -75,12 +78,14 @@ export const cancellationsChannel = `${root}:cancellations`
  */
 export const idempotencyKey = (owner: string | null, keyHash: string): string =>
   `${root}:{idempotency:${owner ?? ''}:${keyHash}}`
-/** STRING: written to see whether Redis takes writes; on the node of a model's queue, or anywhere where it is null. */
-export const readinessKey = (model: string | null): string =>
-  model === null ? `${root}:{readiness}` : `${root}:{${model}}:readiness`
+/** STRING: written to see whether Redis takes writes; on the node of a part of a model's queue, or anywhere where it is null. */
+export const readinessKey = (place: string | null): string =>
+  place === null ? `${root}:{readiness}` : `${root}:{${place}}:readiness`
 
 /** HASH: the last manifest (modelManifestSchema) of every model version announced and not forgotten, by name@version. */
 export const modelsKey = `${root}:models`
+/** HASH: into how many parts a model's queue was ever spread, by its name; none: one. */
+export const modelPartsKey = `${root}:model-parts`
 /** HASH: a model's aliases (modelAliasesSchema) by its name. */
 export const modelAliasesKey = `${root}:model-aliases`
 /** HASH: what administrators ordered (modelOrderSchema), by name or name@version; reloads under `reload <reference>`. */

@@ -33,6 +33,8 @@ const commonShape = {
   priority: prioritySchema.default('normal'),
   /** The job that this one is another try of. */
   retryOf: jobIdSchema.nullable().default(null),
+  /** In which part of its model's queue it is (queue-places.ts); absent: the first, 0. */
+  part: z.int().min(0).optional(),
   /** The request that handed it in, for the log; absent: a release handed it in that did not keep it. */
   context: requestContextSchema.optional(),
   /** SHA-256 of the Idempotency-Key that it was submitted with, which lapses with its result. */
@@ -103,6 +105,7 @@ function isJob2(value: unknown): value is QueuedJob {
     ['replyTo', 'owner', 'answersOf', 'retryOf'].every((name) => isNullOr('string', value[name])) &&
     Number.isInteger(value['createdAt']) &&
     isNullOr('number', value['deadlineAt']) &&
+    (value['part'] === undefined || Number.isInteger(value['part'])) &&
     ['parameters', 'input'].every((name) => isObject(value[name])) &&
     isNullOr('object', value['metadata']) &&
     value['parts'].every(isPart)

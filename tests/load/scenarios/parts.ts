@@ -1,3 +1,5 @@
+import { whyNoRedisGroups } from '@vision-queue/test-support/redis-groups'
+
 import type { Scenario } from '../scenario.ts'
 import { stopAll } from '../services.ts'
 import { subjectTable, windowNote } from '../subject-table.ts'
@@ -21,14 +23,27 @@ export const parts: Scenario = {
         subjects.push(subject)
         await warmUp(subject, plan.warmUpJobs)
       }
+      // The parts of this model's queue lie on different nodes of the Cluster.
+      const onClusters = (await whyNoRedisGroups()) === null ? [1, 2] : []
+      for (const queueParts of onClusters) {
+        const name = `Cluster, ${queueParts === 1 ? 'one part' : `${queueParts} parts`}`
+        const subject = await openQueueTraffic({ name, onCluster: { queueParts } })
+        subjects.push(subject)
+        await warmUp(subject, plan.warmUpJobs)
+      }
       const judged = await measureRounds(subjects, plan, say)
-      const [one = Number.NaN, two = Number.NaN] = subjects.map(({ name }) =>
+      const [one = Number.NaN, two = Number.NaN, whole = Number.NaN, halves = Number.NaN] = subjects.map(({ name }) =>
         fullCoreRate(windowsOf(judged.rounds, name)),
       )
       return {
         notes: [
           'Producers and consumers of queue traffic alone, straight on the transport: admission, picture (2 KB), queue, lock, reading, result, publication; no HTTP, no decoding, no model. With two Redis servers each has as much traffic as the one, from processes of its own.',
           `One Redis executes commands on one core. That core is full at ${one.toFixed(0)} jobs/s here: computed from the CPU time of a job, since on few cores the traffic's own processes leave Redis less than a core. With two servers the busier one is full at ${two.toFixed(0)} jobs/s of both. Pictures cost on top what their bytes take.`,
+          ...(onClusters.length === 0
+            ? []
+            : [
+                `On a Cluster of three nodes what a job has of its own lies on all of them, and the queue of its model on one; in two parts (QUEUE_PARTS=2) on two. By the busiest node it bears ${whole.toFixed(0)} jobs/s in one part, and ${halves.toFixed(0)} in two.`,
+              ]),
           windowNote(judged, plan.warmUpJobs, plan.windowMs),
         ],
         targets: [

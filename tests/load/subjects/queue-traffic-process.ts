@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createHash, randomBytes } from 'node:crypto'
 
 import { finalJob, type QueuedJob } from '@vision-queue/queue'
-import { createResultStore, openJobSource } from '@vision-queue/queue/worker'
+import { createResultStore, openPartedSource } from '@vision-queue/queue/worker'
 import { openDurableConnection } from '@vision-queue/redis'
 import { openJobClient, type BlobBytes } from '@vision-queue/queue/producer'
 import { nanoid } from 'nanoid'
@@ -46,7 +46,8 @@ if (options.kind === 'produce') {
     sent += 1
     const model = options.models[sent % options.busyModels] ?? ''
     const owner = options.owners[sent % options.owners.length] ?? null
-    await client.submitAndWait(...noOpJob(randomBytes(options.imageBytes), model, owner), { timeoutMs: 60_000 })
+    const [job, blobs] = noOpJob(randomBytes(options.imageBytes), model, owner)
+    await client.submitAndWait(job, blobs, { timeoutMs: 60_000, parts: options.queueParts })
   }
   // Its connections fail fast while they are being made; after that a failure is one.
   for (let begun = false; !begun;) {
@@ -81,10 +82,11 @@ if (options.kind === 'produce') {
 function openSource(model: string): void {
   const redis = openDurableConnection({ redisUrl: options.redisUrl, log, name: 'consumer' })
   const results = createResultStore({ redis, retention, answerTtlMs: 0 })
-  openJobSource({
+  openPartedSource({
     redisUrl: options.redisUrl,
     redis,
     model,
+    parts: options.queueParts,
     concurrency: options.perSource,
     lockMs: 10_000,
     stalledCheckMs: 5000,

@@ -1,4 +1,5 @@
 import { startTestRedis } from '@vision-queue/test-support/redis'
+import { startTestCluster } from '@vision-queue/test-support/redis-groups'
 
 import { z } from 'zod'
 
@@ -22,6 +23,8 @@ export const trafficOptionsSchema = z.object({
   owners: z.array(z.string().nullable()).min(1),
   /** Submissions under way at a time. */
   inFlight: z.int().min(1),
+  /** How many parts the queue of each model has. */
+  queueParts: z.int().min(1),
   /** Jobs of one model that a source holds at once. */
   perSource: z.int().min(1),
   imageBytes: z.int().min(1),
@@ -35,6 +38,8 @@ export interface Traffic {
   owners?: readonly (string | null)[]
   /** Redis servers, each with all of it for itself. Default: 1. */
   servers?: number
+  /** A Redis Cluster in place of them, with the queue of each model in so many parts; null, the default: none. */
+  onCluster?: { queueParts: number } | null
 }
 
 /** Queue traffic with processes and Redis servers of its own. The Redis servers are parts `Redis 1`, `Redis 2`. */
@@ -44,13 +49,16 @@ export async function openQueueTraffic({
   busyModels = models.length,
   owners = [null],
   servers = 1,
+  onCluster = null,
 }: Traffic): Promise<Subject> {
   const streams: Stream[] = []
   const stop = async (): Promise<void> => void (await Promise.all(streams.map(async (stream) => stream.stop())))
   try {
     for (let index = 0; index < servers; index += 1) {
+      const { queueParts } = onCluster ?? { queueParts: 1 }
       const common = { models: [...models], busyModels, owners: [...owners], perSource: 64, imageBytes: 2000 }
-      streams.push(await openStream({ ...common, inFlight: 128 }))
+      const redis = await (onCluster === null ? openServer() : openCluster())
+      streams.push(await openStream(redis, { ...common, queueParts, inFlight: 128 }))
     }
   } catch (error) {
     await stop()
@@ -58,12 +66,16 @@ export async function openQueueTraffic({
   }
   return {
     name,
-    parts: () =>
-      streams.flatMap(({ redis, producer, consumer }, index) => [
-        { part: servers === 1 ? 'Redis' : `Redis ${index + 1}`, pid: redis },
-        { part: 'producer', pid: producer.pid },
-        { part: 'consumer', pid: consumer },
-      ]),
+    parts: () => {
+      const pids = streams.flatMap(({ redis }) => redis.pids)
+      return [
+        ...pids.map((pid, index) => ({ part: pids.length === 1 ? 'Redis' : `Redis ${index + 1}`, pid })),
+        ...streams.flatMap(({ producer, consumer }) => [
+          { part: 'producer', pid: producer.pid },
+          { part: 'consumer', pid: consumer },
+        ]),
+      ]
+    },
     go: async () => void (await Promise.all(streams.map(async ({ producer }) => producer.go()))),
     tally: async () => sumOf(await Promise.all(streams.map(async ({ producer }) => producer.tally()))),
     pause: async () => void (await Promise.all(streams.map(async ({ producer }) => producer.pause()))),
@@ -71,15 +83,31 @@ export async function openQueueTraffic({
   }
 }
 
+/** The Redis of a stream, in one process or several. */
+interface StreamRedis {
+  url: string
+  pids: number[]
+  stop(): Promise<void>
+}
+
+async function openServer(): Promise<StreamRedis> {
+  const { url, pid, stop } = await startTestRedis()
+  return { url, pids: [pid], stop }
+}
+
+async function openCluster(): Promise<StreamRedis> {
+  const { url, members, stop } = await startTestCluster()
+  return { url, pids: members.map(({ pid }) => pid), stop }
+}
+
 interface Stream {
-  redis: number
+  redis: StreamRedis
   producer: Awaited<ReturnType<typeof openDrive>>
   consumer: number
   stop(): Promise<void>
 }
 
-async function openStream(options: Omit<TrafficOptions, 'redisUrl' | 'kind'>): Promise<Stream> {
-  const redis = await startTestRedis()
+async function openStream(redis: StreamRedis, options: Omit<TrafficOptions, 'redisUrl' | 'kind'>): Promise<Stream> {
   const script = 'queue-traffic-process.ts'
   const argument = { ...options, redisUrl: redis.url }
   const consume: TrafficOptions = { ...argument, kind: 'consume' }
@@ -87,7 +115,7 @@ async function openStream(options: Omit<TrafficOptions, 'redisUrl' | 'kind'>): P
   const consumer = await startServerProcess(script, [JSON.stringify(consume)])
   const producer = await openDrive(script, produce)
   return {
-    redis: redis.pid,
+    redis,
     producer,
     consumer: consumer.pid,
     async stop() {

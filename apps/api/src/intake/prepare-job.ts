@@ -5,6 +5,7 @@ import type { ApiSettings } from '../config.ts'
 import type { TakeImages } from './job-images.ts'
 import { chooseModel } from './model-choice.ts'
 import { paceOf } from './pace.ts'
+import { queuePartsOf } from './queue-parts.ts'
 import type { Caller, Question } from './submission.ts'
 import { createModelValidator } from './validate-for-model.ts'
 
@@ -28,7 +29,8 @@ interface Options {
 export function createJobPreparation({ models, takeImages, settings }: Options): PrepareJob {
   const validateForModel = createModelValidator()
   return async (question, id, caller) => {
-    const chosen = chooseModel(await models.list(), question.model, settings.DEFAULT_MODEL)
+    const listed = await models.list()
+    const chosen = chooseModel(listed, question.model, settings.DEFAULT_MODEL)
     const { model, manifest } = chosen
     const checked = { ...question, ...validateForModel(manifest, question) }
     const images = await takeImages(question.images, id, caller)
@@ -60,6 +62,7 @@ export function createJobPreparation({ models, takeImages, settings }: Options):
       admit: {
         digest: job.cache ? answerDigest(manifest, job) : null,
         pace: paceOf(model.consumers),
+        parts: queuePartsOf(model, listed, settings),
         quota: caller.quota,
       },
     }

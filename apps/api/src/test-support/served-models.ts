@@ -52,6 +52,7 @@ export function servedModel(
     serving: false,
     reported: consumers > 0,
     aliases: [],
+    queueParts: 1,
     consumers: Array.from({ length: consumers }, (_, index) => ({
       id: `consumer-${index}`,
       manifest: changed,

@@ -1,6 +1,6 @@
 import type { Retention } from '@vision-queue/process'
 import { failedJob } from '@vision-queue/queue'
-import { type JobSource, openJobSource } from '@vision-queue/queue/worker'
+import { type JobSource, openPartedSource } from '@vision-queue/queue/worker'
 import type { RedisClient } from '@vision-queue/redis'
 
 import type { ConsumerSettings } from '../config.ts'
@@ -28,12 +28,13 @@ export function createSourceOpening(
     // One suspect at a time of the model, whichever of its queues it comes from.
     const suspects = gates.get(model) ?? createSuspectGate()
     gates.set(model, suspects)
-    return openJobSource({
+    return openPartedSource({
       redisUrl: settings.REDIS_URL,
       addsBy,
       redis,
       model,
       pinnedTo,
+      parts: settings.QUEUE_PARTS,
       concurrency: settings.CONCURRENCY,
       lockMs: settings.LOCK_MS,
       stalledCheckMs: settings.STALLED_CHECK_MS,

@@ -78,7 +78,7 @@ async function compute(
   const [images, poisonous, kept] = await Promise.all([
     addresses ?? delivery.readBlobs(job),
     poison.has(job),
-    digest === null ? null : results.readAnswer(job.model, digest),
+    digest === null ? null : results.readAnswer(job, digest),
   ])
   if (kept !== null) return { kept, result: null }
   if (poisonous) {

@@ -1,7 +1,7 @@
 import { nowLua } from '@vision-queue/blobs'
 import type { Step, StepSources } from '@vision-queue/bullmq-batching'
 
-import { admittedBytesKey, admittedKey, answerKey } from '../keys.ts'
+import { admittedBytesKey, admittedKey, answerKey, placeOf } from '../keys.ts'
 import { turnLua } from './turns.ts'
 
 /** What an admitted job holds: `<bytes> <hashes> <owner> <space>`. */
@@ -79,18 +79,18 @@ export interface AdmitArguments {
   turnArguments: readonly (string | number)[]
 }
 
-export function admitStep(model: string, asked: AdmitArguments): Step {
+export function admitStep(place: string, asked: AdmitArguments): Step {
   const { id, lapseMs, bytes, maxJobs, maxBytes, mostAhead, digest, note } = asked
   const known = digest === null ? '' : 'digest'
   return {
     name: 'admission:take',
-    keys: [admittedKey(model), admittedBytesKey(model), answerKey(model, digest ?? ''), ...asked.turnKeys],
+    keys: [admittedKey(place), admittedBytesKey(place), answerKey(place, digest ?? ''), ...asked.turnKeys],
     args: [lapseMs, id, bytes, maxJobs, maxBytes, mostAhead, known, note, ...asked.turnArguments],
   }
 }
 
-export const dischargeStep = ({ id, model }: { id: string; model: string }): Step => ({
+export const dischargeStep = (job: { id: string; model: string; part?: number | undefined }): Step => ({
   name: 'admission:release',
-  keys: [admittedKey(model), admittedBytesKey(model)],
-  args: [id],
+  keys: [admittedKey(placeOf(job)), admittedBytesKey(placeOf(job))],
+  args: [job.id],
 })

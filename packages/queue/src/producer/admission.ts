@@ -1,8 +1,9 @@
 import type { Step, Turns } from '@vision-queue/bullmq-batching'
 
-import { admittedBytesKey, admittedKey } from '../keys.ts'
+import { admittedBytesKey, admittedKey, placeOf } from '../keys.ts'
 import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
 import { blobBytesOf } from '../parts.ts'
+import { readPlaces } from '../queue-places.ts'
 import { addressesOf } from '../job-blobs.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { VisionQueueError } from '@vision-queue/protocol'
@@ -35,6 +36,8 @@ export interface AdmitOptions {
   digest: string | null
   /** Null, the default, while unknown: then no deadline is held against it. */
   pace: Pace | null
+  /** Over how many parts of the model's queue jobs may be spread: no more than all its consumers know. Default: 1. */
+  parts: number
   /** Of the job's owner, over all models; null, the default: unlimited. */
   quota: JobQuota | null
 }
@@ -44,7 +47,7 @@ export type Admittance =
   | { kind: 'answered'; answer: CachedAnswer }
 
 /** What an admission is known by. */
-export type AdmittedJob = Pick<QueuedJob, 'id' | 'model'>
+export type AdmittedJob = Pick<QueuedJob, 'id' | 'model' | 'part'>
 
 /** Counts jobs and the bytes of their blobs, and knows nothing of where these lie. */
 export interface Admission {
@@ -55,10 +58,11 @@ export interface Admission {
   admit(job: QueuedJob, limits: AdmissionLimits, options?: Partial<AdmitOptions>): Promise<Admittance>
   /** Safe to repeat. */
   release(job: AdmittedJob): Promise<void>
+  /** Over all parts of the model's queue. */
   depth(model: string): Promise<{ jobs: number; bytes: number }>
 }
 
-/** What is asked for to admit a job, by the first step of its chain. */
+/** What is asked for to admit a job to its part, by the first step of its chain; limits and pace are those of the part. */
 export function admissionOf(
   job: QueuedJob,
   limits: AdmissionLimits,
@@ -67,7 +71,7 @@ export function admissionOf(
 ): { step: Step; read: (reply: unknown) => Admittance } {
   const now = Date.now()
   const most = mostAhead(job, pace, now)
-  const step = admitStep(job.model, {
+  const step = admitStep(placeOf(job), {
     id: job.id,
     lapseMs: limits.payloadTtlMs,
     bytes: blobBytesOf(job),
@@ -122,11 +126,16 @@ export function createAdmission(redis: RedisClient, turn: TurnOptions = {}, turn
       await turns.run([dischargeStep(job)], { whenFull: true })
     },
     async depth(model) {
+      const now = Date.now()
+      const places = await readPlaces(redis, model)
       const [jobs, bytes] = await Promise.all([
-        redis.zcount(admittedKey(model), Date.now(), '+inf'),
-        redis.hget(admittedBytesKey(model), ''),
+        Promise.all(places.map(async (place) => redis.zcount(admittedKey(place), now, '+inf'))),
+        Promise.all(places.map(async (place) => redis.hget(admittedBytesKey(place), ''))),
       ])
-      return { jobs, bytes: Number(bytes ?? 0) }
+      return {
+        jobs: jobs.reduce((sum, count) => sum + count, 0),
+        bytes: bytes.reduce((sum, count) => sum + Number(count ?? 0), 0),
+      }
     },
   }
 }

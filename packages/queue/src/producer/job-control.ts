@@ -6,6 +6,7 @@ import type { Retention } from '@vision-queue/process'
 
 import { findJob } from './job-reading.ts'
 import type { JobQueues } from '../job-queues.ts'
+import { readPlaces } from '../queue-places.ts'
 import type { ResultStore } from '../worker/result-store.ts'
 import type { RedisClock } from '../redis-clock.ts'
 import type { RedisClient } from '@vision-queue/redis'
@@ -66,9 +67,12 @@ export function createJobControl(options: Options, { end }: JobEnder): JobContro
     },
     async purge(model, versions) {
       let purged = 0
-      for (const version of [null, ...versions]) {
+      const places = await readPlaces(redis, model)
+      for (const [place, version] of places.flatMap((one) =>
+        [null, ...versions].map((which) => [one, which] as const),
+      )) {
         for (;;) {
-          const page = await queues.listWaiting(model, version, purgedAtOnce)
+          const page = await queues.listWaiting(place, version, purgedAtOnce)
           const jobs = page.flatMap((data) => {
             const parsed = queuedJobSchema.safeParse(data)
             return parsed.success ? [parsed.data] : []

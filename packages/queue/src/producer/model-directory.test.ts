@@ -4,7 +4,7 @@ import { startTestRedis, type TestRedis } from '@vision-queue/test-support/redis
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
-import { startAnnouncer } from '../worker/announcer.ts'
+import { type Announcer, startAnnouncer } from '../worker/announcer.ts'
 import { type ModelDirectory, openModelDirectory } from './model-directory.ts'
 
 const quiet = { info() {}, warn() {}, error() {} }
@@ -100,6 +100,27 @@ test('a consumer whose clock is an hour ahead hides none of the others', async (
   const other = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => announcement('other') })
   expect(await redis.zrange('vq:consumers', '0', '-1')).toEqual(['other'])
   await other.close()
+})
+
+test('a queue has as many parts as all consumers of its model take from, and what was used is remembered', async () => {
+  const parts = async (): Promise<number[]> => (await directory.list()).map(({ queueParts }) => queueParts)
+  const open = async (id: string, queueParts?: number): Promise<Announcer> =>
+    startAnnouncer({ redis, heartbeatMs: 10_000, log: quiet, describe: () => ({ ...announcement(id), queueParts }) })
+  expect(await parts()).toEqual([1])
+  const four = await open('four', 4)
+  expect(await parts()).toEqual([4])
+  const three = await open('three', 3)
+  expect(await parts()).toEqual([3])
+  // Of a release before.
+  const old = await open('old')
+  expect(await parts()).toEqual([1])
+  await old.close()
+  expect(await parts()).toEqual([3])
+  await Promise.all([four.close(), three.close()])
+  expect(await redis.hgetall('vq:model-parts')).toEqual({ m: '4' })
+  // Whoever comes takes from all that were used.
+  expect(await parts()).toEqual([4])
+  await redis.del('vq:model-parts')
 })
 
 test('a manifest that did not change stays the same object', async () => {

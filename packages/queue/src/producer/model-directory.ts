@@ -1,5 +1,5 @@
 import { type ConsumerAnnouncement, consumerAnnouncementSchema } from '../announcement.ts'
-import { consumerKey, consumersKey, modelAliasesKey, modelsKey } from '../keys.ts'
+import { consumerKey, consumersKey, modelAliasesKey, modelPartsKey, modelsKey } from '../keys.ts'
 import type { ModelAction, ModelManifest, ModelStats, ModelStatus } from '@vision-queue/protocol'
 
 import { createModelForgetting } from '../worker/forget-model.ts'
@@ -40,6 +40,11 @@ export interface ServedModel {
   reported: boolean
   /** The aliases that stand for it. */
   aliases: string[]
+  /**
+   * Over how many parts of the model's queue jobs may be spread: as many as all its live consumers announce. Where none
+   * is, as many as were ever used, as whoever comes takes from all of these.
+   */
+  queueParts: number
   /** Those that have it ready. */
   consumers: ServingConsumer[]
 }
@@ -103,10 +108,11 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
 }
 
 async function readModels(redis: RedisClient, known: KnownModels, log: TransportLog): Promise<ServedModel[]> {
-  const [manifests, aliases, orders, ids] = await Promise.all([
+  const [manifests, aliases, orders, usedParts, ids] = await Promise.all([
     redis.hgetall(modelsKey),
     redis.hgetall(modelAliasesKey),
     readModelOrders(redis),
+    redis.hgetall(modelPartsKey),
     redis.zrange(consumersKey, '0', '-1'),
   ])
   const models = new Map<string, ServedModel>()
@@ -122,6 +128,7 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       serving: false,
       reported: false,
       aliases: known.aliasesOf(name, version, aliases[name]),
+      queueParts: 1,
       consumers: [],
     }
     models.set(reference, model)
@@ -133,6 +140,7 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
   }
   // Expired announcements read as null: their consumers are gone.
   const announcements = await Promise.all(ids.map(async (id) => redis.get(consumerKey(id))))
+  const parts = new Map<string, number>()
   for (const text of announcements) {
     const announcement = text === null ? null : consumerAnnouncementSchema.safeParse(parseJson(text))
     if (announcement === null) continue
@@ -140,8 +148,10 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       log.warn({}, 'Unreadable announcement of a consumer ignored')
       continue
     }
+    const { queueParts = 1 } = announcement.data
     for (const announced of announcement.data.models) {
       const { name, version, status, serving, error, retryAt = null, manifest, stats, engines } = announced
+      parts.set(name, Math.min(queueParts, parts.get(name) ?? queueParts))
       const model = versionOf(name, version)
       if (manifest !== null) model.manifest ??= known.manifest(`${name}@${version}`, JSON.stringify(manifest))
       if (ranks[status] > ranks[model.status]) model.status = status
@@ -154,6 +164,7 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       }
     }
   }
+  for (const model of models.values()) model.queueParts = parts.get(model.name) ?? Number(usedParts[model.name] ?? 1)
   return [...models.values()].toSorted(
     (a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version, 'en', { numeric: true }),
   )

@@ -1,9 +1,10 @@
-import { admittedBytesKey, admittedKey, jobKey, modelsKey } from '../keys.ts'
+import { admittedBytesKey, admittedKey, jobKey, modelsKey, placeOf } from '../keys.ts'
+import { readParts } from '../queue-places.ts'
 import { queuedJobSchema } from '../queued-job.ts'
 
 import { jobFields } from '@vision-queue/process'
 
-import type { Admission } from './admission.ts'
+import type { Admission, AdmittedJob } from './admission.ts'
 import type { Blobs } from '@vision-queue/blobs'
 import type { JobQueues } from '../job-queues.ts'
 import type { OwnerQuotas } from './owner-quota.ts'
@@ -16,7 +17,7 @@ import type { RedisClient, TransportLog } from '@vision-queue/redis'
  * Two looks instead of ages: no clock is asked, and a submission takes a moment.
  */
 export interface OrphanSweep {
-  /** One look at the oldest admissions of every model. Rejects while Redis is away. */
+  /** One look at the oldest admissions of every part of every model's queue. Rejects while Redis is away. */
   look(): Promise<{ givenBack: number; queued: number }>
 }
 
@@ -46,18 +47,19 @@ export function createOrphanSweep({ redis, admission, queues, quotas, blobs, log
   let suspects = new Set<string>()
 
   /** What is still to be done for it; null: it is as it should be. */
-  const care = async (model: string, id: string): Promise<(() => Promise<'givenBack' | 'queued'>) | null> => {
+  const care = async (admitted: AdmittedJob): Promise<(() => Promise<'givenBack' | 'queued'>) | null> => {
+    const { id, model } = admitted
     const record = await redis.get(jobKey(id))
     if (record === null) {
       return async () => {
-        const note = ((await redis.hget(admittedBytesKey(model), id)) ?? '').split(' ')
+        const note = ((await redis.hget(admittedBytesKey(placeOf(admitted)), id)) ?? '').split(' ')
         const [, hashes = '', owner = '', space = ''] = note
         if (owner !== '') await quotas.release({ id, owner })
         // The holds are this job's own, so that no other one is concerned.
         for (const hash of hashes.split(',').filter((one) => one !== '')) {
           await blobs.release({ space: space === '' ? null : space, hash }, id)
         }
-        await admission.release({ id, model })
+        await admission.release(admitted)
         log.warn({ ...jobFields({ id }), model }, 'A submission had broken off before it was recorded: given back')
         return 'givenBack'
       }
@@ -73,22 +75,31 @@ export function createOrphanSweep({ redis, admission, queues, quotas, blobs, log
     }
   }
 
+  const lookAt = async (
+    part: Pick<AdmittedJob, 'model' | 'part'>,
+    seen: Set<string>,
+    done: { givenBack: number; queued: number },
+  ): Promise<void> => {
+    const ids = await redis.zrange(admittedKey(placeOf(part)), '0', String(oldest - 1))
+    // In one system call; nearly all have their record, and are asked no further until they stay.
+    const known = await Promise.all(ids.map(async (id) => redis.exists(jobKey(id))))
+    for (const [index, id] of ids.entries()) {
+      if (known[index] === 1 && !suspects.has(id) && index >= oldestAsked) continue
+      const act = await care({ ...part, id })
+      if (act === null) continue
+      if (suspects.has(id)) done[await act()] += 1
+      else seen.add(id)
+    }
+  }
+
   return {
     async look() {
       const done = { givenBack: 0, queued: 0 }
       const seen = new Set<string>()
       const references = await redis.hkeys(modelsKey)
       for (const model of new Set(references.map((reference) => reference.replace(/@[^@]*$/, '')))) {
-        const ids = await redis.zrange(admittedKey(model), '0', String(oldest - 1))
-        // In one system call; nearly all have their record, and are asked no further until they stay.
-        const known = await Promise.all(ids.map(async (id) => redis.exists(jobKey(id))))
-        for (const [index, id] of ids.entries()) {
-          if (known[index] === 1 && !suspects.has(id) && index >= oldestAsked) continue
-          const act = await care(model, id)
-          if (act === null) continue
-          if (suspects.has(id)) done[await act()] += 1
-          else seen.add(id)
-        }
+        const parts = await readParts(redis, model)
+        for (let part = 0; part < parts; part += 1) await lookAt({ model, part }, seen, done)
       }
       suspects = seen
       return done

@@ -62,6 +62,7 @@ export function queueingChain(
 
 export interface SubmissionOptions {
   admit: Partial<AdmitOptions>
+  /** Those of the job's part. */
   limits: AdmissionLimits
   /** How long the owner's quota has a place for it until it is admitted. */
   placeMs: number

@@ -10,12 +10,14 @@ import { unfinishedJob } from '../job-forms.ts'
 import type { JobQueues } from '../job-queues.ts'
 import { jobKey } from '../keys.ts'
 import { type BlobPart, blobsOf, type Part } from '../parts.ts'
+import { partsInOrder, shareOf } from '../queue-places.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { unlinkStep } from '../record-steps.ts'
 import type { RedisClock } from '../redis-clock.ts'
 import type { ResultStore } from '../worker/result-store.ts'
 import type { AdmissionLimits, AdmitOptions } from './admission.ts'
 import { dischargeStep } from './admission-steps.ts'
+import { inFirstWithRoom } from './first-with-room.ts'
 import type { Accepted, BlobBytes, JobClient } from './job-client.ts'
 import type { JobIndex } from './job-index.ts'
 import type { KnownAnswers } from './known-answers.ts'
@@ -40,12 +42,14 @@ interface Options {
   patienceMs: number
 }
 
-/** A job on its way in. */
+/** A job on its way into one part of its model's queue. */
 interface Entering {
   job: QueuedJob
   stored: StoredJob
   given: BlobBytes
   admit: Partial<AdmitOptions>
+  /** The part's share. */
+  limits: AdmissionLimits
 }
 
 /**
@@ -56,13 +60,15 @@ interface Entering {
  *     which ends early: known answer in Redis -> done | refused -> what it took is given back
  *                       | bytes missing -> they are put, and the chain goes on from there
  *
+ * Where the model's queue has several parts, a full one sends the job on to the next.
+ *
  * Bytes travel in front of the chain, so that it finds them; not those that others were seen to hold, and none to a
  * model that is full at the moment.
  */
 export function createSubmission(options: Options): Pick<JobClient, 'submit'> {
   return {
-    // The key of a job that is run again is not that of its retry.
-    async submit({ idempotencyKeyHash: _old, ...job }, blobs, { claim = null, ...admit } = {}) {
+    // The key and the part of a job that is run again are not those of its retry.
+    async submit({ idempotencyKeyHash: _old, part: _part, ...job }, blobs, { claim = null, ...admit } = {}) {
       if (claim === null) return enter(options, job, blobs, admit)
       await claim.send()
       const accepted = await enter(options, { ...job, idempotencyKeyHash: claim.keyHash }, blobs, admit)
@@ -78,20 +84,23 @@ async function enter(
   given: BlobBytes,
   admit: Partial<AdmitOptions>,
 ): Promise<Accepted> {
-  const { known, jobBlobs, clock, index, limits, seen } = options
-  const { digest = null } = admit
+  const { known, jobBlobs, seen } = options
+  const { digest = null, parts = 1 } = admit
   const remembered = digest === null ? null : known.get(digest)
   if (remembered !== null) {
     if (isHeldAlready(job, given)) await jobBlobs.release(job)
     return { job: await answered(options, job, remembered), queuePosition: null, answeredFrom: 'memory' }
   }
-  // The bytes are where jobs of shape 2 have them from now on.
-  const queued = clock.jobToRedis({ ...job, parts: job.parts.map(withoutOld) })
-  const stored = { queued, listed: index.steps(job), forMs: limits.payloadTtlMs }
-  const entering: Entering = { job, stored, given, admit }
-  const sent = seen.isRefusing(job.model) ? noBytes : unlikelyThere(options, entering)
+  const sent = seen.isRefusing(job.model) ? noBytes : unlikelyThere(options, job, given)
   const took = { quota: Boolean(admit.quota), blobs: sent.size > 0 || isHeldAlready(job, given) }
-  const progress = await admitAndQueue(options, entering, sent).catch(async (error: unknown) => {
+  // What went in front of the first try is there for the next.
+  let unsent = sent
+  const { entering, progress } = await inFirstWithRoom(partsInOrder(digest ?? job.id, parts), async (part) => {
+    const entered = enteringPart(options, job, { given, admit, part, parts })
+    const bytes = unsent
+    unsent = noBytes
+    return { entering: entered, progress: await admitAndQueue(options, entered, bytes) }
+  }).catch(async (error: unknown) => {
     if (error instanceof VisionQueueError) await giveBack(options, job, took)
     if (error instanceof VisionQueueError && error.code === 'queue_full') seen.noteRefusal(job.model)
     throw error
@@ -103,7 +112,31 @@ async function enter(
   }
   if (progress.kind === 'missing') await putAndQueue(options, entering, progress.turn)
   else for (const address of progress.shared) seen.noteHeld(address)
-  return { job: unfinishedJob(job, null, 0), queuePosition: progress.jobsAhead, answeredFrom: null }
+  // Of the jobs in other parts about as many come before it as in its own.
+  return { job: unfinishedJob(job, null, 0), queuePosition: progress.jobsAhead * parts, answeredFrom: null }
+}
+
+/** What the part is asked: it has its share of the bounds, and of what the consumers do. */
+function enteringPart(
+  { clock, index, limits }: Options,
+  whole: QueuedJob,
+  { given, admit, part, parts }: { given: BlobBytes; admit: Partial<AdmitOptions>; part: number; parts: number },
+): Entering {
+  const job = part === 0 ? whole : { ...whole, part }
+  // The bytes are where jobs of shape 2 have them from now on.
+  const queued = clock.jobToRedis({ ...job, parts: job.parts.map(withoutOld) })
+  const { pace = null } = admit
+  return {
+    job,
+    stored: { queued, listed: index.steps(job), forMs: limits.payloadTtlMs },
+    given,
+    admit: { ...admit, pace: pace === null ? null : { ...pace, jobsPerSecond: pace.jobsPerSecond / parts } },
+    limits: {
+      ...limits,
+      maxJobs: shareOf(limits.maxJobs, part, parts),
+      maxBytes: shareOf(limits.maxBytes, part, parts),
+    },
+  }
 }
 
 /** Submits once; without a time where that was over for Redis but not here, as its clock was set. */
@@ -129,7 +162,7 @@ function isHeldAlready(job: QueuedJob, given: BlobBytes): boolean {
 const noBytes: BlobBytes = new Map()
 
 /** The given bytes but those which others were seen to hold. */
-function unlikelyThere({ seen }: Options, { job, given }: Entering): BlobBytes {
+function unlikelyThere({ seen }: Options, job: QueuedJob, given: BlobBytes): BlobBytes {
   const held = new Set(addressesOf(job).flatMap((address) => (seen.isHeld(address) ? [address.hash] : [])))
   return held.size === 0 ? given : new Map([...given].filter(([hash]) => !held.has(hash)))
 }

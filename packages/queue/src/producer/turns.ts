@@ -1,5 +1,5 @@
 import type { Priority } from '@vision-queue/protocol'
-import { queueNameOf, turnsKey, waitingKey } from '../keys.ts'
+import { placeOf, queueNameOf, turnsKey, waitingKey } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
 
 /**
@@ -32,8 +32,8 @@ export interface TurnOptions {
 
 /** Keys for `turnLua`: the flows, the jobs that wait. */
 export const turnKeys = (job: QueuedJob): string[] => [
-  turnsKey(job.model, queueNameOf(job)),
-  waitingKey(job.model, queueNameOf(job)),
+  turnsKey(placeOf(job), queueNameOf(job)),
+  waitingKey(placeOf(job), queueNameOf(job)),
 ]
 
 /** Arguments for `turnLua`: flow, units, rounds, all rounds. */

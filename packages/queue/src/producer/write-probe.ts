@@ -1,4 +1,5 @@
 import { readinessKey } from '../keys.ts'
+import { readPlaces } from '../queue-places.ts'
 import { createReplyError } from '@vision-queue/redis'
 
 import type { RedisClient } from '@vision-queue/redis'
@@ -8,10 +9,11 @@ const keptMs = 1000
 
 /**
  * Writes a key that ends by itself, because Redis answers PING and reads when its disk or its memory is full, or its
- * user may not write. On a Cluster one for each of these models, on the node of its queue. Rejects with what Redis says.
+ * user may not write. On a Cluster one for each part of these models' queues, on its node. Rejects with what Redis says.
  */
 export async function probeWrite(redis: RedisClient, models: readonly string[]): Promise<void> {
-  const keys = redis.isCluster && models.length > 0 ? models.map((model) => readinessKey(model)) : [readinessKey(null)]
+  const places = redis.isCluster ? await Promise.all(models.map(async (model) => readPlaces(redis, model))) : []
+  const keys = places.length > 0 ? places.flat().map((place) => readinessKey(place)) : [readinessKey(null)]
   await Promise.all(keys.map(async (key) => redis.set(key, '1', 'PX', keptMs)))
 }
 

@@ -1,5 +1,6 @@
 import type { ConsumerAnnouncement } from '../announcement.ts'
 import { consumerKey, consumersKey, modelAliasesKey, modelsKey } from '../keys.ts'
+import { raiseParts } from '../queue-places.ts'
 import type { ModelManifest } from '@vision-queue/protocol'
 
 import { defineScript } from '@vision-queue/redis'
@@ -38,12 +39,14 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
   const beatInRedis = defineScript(redis, 'vqHeartbeat', 1, beatScript)
   const announce = async (): Promise<string> => {
     const announcement = describe()
-    const { id, models, aliases } = announcement
+    const { id, models, aliases, queueParts = 1 } = announcement
     const lifetimeMs = heartbeatMs * missedHeartbeats
     // Only of what is ready: a version that never was is known while its consumer lives.
     const manifests = models.flatMap(({ status, manifest }): ModelManifest[] =>
       status === 'ready' && manifest !== null ? [manifest] : [],
     )
+    // Before API processes may put jobs there.
+    await raiseParts(redis, new Set(models.map(({ name }) => name)), queueParts)
     await Promise.all([
       redis.set(consumerKey(id), JSON.stringify(announcement), 'PX', lifetimeMs),
       beatInRedis([consumersKey, id, 10 * lifetimeMs]),

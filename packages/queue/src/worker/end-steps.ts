@@ -1,8 +1,7 @@
 import { nowLua } from '@vision-queue/blobs'
 import type { Step, StepSources } from '@vision-queue/bullmq-batching'
-import type { FinalJob } from '@vision-queue/protocol'
 
-import { answerKey, jobChannel, replyChannel, resultKey } from '../keys.ts'
+import { answerKey, jobChannel, placeOf, replyChannel, resultKey } from '../keys.ts'
 import { takesLists } from '../reply-name.ts'
 import type { JobChange } from '../job-change.ts'
 import type { QueuedJob } from '../queued-job.ts'
@@ -57,13 +56,13 @@ export const resultStep = ({ id, replyTo }: Pick<QueuedJob, 'id' | 'replyTo'>, j
 })
 
 export const answerStep = (
-  { model }: Pick<FinalJob, 'model'>,
+  job: Pick<QueuedJob, 'model' | 'part'>,
   digest: string,
   answer: string,
   forMs: number,
 ): Step => ({
   name: 'answer:keep',
-  keys: [answerKey(model, digest)],
+  keys: [answerKey(placeOf(job), digest)],
   args: [answer, forMs],
 })
 

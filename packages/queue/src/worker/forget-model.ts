@@ -32,6 +32,7 @@ export function createModelForgetting(redis: RedisClient): ModelForgetting {
         redis.hdel(modelsKey, reference),
         redis.unlink(modelVariantsKey(name, version)),
         redis.hdel(modelOrdersKey, reference, `reload ${reference}`),
+        // How many parts its queue has had stays known: a job may have been accepted a moment ago.
         ...(isLast ? [redis.hdel(modelAliasesKey, name), redis.hdel(modelOrdersKey, name, `reload ${name}`)] : []),
       ])
       return true

@@ -6,7 +6,7 @@ import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from '
 
 import { createJobBlobs } from '../job-blobs.ts'
 import { eventStreamLength } from '../job-queues.ts'
-import { pinnedQueueName, queueName, queuePrefix } from '../keys.ts'
+import { pinnedQueueName, placeOf, queueName, queuePrefix } from '../keys.ts'
 import { type QueuedJob, readQueuedJob } from '../queued-job.ts'
 import { openRedisClock, type RedisClock } from '../redis-clock.ts'
 import { turnsOf } from '../redis-turns.ts'
@@ -59,6 +59,8 @@ export interface JobSourceOptions {
   /** The connection of this process' job client, if it has one: the jobs are taken by the call that adds them. */
   addsBy?: RedisClient | undefined
   model: string
+  /** Of which part of the model's queue. Default: the first, 0. */
+  part?: number
   /** Take the jobs pinned to this version; null: those that name none. Default: null. */
   pinnedTo?: string | null
   /** Jobs held at once. */
@@ -97,7 +99,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   const openWorker = (_index: number, run: (job: () => Promise<void>) => Promise<void>): TendedWorker => {
     const workerOptions = {
       connection: redis,
-      prefix: queuePrefix(model),
+      prefix: queuePrefix(placeOf(options)),
       concurrency: options.concurrency,
       lockDuration: options.lockMs,
       stalledInterval: options.stalledCheckMs,
@@ -123,7 +125,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
   }
   const queue = new Queue(name, {
     connection: redis,
-    prefix: queuePrefix(model),
+    prefix: queuePrefix(placeOf(options)),
     skipWaitingForReady: true,
     streams: { events: { maxLen: eventStreamLength } },
   })

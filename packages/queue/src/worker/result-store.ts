@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
 import { createEndedBytes } from '../ended-bytes.ts'
 import { addressesOf, createJobBlobs } from '../job-blobs.ts'
-import { answerKey, idempotencyKey, jobKey, resultKey } from '../keys.ts'
+import { answerKey, idempotencyKey, jobKey, placeOf, resultKey } from '../keys.ts'
 import { dischargeStep } from '../producer/admission-steps.ts'
 import { endingStep } from '../producer/job-index.ts'
 import { placeBackStep } from '../producer/owner-quota.ts'
@@ -35,8 +35,8 @@ export interface ResultStore {
   endOf(job: QueuedJob, final: FinalJob, digest?: string | null): JobEnd
   /** Stores the final state of a job that was never queued; resolves to it as it is stored. */
   keep(final: FinalJob): Promise<FinalJob>
-  /** An answer that is kept for whoever asks the same; null where there is none. */
-  readAnswer(model: string, digest: string): Promise<CachedAnswer | null>
+  /** An answer that is kept in the job's part for whoever asks the same; null where there is none. */
+  readAnswer(job: Pick<QueuedJob, 'model' | 'part'>, digest: string): Promise<CachedAnswer | null>
   /** Tells watchers that a job runs; a hint that may be lost, the truth is BullMQ's. */
   announceRunning(id: string, startedAt: number, attempts: number): Promise<void>
 }
@@ -82,7 +82,7 @@ export function createResultStore({
       ...leavingSteps(job, readableFor(standing)),
       ...(keep === null ? goneSteps(job) : []),
       ...(standing.status === 'succeeded' ? [] : [endingStep(job, standing, retention)]),
-      ...answerSteps(final, digest, answerTtlMs),
+      ...answerSteps(job, final, digest, answerTtlMs),
     ]
     await Promise.all([
       inOneVisit(steps),
@@ -99,7 +99,7 @@ export function createResultStore({
     const succeeds = final.status === 'succeeded'
     const steps = succeeds
       ? // The places first: whoever hears the result may submit the next job.
-        [first, ...leavingSteps(job, forMs), ...goneSteps(job), ...answerSteps(final, digest, answerTtlMs)]
+        [first, ...leavingSteps(job, forMs), ...goneSteps(job), ...answerSteps(job, final, digest, answerTtlMs)]
       : [first]
     return {
       steps,
@@ -136,8 +136,8 @@ export function createResultStore({
       ended.add(final, { result: encoded.length, record: 0 })
       return final
     },
-    async readAnswer(model, digest) {
-      const kept = await readOfTurn(answerKey(model, digest))
+    async readAnswer(job, digest) {
+      const kept = await readOfTurn(answerKey(placeOf(job), digest))
       return kept === null ? null : cachedAnswerSchema.parse(JSON.parse(kept))
     },
     async announceRunning(id, startedAt, attempts) {
@@ -147,10 +147,15 @@ export function createResultStore({
 }
 
 /** Keeps the answer for others under `digest`, where there is one. */
-function answerSteps({ model, output, version, variant }: FinalJob, digest: string | null, forMs: number): Step[] {
+function answerSteps(
+  job: QueuedJob,
+  { output, version, variant }: FinalJob,
+  digest: string | null,
+  forMs: number,
+): Step[] {
   if (digest === null || forMs === 0 || output === null || version === null || variant === null) return []
   const answer: CachedAnswer = { output, version, variant, expiresAt: Date.now() + forMs }
-  return [answerStep({ model }, digest, JSON.stringify(answer), forMs)]
+  return [answerStep(job, digest, JSON.stringify(answer), forMs)]
 }
 
 /** A job that is not tried again leaves neither its blobs nor its record. */
