@@ -12,8 +12,8 @@ from PIL import Image, __version__
 
 here = Path(__file__).parent
 pictures = {
-    'png': 'models/shapes-vqa/1/examples/scene-05.png',
-    'jpeg': 'models/shapes-vqa/1/examples/scene-01.jpg',
+    'png': 'packages/engine/test/golden/scene-05.png',
+    'jpeg': 'packages/engine/test/golden/scene-01.jpg',
 }
 plain = {'do_normalize': False, 'do_rescale': False}
 #: Each with what it is called in preprocessor_config.json; `channels` is what the tensor holds.
