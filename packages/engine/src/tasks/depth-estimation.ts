@@ -1,20 +1,13 @@
 import { z } from 'zod'
 
 import { toGreyPng } from '../images/grey-map.ts'
-import { mapPlaceOf } from './map-place.ts'
+import { mapPlaceOf, maxEdgeSchema } from './map-place.ts'
 import { openPlacedInput } from './model-inputs.ts'
 import { chooseOutput } from './model-outputs.ts'
 import { openSingleRun } from './single-run.ts'
 import { onlyImage, parseInput, type Task } from './task.ts'
 
 const inputSchema = z.strictObject({})
-/** Of the images that a job gets back. */
-export const maxEdgeSchema = z
-  .int()
-  .min(16)
-  .max(8192)
-  .default(2048)
-  .describe('an image that comes back is as large as the one that was sent, or its longer edge has so many pixels')
 const parametersSchema = z.strictObject({ max_edge: maxEdgeSchema })
 const outputSchema = z.object({
   depth: z.string().describe('a grey PNG of 16 bits, as base64: 0 is `min`, 65535 is `max`'),

@@ -1,6 +1,6 @@
 import type { OutputTensor } from '../onnx/tensor.ts'
 import type { Candidate } from './box-overlap.ts'
-import { bestOf, sigmoids, softmax } from './detection-scores.ts'
+import { bestOf, sigmoids, softmax } from './label-scores.ts'
 import type { BoxUnit } from './image-place.ts'
 import { lacking } from './lacking.ts'
 import { matrixOf } from './output-rows.ts'

@@ -18,8 +18,9 @@ const parametersSchema = z.strictObject({
   max_objects: z.int().min(1).max(1000).default(100).describe('how many objects at most, the surest first'),
 })
 /** In pixels of the upright original. */
-export const boxSchema = z.object({ xmin: z.number(), ymin: z.number(), xmax: z.number(), ymax: z.number() })
-const outputSchema = z.object({
+const boxSchema = z.object({ xmin: z.number(), ymin: z.number(), xmax: z.number(), ymax: z.number() })
+/** What was found, the surest first. */
+export const objectsSchema = z.object({
   objects: z.array(z.object({ label: z.string(), score: z.number().min(0).max(1), box: boxSchema })),
 })
 
@@ -28,7 +29,7 @@ export const objectDetection: Task = {
   name: 'object-detection',
   input: inputSchema,
   parameters: parametersSchema,
-  output: outputSchema,
+  output: objectsSchema,
   sampleInput: {},
   open(model) {
     const toImageRows = openPlacedInput(model)

@@ -1,6 +1,6 @@
 import type { OutputTensor } from '../onnx/tensor.ts'
 import type { GreyMap } from '../images/grey-map.ts'
-import { sigmoid, softmax } from './detection-scores.ts'
+import { sigmoid, softmax } from './label-scores.ts'
 
 /** A part of an image that has one label. */
 export interface Segment {

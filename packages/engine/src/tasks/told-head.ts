@@ -1,7 +1,7 @@
 import type { ModelFolder } from '@vision-queue/models'
 
 import type { DetectionHead } from './detection-head.ts'
-import { bestOf, type Scored, sigmoid, softmax } from './detection-scores.ts'
+import { bestOf, type Scored, sigmoid, softmax } from './label-scores.ts'
 import type { Box } from './image-place.ts'
 import { lacking } from './lacking.ts'
 import { matrixOf } from './output-rows.ts'

@@ -1,3 +1,5 @@
+import { sigmoid, softmax } from './label-scores.ts'
+
 /** What makes scores of a model's output; `none`: they are probabilities already. */
 export type Activation = 'softmax' | 'sigmoid' | 'none'
 
@@ -26,15 +28,9 @@ function activate(logits: number[], activation: Activation): number[] {
       // Half floats and rounding can leave a probability a hair outside.
       return logits.map((score) => Math.min(1, Math.max(0, score)))
     case 'sigmoid':
-      return logits.map((logit) => 1 / (1 + Math.exp(-logit)))
-    case 'softmax': {
-      // The largest logit is taken off first, or exp() overflows.
-      const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity)
-      const weights = logits.map((logit) => Math.exp(logit - largest))
-      const sum = weights.reduce((a, b) => a + b, 0)
-      if (!Number.isFinite(sum)) throw new Error('a logit is not a number')
-      return weights.map((weight) => weight / sum)
-    }
+      return logits.map(sigmoid)
+    case 'softmax':
+      return softmax(logits)
     default:
       return activation satisfies never
   }

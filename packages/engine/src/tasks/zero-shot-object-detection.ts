@@ -3,11 +3,11 @@ import { z } from 'zod'
 import { collate, groupByExactLengths, type Row } from '../onnx/collate.ts'
 import type { OutputTensor } from '../onnx/tensor.ts'
 import { type Candidate, withoutOverlaps } from './box-overlap.ts'
-import { sigmoid } from './detection-scores.ts'
+import { sigmoid } from './label-scores.ts'
 import { toOriginal } from './image-place.ts'
 import { lacking } from './lacking.ts'
 import { openPlacedInput, sampleRows } from './model-inputs.ts'
-import { boxSchema } from './object-detection.ts'
+import { objectsSchema } from './object-detection.ts'
 import { matrixOf } from './output-rows.ts'
 import { sliceOutput } from './single-run.ts'
 import { onlyImage, parseInput, type PreparedItem, type Task, type TaskModel } from './task.ts'
@@ -32,10 +32,6 @@ const parametersSchema = z.strictObject({
     .default(0.5)
     .describe('of boxes of one label that overlap by more (intersection over union) the best one stays'),
 })
-const outputSchema = z.object({
-  objects: z.array(z.object({ label: z.string(), score: z.number().min(0).max(1), box: boxSchema })),
-})
-
 /**
  * Where an image shows what the caller's own labels say, by a graph of the OWL-ViT kind: an image and a text for each
  * label to `logits` ``[1, places, labels]`` and `pred_boxes` ``[1, places, 4]``, centre and size in fractions. Its
@@ -46,7 +42,7 @@ export const zeroShotObjectDetection: Task = {
   runsAlone: true,
   input: inputSchema,
   parameters: parametersSchema,
-  output: outputSchema,
+  output: objectsSchema,
   sampleInput: { candidate_labels: ['one', 'two'] },
   async open(model) {
     const { folder, session } = model

@@ -16,6 +16,7 @@ export function sigmoids(logits: ArrayLike<number>): Scored[] {
 /** Logits to probabilities that add up to 1. */
 export function softmax(logits: ArrayLike<number>): number[] {
   const values = Array.from(logits)
+  // The largest logit is taken off first, or exp() overflows.
   const largest = values.reduce((a, b) => Math.max(a, b), -Infinity)
   const weights = values.map((value) => Math.exp(value - largest))
   const sum = weights.reduce((a, b) => a + b, 0)
@@ -33,6 +34,6 @@ export function bestOf(scores: ArrayLike<number>, count = scores.length): Scored
 }
 
 function checked(score: number): number {
-  if (Number.isNaN(score)) throw new Error('a score is not a number')
+  if (Number.isNaN(score)) throw new Error('a logit is not a number')
   return score
 }
