@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import { toVisionQueueError, VisionQueueError } from '@vision-queue/protocol'
 import type { Uploads } from '@vision-queue/blobs'
 import type { ApiKeys, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
@@ -44,7 +45,7 @@ export interface AppOptions {
   log: Logger
   metrics: Metrics
   /** Fires when the server closes: long-polls then answer with the job as it is, and event streams end. */
-  closing: AbortSignal
+  closing: JobSignal
 }
 
 /** The HTTP API: every route in one place. Opens nothing, so there is nothing to close. */

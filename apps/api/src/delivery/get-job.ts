@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import type { JobClient } from '@vision-queue/queue/producer'
 import { z } from 'zod'
 
@@ -26,7 +27,7 @@ export const getJobQuerySchema = z.object({
 })
 
 /** `GET /jobs/{id}`: the job as it is; with `?wait=N` once it is final, or as it is after N seconds. */
-export function getJob({ jobs, closing }: { jobs: JobClient; closing: AbortSignal }): ApiHandler {
+export function getJob({ jobs, closing }: { jobs: JobClient; closing: JobSignal }): ApiHandler {
   return async (c) => {
     const id = jobIdFromPath(c.req.param('id'))
     const { wait = 0 } = parseRequest(getJobQuerySchema, filledQuery(c, Object.keys(getJobQuerySchema.shape)))
