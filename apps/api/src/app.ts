@@ -65,9 +65,9 @@ export function createApp({
   app.use(nameRequest, observeRequests({ log, metrics }))
   if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
   const addressOf = addressesAt(settings.PUBLIC_URL)
-  app.use(refuseAmbiguousHeaders, async (c, next) => {
+  app.use(refuseAmbiguousHeaders, (c, next) => {
     c.set('addressOf', addressOf)
-    await next()
+    return next()
   })
   const trouble = createQueueTroubleLog(log)
   const { needs, scrape } = createAccess({ keys, settings })
@@ -117,7 +117,7 @@ export function createApp({
   app.onError((error, c) => {
     c.set('errorCode', toVisionQueueError(error).code)
     trouble.note(error, c.get('requestContext'))
-    return problemResponse(error, { requestId: c.get('requestId'), log, headers: c.get('rateHeaders') })
+    return problemResponse(error, { requestId: c.get('requestId'), log })
   })
   return app
 }

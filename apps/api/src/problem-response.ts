@@ -6,14 +6,13 @@ import { commonHeaders } from './headers.ts'
 interface Options {
   requestId: string
   log: Logger
-  headers?: Readonly<Record<string, string>> | undefined
 }
 
 /**
  * Any thrown value as an RFC 9457 problem document. What is not a VisionQueueError answers 500 with
  * a fixed sentence: its own message and stack go to the log, never to the caller.
  */
-export function problemResponse(error: unknown, { requestId, log, headers = {} }: Options): Response {
+export function problemResponse(error: unknown, { requestId, log }: Options): Response {
   const known = toVisionQueueError(error)
   if (known.code === 'internal_error') log.error({ request_id: requestId, err: known.cause ?? known }, 'Request failed')
   const problem = toProblem(known, requestId)
@@ -22,7 +21,6 @@ export function problemResponse(error: unknown, { requestId, log, headers = {} }
     headers: {
       ...commonHeaders(requestId),
       'Content-Type': 'application/problem+json',
-      ...headers,
       ...(known.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer realm="vision-queue"' } : {}),
       ...(known.retryAfterMs === undefined
         ? {}
