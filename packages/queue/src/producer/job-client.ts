@@ -115,7 +115,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const admission = createAdmission(redis, {}, turns)
   const quotas = createOwnerQuotas(redis, turns)
   const stored = createRedisBlobs(redis, turns)
-  const jobBlobs = createJobBlobs(redis, stored, turns)
+  const jobBlobs = createJobBlobs(redis, stored)
   const queues = createJobQueues(redis, turns)
   const clock = openRedisClock(redis)
   const { retention } = options
