@@ -1,3 +1,4 @@
+export { type ChatFiles, type ChatTemplateFile } from './chat-files.ts'
 export {
   type ExecutionOptions,
   executionOptionsSchema,
