@@ -135,7 +135,7 @@ async function mixesRows(session: Session, sample: (background: string) => Promi
   if (session.rowsApart === true) return false
   try {
     const jobs = await Promise.all([sample('#ffffff'), sample('#000000')])
-    const rows = jobs.map((job) => job.rows)
+    const rows = jobs.flatMap(({ rows: one }) => (one === undefined ? [] : [one]))
     const isWhole = [...session.inputs.keys()].every((name) => rows[0] !== undefined && name in rows[0])
     return isWhole && (await changeTogether(session, rows))
   } catch {

@@ -4,6 +4,8 @@ import { applyLogitsRules, logSoftmax, type LogitsRules } from './logits-rules.t
 
 const off: LogitsRules = {
   repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
   noRepeatNgramSize: 0,
   minLength: 0,
   maxLength: 100,

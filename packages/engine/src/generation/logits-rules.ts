@@ -5,6 +5,10 @@
 export interface LogitsRules {
   /** Scores of tokens that occurred are divided by it (multiplied, where negative); 1: off. */
   repetitionPenalty: number
+  /** Taken off the scores of tokens that were generated (OpenAI's meaning: the prompt does not count); 0: off. */
+  presencePenalty: number
+  /** The same, for each time that the token was generated. */
+  frequencyPenalty: number
   /** No run of so many tokens occurs twice; 0: off. */
   noRepeatNgramSize: number
   /** The end token is out of the question before the sequence has so many ids. */
