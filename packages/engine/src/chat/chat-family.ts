@@ -62,13 +62,12 @@ export interface OpenFamily {
 /** An answer that names places in the image. */
 export interface ReadAnswer {
   text: string
-  regions: Region[]
+  /** Null where it is one that names none. */
+  regions: Region[] | null
 }
 
 /** A place in an image, in pixels of the upright original. */
-export interface Region {
-  label: string
-  box?: { xmin: number; ymin: number; xmax: number; ymax: number }
+export type Region =
+  | { label: string; box: { xmin: number; ymin: number; xmax: number; ymax: number } }
   /** Corners in their order. */
-  polygon?: { x: number; y: number }[]
-}
+  | { label: string; polygon: { x: number; y: number }[] }

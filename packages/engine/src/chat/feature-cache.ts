@@ -2,6 +2,9 @@ import { LRUCache } from 'lru-cache'
 
 import type { VisionPiece } from './vision-encoder.ts'
 
+/** Some hundred images of a thousand features of 768 numbers. */
+export const defaultFeatureCacheBytes = 256 * 1024 ** 2
+
 /** An image on its way to its features, or with them. */
 export interface VisionImage {
   pieces: readonly VisionPiece[]

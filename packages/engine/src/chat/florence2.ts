@@ -37,7 +37,7 @@ export const florence2: ChatFamily = {
       keepsSpecialTokens: true,
       readAnswer(text, conversation, [image]) {
         const kind = kinds[taskOf(questionOf(conversation)) ?? ''] ?? ''
-        if (image === undefined || !isKind(kind)) return { text, regions: [] }
+        if (image === undefined || !isKind(kind)) return { text, regions: null }
         return { text, regions: readRegions(text, kind, image.plan.original) }
       },
     }

@@ -1,6 +1,7 @@
 import { VisionQueueError } from '@vision-queue/protocol'
 
 import type { PixelPiece } from '../images/vision-pixels.ts'
+import { fromHalves } from '../onnx/half-float.ts'
 import { blankFeed, type Feed, isPixelType, toFeed, type OutputTensor } from '../onnx/tensor.ts'
 import type { Session } from '../onnx/session.ts'
 import { isFar } from '../tasks/neighbours.ts'
@@ -19,6 +20,10 @@ export interface VisionPiece {
 
 /** The graph that makes features of images. */
 export interface VisionEncoder {
+  /** Features of one piece; null where it depends on the image. */
+  pieceTokens: number | null
+  /** How many pieces a run of a moment takes. */
+  piecesAtOnce: number
   /** Encodes pieces, those of one run together; all of them or none. */
   encode: (pieces: readonly VisionPiece[]) => Promise<void>
 }
@@ -29,6 +34,10 @@ export interface VisionEncoder {
  * ``[patches, size]``, with a grid for each.
  */
 type Layout = 'rows' | 'tiles' | 'patches'
+
+/** Those who are reading other answers wait for a run of the encoder: about so long at most, unless one piece takes longer. */
+const momentMs = 50
+const mostAtOnce = 16
 
 const [pixelsName, maskName, featuresName] = ['pixel_values', 'pixel_attention_mask', 'image_features']
 const gridNames = ['image_grid_thw', 'grid_thw']
@@ -43,13 +52,25 @@ export async function openVisionEncoder(
 ): Promise<VisionEncoder> {
   const layout = layoutOf(session, shownAs)
   const run = async (pieces: readonly VisionPiece[]): Promise<OutputTensor> => {
-    const { [featuresName]: features } = await session.run(toFeeds(session, layout, pieces), [featuresName])
+    const feeds = toFeeds(session, layout, pieces)
+    // Not by rows, as `run` might: pieces are not always on the first dimension.
+    const outputs = await session.runInto?.(feeds, { [featuresName]: null })
+    const features = outputs?.[featuresName]
     if (features === undefined) throw new Error(`no ${featuresName} came out`)
-    return features
+    if (features.type === 'float32') return features
+    if (features.type === 'float16') return { data: fromHalves(features.data), dims: features.dims }
+    throw new Error(`${featuresName} came out as ${features.type}`)
   }
   const together = session.rowsApart !== true && (await areEqualTogether(run, samples))
+  const [sample] = samples
+  if (sample === undefined) throw new Error('an encoder is tried with samples')
+  const started = performance.now()
+  const { data, dims } = await run([sample])
+  const pieceMs = performance.now() - started
 
   return {
+    pieceTokens: layout === 'patches' ? null : data.length / (dims.at(-1) ?? 1),
+    piecesAtOnce: Math.max(1, Math.min(mostAtOnce, Math.floor(momentMs / pieceMs))),
     async encode(pieces) {
       const groups = together ? groupBySize(pieces, layout) : pieces.map((piece) => [piece])
       const features: [VisionPiece, Float32Array][] = []
