@@ -1,6 +1,6 @@
 import type { ChatFiles, ModelFolder } from '@vision-queue/models'
 
-import type { ImagePlan } from '../images/vision-pixels.ts'
+import type { ImagePlan } from '../images/image-plan.ts'
 import type { SpecialTokens } from './chat-template.ts'
 import type { Conversation } from './conversation.ts'
 import type { PromptPositions } from './positions.ts'

@@ -1,6 +1,6 @@
 import { VisionQueueError } from '@vision-queue/protocol'
 
-import type { PixelPiece } from '../images/vision-pixels.ts'
+import type { PixelPiece } from '../images/image-plan.ts'
 import { fromHalves } from '../onnx/half-float.ts'
 import { blankFeed, type Feed, isPixelType, toFeed, type OutputTensor } from '../onnx/tensor.ts'
 import type { Session } from '../onnx/session.ts'

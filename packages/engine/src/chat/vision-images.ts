@@ -1,6 +1,7 @@
 import { webcrypto } from 'node:crypto'
 
-import type { ImagePlan, VisionPixels } from '../images/vision-pixels.ts'
+import type { ImagePlan } from '../images/image-plan.ts'
+import type { VisionPixels } from '../images/vision-pixels.ts'
 import type { FeatureCache, VisionImage } from './feature-cache.ts'
 import type { VisionPiece } from './vision-encoder.ts'
 
