@@ -80,7 +80,7 @@ describe.each(Object.entries(kinds))('a decoder %s', (_, options) => {
   it('gives rows of any lengths the same together, whoever joins or leaves in whatever order', async () => {
     const sizes = lengths.map((length) => ({ maxTokens: length + count, maxCrossTokens: 6 }))
     const admitted = openRaggedDecoder(tiny.sessions).bytesOf(sizes)
-    const decoder = openRaggedDecoder(tiny.sessions, { keptBytes: admitted })
+    const decoder = openRaggedDecoder(tiny.sessions, { maxBytes: admitted })
     const orders = [
       [0, 1, 2, 3, 4, 5],
       [4, 0, 5, 2, 1, 3],
