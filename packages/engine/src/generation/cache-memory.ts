@@ -19,14 +19,17 @@ export interface CacheBlock {
   tensors: ReadonlyMap<string, FloatFeed>
 }
 
-/** Blocks of keys and values: those that are given back are used again, as new memory costs page by page. */
+/** Blocks of some tensors. Those that are given back are used again, as new memory costs page by page. */
 export interface CachePool {
   /** One that lies ready and has from `least` to `most` cells, else a new one of `cells`. What it held before is still in it. */
   take: (size: { least: number; cells: number; most: number }) => CacheBlock
   give: (block: CacheBlock) => void
-  /** Of all blocks, those that lie ready among them. */
-  readonly bytes: number
-  /** The most that `bytes` ever was. */
+}
+
+/** All memory for keys and values of a decoder. */
+export interface CacheMemory {
+  openPool: (tensors: readonly CacheTensor[]) => CachePool
+  /** The most bytes that all blocks ever were, those that lay ready among them. */
   readonly peakBytes: number
 }
 
@@ -35,19 +38,17 @@ export function bytesOfToken(tensors: readonly CacheTensor[]): number {
 }
 
 /** `keptBytes`: blocks lie ready only while all together are no more than this. */
-export function createCachePool(tensors: readonly CacheTensor[], keptBytes: number): CachePool {
-  const bytesPerCell = bytesOfToken(tensors)
-  let ready: CacheBlock[] = []
-  let bytes = 0
+export function createCacheMemory(keptBytes: number): CacheMemory {
+  let ready: { pool: readonly CacheTensor[]; block: CacheBlock; bytes: number }[] = []
+  let allBytes = 0
   let peakBytes = 0
 
-  const allocate = (cells: number): CacheBlock => {
-    // What lies ready goes first, the smallest last: of large blocks more than one use can be made.
-    while (ready.length > 0 && bytes + cells * bytesPerCell > keptBytes) {
-      bytes -= (ready.shift()?.cells ?? 0) * bytesPerCell
-    }
-    bytes += cells * bytesPerCell
-    peakBytes = Math.max(peakBytes, bytes)
+  const allocate = (tensors: readonly CacheTensor[], cells: number): CacheBlock => {
+    const bytes = cells * bytesOfToken(tensors)
+    // What lies ready goes first, the smallest first: large blocks can be used for more.
+    while (ready.length > 0 && allBytes + bytes > keptBytes) allBytes -= ready.shift()?.bytes ?? 0
+    allBytes += bytes
+    peakBytes = Math.max(peakBytes, allBytes)
     return {
       cells,
       tensors: new Map(tensors.map(({ name, type, heads, size }) => [name, blank(type, cells * heads * size)])),
@@ -55,19 +56,19 @@ export function createCachePool(tensors: readonly CacheTensor[], keptBytes: numb
   }
 
   return {
-    take({ least, cells, most }) {
-      const found = ready.find((block) => block.cells >= least && block.cells <= most)
-      if (found === undefined) return allocate(cells)
-      ready = ready.filter((block) => block !== found)
-      return found
-    },
-    give(block) {
-      if (bytes > keptBytes) bytes -= block.cells * bytesPerCell
-      else ready = [...ready, block].toSorted((a, b) => a.cells - b.cells)
-    },
-    get bytes() {
-      return bytes
-    },
+    openPool: (tensors) => ({
+      take({ least, cells, most }) {
+        const found = ready.find(({ pool, block }) => pool === tensors && block.cells >= least && block.cells <= most)
+        if (found === undefined) return allocate(tensors, cells)
+        ready = ready.filter((one) => one !== found)
+        return found.block
+      },
+      give(block) {
+        const bytes = block.cells * bytesOfToken(tensors)
+        if (allBytes > keptBytes) allBytes -= bytes
+        else ready = [...ready, { pool: tensors, block, bytes }].toSorted((a, b) => a.bytes - b.bytes)
+      },
+    }),
     get peakBytes() {
       return peakBytes
     },

@@ -1,7 +1,7 @@
 import {
   bytesOfToken,
   copyRows,
-  createCachePool,
+  createCacheMemory,
   type CacheBlock,
   type CachePool,
   type CacheTensor,
@@ -71,8 +71,8 @@ export interface RowMemory {
 
 /** `keptBytes`: memory that is not in use lies ready within so many bytes. */
 export function createRowMemory(layout: DecoderLayout, keptBytes: number): RowMemory {
-  const own = createCachePool(layout.own, keptBytes)
-  const cross = createCachePool(layout.cross, keptBytes)
+  const memory = createCacheMemory(keptBytes)
+  const [own, cross] = [memory.openPool(layout.own), memory.openPool(layout.cross)]
   const isRight = layout.padding === 'right'
   const left = new Set<RowBatch>()
 
@@ -162,7 +162,7 @@ export function createRowMemory(layout: DecoderLayout, keptBytes: number): RowMe
         )
     },
     get peakBytes() {
-      return own.peakBytes + cross.peakBytes
+      return memory.peakBytes
     },
   }
 }

@@ -20,6 +20,8 @@ export interface NextToken {
 export interface RaggedDecoder extends Pick<DecoderLayout, 'padding' | 'takesEmbeds' | 'width' | 'positionAxes'> {
   /** Keys and values of one token. */
   readonly bytesPerToken: number
+  /** Of keys and values. */
+  readonly maxBytes: number
   /** See bytesOfRows. */
   bytesOf: (sizes: readonly RowSize[]) => number
   begin: (prompt: GenerationPrompt, maxTokens: number) => DecoderRow
@@ -45,14 +47,15 @@ const promptLogitsBytes = 64 * 1024 * 1024
 
 /**
  * Opens `decoder_model_merged`, or `decoder_model` and what continues it. Names, types, layers, heads and sizes are read
- * from the graphs. `keptBytes`: how much unused memory of keys and values stays for later. Throws `model_unavailable`.
+ * from the graphs. `maxBytes` is kept as long as the rows that
+ * are begun need no more of it (`bytesOf`). Default: 1 GiB. Throws `model_unavailable`.
  */
 export function openRaggedDecoder(
   sessions: ReadonlyMap<string, Session>,
-  { keptBytes = 1024 ** 3 }: { keptBytes?: number } = {},
+  { maxBytes = 1024 ** 3 }: { maxBytes?: number } = {},
 ): RaggedDecoder {
   const layout = readDecoderLayout(sessions)
-  const memory = createRowMemory(layout, keptBytes)
+  const memory = createRowMemory(layout, maxBytes)
   const pieceLimit = longestPiece(layout)
   const run = createStepRun(layout, memory)
 
@@ -82,6 +85,7 @@ export function openRaggedDecoder(
     width: layout.width,
     positionAxes: layout.positionAxes,
     bytesPerToken: bytesOfToken(layout.own),
+    maxBytes,
     bytesOf: (sizes) => bytesOfRows(layout, sizes),
     begin: (prompt, maxTokens) => beginRow(layout, prompt, maxTokens),
     async prefill(row, tokens) {

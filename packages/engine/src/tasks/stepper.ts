@@ -16,4 +16,6 @@ export interface Stepper<Prepared, Sequence> {
   choose: (sequences: readonly Sequence[]) => readonly Sequence[]
   /** A result or an error for each, in order; where it rejects, none has moved. */
   step: (sequences: readonly Sequence[]) => Promise<readonly (StepResult | Error)[]>
+  /** Called once for each sequence that moves no further: it has its answer, failed or was canceled. */
+  leave?: (sequence: Sequence) => void
 }
