@@ -37,6 +37,8 @@ export function openChatJobs(
   const startId = config.decoder_start_token_id ?? config.bos_token_id ?? 0
   const dropped = new Set([...endIds, ...(config.pad_token_id == null ? [] : [config.pad_token_id])])
   if (chat.textEncoder !== null) dropped.add(startId)
+  // Where special tokens are part of the text, the one that begins it is not.
+  if (config.bos_token_id != null) dropped.add(config.bos_token_id)
   const written = once((): WrittenToken[] => (folder.tokenizer === null ? [] : writtenTokens(folder.tokenizer)))
   const constraints = once((): AnswerConstraints =>
     openAnswerConstraints({ tokens: written().map(({ bytes }) => bytes), endIds: [...endIds] }),

@@ -40,15 +40,15 @@ export function openPromptFeeder(
       })
       return { ids, embeds, ...onAxes(family.positions(ids, images), decoder.positionAxes), cross: null }
     }
-    const parts = [...featuresOf(seen), await embed(ids)]
-    const width = (parts.at(-1)?.length ?? 0) / ids.length
-    const read = joined(parts)
+    const begin = [startId]
+    const beginEmbeds = await embed(begin)
+    const width = beginEmbeds.length
+    const read = joined([...featuresOf(seen), ...(ids.length === 0 ? [] : [await embed(ids)])])
     const length = read.length / width
     const states = await encode(textEncoder, read, [1, length, width])
-    const begin = [startId]
     return {
       ids: begin,
-      embeds: decoder.takesEmbeds ? await embed(begin) : null,
+      embeds: decoder.takesEmbeds ? beginEmbeds : null,
       ...onAxes(family.positions(begin, images), decoder.positionAxes),
       cross: toBlock(1, [['encoder_hidden_states', { data: states, dims: [1, length, width] }]]),
     }

@@ -41,7 +41,7 @@ export async function openChatModel(model: TaskModel): Promise<ChatModel> {
   const kind = findFamily(folder)
   const tokenizer = createTokenizer({ ...folder.tokenizer, maxLength: Infinity })
   const tokens = specialTokens(folder.tokenizer.config)
-  const decoder = openRaggedDecoder(sessions)
+  const decoder = openRaggedDecoder(sessions, { maxBytes: model.generationCacheBytes })
   const embed = openTextEmbedder(sessionOf('embed_tokens'), shownAs)
   const vision = sessionOf('vision_encoder')
   const pixels = openVisionPixels(model, requireInput({ folder, session: vision }, 'pixel_values'))

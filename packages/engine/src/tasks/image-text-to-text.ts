@@ -22,6 +22,7 @@ export const imageTextToText: Task = {
   graphs: [
     ['vision_encoder', 'embed_tokens', 'encoder_model', 'decoder_model_merged'],
     ['vision_encoder', 'embed_tokens', 'decoder_model_merged'],
+    ['vision_encoder', 'embed_tokens', 'decoder_model', 'decoder_with_past_model'],
     ['vision_encoder', 'embed_tokens', 'decoder_model'],
   ],
   input: chatInputSchema,
@@ -43,7 +44,6 @@ export const imageTextToText: Task = {
       },
       isEncoded: (piece) => isEncoded({ pieces: [piece] }),
       maxRows: folder.maxBatchSize,
-      maxCacheBytes: model.generationCacheBytes,
       prefillTokens,
       piecesAtOnce: chat.encoder.piecesAtOnce,
     })
