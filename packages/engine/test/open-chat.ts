@@ -11,15 +11,14 @@ import { createFeatureCache } from '../src/chat/feature-cache.ts'
 import { openChatModel } from '../src/chat/open-model.ts'
 import { chooseGraphs, openGraphs } from '../src/onnx/open-graphs.ts'
 import { imageTextToText } from '../src/tasks/image-text-to-text.ts'
-import { chatFolder } from './chat-folders.ts'
+import { chatFolder, type TinyFamily } from './chat-folders.ts'
 import { writeFolder } from './tiny-folder.ts'
 
 const jsonFiles = z.record(z.string(), z.json())
-type Family = Parameters<typeof chatFolder>[0]
 type Options = Parameters<typeof chatFolder>[1]
 
 /** Writes a tiny folder of the family. */
-export async function writeChatFolder(family: Family, decoder?: Options, files: object = {}): Promise<string> {
+export async function writeChatFolder(family: TinyFamily, decoder?: Options, files: object = {}): Promise<string> {
   const { files: own, graphs } = chatFolder(family, decoder)
   const { 'chat_template.jinja': template, ...json } = { ...own, ...files }
   const folder = await writeFolder({ task: 'image-text-to-text', max_batch_size: 8 }, graphs, jsonFiles.parse(json))

@@ -2,6 +2,7 @@ import { blankImage } from '../images/image-preprocessing.ts'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { decoderWidth, embeddingOf } from '../../test/attention-decoders.ts'
+import type { TinyFamily } from '../../test/chat-folders.ts'
 import { openTinyChat, writeChatFolder } from '../../test/open-chat.ts'
 import { removeFolders } from '../../test/tiny-folder.ts'
 
@@ -11,13 +12,12 @@ afterAll(async () => {
   await removeFolders()
 })
 
-type Family = Parameters<typeof writeChatFolder>[0]
 const image = async (width: number, height: number, colour = '#ff0000') => blankImage({ width, height }, colour)
 const part = { type: 'image' }
 const text = (words: string) => ({ type: 'text', text: words })
 
 /** A job's prompt as the decoder gets it, in words, with its images encoded. */
-async function promptOf(family: Family, input: object, images: Uint8Array[] = [], parameters = {}) {
+async function promptOf(family: TinyFamily, input: object, images: Uint8Array[] = [], parameters = {}) {
   const tiny = await openTinyChat(await writeChatFolder(family))
   open.push(tiny)
   const item = await tiny.prepare({ images, input: { ...input }, parameters })
@@ -112,7 +112,7 @@ describe('the embeddings of a prompt', () => {
 
 describe('a job is refused before anything is run', () => {
   const messages = (...content: object[]) => ({ messages: [{ role: 'user', content }] })
-  it.each<[string, Family, object, number, RegExp]>([
+  it.each<[string, TinyFamily, object, number, RegExp]>([
     ['both inputs', 'llava', { prompt: 'a', ...messages(text('a')) }, 0, /input: exactly one of prompt and messages/],
     ['no input', 'llava', {}, 1, /input: exactly one of prompt and messages/],
     ['more images than places', 'llava', messages(part), 2, /input\.messages: as many parts .* \(there are 1 for 2\)/],

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
 
+import type { TinyFamily } from '../../test/chat-folders.ts'
 import { openTinyChat, writeChatFolder } from '../../test/open-chat.ts'
 import { greedyWithoutCache, likeliestNew } from '../../test/tiny-decoders.ts'
 import { load, removeFolders } from '../../test/tiny-folder.ts'
@@ -13,7 +14,6 @@ afterAll(removeFolders)
 /** Of the folders' generation_config.json. */
 const endId = 2
 
-type Family = Parameters<typeof writeChatFolder>[0]
 interface Asked {
   images: Uint8Array[]
   input: Record<string, unknown>
@@ -21,9 +21,9 @@ interface Asked {
 }
 
 const image = async (width: number, height: number, colour = '#ff0000') => blankImage({ width, height }, colour)
-const pictures = [await image(30, 20), await image(64, 32, '#0000ff'), await image(16, 40, '#00ff00')]
-const [red, blue, green] = pictures
-if (red === undefined || blue === undefined || green === undefined) throw new Error('there are three pictures')
+const red = await image(30, 20)
+const blue = await image(64, 32, '#0000ff')
+const green = await image(16, 40, '#00ff00')
 
 async function answer(model: LoadedModel, jobs: Asked[]) {
   const prepared = await Promise.all(
@@ -36,7 +36,7 @@ async function answer(model: LoadedModel, jobs: Asked[]) {
 }
 
 /** Conversations of unequal lengths, with images and without, as the family takes them. */
-function conversations(family: Family): Asked[] {
+function conversations(family: TinyFamily): Asked[] {
   const single = (prompt: string, images: Uint8Array[]): Asked => ({
     images,
     input: { prompt },
@@ -64,7 +64,16 @@ function conversations(family: Family): Asked[] {
   ]
 }
 
-const families = ['idefics3', 'llava', 'qwen2_vl', 'qwen2_5_vl', 'florence2', 'gemma3', 'paligemma'] as const
+const families = [
+  'idefics3',
+  'llava',
+  'llava_onevision',
+  'qwen2_vl',
+  'qwen2_5_vl',
+  'florence2',
+  'gemma3',
+  'paligemma',
+] as const
 
 describe.each(families)('%s', (family) => {
   it('answers alone, beside any others and about images it knows what one run over everything gives', async () => {

@@ -29,7 +29,8 @@ export const imageTextToText: Task = {
   parameters: chatParametersSchema(chatDefaults({ config: {} })),
   output: chatOutputSchema,
   sampleInput: { prompt: '' },
-  sampleParameters: { max_new_tokens: 3 },
+  // One image as a whole: tiles of the same size run no otherwise.
+  sampleParameters: { max_new_tokens: 3, detail: 'low' },
   async open(model) {
     const { folder } = model
     const chat = await openChatModel(model)
