@@ -1,7 +1,6 @@
 import type { GenerationEnd } from '../generation/chat-stepper.ts'
 import type { TokenLogprob } from '../generation/token-logprobs.ts'
 import type { TaskOutput } from '../task-output.ts'
-import type { WrittenToken } from '../text/token-bytes.ts'
 import type { PlannedImage, ReadAnswer } from './chat-family.ts'
 import type { PromptIds } from './prompt-text.ts'
 
@@ -11,8 +10,10 @@ export interface AnsweredChat {
   images: readonly PlannedImage[]
   cachedImages: number
   endIds: ReadonlySet<number>
-  /** By id; asked only where log probabilities are wanted. */
-  written: () => readonly WrittenToken[]
+  /** What a token adds to a text; null: nothing, or it is a special one. */
+  bytesOf: (id: number) => Uint8Array | null
+  /** A special token's own text. */
+  nameOf: (id: number) => string
   /** Of families whose answers name places. */
   read: ((text: string) => ReadAnswer) | null
 }
@@ -48,12 +49,11 @@ export function toAnswer(end: GenerationEnd, chat: AnsweredChat): TaskOutput {
 }
 
 /** The end token is no part of the text, so that its probability isn't either. */
-function toLogprobs(logprobs: readonly TokenLogprob[], { endIds, written }: AnsweredChat) {
-  const tokens = written()
+function toLogprobs(logprobs: readonly TokenLogprob[], { endIds, bytesOf, nameOf }: AnsweredChat) {
   const name = ({ token, logprob }: { token: number; logprob: number }) => {
-    const { bytes, name: text } = tokens[token] ?? { bytes: null, name: '' }
+    const bytes = bytesOf(token)
     return {
-      token: bytes === null ? text : Buffer.from(bytes).toString('utf8'),
+      token: bytes === null ? nameOf(token) : Buffer.from(bytes).toString('utf8'),
       logprob: Math.max(logprob, -9999),
       bytes: bytes === null ? null : [...bytes],
     }

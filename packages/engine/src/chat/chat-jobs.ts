@@ -4,7 +4,7 @@ import { type AnswerConstraints, openAnswerConstraints } from '../generation/con
 import type { ChatItem } from '../generation/chat-stepper.ts'
 import type { TokenConstraint } from '../generation/token-constraint.ts'
 import { parseInput, type TaskRequest } from '../tasks/task.ts'
-import { writtenTokens, type WrittenToken } from '../text/token-bytes.ts'
+import { readTokenBytes } from '../text/token-bytes.ts'
 import { toAnswer } from './chat-answer.ts'
 import { toAnswerFormat, toRules, toSampling } from './chat-defaults.ts'
 import type { PlannedImage } from './chat-family.ts'
@@ -39,9 +39,11 @@ export function openChatJobs(
   if (chat.textEncoder !== null) dropped.add(startId)
   // Where special tokens are part of the text, the one that begins it is not.
   if (config.bos_token_id != null) dropped.add(config.bos_token_id)
-  const written = once((): WrittenToken[] => (folder.tokenizer === null ? [] : writtenTokens(folder.tokenizer)))
+  const tokenBytes = once(() =>
+    folder.tokenizer === null ? [] : readTokenBytes(folder.tokenizer, (ids) => tokenizer.decode(ids, new Set())),
+  )
   const constraints = once((): AnswerConstraints =>
-    openAnswerConstraints({ tokens: written().map(({ bytes }) => bytes), endIds: [...endIds] }),
+    openAnswerConstraints({ tokens: tokenBytes(), endIds: [...endIds] }),
   )
   const feed = openPromptFeeder(chat, { startId })
   const toText = (ids: readonly number[]): string =>
@@ -83,7 +85,8 @@ export function openChatJobs(
           images,
           cachedImages,
           endIds,
-          written,
+          bytesOf: (id) => tokenBytes()[id] ?? null,
+          nameOf: (id) => tokenizer.decode([id], new Set(), true),
           read: readAnswer === undefined ? null : (text) => readAnswer(text, conversation, images),
         }),
     }
