@@ -27,7 +27,7 @@ export function patchRows(tiling: Patches, format: PieceFormat): PieceRule {
     pieceDims: [null, valuesOfPatch],
     plan(original, wanted) {
       checkProportions(original, mostElongated)
-      const used = resizedSize({ fit: 'pixels', factor: patch * merge, ...boundsOf(tiling, wanted) }, original)
+      const used = usedSize(original, tiling, wanted)
       const grid = { time: 1, height: used.height / patch, width: used.width / patch }
       const key = `patches ${used.width}x${used.height}`
       return { rule: 'patches', ...plannedSizes(original, used), grid, mergeSize: merge, pieces: 1, key }
@@ -50,9 +50,21 @@ export function patchRows(tiling: Patches, format: PieceFormat): PieceRule {
   }
 }
 
-function boundsOf({ minPixels, maxPixels: own }: Patches, { detail, maxPixels = Infinity }: WantedDetail) {
-  const most = Math.min(own, maxPixels, detail === 'low' ? Math.max(lowPixels, minPixels) : Infinity)
-  return { minPixels: Math.min(minPixels, most), maxPixels: most }
+function usedSize(
+  original: Size,
+  { patch, merge, minPixels, maxPixels: ownMost }: Patches,
+  { detail, maxPixels = Infinity }: WantedDetail,
+): Size {
+  const factor = patch * merge
+  const own = resizedSize({ fit: 'pixels', factor, minPixels, maxPixels: ownMost }, original)
+  const most = Math.min(maxPixels, detail === 'low' ? lowPixels : Infinity)
+  if (own.height * own.width <= most) return own
+  const least = Math.min(minPixels, most)
+  const fitted = resizedSize({ fit: 'pixels', factor, minPixels: least, maxPixels: most }, original)
+  if (fitted.height * fitted.width <= most) return fitted
+  // A strip as narrow as can be, of which the rule, as the original has it, takes more than was asked for.
+  const longer = Math.max(factor, Math.floor(most / factor / factor) * factor)
+  return original.height < original.width ? { height: factor, width: longer } : { height: longer, width: factor }
 }
 
 /** ``[rows / merge, columns / merge, merge, merge, 3, temporal, patch, patch]``: an image is the same at all of its times. */

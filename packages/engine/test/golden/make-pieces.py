@@ -108,11 +108,17 @@ def smart(height, width, factor, least, most):
     return tuple(new)
 
 
-def qwen_bounds(config, wanted):
-    size = config.get('size', {})
+def qwen_used(height, width, config, wanted):
+    """The original's, but that what the caller asks for is kept to by narrow strips as well."""
+    factor, size = config['patch_size'] * config['merge_size'], config.get('size', {})
     least = config.get('min_pixels', size.get('shortest_edge'))
-    most = min(config.get('max_pixels', size.get('longest_edge')), wanted.get('maxPixels', math.inf))
-    return min(least, most), most
+    own = config.get('max_pixels', size.get('longest_edge'))
+    asked = wanted.get('maxPixels', math.inf)
+    used = smart(height, width, factor, min(least, asked), min(own, asked))
+    if asked < own and used[0] * used[1] > asked:
+        longer = max(factor, int(asked // factor // factor * factor))
+        return (factor, longer) if height < width else (longer, factor)
+    return used
 
 
 def resized(image, size, resample):
@@ -181,8 +187,7 @@ def prepare(image, config, wanted):
         plan = {'rows': best[0] // tile, 'columns': best[1] // tile, 'used': used}
         return plan, [whole, *(channels_first(part) for part in tiles(ground, tile))], None
     if kind.startswith('Qwen'):
-        factor = config['patch_size'] * config['merge_size']
-        used = smart(height, width, factor, *qwen_bounds(config, wanted))
+        used = qwen_used(height, width, config, wanted)
         flat, grid = patches(resized(image, used, resample), config)
         return {'grid': grid, 'used': used}, [flat], None
     if config.get('do_pad'):
@@ -263,7 +268,7 @@ def sizes():
                 if best is not None:
                     used, made = fitted(height, width, *best), [best[0] // tile, best[1] // tile]
             else:
-                used = smart(height, width, config['patch_size'] * 2, *qwen_bounds(config, wanted))
+                used = qwen_used(height, width, config, wanted)
                 made = [edge // config['patch_size'] for edge in used]
             plans.append([height, width, wanted.get('maxPixels'), *used, *made])
         yield {'config': {**plain, **config}, 'plans': plans}
@@ -297,9 +302,17 @@ def features():
         yield [height, width, most, kept(height, width, best[0] // 384, best[1] // 384, 27, most)]
 
 
+def enlarged():
+    for resample in (1, 2, 3):
+        for size in ((13, 20), (13, 9), (5, 31), (13, 4)):
+            pixels = np.asarray(Image.open(here / 'small.png').convert('RGB').resize((size[1], size[0]), resample))
+            yield {'picture': golden + 'small.png', 'resample': resample, 'height': size[0], 'width': size[1],
+                   'pixels': packed(pixels)}
+
+
 parts = {
     'made_with': json.dumps(f'Pillow {__version__}, numpy {np.__version__}'),
     **{name: '[\n' + ',\n'.join(json.dumps(one, separators=(',', ':')) for one in of()) + '\n]'
-       for name, of in (('cases', made), ('sizes', sizes), ('features', features))},
+       for name, of in (('cases', made), ('sizes', sizes), ('features', features), ('enlarged', enlarged))},
 }
 (here / 'pieces.json').write_text('{' + ',\n'.join(f'"{name}": {text}' for name, text in parts.items()) + '}\n')
