@@ -78,7 +78,8 @@ export function toAnswerFormat(format: ResponseFormat | undefined): AnswerFormat
     case 'json_schema':
       return { type: 'json_schema', schema: format.json_schema.schema }
     case 'choice':
-      return { type: 'choice', choices: format.choices }
+      // A first word is written with a space before it in most vocabularies; the answer's text is trimmed.
+      return { type: 'choice', choices: format.choices.flatMap((choice) => [choice, ` ${choice}`]) }
     default:
       return format satisfies never
   }
