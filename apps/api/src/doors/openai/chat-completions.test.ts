@@ -1,0 +1,342 @@
+import { inputOfParts } from '@vision-queue/queue'
+import { expect, test } from 'vitest'
+
+import { answerJobs, type Doing } from '../../test-support/answer-jobs.ts'
+import { chatModel, wordyModels } from '../../test-support/chat-models.ts'
+import { png } from '../../test-support/images.ts'
+import { ask, imageUri, postChat } from '../../test-support/post-chat.ts'
+import { startApi, type TestApi } from '../../test-support/start-api.ts'
+import { chatCompletionSchema } from './completion.ts'
+
+async function startChat(output: Doing['output'] | Parameters<typeof answerJobs>[1]): Promise<TestApi> {
+  const api = await startApi()
+  api.models.models = [chatModel, ...wordyModels]
+  answerJobs(api.jobs, typeof output === 'function' ? output : () => ({ output }))
+  return api
+}
+
+async function complete(api: TestApi, body: object): Promise<ReturnType<typeof chatCompletionSchema.parse>> {
+  const response = await postChat(api, body)
+  const answer: unknown = await response.json()
+  expect([response.status, answer]).toEqual([200, expect.anything()])
+  return chatCompletionSchema.parse(answer)
+}
+
+const redAnswers = { answers: [{ answer: 'red', score: 0.5 }] }
+
+test('a conversation is a job of the model that talks, and its text the message', async () => {
+  const api = await startChat({
+    text: 'A red circle.',
+    tokens: 5,
+    finish_reason: 'length',
+    usage: { prompt_tokens: 70, text_tokens: 6, image_tokens: 64, completion_tokens: 5 },
+    images: [{ width: 1, height: 1, used_width: 512, used_height: 512, tiles: 1, tokens: 64, downscaled: false }],
+  })
+  const response = await postChat(api, {
+    model: 'shapes-chat',
+    messages: [
+      { role: 'developer', content: 'Be brief.' },
+      ask('What is this?'),
+      { role: 'assistant', content: 'A circle.' },
+      { role: 'user', content: 'Which colour?' },
+    ],
+    max_tokens: 5,
+  })
+  const [submitted] = api.jobs.submitted
+  if (submitted === undefined) throw new Error('nothing was submitted')
+  expect(inputOfParts(submitted.job)).toEqual({
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: [{ type: 'text', text: 'What is this?' }, { type: 'image' }] },
+      { role: 'assistant', content: 'A circle.' },
+      { role: 'user', content: 'Which colour?' },
+    ],
+  })
+  expect(submitted.job.parameters).toEqual({ max_new_tokens: 5 })
+  expect(Buffer.from(submitted.image ?? [])).toEqual(png)
+  const { id, createdAt } = submitted.job
+  expect(response.headers.get('x-job-id')).toBe(id)
+  expect(chatCompletionSchema.parse(await response.json())).toEqual({
+    id: id.replace('job_', 'chatcmpl-'),
+    object: 'chat.completion',
+    created: Math.floor(createdAt / 1000),
+    model: 'shapes-chat@1',
+    system_fingerprint: null,
+    choices: [
+      {
+        index: 0,
+        message: { role: 'assistant', content: 'A red circle.', refusal: null },
+        logprobs: null,
+        finish_reason: 'length',
+      },
+    ],
+    usage: {
+      prompt_tokens: 70,
+      completion_tokens: 5,
+      total_tokens: 75,
+      prompt_tokens_details: { text_tokens: 6, image_tokens: 64 },
+    },
+    vision_queue: {
+      jobs: [id],
+      images: [{ width: 1, height: 1, used_width: 512, used_height: 512, tiles: 1, tokens: 64, downscaled: false }],
+    },
+  })
+})
+
+test.each([
+  ['shapes-vqa', { messages: [ask('What colour?')] }, { question: 'What colour?' }, redAnswers, 'red'],
+  [
+    'shapes-entailment',
+    { messages: [ask('There is a circle.')] },
+    { text: 'There is a circle.' },
+    { label: 'yes', confidence: 0.9, scores: { yes: 0.9, no: 0.1, maybe: 0 } },
+    'yes',
+  ],
+  ['shapes-caption', { messages: [ask('Describe it.')] }, {}, { text: 'a red circle', tokens: 4 }, 'a red circle'],
+  [
+    'shapes-caption',
+    { messages: [ask('Describe it.'), { role: 'assistant', content: 'there is' }] },
+    { prompt: 'there is' },
+    { text: 'there is a circle', tokens: 4 },
+    'there is a circle',
+  ],
+  ['shapes-classify', { messages: [ask('')] }, {}, { labels: [{ label: 'circle', score: 0.7 }] }, 'circle'],
+  [
+    'shapes-clip',
+    { messages: [ask('')], response_format: { type: 'choice', choices: ['cat', 'dog'] } },
+    { candidate_labels: ['cat', 'dog'] },
+    { labels: [{ label: 'dog', score: 0.7 }] },
+    'dog',
+  ],
+  [
+    'shapes-clip',
+    {
+      messages: [ask('')],
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: 'animal', schema: { type: 'object', properties: { it: { enum: ['cat', 'dog'] } } } },
+      },
+    },
+    { candidate_labels: ['cat', 'dog'] },
+    { labels: [{ label: 'dog', score: 0.7 }] },
+    '{"it":"dog"}',
+  ],
+] as const)('%s is asked by what it takes: %#', async (model, body, input, output, content) => {
+  const api = await startChat(output)
+  const completion = await complete(api, { model, ...body })
+  expect(inputOfParts(api.jobs.submitted[0]?.job ?? { input: {}, parts: [] })).toEqual(input)
+  expect(completion.choices.map(({ message }) => message.content)).toEqual([content])
+})
+
+test('of a question only the last turn is asked, about the images of the last turn that has some', async () => {
+  const api = await startChat(redAnswers)
+  await complete(api, {
+    model: 'shapes-vqa',
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      ask('What is this?', `data:image/png;base64,${png.subarray(0, 60).toString('base64')}`),
+      { role: 'assistant', content: 'a circle' },
+      ask('What is that?'),
+      { role: 'assistant', content: 'a star' },
+      { role: 'user', content: [{ type: 'text', text: 'Which' }, { type: 'text', text: 'colour?' }] },
+    ],
+  })
+  const [submitted] = api.jobs.submitted
+  expect(submitted && inputOfParts(submitted.job)).toEqual({ question: 'Which\ncolour?' })
+  expect(Buffer.from(submitted?.image ?? [])).toEqual(png)
+})
+
+test('every parameter of the model that talks is handed on by its native name', async () => {
+  const api = await startChat({ text: '{}' })
+  const json_schema = { name: 'it', schema: { type: 'object' }, strict: true }
+  await complete(api, {
+    model: 'shapes-chat',
+    messages: [
+      {
+        role: 'user',
+        content: [{ type: 'image_url', image_url: { url: imageUri, detail: 'high' } }],
+      },
+    ],
+    max_completion_tokens: 5000,
+    temperature: 0.5,
+    top_p: 0.9,
+    top_k: 40,
+    min_p: 0.1,
+    seed: 7,
+    stop: 'END',
+    presence_penalty: 0.1,
+    frequency_penalty: 0.2,
+    repetition_penalty: 1.1,
+    logprobs: true,
+    top_logprobs: 2,
+    response_format: { type: 'json_schema', json_schema: { ...json_schema, description: 'passed over' } },
+    user: 'u1',
+    metadata: { order: '42' },
+    priority: 'high',
+    deadline_ms: 5000,
+    cache: false,
+  })
+  const job = api.jobs.submitted[0]?.job
+  expect(job?.parameters).toEqual({
+    // What the model can give at most.
+    max_new_tokens: 1024,
+    temperature: 0.5,
+    top_p: 0.9,
+    top_k: 40,
+    min_p: 0.1,
+    seed: 7,
+    stop: ['END'],
+    presence_penalty: 0.1,
+    frequency_penalty: 0.2,
+    repetition_penalty: 1.1,
+    logprobs: true,
+    top_logprobs: 2,
+    response_format: { type: 'json_schema', json_schema },
+    detail: 'high',
+  })
+  expect(job).toMatchObject({ metadata: { user: 'u1', order: '42' }, priority: 'high', cache: false })
+  expect((job?.deadlineAt ?? 0) - (job?.createdAt ?? 0)).toBe(5000)
+})
+
+test('what changes nothing is passed over', async () => {
+  const api = await startChat(redAnswers)
+  await complete(api, {
+    model: 'shapes-vqa',
+    messages: [{ ...ask('?'), name: 'ann' }],
+    max_tokens: 300,
+    temperature: 1,
+    top_p: 1,
+    top_k: -1,
+    min_p: 0,
+    seed: 3,
+    stop: null,
+    presence_penalty: 0,
+    frequency_penalty: 0,
+    repetition_penalty: 1,
+    logprobs: false,
+    n: 1,
+    response_format: { type: 'text' },
+    logit_bias: {},
+    tools: [],
+    tool_choice: 'auto',
+    parallel_tool_calls: true,
+    modalities: ['text'],
+    store: false,
+    service_tier: 'auto',
+    safety_identifier: 'x',
+    prompt_cache_key: 'x',
+    stream_options: { include_usage: true },
+  })
+  expect(api.jobs.submitted[0]?.job.parameters).toEqual({})
+})
+
+test('n choices are n jobs, whose seeds count up, and the prompt counts once', async () => {
+  const api = await startChat(({ parameters }) => ({
+    output: { text: `seed ${String(parameters['seed'])}`, usage: { prompt_tokens: 10, completion_tokens: 2 } },
+  }))
+  const completion = await complete(api, { model: 'shapes-chat', messages: [ask('?')], n: 3, seed: 5 })
+  expect(completion.choices.map(({ index, message }) => [index, message.content])).toEqual([
+    [0, 'seed 5'],
+    [1, 'seed 6'],
+    [2, 'seed 7'],
+  ])
+  expect(completion.usage).toMatchObject({ prompt_tokens: 10, completion_tokens: 6, total_tokens: 16 })
+  expect(completion.vision_queue.jobs).toEqual(api.jobs.submitted.map(({ job }) => job.id))
+})
+
+test('the score of an answer is its logprob, and the others are its alternatives', async () => {
+  const answers = [
+    { answer: 'red', score: 0.5 },
+    { answer: 'blue', score: 0.25 },
+    { answer: 'green', score: 0 },
+  ]
+  const api = await startChat({ answers })
+  const body = { model: 'shapes-vqa', messages: [ask('?')], logprobs: true, top_logprobs: 3 }
+  const [choice] = (await complete(api, body)).choices
+  expect(api.jobs.submitted[0]?.job.parameters).toEqual({ top_k: 3 })
+  const [token] = choice?.logprobs?.content ?? []
+  expect(token).toMatchObject({ token: 'red', logprob: Math.log(0.5), bytes: [...Buffer.from('red')] })
+  expect(token?.top_logprobs.map(({ token: name, logprob }) => [name, logprob])).toEqual([
+    ['red', Math.log(0.5)],
+    ['blue', Math.log(0.25)],
+    ['green', -9999],
+  ])
+})
+
+test('a text that is as long as it may be was cut, where the model does not tell', async () => {
+  const api = await startChat({ text: 'a red', tokens: 3 })
+  const reasons = await Promise.all(
+    [3, 4].map(async (max) => {
+      const { choices } = await complete(api, { model: 'shapes-caption', messages: [ask('?')], max_tokens: max })
+      return choices[0]?.finish_reason
+    }),
+  )
+  expect(reasons).toEqual(['length', 'stop'])
+})
+
+test('an uploaded image is asked about by its id', async () => {
+  const api = await startChat(redAnswers)
+  const uploaded = await fetch(`${api.url}/images`, { method: 'POST', body: new Blob([Uint8Array.from(png)]) })
+  const { id } = Object(await uploaded.json())
+  await complete(api, { model: 'shapes-vqa', messages: [ask('?', String(id))] })
+  expect(api.jobs.submitted[0]?.job.parts[0]).toMatchObject({ kind: 'blob', hash: String(id).slice(4) })
+})
+
+test('the same key gives the same answer, of every choice', async () => {
+  const api = await startChat({ text: 'a circle' })
+  const body = { model: 'shapes-chat', messages: [ask('?')], n: 2, temperature: 1 }
+  const send = async (): Promise<Response> => postChat(api, body, { headers: { 'Idempotency-Key': 'k1' } })
+  const [first, second] = [await send(), await send()]
+  expect([first.headers.get('idempotent-replayed'), second.headers.get('idempotent-replayed')]).toEqual([null, 'true'])
+  expect(await second.json()).toEqual(await first.json())
+  expect(api.jobs.submitted).toHaveLength(2)
+})
+
+test('an answer that does not come in time is 504, and its job is canceled', async () => {
+  const api = await startApi({ CHAT_WAIT_MS: '1000' })
+  api.models.models = [chatModel]
+  for (const n of [1, 2]) {
+    const response = await postChat(api, { model: 'shapes-chat', messages: [ask('?')], n })
+    expect(response.status).toBe(504)
+    expect(await response.json()).toMatchObject({ error: { type: 'server_error', code: 'deadline_exceeded' } })
+  }
+  const states = await Promise.all(
+    api.jobs.submitted.map(async ({ job }) => (await api.jobs.of(null).read(job.id))?.status),
+  )
+  expect(states).toEqual(['canceled', 'canceled', 'canceled'])
+})
+
+test('a client that goes away cancels its jobs, unless they can be asked for again', async () => {
+  const api = await startApi()
+  api.models.models = [chatModel]
+  for (const headers of [{}, { 'Idempotency-Key': 'k1' }]) {
+    const client = new AbortController()
+    const before = api.jobs.submitted.length
+    const asked = { model: 'shapes-chat', messages: [ask('?')], n: 2 }
+    const answering = postChat(api, asked, { headers, signal: client.signal })
+    await expect.poll(() => api.jobs.submitted.length).toBe(before + 2)
+    await expect.poll(() => api.jobs.openWatches()).toBe(2)
+    client.abort()
+    await expect(answering).rejects.toThrow('aborted')
+    await expect.poll(() => api.jobs.openWatches()).toBe(0)
+  }
+  const states = async (): Promise<unknown[]> =>
+    Promise.all(api.jobs.submitted.map(async ({ job }) => (await api.jobs.of(null).read(job.id))?.status))
+  await expect.poll(states).toEqual(['canceled', 'canceled', 'queued', 'queued'])
+})
+
+test('what one choice is refused for cancels the others', async () => {
+  const api = await startApi()
+  api.models.models = [chatModel]
+  const { submit } = api.jobs
+  let calls = 0
+  api.jobs.submit = async (...job) => {
+    calls += 1
+    if (calls === 2) throw new Error('no room')
+    return submit(...job)
+  }
+  const response = await postChat(api, { model: 'shapes-chat', messages: [ask('?')], n: 3 })
+  expect(response.status).toBe(500)
+  const jobs = await Promise.all(api.jobs.submitted.map(async ({ job }) => api.jobs.of(null).read(job.id)))
+  expect(jobs.map((job) => job?.status)).toEqual(['canceled', 'canceled'])
+})
