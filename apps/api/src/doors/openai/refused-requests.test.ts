@@ -46,7 +46,7 @@ test.each([
   ['n', { ...talk, n: 17 }, /at most 16/],
   ['temperature', { ...talk, temperature: 3 }, /at most 2/],
   ['top_logprobs', { ...talk, top_logprobs: 2 }, /logprobs/],
-  ['response_format', { ...talk, response_format: { type: 'grammar' } }, /json_schema/],
+  ['response_format.type', { ...talk, response_format: { type: 'grammar' } }, /json_schema/],
   ['stop', { ...talk, stop: 5 }, /a string/],
   ['metadata.a', { ...talk, metadata: { a: 1 } }, /a string/],
   ['temperature', { ...vqa, temperature: 0.5 }, /does not have it/],
