@@ -3,10 +3,9 @@ import { APICallError, generateText, type ModelMessage, Output, streamText } fro
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 
-import { imageUri, jobStates, said, serveChat, structured } from './served-chat.ts'
+import { allOf, imageUri, jobStates, said, serveChat, structured } from './served-chat.ts'
 
 const messages: ModelMessage[] = [
-  { role: 'system', content: 'Be brief.' },
   {
     role: 'user',
     content: [
@@ -15,6 +14,7 @@ const messages: ModelMessage[] = [
     ],
   },
 ]
+const system = 'Be brief.'
 
 const connect = (url: string) =>
   createOpenAICompatible({
@@ -26,14 +26,14 @@ const connect = (url: string) =>
 
 test('generateText asks about an image', async () => {
   const { url } = await serveChat()
-  const answer = await generateText({ model: connect(url)('shapes-chat'), messages })
+  const answer = await generateText({ model: connect(url)('shapes-chat'), system, messages })
   expect([answer.text, answer.finishReason, answer.usage.totalTokens]).toEqual([said, 'stop', 74])
 })
 
 test('streamText streams it', async () => {
   const { url } = await serveChat()
-  const answer = streamText({ model: connect(url)('shapes-chat'), messages })
-  const pieces = await Array.fromAsync(answer.textStream)
+  const answer = streamText({ model: connect(url)('shapes-chat'), system, messages })
+  const pieces = await allOf(answer.textStream)
   expect(pieces.join('')).toBe(said)
   expect([await answer.finishReason, (await answer.usage).totalTokens]).toEqual(['stop', 74])
 })
@@ -43,6 +43,7 @@ test('an object comes by its JSON Schema', async () => {
   const schema = z.object({ shape: z.string(), colour: z.string() })
   const { output } = await generateText({
     model: connect(url)('shapes-chat'),
+    system,
     messages,
     output: Output.object({ schema }),
   })
@@ -53,6 +54,7 @@ test('a choice of labels is asked of a model that chooses', async () => {
   const api = await serveChat()
   const answering = generateText({
     model: connect(api.url)('shapes-clip'),
+    system,
     messages,
     output: Output.choice({ options: ['cat', 'dog'] }),
   })
@@ -62,7 +64,7 @@ test('a choice of labels is asked of a model that chooses', async () => {
 
 test('an error is an APICallError with our text', async () => {
   const { url } = await serveChat()
-  const answering = generateText({ model: connect(url)('gpt-4o'), messages })
+  const answering = generateText({ model: connect(url)('gpt-4o'), system, messages })
   await expect(answering).rejects.toSatisfy(APICallError.isInstance)
   await expect(answering).rejects.toMatchObject({
     statusCode: 404,
@@ -76,6 +78,7 @@ test('an abort cancels the job', async () => {
   const controller = new AbortController()
   const answering = generateText({
     model: connect(api.url)('shapes-chat'),
+    system,
     messages,
     maxOutputTokens: 200,
     abortSignal: controller.signal,

@@ -3,7 +3,7 @@ import { ChatOpenAI } from '@langchain/openai'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 
-import { imageUri, jobStates, said, serveChat, structured } from './served-chat.ts'
+import { allOf, imageUri, jobStates, said, serveChat, structured } from './served-chat.ts'
 
 const messages = [
   new SystemMessage('Be brief.'),
@@ -33,7 +33,7 @@ test('invoke asks about an image', async () => {
 
 test('stream streams it', async () => {
   const { url } = await serveChat()
-  const pieces = await Array.fromAsync(await connect(url).stream(messages))
+  const pieces = await allOf(await connect(url).stream(messages))
   expect(pieces.map(({ text }) => text).join('')).toBe(said)
 })
 

@@ -38,3 +38,10 @@ export async function serveChat(env: Record<string, string> = {}): Promise<TestA
 export async function jobStates(api: TestApi): Promise<(string | undefined)[]> {
   return Promise.all(api.jobs.submitted.map(async ({ job }) => (await api.jobs.of(null).read(job.id))?.status))
 }
+
+/** What comes, once all has come. */
+export async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
