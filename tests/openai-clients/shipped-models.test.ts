@@ -1,5 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 import { startSystem, type System } from '@vision-queue/test-support/system'
 import { OpenAI } from 'openai-6'
@@ -89,4 +93,24 @@ test('a broken image is an error of the request', async () => {
   const cut = `data:image/jpeg;base64,${(await readFile(example)).subarray(0, 2000).toString('base64')}`
   const asking = client.chat.completions.create({ model: 'shapes-vqa', messages: ask(starQuestion, cut) })
   await expect(asking).rejects.toMatchObject({ status: 422, code: 'image_undecodable' })
+})
+
+test('the example of docs/openai.md runs as it is, with either major of the client', async () => {
+  const root = fileURLToPath(new URL('../../', import.meta.url))
+  const page = await readFile(join(root, 'docs/openai.md'), 'utf8')
+  const [, program = ''] = /^```js\n([\s\S]*?)^```$/m.exec(page) ?? []
+  for (const name of ['openai-6', 'openai-7']) {
+    const folder = await mkdtemp(join(tmpdir(), 'openai-example-'))
+    try {
+      await mkdir(join(folder, 'node_modules'))
+      const installed = await realpath(new URL(`node_modules/${name}`, import.meta.url))
+      await symlink(installed, join(folder, 'node_modules/openai'))
+      const file = join(folder, 'example.mjs')
+      await writeFile(file, program.replace('http://127.0.0.1:3000', system.url))
+      const { stdout } = await promisify(execFile)(process.execPath, [file], { cwd: root })
+      expect(stdout).toMatch(/^blue\n.{10,}/)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
 })

@@ -114,10 +114,14 @@ export function createApp({
 
   refuseOtherMethods(app, log)
   app.notFound((c) =>
-    errorResponse(c.req.path, new VisionQueueError('not_found', 'There is nothing at this address; GET / says what is where.'), {
-      requestId: c.get('requestId'),
-      log,
-    }),
+    errorResponse(
+      c.req.path,
+      new VisionQueueError('not_found', 'There is nothing at this address; GET / says what is where.'),
+      {
+        requestId: c.get('requestId'),
+        log,
+      },
+    ),
   )
   app.onError((error, c) => {
     c.set('errorCode', toVisionQueueError(error).code)
@@ -143,6 +147,20 @@ const corsRules = {
     'Prefer',
     'Traceparent',
     'X-Request-Id',
+    // What OpenAI's client tells of itself in a page.
+    'OpenAI-Organization',
+    'OpenAI-Project',
+    ...[
+      'Arch',
+      'Helper-Method',
+      'Lang',
+      'OS',
+      'Package-Version',
+      'Retry-Count',
+      'Runtime',
+      'Runtime-Version',
+      'Timeout',
+    ].map((name) => `X-Stainless-${name}`),
   ],
   exposeHeaders: [
     'Idempotent-Replayed',

@@ -61,6 +61,9 @@ export async function openEventStream(options: Options): Promise<ReadableStream<
   return openEventBody(encoded(events, addressOf), { opening: `retry: ${retryMs}\n\n`, heartbeatMs, onEnd: end })
 }
 
-async function* encoded(events: AsyncIterable<JobEvent>, addressOf: AddressOf): AsyncGenerator<string, void, undefined> {
+async function* encoded(
+  events: AsyncIterable<JobEvent>,
+  addressOf: AddressOf,
+): AsyncGenerator<string, void, undefined> {
   for await (const event of events) yield encodeEvent(event, addressOf)
 }

@@ -50,7 +50,10 @@ export interface Asked {
 }
 
 /** Reads the output of a job that succeeded. Throws where it has none of the forms that chatFormOf lets through. */
-export function readAnswer(output: Job['output'], { maxTokens, logprobs: wanted, topLogprobs, writeLabel }: Asked): Answer {
+export function readAnswer(
+  output: Job['output'],
+  { maxTokens, logprobs: wanted, topLogprobs, writeLabel }: Asked,
+): Answer {
   const said = textSchema.safeParse(output)
   if (said.success) {
     const { text, tokens = 0, finish_reason: finishReason, usage, logprobs, images } = said.data

@@ -41,10 +41,11 @@ interface Options {
  * usage, if it is wanted. A job without an answer, or one whose text can't be taken back, ends them with an error.
  */
 export async function* chunksOf(options: Options): AsyncGenerator<Chunk | OpenAiError, void, undefined> {
-  const { events, includeUsage } = options
-  let { head } = options
+  const { head, events, includeUsage } = options
+  let fingerprint = head.system_fingerprint
   const chunk = (choices: Chunk['choices'], usage: Chunk['usage'] = null): Chunk => ({
     ...head,
+    system_fingerprint: fingerprint,
     object: 'chat.completion.chunk',
     choices,
     ...(includeUsage ? { usage } : {}),
@@ -66,7 +67,7 @@ export async function* chunksOf(options: Options): AsyncGenerator<Chunk | OpenAi
       }
       const answer = answerIn(event.job, options)
       const rest = text.finish(answer.text)
-      head = { ...head, system_fingerprint: headOf(event.job).system_fingerprint }
+      fingerprint = headOf(event.job).system_fingerprint
       answers.set(index, answer)
       if (rest !== '') yield piece(index, { content: rest })
       yield chunk([{ index, delta: {}, logprobs: logprobsOf(answer), finish_reason: answer.finishReason }])

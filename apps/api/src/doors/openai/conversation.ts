@@ -53,9 +53,7 @@ function turnOf({ role, content }: Message): Turn {
   return {
     role: role === 'developer' ? 'system' : role,
     content:
-      typeof content === 'string'
-        ? content
-        : content.map((part) => (part.type === 'text' ? part : { type: 'image' })),
+      typeof content === 'string' ? content : content.map((part) => (part.type === 'text' ? part : { type: 'image' })),
   }
 }
 

@@ -41,7 +41,9 @@ const jobFailures = [
 /** As `problems`, in OpenAI's form. */
 function openAiProblems(...codes: ErrorCode[]): Record<string, object> {
   const content = { 'application/json': { schema: ref('OpenAiError') } }
-  return Object.fromEntries(Object.entries(problems(...codes)).map(([status, entry]) => [status, { ...entry, content }]))
+  return Object.fromEntries(
+    Object.entries(problems(...codes)).map(([status, entry]) => [status, { ...entry, content }]),
+  )
 }
 
 /** The routes of this door, for openApiPaths. */

@@ -18,8 +18,8 @@ const user = (...content: object[]): object[] => [{ role: 'user', content }]
 const image = (url: string, detail = 'auto'): object => ({ type: 'image_url', image_url: { url, detail } })
 
 test.each([
-  ['tools', { ...talk, tools: [{ type: 'function' }] }, /no tools/],
-  ['tool_choice', { ...talk, tool_choice: 'required' }, /no tools/],
+  ['tools', { ...talk, tools: [{ type: 'function' }] }, /tools are not called/],
+  ['tool_choice', { ...talk, tool_choice: 'required' }, /tools are not called/],
   ['audio', { ...talk, audio: { voice: 'alloy' } }, /not supported/],
   ['modalities', { ...talk, modalities: ['text', 'audio'] }, /text alone/],
   ['logit_bias', { ...talk, logit_bias: { 50256: -100 } }, /no entries/],
@@ -28,15 +28,19 @@ test.each([
   ['guided_json', { ...talk, guided_json: {} }, /no field of this name/],
   ['messages', { model: 'shapes-chat' }, /an array/],
   ['messages', { ...talk, messages: [] }, /at least 1/],
-  ['messages.0.role', { ...talk, messages: [{ role: 'tool', content: 'x' }] }, /no tools/],
+  ['messages.0.role', { ...talk, messages: [{ role: 'tool', content: 'x' }] }, /tools are not called/],
   [
     'messages.0.tool_calls',
     { ...talk, messages: [{ role: 'assistant', tool_calls: [{ id: 'x', type: 'function' }] }] },
-    /no tools/,
+    /tools are not called/,
   ],
   ['messages.0.content', { ...talk, messages: user({ type: 'input_audio', input_audio: {} }) }, /image_url/],
   ['messages.0.content', { ...talk, messages: user(image('x', 'original')) }, /auto, low or high/],
-  ['messages.0.content.0.image_url.url', { ...talk, messages: user(image('https://example.com/a.jpg')) }, /not fetched/],
+  [
+    'messages.0.content.0.image_url.url',
+    { ...talk, messages: user(image('https://example.com/a.jpg')) },
+    /not fetched/,
+  ],
   ['messages.0.content.0.image_url.url', { ...talk, messages: user(image('data:image/png;base64,!')) }, /character 1/],
   [
     'messages',
@@ -89,7 +93,11 @@ test('a model that is not there goes before all other faults', async () => {
   const response = await postChat(api, { model: 'gpt-4o', messages: 5, tools: 'x' })
   expect(response.status).toBe(404)
   expect(await response.json()).toMatchObject({
-    error: { type: 'invalid_request_error', code: 'model_not_found', message: expect.stringContaining('shapes-chat@1') },
+    error: {
+      type: 'invalid_request_error',
+      code: 'model_not_found',
+      message: expect.stringContaining('shapes-chat@1'),
+    },
   })
 })
 
@@ -100,13 +108,24 @@ test.each([
   ['a large body', JSON.stringify({ a: 'x'.repeat(2000) }), {}, { MAX_BODY_BYTES: '1024' }, 413, 'payload_too_large'],
   ['a bad key', JSON.stringify(talk), { Authorization: 'Bearer vq_nobody_x' }, {}, 401, 'unauthorized'],
   ['no key', JSON.stringify(talk), {}, { ALLOW_ANONYMOUS: 'false' }, 401, 'unauthorized'],
-  ['a key of OpenAI', JSON.stringify(talk), { Authorization: 'Bearer sk-x' }, { ALLOW_ANONYMOUS: 'false' }, 401, 'unauthorized'],
+  [
+    'a key of OpenAI',
+    JSON.stringify(talk),
+    { Authorization: 'Bearer sk-x' },
+    { ALLOW_ANONYMOUS: 'false' },
+    401,
+    'unauthorized',
+  ],
   ['a bad Idempotency-Key', JSON.stringify(talk), { 'Idempotency-Key': 'a b' }, {}, 400, 'invalid_request'],
 ])('%s has an error in OpenAI’s form', async (_what, body, headers, env, status, code) => {
   const api = await startChat(env)
   const response = await postChat(api, body, { headers })
   const { error } = openAiErrorSchema.parse(await response.json())
-  expect([response.status, response.headers.get('content-type'), error.code]).toEqual([status, 'application/json', code])
+  expect([response.status, response.headers.get('content-type'), error.code]).toEqual([
+    status,
+    'application/json',
+    code,
+  ])
 })
 
 test.each([
@@ -164,5 +183,7 @@ test('refusals count, and requests are counted by their route', async () => {
   await postChat(api, { ...talk, tools: [1] })
   const metrics = await (await fetch(`${api.url}/metrics`)).text()
   expect(metrics).toContain('vision_queue_jobs_refused_total{code="invalid_request"} 1')
-  expect(metrics).toContain('vision_queue_http_requests_total{route="/v1/chat/completions",method="POST",status="400"} 1')
+  expect(metrics).toContain(
+    'vision_queue_http_requests_total{route="/v1/chat/completions",method="POST",status="400"} 1',
+  )
 })

@@ -17,9 +17,13 @@ const contentSchema = z.union(
 )
 export type MessagePart = z.infer<typeof textPartSchema> | z.infer<typeof imagePartSchema>
 
-const noTools = 'none: no tools are called here'
+const noTools = 'none, as tools are not called here'
+const nothing = 'nothing, as it is not supported'
 const messageSchema = z.object({
-  role: z.enum(['system', 'developer', 'user', 'assistant'], `system, developer, user or assistant; ${noTools}`),
+  role: z.enum(
+    ['system', 'developer', 'user', 'assistant'],
+    'system, developer, user or assistant, as tools are not called here',
+  ),
   content: contentSchema.default(''),
   tool_calls: z.array(z.unknown()).max(0, noTools).optional(),
 })
@@ -48,7 +52,7 @@ export type ResponseFormat = z.infer<typeof responseFormatSchema>
 const only = (neutral: z.ZodType, expected: string) =>
   z
     .unknown()
-    .refine((value) => value === undefined || neutral.safeParse(value).success, `${expected} (it is not supported)`)
+    .refine((value) => value === undefined || neutral.safeParse(value).success, expected)
     .optional()
 /** A field that changes no answer. */
 const passedOver = z.unknown().optional().describe('changes nothing')
@@ -97,12 +101,15 @@ export const chatRequestSchema = z.strictObject({
   functions: only(none, noTools),
   tool_choice: only(z.enum(['none', 'auto']), noTools),
   function_call: only(z.enum(['none', 'auto']), noTools),
-  logit_bias: only(z.record(z.string(), z.unknown()).refine((bias) => Object.keys(bias).length === 0), 'no entries'),
+  logit_bias: only(
+    z.record(z.string(), z.unknown()).refine((bias) => Object.keys(bias).length === 0),
+    'no entries, as it is not supported',
+  ),
   modalities: only(z.array(z.literal('text')), 'text alone'),
-  audio: only(z.never(), 'nothing'),
-  prediction: only(z.never(), 'nothing'),
-  web_search_options: only(z.never(), 'nothing'),
-  reasoning_effort: only(z.literal('none'), 'none'),
-  verbosity: only(z.literal('medium'), 'medium'),
+  audio: only(z.never(), nothing),
+  prediction: only(z.never(), nothing),
+  web_search_options: only(z.never(), nothing),
+  reasoning_effort: only(z.literal('none'), 'none, as nothing else is supported'),
+  verbosity: only(z.literal('medium'), 'medium, as nothing else is supported'),
 })
 export type ChatRequest = z.infer<typeof chatRequestSchema>
