@@ -51,5 +51,6 @@ test('tokens and their logprobs are as the model tells them', () => {
     usage,
     logprobs,
     images: null,
+    regions: null,
   })
 })

@@ -13,13 +13,16 @@ const usageSchema = z.object({
   text_tokens: z.int().optional(),
   image_tokens: z.int().optional(),
   completion_tokens: z.int(),
+  cached_images: z.int().optional(),
 })
+const listSchema = z.array(z.record(z.string(), z.json()))
 const textSchema = z.object({
   text: z.string(),
   tokens: z.int().optional(),
   finish_reason: z.enum(['stop', 'length']).optional(),
   usage: usageSchema.optional(),
-  images: z.array(z.record(z.string(), z.json())).optional(),
+  images: listSchema.optional(),
+  regions: listSchema.optional(),
   logprobs: z.array(tokenLogprobSchema).nullish(),
 })
 const answersSchema = z.object({ answers: z.array(z.object({ answer: z.string(), score: z.number() })) })
@@ -35,7 +38,9 @@ export interface Answer {
   /** What the answer, or each of its tokens, is likely, and what else it could have been; null where that was not asked for. */
   logprobs: TokenLogprob[] | null
   /** How each image was looked at, where the model tells. */
-  images: z.infer<typeof textSchema>['images'] | null
+  images: z.infer<typeof listSchema> | null
+  /** The places that the text names, where the model tells. */
+  regions: z.infer<typeof listSchema> | null
 }
 
 /** What of a request its answers are read by. */
@@ -56,7 +61,7 @@ export function readAnswer(
 ): Answer {
   const said = textSchema.safeParse(output)
   if (said.success) {
-    const { text, tokens = 0, finish_reason: finishReason, usage, logprobs, images } = said.data
+    const { text, tokens = 0, finish_reason: finishReason, usage, logprobs, images, regions } = said.data
     // A model that doesn't say so was stopped by the limit if it has reached it.
     const isCut = maxTokens !== null && tokens >= maxTokens
     return {
@@ -65,6 +70,7 @@ export function readAnswer(
       usage: usage ?? (tokens > 0 ? { prompt_tokens: 0, completion_tokens: tokens } : null),
       logprobs: wanted ? (logprobs ?? null) : null,
       images: images ?? null,
+      regions: regions ?? null,
     }
   }
   const ranked = rankedLabels(output)
@@ -75,6 +81,7 @@ export function readAnswer(
     usage: null,
     logprobs: best === undefined || !wanted ? null : [scoredToken(ranked, topLogprobs)],
     images: null,
+    regions: null,
   }
 }
 

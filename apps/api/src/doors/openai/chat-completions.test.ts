@@ -29,7 +29,8 @@ test('a conversation is a job of the model that talks, and its text the message'
     text: 'A red circle.',
     tokens: 5,
     finish_reason: 'length',
-    usage: { prompt_tokens: 70, text_tokens: 6, image_tokens: 64, completion_tokens: 5 },
+    usage: { prompt_tokens: 70, text_tokens: 6, image_tokens: 64, completion_tokens: 5, cached_images: 1 },
+    regions: [{ label: 'circle' }],
     images: [{ width: 1, height: 1, used_width: 512, used_height: 512, tiles: 1, tokens: 64, downscaled: false }],
   })
   const response = await postChat(api, {
@@ -68,6 +69,7 @@ test('a conversation is a job of the model that talks, and its text the message'
         message: { role: 'assistant', content: 'A red circle.', refusal: null },
         logprobs: null,
         finish_reason: 'length',
+        regions: [{ label: 'circle' }],
       },
     ],
     usage: {
@@ -78,6 +80,7 @@ test('a conversation is a job of the model that talks, and its text the message'
     },
     vision_queue: {
       jobs: [id],
+      cached_images: 1,
       images: [{ width: 1, height: 1, used_width: 512, used_height: 512, tiles: 1, tokens: 64, downscaled: false }],
     },
   })
@@ -154,7 +157,7 @@ test('of a question only the last turn is asked, about the images of the last tu
 
 test('every parameter of the model that talks is handed on by its native name', async () => {
   const api = await startChat({ text: '{}' })
-  const json_schema = { name: 'it', schema: { type: 'object' }, strict: true }
+  const json_schema = { name: 'it', description: 'what is seen', schema: { type: 'object' }, strict: true }
   await complete(api, {
     model: 'shapes-chat',
     messages: [
@@ -175,7 +178,7 @@ test('every parameter of the model that talks is handed on by its native name', 
     repetition_penalty: 1.1,
     logprobs: true,
     top_logprobs: 2,
-    response_format: { type: 'json_schema', json_schema: { ...json_schema, description: 'passed over' } },
+    response_format: { type: 'json_schema', json_schema },
     user: 'u1',
     metadata: { order: '42' },
     priority: 'high',

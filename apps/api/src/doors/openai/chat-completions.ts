@@ -15,7 +15,7 @@ import { type Answer, readAnswer } from './answer.ts'
 import { createChatJobs } from './chat-jobs.ts'
 import { openChunkStream } from './chunk-stream.ts'
 import { completionOf } from './completion.ts'
-import { withRequestFields } from './foreign-fields.ts'
+import { withRequestFields, withRequestNames } from './foreign-fields.ts'
 import { failureOf } from './job-failure.ts'
 import { type ReadChat, readChat } from './read-request.ts'
 
@@ -109,6 +109,7 @@ function nameJobs(c: Context<ApiEnv>, accepted: readonly Accepted[]): void {
   c.set('errorHeaders', { ...c.get('errorHeaders'), ...headers })
 }
 
+/** Reads what a job ended with, its answer or, thrown, what it has instead. */
 function readerOf({ request, writeLabel }: ReadChat): (job: FinalJob) => Answer {
   const asked = {
     maxTokens: request.max_completion_tokens ?? request.max_tokens ?? null,
@@ -116,7 +117,11 @@ function readerOf({ request, writeLabel }: ReadChat): (job: FinalJob) => Answer 
     topLogprobs: request.top_logprobs ?? 0,
     writeLabel,
   }
-  return ({ output }) => readAnswer(output, asked)
+  return (job) => {
+    const failure = failureOf(job)
+    if (failure !== null) throw withRequestNames(failure, request)
+    return readAnswer(job.output, asked)
+  }
 }
 
 /** The answers of the jobs. Throws what the first one without an answer has instead. */
@@ -134,8 +139,6 @@ function choicesOf(
           : 'The job goes on: the same request with the same Idempotency-Key gets its answer.'
       throw new VisionQueueError('deadline_exceeded', `There was no answer after ${waitMs} ms. ${then}`)
     }
-    const failure = failureOf(job)
-    if (failure !== null) throw failure
     return { job, answer: read(job) }
   })
 }

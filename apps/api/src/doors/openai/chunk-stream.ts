@@ -12,6 +12,7 @@ interface Options {
   accepted: readonly Accepted[]
   /** The events of a job, until the signal fires. */
   events: (id: string, signal: AbortSignal) => AsyncIterable<JobEvent>
+  /** Throws where the job has no answer. */
   readAnswer: (job: FinalJob) => Answer
   includeUsage: boolean
   heartbeatMs: number

@@ -2,9 +2,17 @@ import { type FinalJob, type JobEvent, toVisionQueueError, VisionQueueError } fr
 import { z } from 'zod'
 
 import type { Answer } from './answer.ts'
-import { type Head, headOf, logprobsOf, logprobsSchema, usageOf, usageSchema } from './completion.ts'
+import {
+  type Head,
+  headOf,
+  logprobsOf,
+  logprobsSchema,
+  regionsOf,
+  regionsSchema,
+  usageOf,
+  usageSchema,
+} from './completion.ts'
 import { openAiError, type OpenAiError } from './error-response.ts'
-import { failureOf } from './job-failure.ts'
 import { merged } from './merged.ts'
 
 /** A piece of a streamed answer. */
@@ -21,6 +29,7 @@ export const chunkSchema = z.object({
         delta: z.object({ role: z.literal('assistant').optional(), content: z.string().optional() }),
         logprobs: logprobsSchema.describe('all of the choice, with its finish_reason'),
         finish_reason: z.enum(['stop', 'length']).nullable(),
+        regions: regionsSchema,
       }),
     )
     .describe('one; none in the chunk that tells the usage'),
@@ -32,6 +41,7 @@ interface Options {
   head: Head
   /** The events of the job of each choice. */
   events: readonly AsyncIterable<JobEvent>[]
+  /** Throws where the job has no answer. */
   readAnswer: (job: FinalJob) => Answer
   includeUsage: boolean
 }
@@ -65,12 +75,13 @@ export async function* chunksOf(options: Options): AsyncGenerator<Chunk | OpenAi
         if (content !== '') yield piece(index, { content })
         continue
       }
-      const answer = answerIn(event.job, options)
+      const answer = options.readAnswer(event.job)
       const rest = text.finish(answer.text)
       fingerprint = headOf(event.job).system_fingerprint
       answers.set(index, answer)
       if (rest !== '') yield piece(index, { content: rest })
-      yield chunk([{ index, delta: {}, logprobs: logprobsOf(answer), finish_reason: answer.finishReason }])
+      const end = { logprobs: logprobsOf(answer), finish_reason: answer.finishReason, ...regionsOf(answer) }
+      yield chunk([{ index, delta: {}, ...end }])
     }
     if (answers.size < events.length) throw brokenOff()
     const inOrder = [...answers].toSorted(([a], [b]) => a - b).map(([, answer]) => answer)
@@ -78,12 +89,6 @@ export async function* chunksOf(options: Options): AsyncGenerator<Chunk | OpenAi
   } catch (error) {
     yield openAiError(toVisionQueueError(error))
   }
-}
-
-function answerIn(job: FinalJob, { readAnswer }: Options): Answer {
-  const failure = failureOf(job)
-  if (failure !== null) throw failure
-  return readAnswer(job)
 }
 
 /** The server closes, or has lost its queue. */

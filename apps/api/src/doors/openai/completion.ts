@@ -15,6 +15,10 @@ export const usageSchema = z
   })
   .describe('0 of a model that counts no tokens')
 
+export const regionsSchema = z
+  .array(z.record(z.string(), z.json()))
+  .optional()
+  .describe('places that the text names, of models that tell: boxes and polygons in pixels of the upright image')
 export const logprobsSchema = z.object({ content: z.array(tokenLogprobSchema) }).nullable()
 const headSchema = z.object({
   id: z.string(),
@@ -33,6 +37,7 @@ export const chatCompletionSchema = headSchema.extend({
       message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
       logprobs: logprobsSchema,
       finish_reason: z.enum(['stop', 'length']),
+      regions: regionsSchema,
     }),
   ),
   usage: usageSchema,
@@ -43,6 +48,7 @@ export const chatCompletionSchema = headSchema.extend({
         .array(z.record(z.string(), z.json()))
         .optional()
         .describe('how each image was looked at, by models that tell: sizes as sent and as used, tiles, tokens'),
+      cached_images: z.int().optional().describe('how many of the images had been looked at before'),
     })
     .describe('what OpenAI has no place for'),
 })
@@ -63,7 +69,8 @@ export function headOf(job: Job): Head {
 export function completionOf(choices: readonly { job: Job; answer: Answer }[]): ChatCompletion {
   const [first] = choices
   if (first === undefined) throw new Error('a completion without choices')
-  const { images } = first.answer
+  const { images, usage } = first.answer
+  const cached = usage?.cached_images
   return {
     ...headOf(first.job),
     object: 'chat.completion',
@@ -72,14 +79,23 @@ export function completionOf(choices: readonly { job: Job; answer: Answer }[]): 
       message: { role: 'assistant', content: answer.text, refusal: null },
       logprobs: logprobsOf(answer),
       finish_reason: answer.finishReason,
+      ...regionsOf(answer),
     })),
     usage: usageOf(choices.map(({ answer }) => answer)),
-    vision_queue: { jobs: choices.map(({ job }) => job.id), ...(images === null ? {} : { images }) },
+    vision_queue: {
+      jobs: choices.map(({ job }) => job.id),
+      ...(images === null ? {} : { images }),
+      ...(cached === undefined ? {} : { cached_images: cached }),
+    },
   }
 }
 
 export function logprobsOf({ logprobs }: Answer): z.infer<typeof logprobsSchema> {
   return logprobs === null ? null : { content: logprobs }
+}
+
+export function regionsOf({ regions }: Answer): { regions?: z.infer<typeof regionsSchema> } {
+  return regions === null ? {} : { regions }
 }
 
 /** The prompt counts once, however many choices there are. */

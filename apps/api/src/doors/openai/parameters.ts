@@ -96,9 +96,9 @@ function same(name: string, value: JsonValue | undefined, neutral: boolean): Wis
 function nativeFormat(format: ChatRequest['response_format']): JsonValue | undefined {
   if (format === undefined || format.type === 'text') return undefined
   if (format.type !== 'json_schema') return format
-  const { name, schema, strict } = format.json_schema
-  const named = name === undefined ? {} : { name }
-  return { type: format.type, json_schema: { ...named, schema, ...(strict === undefined ? {} : { strict }) } }
+  const { schema, ...rest } = format.json_schema
+  const given = Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
+  return { type: format.type, json_schema: { ...Object.fromEntries(given), schema } }
 }
 
 /** Who asks for more tokens than the model can give asks for all that it can give; `finish_reason` tells if that cut it. */

@@ -5,6 +5,8 @@ import { chatModel, wordyModels } from '../../test-support/chat-models.ts'
 import { ask, postChat } from '../../test-support/post-chat.ts'
 import { startApi, type TestApi } from '../../test-support/start-api.ts'
 import { openAiErrorSchema } from './error-response.ts'
+import { withRequestNames } from './foreign-fields.ts'
+import { chatRequestSchema } from './request-schema.ts'
 
 async function startChat(env: Record<string, string> = {}): Promise<TestApi> {
   const api = await startApi(env)
@@ -186,4 +188,15 @@ test('refusals count, and requests are counted by their route', async () => {
   expect(metrics).toContain(
     'vision_queue_http_requests_total{route="/v1/chat/completions",method="POST",status="400"} 1',
   )
+})
+
+test('what a job fails for names the fields of the request', () => {
+  const failure = new VisionQueueError(
+    'invalid_input',
+    'input.messages: 900 tokens of text and 64 of 1 image, with parameters.max_new_tokens at most 512.',
+  )
+  const request = chatRequestSchema.parse({ messages: [{ role: 'user', content: '?' }], max_tokens: 5 })
+  const told = withRequestNames(failure, request)
+  expect(told.detail).toBe('messages: 900 tokens of text and 64 of 1 image, with max_tokens at most 512.')
+  expect(told.fields.map(({ field }) => field)).toEqual(['messages'])
 })

@@ -38,6 +38,7 @@ const responseFormatSchema = z.discriminatedUnion(
       type: z.literal('json_schema'),
       json_schema: z.object({
         name: z.string().optional(),
+        description: z.string().optional(),
         schema: z.record(z.string(), z.json()),
         strict: z.boolean().optional(),
       }),
