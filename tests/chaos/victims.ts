@@ -147,7 +147,7 @@ async function activeAttempts(redis: RedisView): Promise<Struck[]> {
     }),
   )
   const killedAt = Date.now()
-  return active.flat().map((attempt) => ({ ...attempt, killedAt }))
+  return active.flat().map(({ id, attempts }) => ({ id, attempts, killedAt }))
 }
 
 const readyLineSchema = z.object({ msg: z.literal('an engine is ready'), time: z.number(), pid: z.number() })
