@@ -7,6 +7,7 @@ import { imageSegmentation } from './image-segmentation.ts'
 import { imageToText } from './image-to-text.ts'
 import { objectDetection } from './object-detection.ts'
 import type { Task } from './task.ts'
+import { tensors } from './tensors.ts'
 import { visualEntailment } from './visual-entailment.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
 import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
@@ -24,6 +25,7 @@ export const tasks: readonly Task[] = [
   zeroShotObjectDetection,
   imageSegmentation,
   depthEstimation,
+  tensors,
 ]
 
 /** Their names. */
