@@ -1,5 +1,5 @@
 import { classifier, decoder, named } from '../public-graphs.ts'
-import { likeVit, detr, labels, text, of, type Layout } from './folder.ts'
+import { likeVit, labels, text, of, type Layout } from './folder.ts'
 
 const one = classifier(4)
 
@@ -22,14 +22,6 @@ export const lacking: readonly Layout[] = [
     files: of('Florence2ForConditionalGeneration', {
       ...seeing,
       'onnx/encoder_model.onnx': named(['attention_mask', 'inputs_embeds'], { last_hidden_state: 3 }),
-    }),
-  },
-  {
-    name: 'Grounding DINO',
-    files: of('GroundingDinoForObjectDetection', {
-      ...text,
-      'preprocessor_config.json': { ...detr, image_processor_type: 'GroundingDinoImageProcessor' },
-      'onnx/model.onnx': named(['pixel_values', 'input_ids', 'token_type_ids'], { logits: 3, pred_boxes: 3 }),
     }),
   },
   {
