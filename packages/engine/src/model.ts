@@ -18,6 +18,7 @@ import { findTask, taskNames } from './tasks/index.ts'
 import { defaultFeatureCacheBytes } from './chat/feature-cache.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
+import type { OwnAnnouncement, Task } from './tasks/task.ts'
 import { loadOwnTask } from './own-task.ts'
 import { openChosen } from './variant-choice.ts'
 import { defaultWarmUpLimitMs, warmUp, type WarmUp } from './warm-up.ts'
@@ -30,6 +31,10 @@ export interface LoadedModel extends Answering {
   manifest: ModelManifest
   /** What the warm-up measured; none where answers take many runs. */
   warmUpRuns: readonly BatchRun[]
+  /** An input that it takes, beside as many images as it takes at least, or one. */
+  sampleInput: Record<string, unknown>
+  /** Parameters that keep a run of the sample short; undefined: it is short as it is. */
+  sampleParameters: Record<string, unknown> | undefined
   close: () => Promise<void>
 }
 
@@ -94,22 +99,22 @@ export async function loadModel({
         featureCacheBytes,
         generationCacheBytes,
       })
-      const parameters = 'parameters' in opened ? opened.parameters : undefined
+      const own = announcedBy(task, opened)
       const answering = answerBy(opened, graphs.session)
       const sample = async (background?: string): Promise<PreparedJob> => {
-        const { min, max } = task.images ?? { min: 1, max: 1 }
+        const { min, max } = own.images ?? { min: 1, max: 1 }
         const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () =>
           blankImage(sampleSize({ folder, session: graphs.session }), background),
         )
         const images = await Promise.all(blanks)
-        return answering.prepare({ images, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
+        return answering.prepare({ images, input: own.sampleInput, parameters: task.sampleParameters ?? {} })
       }
       if (await mixesRows(graphs.session, sample)) {
         await graphs.close()
         return await open(variant, true)
       }
       const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
-      const isAlone = graphs.rowsApart || task.runsAlone === true
+      const isAlone = graphs.rowsApart || own.runsAlone === true
       const wantedBatchSize = isAlone ? 1 : Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity)
       const warm = await warmUp(answering.run, sample, {
         wantedBatchSize,
@@ -119,14 +124,14 @@ export async function loadModel({
       })
       const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
       const { provider } = graphs.session
-      return { graphs, provider, parameters, answering: { ...answering, run }, close: graphs.close, ...warm }
+      return { graphs, provider, own, answering: { ...answering, run }, close: graphs.close, ...warm }
     } catch (error) {
       await graphs.close()
       throw error
     }
   }
   const { model, choice } = await openChosen(machine, { execution, ofModel: folder.settings.variant }, open)
-  const { graphs, answering, maxBatchSize, runs } = model
+  const { graphs, own, answering, maxBatchSize, runs } = model
   const manifest = modelManifestSchema.parse({
     name: folder.name,
     version: folder.version,
@@ -136,15 +141,29 @@ export async function loadModel({
     provider: graphs.session.provider,
     refusedProviders: graphs.session.refusals,
     maxBatchSize,
-    images: task.images,
-    inputSchema: z.toJSONSchema(task.input, { io: 'input' }),
-    parametersSchema: z.toJSONSchema(model.parameters ?? task.parameters, { io: 'input' }),
+    images: own.images,
+    inputSchema: z.toJSONSchema(own.input, { io: 'input' }),
+    parametersSchema: z.toJSONSchema(own.parameters, { io: 'input' }),
     outputSchema: z.toJSONSchema(task.output),
     fingerprint: await fingerprintFolder(location.folder),
     cacheable: folder.settings.cache,
     labels: folder.labels,
   })
-  return { ...answering, manifest, warmUpRuns: answering.openSteps === undefined ? runs : [], close: graphs.close }
+  const warmUpRuns = answering.openSteps === undefined ? runs : []
+  const { sampleInput } = own
+  const { sampleParameters } = task
+  return { ...answering, manifest, warmUpRuns, sampleInput, sampleParameters, close: graphs.close }
+}
+
+/** What is announced of a model: its own where it has any, else its task's. */
+function announcedBy(task: Task, own: OwnAnnouncement) {
+  return {
+    images: own.images ?? task.images,
+    input: own.input ?? task.input,
+    parameters: own.parameters ?? task.parameters,
+    sampleInput: own.sampleInput ?? task.sampleInput,
+    runsAlone: own.runsAlone ?? task.runsAlone,
+  }
 }
 
 /** Whether two samples change each other's outputs in a run. What fails here is the warm-up's to report. */
@@ -163,8 +182,7 @@ async function mixesRows(session: Session, sample: (background: string) => Promi
 interface WarmModel extends WarmUp {
   graphs: OpenGraphs
   provider: string
-  /** The model's own; undefined: the task's. */
-  parameters: z.ZodType | undefined
+  own: ReturnType<typeof announcedBy>
   answering: Answering
   close: () => Promise<void>
 }
