@@ -17,6 +17,7 @@ import type { Session } from './onnx/session.ts'
 import { findTask, taskNames } from './tasks/index.ts'
 import { defaultFeatureCacheBytes } from './chat/feature-cache.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
+import type { Task, TaskRequest } from './tasks/task.ts'
 import { changeTogether } from './tasks/neighbours.ts'
 import { loadOwnTask } from './own-task.ts'
 import { openChosen } from './variant-choice.ts'
@@ -72,6 +73,7 @@ export async function loadModel({
   const folder = await readModelFolder(location, taskNames)
   const task = folder.code === null ? findTask(folder.task) : await loadOwnTask(folder, location.folder, modelCode)
   const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
+  const limits = { maxImagePixels, shrinkAbovePixels, heavyImageBytes, featureCacheBytes, generationCacheBytes }
   for (const [file, digest] of Object.entries(folder.settings.sha256)) {
     await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)
   }
@@ -85,25 +87,12 @@ export async function loadModel({
   const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
     try {
-      const opened = await task.open({
-        folder,
-        ...graphs,
-        maxImagePixels,
-        shrinkAbovePixels,
-        heavyImageBytes,
-        featureCacheBytes,
-        generationCacheBytes,
-      })
+      const opened = await task.open({ folder, ...graphs, ...limits })
       const parameters = 'parameters' in opened ? opened.parameters : undefined
       const answering = answerBy(opened, graphs.session)
-      const sample = async (background?: string): Promise<PreparedJob> => {
-        const { min, max } = task.images ?? { min: 1, max: 1 }
-        const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () =>
-          blankImage(sampleSize({ folder, session: graphs.session }), background),
-        )
-        const images = await Promise.all(blanks)
-        return answering.prepare({ images, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
-      }
+      const size = sampleSize({ folder, session: graphs.session })
+      const sample = async (background?: string): Promise<PreparedJob> =>
+        answering.prepare(await sampleJob(task, size, background))
       if (await mixesRows(graphs.session, sample)) {
         await graphs.close()
         return await open(variant, true)
@@ -145,6 +134,17 @@ export async function loadModel({
     labels: folder.labels,
   })
   return { ...answering, manifest, warmUpRuns: answering.openSteps === undefined ? runs : [], close: graphs.close }
+}
+
+/** A made-up job of the task on images of one colour. */
+async function sampleJob(
+  task: Task,
+  size: { height: number; width: number },
+  background: string | undefined,
+): Promise<TaskRequest> {
+  const { min, max } = task.images ?? { min: 1, max: 1 }
+  const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () => blankImage(size, background))
+  return { images: await Promise.all(blanks), input: task.sampleInput, parameters: task.sampleParameters ?? {} }
 }
 
 /** Whether two samples change each other's outputs in a run. What fails here is the warm-up's to report. */
