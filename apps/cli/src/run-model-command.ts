@@ -145,6 +145,7 @@ async function moveInto(place: string, staged: string, before: string): Promise<
 const questions: Record<string, string> = {
   'visual-question-answering': ` -F 'question=What is in the image?'`,
   'visual-entailment': ` -F 'text=There is a cat.'`,
+  'image-text-to-text': ` -F 'prompt=What is in the image?'`,
   'zero-shot-image-classification': ` -F 'candidate_labels=a cat, a dog'`,
 }
 

@@ -18,7 +18,7 @@ import { findTask, taskNames } from './tasks/index.ts'
 import { defaultFeatureCacheBytes } from './chat/feature-cache.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
-import type { OwnAnnouncement, Task } from './tasks/task.ts'
+import type { OwnAnnouncement, Task, TaskRequest } from './tasks/task.ts'
 import { loadOwnTask } from './own-task.ts'
 import { openChosen } from './variant-choice.ts'
 import { defaultWarmUpLimitMs, warmUp, type WarmUp } from './warm-up.ts'
@@ -77,6 +77,7 @@ export async function loadModel({
   const folder = await readModelFolder(location, taskNames)
   const task = folder.code === null ? findTask(folder.task) : await loadOwnTask(folder, location.folder, modelCode)
   const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
+  const limits = { maxImagePixels, shrinkAbovePixels, heavyImageBytes, featureCacheBytes, generationCacheBytes }
   for (const [file, digest] of Object.entries(folder.settings.sha256)) {
     await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)
   }
@@ -90,25 +91,12 @@ export async function loadModel({
   const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
     try {
-      const opened = await task.open({
-        folder,
-        ...graphs,
-        maxImagePixels,
-        shrinkAbovePixels,
-        heavyImageBytes,
-        featureCacheBytes,
-        generationCacheBytes,
-      })
+      const opened = await task.open({ folder, ...graphs, ...limits })
       const own = announcedBy(task, opened)
       const answering = answerBy(opened, graphs.session)
-      const sample = async (background?: string): Promise<PreparedJob> => {
-        const { min, max } = own.images ?? { min: 1, max: 1 }
-        const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () =>
-          blankImage(sampleSize({ folder, session: graphs.session }), background),
-        )
-        const images = await Promise.all(blanks)
-        return answering.prepare({ images, input: own.sampleInput, parameters: task.sampleParameters ?? {} })
-      }
+      const size = sampleSize({ folder, session: graphs.session })
+      const sample = async (background?: string): Promise<PreparedJob> =>
+        answering.prepare(await sampleJob(own, size, background))
       if (await mixesRows(graphs.session, sample)) {
         await graphs.close()
         return await open(variant, true)
@@ -150,8 +138,7 @@ export async function loadModel({
     labels: folder.labels,
   })
   const warmUpRuns = answering.openSteps === undefined ? runs : []
-  const { sampleInput } = own
-  const { sampleParameters } = task
+  const { sampleInput, sampleParameters } = own
   return { ...answering, manifest, warmUpRuns, sampleInput, sampleParameters, close: graphs.close }
 }
 
@@ -162,8 +149,20 @@ function announcedBy(task: Task, own: OwnAnnouncement) {
     input: own.input ?? task.input,
     parameters: own.parameters ?? task.parameters,
     sampleInput: own.sampleInput ?? task.sampleInput,
+    sampleParameters: task.sampleParameters,
     runsAlone: own.runsAlone ?? task.runsAlone,
   }
+}
+
+/** A made-up job on images of one colour. */
+async function sampleJob(
+  { images, sampleInput, sampleParameters = {} }: ReturnType<typeof announcedBy>,
+  size: { height: number; width: number },
+  background: string | undefined,
+): Promise<TaskRequest> {
+  const { min, max } = images ?? { min: 1, max: 1 }
+  const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () => blankImage(size, background))
+  return { images: await Promise.all(blanks), input: sampleInput, parameters: sampleParameters }
 }
 
 /** Whether two samples change each other's outputs in a run. What fails here is the warm-up's to report. */
