@@ -113,7 +113,7 @@ async function runSample(model: LoadedModel, blank: { width: number; height: num
   const [output] = await model.run([item])
   if (output instanceof Error) throw output
   print(
-    `sample ${JSON.stringify(input)}${takesImage ? ` on ${values.image === undefined ? 'a white picture' : basename(values.image)}` : ''}:`,
+    `sample ${JSON.stringify(input).slice(0, 500)}${takesImage ? ` on ${values.image === undefined ? 'a white picture' : basename(values.image)}` : ''}:`,
   )
   print(`  ${JSON.stringify(output).slice(0, 500)}`)
   print(`batch   ms a run   images/s   (${values.threads} of ${availableCores()} cores)`)
