@@ -15,12 +15,16 @@ import { padBatches, paddedSizes } from './onnx/padded-batch.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
 import type { Session } from './onnx/session.ts'
 import { findTask, taskNames } from './tasks/index.ts'
+import { defaultFeatureCacheBytes } from './chat/feature-cache.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
 import type { OpenTask, OwnAnnouncement, Task } from './tasks/task.ts'
 import { loadOwnTask } from './own-task.ts'
 import { openChosen } from './variant-choice.ts'
 import { defaultWarmUpLimitMs, warmUp, type WarmUp } from './warm-up.ts'
+
+/** Of keys and values; a conversation of 4,000 tokens takes some 300 MB in a model of half a billion weights. */
+const defaultGenerationCacheBytes = 1024 ** 3
 
 /** A model in this process's memory, warm. */
 export interface LoadedModel extends Answering {
@@ -39,6 +43,10 @@ export interface LoadOptions extends ModelLocation {
   shrinkAbovePixels?: number | undefined
   /** Images of which the decoder holds more at a time are decoded one after the other. Default: 128 MiB. */
   heavyImageBytes?: number | undefined
+  /** The most bytes of images' features that are kept for later questions about them. Default: 256 MiB. */
+  featureCacheBytes?: number | undefined
+  /** The most bytes of keys and values that running conversations have. Default: 1 GiB. */
+  generationCacheBytes?: number | undefined
   /** After so long the warm-up tries no larger batch. Default: 60,000 ms. */
   warmUpLimitMs?: number | undefined
   /** Whether code in the folder may be its task. Default: no. */
@@ -56,6 +64,8 @@ export async function loadModel({
   maxImagePixels,
   shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
   heavyImageBytes = defaultHeavyImageBytes,
+  featureCacheBytes = defaultFeatureCacheBytes,
+  generationCacheBytes = defaultGenerationCacheBytes,
   modelCode = false,
   warmUpLimitMs = defaultWarmUpLimitMs,
   execution: given = {},
@@ -78,7 +88,15 @@ export async function loadModel({
   const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
     try {
-      const opened = await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels, heavyImageBytes })
+      const opened = await task.open({
+        folder,
+        ...graphs,
+        maxImagePixels,
+        shrinkAbovePixels,
+        heavyImageBytes,
+        featureCacheBytes,
+        generationCacheBytes,
+      })
       const own = announcedBy(task, opened)
       const answering = answerBy(opened, graphs.session)
       const sample = async (background?: string): Promise<PreparedJob> => {
@@ -123,7 +141,7 @@ export async function loadModel({
     maxBatchSize,
     images: own.images,
     inputSchema: z.toJSONSchema(own.input, { io: 'input' }),
-    parametersSchema: z.toJSONSchema(task.parameters, { io: 'input' }),
+    parametersSchema: z.toJSONSchema(own.parameters, { io: 'input' }),
     outputSchema: z.toJSONSchema(task.output),
     fingerprint: await fingerprintFolder(location.folder),
     cacheable: folder.settings.cache,
@@ -139,6 +157,7 @@ function announcedBy(task: Task, opened: OpenTask) {
   return {
     images: own.images ?? task.images,
     input: own.input ?? task.input,
+    parameters: ('parameters' in opened ? opened.parameters : undefined) ?? task.parameters,
     sampleInput: own.sampleInput ?? task.sampleInput,
     runsAlone: own.runsAlone ?? task.runsAlone,
   }

@@ -71,9 +71,10 @@ export function likeliestNew(logits: Float32Array, before: readonly number[]): n
 
 /** The likeliest next tokens by running the graph on all tokens each time, one sequence, no cache: another way to the same numbers. */
 export async function greedyWithoutCache(
-  { session }: TinyDecoder,
+  { session }: Pick<TinyDecoder, 'session'>,
   prompt: GenerationPrompt,
   count: number,
+  choose = likeliestNew,
 ): Promise<number[]> {
   const ids = [...prompt.ids]
   const generated: number[] = []
@@ -83,7 +84,7 @@ export async function greedyWithoutCache(
     )
     const { logits } = await session.run(feeds, ['logits'])
     const last = logits?.data.subarray(-decoderVocabulary) ?? new Float32Array()
-    const token = likeliestNew(last, generated)
+    const token = choose(last, generated)
     ids.push(token)
     generated.push(token)
   }
@@ -102,7 +103,11 @@ function feedAll(
     case 'input_ids':
       return toFeed(type, ids, [1, ids.length])
     case 'inputs_embeds':
-      return toFeed(type, embedTiny(ids), [1, ids.length, decoderWidth])
+      return toFeed(type, Float32Array.from([...(prompt.embeds ?? []), ...embedTiny(ids.slice(prompt.ids.length))]), [
+        1,
+        ids.length,
+        decoderWidth,
+      ])
     case 'attention_mask':
       return toFeed(type, ones(ids.length), [1, ids.length])
     case 'position_ids': {

@@ -28,6 +28,8 @@ describe.each(Object.entries(kinds))('chats with a decoder %s', (_, options) => 
       sampling: { temperature: 2, topP: 0.8, topK: 9, minP: 0.01 },
     }),
     tinyChat({ name: 'penalised', length: 5, newTokens: 15, rules: { presencePenalty: 0.5, repetitionPenalty: 1.4 } }),
+    // Its keys and values outgrow their memory on the way.
+    tinyChat({ name: 'growing', length: 122, newTokens: 14 }),
     tinyChat({ name: 'logprobs', length: 4, newTokens: 4, sampling: { logprobs: 2 } }),
   ]
   beforeAll(async () => {

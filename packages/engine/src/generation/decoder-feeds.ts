@@ -24,8 +24,12 @@ export function toFeeds(
   const feeds: Record<string, Feed> = {}
   for (const [name, { type, dims }] of session.inputs) {
     if (name.startsWith(pastPrefix) || layout.cross.some((tensor) => tensor.name === name)) continue
-    const { numbers, shape } = plainNumbers(name, { layout, batch, tokens, rank: dims.length })
-    feeds[name] = toFeed(type, numbers, shape)
+    if (name === 'attention_mask' || name === 'decoder_attention_mask') {
+      feeds[name] = ownMask(type, { layout, batch, length: tokens.length })
+    } else {
+      const { numbers, shape } = plainNumbers(name, { layout, batch, tokens, rank: dims.length })
+      feeds[name] = toFeed(type, numbers, shape)
+    }
   }
   return feeds
 }
@@ -53,9 +57,6 @@ function plainNumbers(
     case 'logits_to_keep':
       // One number for all rows: only the logits of each row's last place are read.
       return { numbers: [1], shape: rank === 0 ? [] : [1] }
-    case 'attention_mask':
-    case 'decoder_attention_mask':
-      return ownMask(layout, batch, length)
     case 'encoder_attention_mask':
       return crossMask(batch)
     case 'position_ids':
@@ -77,15 +78,25 @@ function widthOf({ members }: RowBatch): number {
 }
 
 /** 1 for the row's own tokens: at the beginning of a row padded on the right, else at its end. */
-function ownMask({ padding }: DecoderLayout, batch: RowBatch, length: number): Plain {
+function ownMask(
+  type: string,
+  { layout, batch, length }: { layout: DecoderLayout; batch: RowBatch; length: number },
+): Feed {
   const width = widthOf(batch) + length
-  const numbers = new Array<number>(batch.members.length * width).fill(0)
+  const size = batch.members.length * width
+  // The usual type is filled as it is: a number made a big one, thousands of times a step, would be felt.
+  const [longs, numbers] = [
+    new BigInt64Array(type === 'int64' ? size : 0),
+    new Float32Array(type === 'int64' ? 0 : size),
+  ]
   for (const [at, row] of batch.members.entries()) {
     const own = row.length + length
-    const start = at * width + (padding === 'right' ? 0 : width - own)
+    const start = at * width + (layout.padding === 'right' ? 0 : width - own)
+    longs.fill(1n, start, start + own)
     numbers.fill(1, start, start + own)
   }
-  return { numbers, shape: [batch.members.length, width] }
+  const dims = [batch.members.length, width]
+  return type === 'int64' ? { type, data: longs, dims } : toFeed(type, numbers, dims)
 }
 
 function crossMask({ members }: RowBatch): Plain {

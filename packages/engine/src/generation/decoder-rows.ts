@@ -173,9 +173,10 @@ function isWhole(batch: RowBatch, rows: readonly DecoderRow[]): boolean {
   )
 }
 
-/** A width with some room to grow, within what the rows may need. */
+/** A width with some room to grow, at once for what is left of a prompt, within what the rows may need. */
 function growing(rows: readonly DecoderRow[], width: number): number {
-  return Math.min(roundedWidth(width), Math.max(...rows.map(({ maxTokens }) => roundedWidth(maxTokens))))
+  const wanted = Math.max(width, ...rows.map(({ prompt }) => (prompt === null ? 0 : prompt.ids.length + 1)))
+  return Math.min(roundedWidth(wanted), Math.max(...rows.map(({ maxTokens }) => roundedWidth(maxTokens))))
 }
 
 function take(pool: CachePool, rows: readonly DecoderRow[], width: number): CacheBlock {

@@ -34,6 +34,12 @@ describe('rules for the next token', () => {
     expect(ruled([0, 1, 1, 1], { repetitionPenalty: 2 })).toEqual([0.5, -2, 2, 0.5, -4])
   })
 
+  it('take from what was generated, once or each time that it was; the prompt does not count', () => {
+    expect(ruled([0, 1, 2, 2], { presencePenalty: 0.5 })).toEqual([1, -1.5, 1.5, 0.5, -4])
+    expect(ruled([0, 1, 2, 2], { frequencyPenalty: 0.5 })).toEqual([1, -1.5, 1, 0.5, -4])
+    expect(ruled([0, 1, 2, 2], { presencePenalty: -1, beginLength: 4 })).toEqual([1, -1, 2, 0.5, -4])
+  })
+
   it('let no n-gram occur twice', () => {
     expect(ruled([0, 1, 2, 0, 1], { noRepeatNgramSize: 3 })).toEqual([1, -1, never, 0.5, -4])
     expect(ruled([0, 1, 2, 0, 1], { noRepeatNgramSize: 2 })).toEqual([1, -1, never, 0.5, -4])

@@ -35,78 +35,71 @@ export function sampleToken(scores: Float32Array, options: SamplingOptions, step
   const { temperature, topP, topK, minP, seed } = options
   if (temperature === 0) return likeliest
   const highest = scores[likeliest] ?? 0
-  const weightOf = (token: number): number => Math.exp(((scores[token] ?? -Infinity) - highest) / temperature)
-  const luck = randomAt(seed, step)
   const lowest = topK > 0 && topK < scores.length ? nthHighest(scores, topK) : -Infinity
-  const leastLikely = minP > 0 ? highest + temperature * Math.log(minP) : -Infinity
-  if (topP < 1) {
-    const kept = nucleus({ scores, lowest, highest, temperature, topP }, weightOf)
-    return draw(
-      kept.filter((token) => (scores[token] ?? -Infinity) >= leastLikely),
-      weightOf,
-      luck,
-    )
+  const weights = weigh(scores, { lowest, highest, temperature })
+  const luck = randomAt(seed, step)
+  if (topP >= 1) return drawAny(weights, minP, luck) ?? likeliest
+  const kept = nucleus(weights, topP).filter((token) => (weights[token] ?? 0) >= minP)
+  let left = luck * kept.reduce((sum, token) => sum + (weights[token] ?? 0), 0)
+  for (const token of kept) {
+    left -= weights[token] ?? 0
+    if (left < 0) return token
   }
-  return drawAbove(scores, Math.max(lowest, leastLikely), weightOf, luck) ?? likeliest
+  return likeliest
+}
+
+/** Used again at every step, as it is as long as the vocabulary; nothing reads it after the step. */
+let memory = new Float64Array()
+
+/** By token its probability as a part of the likeliest one's; 0 below the lowest score. */
+function weigh(
+  scores: Float32Array,
+  { lowest, highest, temperature }: { lowest: number; highest: number; temperature: number },
+): Float64Array {
+  if (memory.length < scores.length) memory = new Float64Array(scores.length)
+  const weights = memory.subarray(0, scores.length)
+  for (let token = 0; token < scores.length; token += 1) {
+    const score = scores[token] ?? -Infinity
+    weights[token] = score >= lowest ? Math.exp((score - highest) / temperature) : 0
+  }
+  return weights
 }
 
 /** As many of the likeliest tokens, the likeliest first, as have the probability `topP` together. */
-function nucleus(
-  range: { scores: Float32Array; lowest: number; highest: number; temperature: number; topP: number },
-  weightOf: (token: number) => number,
-): number[] {
-  const { scores, lowest, highest, temperature, topP } = range
+function nucleus(weights: Float64Array, topP: number): number[] {
   let total = 0
-  for (let token = 0; token < scores.length; token += 1) {
-    if ((scores[token] ?? -Infinity) >= lowest) total += weightOf(token)
-  }
+  for (let token = 0; token < weights.length; token += 1) total += weights[token] ?? 0
   // Few tokens have most of the probability: those are sorted alone, and more of them only where they have too little.
-  for (const depth of [4, 8, 16, 32, Infinity]) {
-    const from = Math.max(lowest, highest - depth * temperature)
+  for (const least of [1e-2, 1e-4, 1e-8, 0]) {
     const found: number[] = []
     let mass = 0
-    for (let token = 0; token < scores.length; token += 1) {
-      const score = scores[token] ?? -Infinity
-      if (score < from || score === -Infinity) continue
+    for (let token = 0; token < weights.length; token += 1) {
+      const weight = weights[token] ?? 0
+      if (weight <= least) continue
       found.push(token)
-      mass += weightOf(token)
+      mass += weight
     }
-    if (mass < topP * total && depth !== Infinity) continue
-    found.sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
+    if (mass < topP * total && least > 0) continue
+    found.sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b)
     let sum = 0
-    const end = found.findIndex((token) => (sum += weightOf(token)) >= topP * total)
+    const end = found.findIndex((token) => (sum += weights[token] ?? 0) >= topP * total)
     return end < 0 ? found : found.slice(0, end + 1)
   }
   return []
 }
 
-function draw(tokens: readonly number[], weightOf: (token: number) => number, luck: number): number {
-  const total = tokens.reduce((sum, token) => sum + weightOf(token), 0)
-  let left = luck * total
-  for (const token of tokens) {
-    left -= weightOf(token)
-    if (left < 0) return token
-  }
-  const last = tokens.at(-1)
-  if (last === undefined) throw new Error('every token is ruled out')
-  return last
-}
-
-/** As `draw`, of all tokens of at least this score, which need not be listed; null where rounding leaves none. */
-function drawAbove(
-  scores: Float32Array,
-  lowest: number,
-  weightOf: (token: number) => number,
-  luck: number,
-): number | null {
+/** One of all tokens that weigh at least so much; null where rounding leaves none. */
+function drawAny(weights: Float64Array, least: number, luck: number): number | null {
   let total = 0
-  for (let token = 0; token < scores.length; token += 1) {
-    if ((scores[token] ?? -Infinity) >= lowest) total += weightOf(token)
+  for (let token = 0; token < weights.length; token += 1) {
+    const weight = weights[token] ?? 0
+    if (weight >= least) total += weight
   }
   let left = luck * total
-  for (let token = 0; token < scores.length; token += 1) {
-    if ((scores[token] ?? -Infinity) < lowest) continue
-    left -= weightOf(token)
+  for (let token = 0; token < weights.length; token += 1) {
+    const weight = weights[token] ?? 0
+    if (weight < least || weight === 0) continue
+    left -= weight
     if (left < 0) return token
   }
   return null

@@ -1,3 +1,5 @@
+import type { z } from 'zod'
+
 import { createStepBatcher, type StepBatcherOptions } from '../batching/step-batcher.ts'
 import type { BatchItem } from '../batching/run-or-split.ts'
 import type { DynamicBatcher } from '../batching/dynamic-batcher.ts'
@@ -15,6 +17,8 @@ export interface SteppedItem {
 
 /** A task that generates answers step by step. */
 export interface SteppedTask {
+  /** The parameters with this model's own defaults, instead of the task's. */
+  parameters?: z.ZodType
   /** Rejects as a single run's does. */
   prepare: (request: TaskRequest) => Promise<SteppedItem>
   /** A batcher whose items join and leave between steps. They are what this task's `prepare` gave. */

@@ -77,6 +77,10 @@ export interface TaskModel {
   shrinkAbovePixels: number
   /** See createHeavyTurns. */
   heavyImageBytes: number
+  /** The most bytes of images' features that are kept for later questions about them. */
+  featureCacheBytes: number
+  /** The most bytes of keys and values that running conversations have. */
+  generationCacheBytes: number
 }
 
 /** A task with its model. */
