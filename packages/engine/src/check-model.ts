@@ -74,7 +74,7 @@ async function check(given: string): Promise<void> {
         `NOTE: scores are made with ${initialLogitScale.toFixed(1)}, where the training began (logit_scale_init_value); write logit_scale in model.json, for OpenAI's CLIP models 100`,
       )
     }
-    await runSample(model, blank)
+    await runSample(model, read.task, blank)
   } finally {
     await model.close()
   }
@@ -114,7 +114,7 @@ async function runSample(model: LoadedModel, blank: { width: number; height: num
   const [output] = await model.run([item])
   if (output instanceof Error) throw output
   print(
-    `sample ${JSON.stringify(input)}${takesImage ? ` on ${values.image === undefined ? 'a white picture' : basename(values.image)}` : ''}:`,
+    `sample ${JSON.stringify(input).slice(0, 500)}${takesImage ? ` on ${values.image === undefined ? 'a white picture' : basename(values.image)}` : ''}:`,
   )
   print(`  ${JSON.stringify(output).slice(0, 500)}`)
   print(`batch   ms a run   images/s   (${values.threads} of ${availableCores()} cores)`)
