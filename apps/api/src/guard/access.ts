@@ -102,9 +102,7 @@ function tellRate(c: Context<ApiEnv>, { limit, remaining, resetMs, exceeded }: R
     'RateLimit-Policy': `"minute";q=${limit};w=${rateWindowSeconds}`,
     RateLimit: `"minute";r=${remaining};t=${Math.ceil(resetMs / 1000)}`,
   }
-  for (const [name, value] of Object.entries(headers)) c.header(name, value)
-  // For problem documents, which are made whole.
-  c.set('errorHeaders', headers)
+  for (const [name, value] of Object.entries(headers)) c.env.outgoing.setHeader(name, value)
   if (!exceeded) return
   throw new VisionQueueError('rate_limited', `This key may send ${limit} requests a minute.`, { retryAfterMs: resetMs })
 }
