@@ -53,6 +53,7 @@ export function servedModel(
     reported: consumers > 0,
     aliases: [],
     queueParts: 1,
+    rememberedCapacity: 200,
     consumers: Array.from({ length: consumers }, (_, index) => ({
       id: `consumer-${index}`,
       manifest: changed,
@@ -73,6 +74,8 @@ export interface MemoryModels extends ModelDirectory {
   orders: Parameters<ModelDirectory['order']>[0][]
   /** As `name@version`. */
   forgotten: string[]
+  /** Whether another process tells the figures that all know. */
+  figuresElsewhere: boolean
 }
 
 export function openMemoryModels(models: ServedModel[] = [servedModel()]): MemoryModels {
@@ -81,6 +84,7 @@ export function openMemoryModels(models: ServedModel[] = [servedModel()]): Memor
     down: false,
     orders: [],
     forgotten: [],
+    figuresElsewhere: false,
     async list() {
       if (memory.down) throw new VisionQueueError('queue_unavailable', 'The queue is away.', { retryAfterMs: 1000 })
       return memory.models
@@ -92,6 +96,7 @@ export function openMemoryModels(models: ServedModel[] = [servedModel()]): Memor
       memory.forgotten.push(`${name}@${version}`)
       return true
     },
+    claimFigures: async () => !memory.figuresElsewhere,
     async close() {},
   }
   return memory
