@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { openUploads } from '@vision-queue/blobs'
 import { toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
-import type { RedisClient } from '@vision-queue/redis'
+import { greetRedis, type RedisClient } from '@vision-queue/redis'
 import type { Logger } from 'pino'
 
 import { createApp } from './app.ts'
@@ -36,6 +36,7 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
   // One listener per open long-poll and event stream; that they are many is no leak.
   setMaxListeners(0, closing.signal)
 
+  await greetRedis(settings.REDIS_URL, settings.REDIS_COMMAND_TIMEOUT_MS, log)
   const redis = { redisUrl: settings.REDIS_URL, commandTimeoutMs: settings.REDIS_COMMAND_TIMEOUT_MS, log }
   const jobs = openJobClient({
     ...redis,
