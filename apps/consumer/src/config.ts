@@ -4,6 +4,7 @@ import { mostParts } from '@vision-queue/queue'
 import { z } from 'zod'
 
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
+import { observeSettings } from './observe/observe-settings.ts'
 
 const { providers, providerOptions } = executionOptionsSchema.shape
 
@@ -22,23 +23,7 @@ export const consumerSettings = z.object({
       'Node’s own: a file with certificate authorities to trust. Engines with an ENGINE_REDIS_URL of rediss:// are told of it, too.',
     ),
   LOG_LEVEL: logLevelSetting,
-  CONSUMER_PORT: integerSetting(0, 65_535)
-    .optional()
-    .describe(
-      'The TCP port of GET /health/live, /health/ready and /metrics of the consumer, for orchestrators and Prometheus; 0 takes a free one. Empty: none, nothing listens. Where `npm start` runs several consumers, the second one takes the next port, and so on.',
-    ),
-  CONSUMER_HOST: z
-    .string()
-    .default('127.0.0.1')
-    .describe(
-      'The address for CONSUMER_PORT. The default is for this machine only; in a container 0.0.0.0. What is told there names models and how many engines they have.',
-    ),
-  METRICS_TOKEN: z
-    .string()
-    .default('')
-    .describe(
-      'What opens /metrics of CONSUMER_PORT, sent as `Authorization: Bearer <token>`; the same as the API’s. Empty: it is open to whoever reaches the port.',
-    ),
+  ...observeSettings,
   MODEL_REPOSITORY: z
     .string()
     .default('models')

@@ -22,6 +22,8 @@ import type { Logger } from 'pino'
 
 import { type ConsumerSettings } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
+import { nvidiaEnvironment } from './observe/observe-settings.ts'
+import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
 import { createFleetVariant } from './fleet/fleet-variant.ts'
 import { type JobHandling, type ModelManager, startModelManager } from './fleet/model-manager.ts'
@@ -137,6 +139,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
+  const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -179,6 +182,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
       ...said,
       heartbeatAt: Date.now(),
       ...manager.describe(),
+      gpus: gpus.read(),
       process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },
     }),
     log,
@@ -189,6 +193,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
 
   const release = (): void => {
     gauge.close()
+    gpus.close()
     cancellations.close()
     redis.disconnect()
   }

@@ -1,3 +1,4 @@
+import { createGpuMetrics } from './gpu-metrics.ts'
 import type { ServedModel, ServingConsumer } from '@vision-queue/queue/producer'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
@@ -13,6 +14,7 @@ export interface ServedSnapshot {
  */
 export function createServedMetrics(registry: Registry): (snapshot: ServedSnapshot | null) => void {
   const metrics = registerMetrics(registry)
+  const tellGpus = createGpuMetrics(registry)
   return (snapshot) => {
     for (const metric of Object.values(metrics)) metric.reset()
     for (const [model, { jobs, bytes }] of snapshot?.depths ?? []) {
@@ -41,6 +43,7 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
       metrics.resident.set({ consumer }, figures.residentBytes)
       metrics.delay.set({ consumer }, figures.eventLoopDelayMs / 1000)
     }
+    tellGpus(snapshot?.models.flatMap((model) => model.consumers) ?? [])
   }
 }
 

@@ -101,3 +101,29 @@ test('jobs without a consumer take time by what one got through, so that somebod
   api.models.models = [servedModel({}, 2), servedModel({ name: 'new' }, 0)]
   expect(await scrape(api)).toContain('vision_queue_drain_seconds{model="shapes-vqa"} 0.0025\n')
 })
+
+test('the GPUs of a consumer are gauges by GPU; what one does not tell is left out', async () => {
+  const api = await startApi()
+  const model = servedModel()
+  const gpu = { uuid: 'GPU-a', name: 'A', utilization: 0.5, memoryUsedBytes: 10, memoryTotalBytes: 20 }
+  const [consumer] = model.consumers
+  if (consumer !== undefined) {
+    consumer.gpus = [
+      { index: 0, ...gpu, temperatureCelsius: 40, powerWatts: 60 },
+      { index: 1, ...gpu, uuid: 'GPU-b', utilization: null, temperatureCelsius: null, powerWatts: null },
+    ]
+  }
+  api.models.models = [model]
+  const text = await scrape(api)
+  const labels = (index: number, uuid: string): string => `{consumer="consumer-0",gpu="${index}",uuid="${uuid}"}`
+  for (const line of [
+    `vision_queue_gpu_utilization_ratio${labels(0, 'GPU-a')} 0.5`,
+    `vision_queue_gpu_memory_used_bytes${labels(1, 'GPU-b')} 10`,
+    `vision_queue_gpu_memory_total_bytes${labels(1, 'GPU-b')} 20`,
+    `vision_queue_gpu_temperature_celsius${labels(0, 'GPU-a')} 40`,
+    `vision_queue_gpu_power_watts${labels(0, 'GPU-a')} 60`,
+  ]) {
+    expect(text).toContain(`${line}\n`)
+  }
+  expect(text).not.toMatch(/gpu_(utilization_ratio|power_watts|temperature_celsius)\{.*GPU-b/)
+})

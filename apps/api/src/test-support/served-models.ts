@@ -49,6 +49,7 @@ export function servedModel(
     status: consumers > 0 ? 'ready' : 'no_consumers',
     error: null,
     retryAt: null,
+    loading: null,
     serving: false,
     reported: consumers > 0,
     aliases: [],

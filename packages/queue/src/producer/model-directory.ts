@@ -1,6 +1,6 @@
 import { type ConsumerAnnouncement, consumerAnnouncementSchema } from '../announcement.ts'
 import { consumerKey, consumersKey, modelAliasesKey, modelCapacitiesKey, modelPartsKey, modelsKey } from '../keys.ts'
-import type { ModelAction, ModelManifest, ModelStats, ModelStatus } from '@vision-queue/protocol'
+import type { LoadProgress, ModelAction, ModelManifest, ModelStats, ModelStatus } from '@vision-queue/protocol'
 
 import { createModelForgetting } from '../worker/forget-model.ts'
 import { createFiguresClaim } from './figures-claim.ts'
@@ -23,6 +23,8 @@ export interface ServingConsumer {
   startedAt: number
   heartbeatAt: number
   process: ConsumerAnnouncement['process']
+  /** The GPUs of its machine; undefined: it is of a release that didn't say. */
+  gpus?: ConsumerAnnouncement['gpus']
 }
 
 /** A model version as the directory knows it. */
@@ -37,6 +39,8 @@ export interface ServedModel {
   error: string | null
   /** When a consumer that lacks engines tries again to start them, in milliseconds since 1970. */
   retryAt: number | null
+  /** What the engine of a consumer does that loads it; null: none does. */
+  loading: LoadProgress | null
   /** Whether a consumer runs jobs that name no version on it. */
   serving: boolean
   /** Whether a live consumer has it in its repository; if not, it is only remembered. */
@@ -136,6 +140,7 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       status: orders.of(name, version).wanted === 'unloaded' ? 'unloaded' : 'no_consumers',
       error: null,
       retryAt: null,
+      loading: null,
       serving: false,
       reported: false,
       aliases: known.aliasesOf(name, version, aliases[name]),
@@ -162,13 +167,25 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
     }
     const { queueParts = 1 } = announcement.data
     for (const announced of announcement.data.models) {
-      const { name, version, status, serving, error, retryAt = null, manifest, stats, engines } = announced
+      const {
+        name,
+        version,
+        status,
+        serving,
+        error,
+        retryAt = null,
+        loading = null,
+        manifest,
+        stats,
+        engines,
+      } = announced
       parts.set(name, Math.min(queueParts, parts.get(name) ?? queueParts))
       const model = versionOf(name, version)
       if (manifest !== null) model.manifest ??= known.manifest(`${name}@${version}`, JSON.stringify(manifest))
       if (ranks[status] > ranks[model.status]) model.status = status
       model.reported = true
       if (model.error === null && error !== null) Object.assign(model, { error, retryAt })
+      model.loading ??= loading
       model.serving ||= serving
       if (status === 'ready') {
         const { enginesUp = engines } = announced
