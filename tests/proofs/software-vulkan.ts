@@ -15,14 +15,14 @@ const place = 'usr/lib/chromium'
  * by Dawn for want of dynamic indexing.
  */
 export async function findSoftwareVulkan(folder: string): Promise<SoftwareVulkan> {
-  const system = inTree('/')
-  if (system !== null) return system
+  const there = inTree('/') ?? inTree(folder)
+  if (there !== null) return there
   return await unpackPackages({
     packages: ['chromium-common'],
     folder,
     open: async (tree) => inTree(tree),
     env: process.env,
-    signal: AbortSignal.timeout(300_000),
+    signal: AbortSignal.timeout(1_200_000),
   })
 }
 

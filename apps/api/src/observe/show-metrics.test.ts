@@ -127,3 +127,11 @@ test('the GPUs of a consumer are gauges by GPU; what one does not tell is left o
   }
   expect(text).not.toMatch(/gpu_(utilization_ratio|power_watts|temperature_celsius)\{.*GPU-b/)
 })
+
+test('where Redis takes no writes, what can be read is told all the same', async () => {
+  const api = await startApi()
+  api.models.figuresElsewhere = 'refused'
+  const text = await scrape(api)
+  expect(text).toContain('vision_queue_consumers{model="shapes-vqa",version="1"} 1\n')
+  expect(text).toContain('vision_queue_redis_up 1\n')
+})

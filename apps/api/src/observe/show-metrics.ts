@@ -23,7 +23,8 @@ export function showMetrics({ jobs, models, metrics }: Options): ApiHandler {
   const look = async (): Promise<ServedSnapshot | 'elsewhere' | null> => {
     try {
       const known = await models.list()
-      if (!(await models.claimFigures())) return 'elsewhere'
+      // A Redis that refuses writes can be read all the same, and that is when the figures are needed.
+      if (!(await models.claimFigures().catch(() => true))) return 'elsewhere'
       const names = [...new Set(known.map(({ name }) => name))]
       const depths = await Promise.all(names.map(async (name) => [name, await jobs.depth(name)] as const))
       return { models: known, depths: new Map(depths) }

@@ -75,8 +75,8 @@ export interface MemoryModels extends ModelDirectory {
   orders: Parameters<ModelDirectory['order']>[0][]
   /** As `name@version`. */
   forgotten: string[]
-  /** Whether another process tells the figures that all know. */
-  figuresElsewhere: boolean
+  /** Whether another process tells the figures that all know; `refused`: Redis takes no writes. */
+  figuresElsewhere: boolean | 'refused'
 }
 
 export function openMemoryModels(models: ServedModel[] = [servedModel()]): MemoryModels {
@@ -97,7 +97,10 @@ export function openMemoryModels(models: ServedModel[] = [servedModel()]): Memor
       memory.forgotten.push(`${name}@${version}`)
       return true
     },
-    claimFigures: async () => !memory.figuresElsewhere,
+    async claimFigures() {
+      if (memory.figuresElsewhere === 'refused') throw new VisionQueueError('queue_unavailable', 'Redis is full.')
+      return !memory.figuresElsewhere
+    },
     async close() {},
   }
   return memory

@@ -5,7 +5,7 @@ import type { AnnouncedModel } from '@vision-queue/queue'
 /** What `GET /health/ready` of a consumer answers; ready: jobs that come now are run. */
 export const consumerReadinessSchema = z.object({
   status: z.enum(['ready', 'not_ready']),
-  missing: z.array(z.enum(['redis', 'models', 'time'])),
+  missing: z.array(z.enum(['redis', 'models', 'stopping'])),
   detail: z.string().optional(),
 })
 export type ConsumerReadiness = z.infer<typeof consumerReadinessSchema>
@@ -21,13 +21,13 @@ export interface ConsumerView {
 
 /**
  * Whether jobs that come now are run. `redis`: it took no announcement for as long as it takes until API processes hold
- * the consumer for gone; `models`: none has an engine that can take jobs; `time`: the consumer is being stopped.
+ * the consumer for gone; `models`: none has an engine that can take jobs; `stopping`: the consumer is being stopped.
  */
 export function consumerReadiness(view: ConsumerView, { now, lifetimeMs }: { now: number; lifetimeMs: number }) {
   const notReady = (missing: ConsumerReadiness['missing'][number], detail: string): ConsumerReadiness => {
     return { status: 'not_ready', missing: [missing], detail }
   }
-  if (view.closing) return notReady('time', 'The consumer is being stopped.')
+  if (view.closing) return notReady('stopping', 'The consumer is being stopped.')
   if (view.announcedAt === null || now - view.announcedAt > lifetimeMs) {
     return notReady('redis', 'Redis takes no announcement of this consumer.')
   }

@@ -69,7 +69,7 @@ test.each<[string, Partial<ConsumerView>, string, string]>([
     'models',
     'No model has an engine that can take jobs. m@1: loading, It ended.',
   ],
-  ['it is being stopped', { closing: true }, 'time', 'The consumer is being stopped.'],
+  ['it is being stopped', { closing: true }, 'stopping', 'The consumer is being stopped.'],
 ])('not ready, and live all the same: %s', async (_, view, missing, detail) => {
   const url = await serve(view)
   const ready = await fetch(`${url}/health/ready`)
