@@ -74,7 +74,7 @@ async function check(given: string): Promise<void> {
         `NOTE: scores are made with ${initialLogitScale.toFixed(1)}, where the training began (logit_scale_init_value); write logit_scale in model.json, for OpenAI's CLIP models 100`,
       )
     }
-    await runSample(model, read.task, blank)
+    await runSample(model, blank)
   } finally {
     await model.close()
   }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { answerBy, type Answering, type PreparedJob } from './answering.ts'
 import { executionOptionsSchema, type ExecutionOptions, type Variant } from '@vision-queue/models'
 import { fixedBatchSize } from './onnx/fixed-batch.ts'
+import { type OnLoadStep, untold } from './load-step.ts'
 import { fingerprintFolder } from '@vision-queue/models'
 import { checkDigest } from '@vision-queue/models'
 import { defaultHeavyImageBytes } from './images/heavy-images.ts'
@@ -61,18 +62,22 @@ export interface LoadOptions extends ModelLocation {
  * caller pays for first allocations and a graph that doesn't fit its files fails here. Rejects with
  * `model_unavailable` and what is wrong.
  */
-export async function loadModel({
-  intraOpThreads,
-  maxImagePixels,
-  shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
-  heavyImageBytes = defaultHeavyImageBytes,
-  featureCacheBytes = defaultFeatureCacheBytes,
-  generationCacheBytes = defaultGenerationCacheBytes,
-  modelCode = false,
-  warmUpLimitMs = defaultWarmUpLimitMs,
-  execution: given = {},
-  ...location
-}: LoadOptions): Promise<LoadedModel> {
+export async function loadModel(
+  {
+    intraOpThreads,
+    maxImagePixels,
+    shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
+    heavyImageBytes = defaultHeavyImageBytes,
+    featureCacheBytes = defaultFeatureCacheBytes,
+    generationCacheBytes = defaultGenerationCacheBytes,
+    modelCode = false,
+    warmUpLimitMs = defaultWarmUpLimitMs,
+    execution: given = {},
+    ...location
+  }: LoadOptions,
+  onStep: OnLoadStep = untold,
+): Promise<LoadedModel> {
+  await onStep({ step: 'reading', at: null, of: null })
   const execution = executionOptionsSchema.parse(given)
   const folder = await readModelFolder(location, taskNames)
   const task = folder.code === null ? findTask(folder.task) : await loadOwnTask(folder, location.folder, modelCode)
@@ -89,7 +94,7 @@ export async function loadModel({
     int8IsDynamic: await isDynamic(folder, names, 'int8'),
   }
   const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
-    const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
+    const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart, onStep })
     try {
       const opened = await task.open({ folder, ...graphs, ...limits })
       const own = announcedBy(task, opened)
@@ -108,6 +113,7 @@ export async function loadModel({
         wantedBatchSize,
         timedRuns: answering.openSteps === undefined ? 1 : 0,
         limitMs: warmUpLimitMs,
+        onStep,
         preparedSizes: prepares ? paddedSizes(wantedBatchSize) : null,
       })
       const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
@@ -125,6 +131,7 @@ export async function loadModel({
     version: folder.version,
     task: task.name,
     variant: graphs.variant,
+    graphVariants: Object.fromEntries(graphs.variants),
     choice,
     provider: graphs.session.provider,
     refusedProviders: graphs.session.refusals,
