@@ -28,7 +28,7 @@ import train_vqa
 from caption_network import greedy
 from captions import MAX_CAPTION
 from export import replace
-from export_more import encoder_of
+from network import encoder_of
 from phrases import phrase_vocabulary
 from questions import ANSWERS, question_vocabulary
 from statements import JUDGEMENTS, statement_vocabulary
