@@ -5,7 +5,7 @@ Written a second time in tests/evaluate/average-precision.ts, for what the runni
 """
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from typing import Any, Iterable, NamedTuple, Sequence
 
 Box = Sequence[float]  # left, top, right, bottom
 
@@ -21,6 +21,17 @@ class Truth(NamedTuple):
     box: Box
 
 
+Judged = tuple[list[Found], list[Truth]]
+
+
+def judged(pictures: Iterable[dict[str, Any]]) -> list[Judged]:
+    """What evaluate_tasks.mjs writes of each picture."""
+    def corners(box: dict[str, float]) -> Box:
+        return box["xmin"], box["ymin"], box["xmax"], box["ymax"]
+    return [([Found(f["label"], f["score"], corners(f["box"])) for f in picture["found"]],
+             [Truth(t["label"], corners(t["box"])) for t in picture["truth"]]) for picture in pictures]
+
+
 def overlap(a: Box, b: Box) -> float:
     """Intersection over union."""
     across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
@@ -30,7 +41,7 @@ def overlap(a: Box, b: Box) -> float:
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
-def average_precision(pictures: Sequence[tuple[list[Found], list[Truth]]], label: str, least: float) -> float | None:
+def average_precision(pictures: Sequence[Judged], label: str, least: float) -> float | None:
     """Of one label; a find is right where it overlaps by `least` an object that no surer one has. None: no object."""
     finds = sorted(((f, i) for i, (found, _) in enumerate(pictures) for f in found if f.label == label),
                    key=lambda pair: -pair[0].score)
@@ -53,8 +64,7 @@ def average_precision(pictures: Sequence[tuple[list[Found], list[Truth]]], label
     return area
 
 
-def mean_average_precision(pictures: Sequence[tuple[list[Found], list[Truth]]], labels: Sequence[str],
-                           least: float = 0.5) -> dict[str, float]:
+def mean_average_precision(pictures: Sequence[Judged], labels: Sequence[str], least: float = 0.5) -> dict[str, float]:
     """By label, and their mean as "all"."""
     table = {label: average_precision(pictures, label, least) for label in labels}
     there = {label: value for label, value in table.items() if value is not None}
