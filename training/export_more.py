@@ -21,12 +21,11 @@ from torch import Tensor, nn
 import train_caption
 import train_classify
 import train_clip
-import train_detect
 import train_entailment
+import tune_detect
 from caption_network import DECODER_LAYERS, CaptionDecoder
 from captions import MAX_CAPTION, caption_vocabulary
 from dataset import IMAGE_SIZE, load
-from detector import Detector
 from export import (BATCH, TEXT, export_graph, graph_bytes, preprocessor_config, replace, replace_json,
                     tokenizer_config, tokenizer_json)
 from network import CELLS, HEADS, WIDTH, encoder_of, normalise
@@ -186,7 +185,7 @@ def clip(work: Path, models: Path) -> None:
 
 def detect(work: Path, models: Path) -> None:
     folder, pixels = models / "shapes-detect" / "1", test_pixels(work)
-    model = Detector(encoder_of(work), train_detect.load_head(work)).eval()
+    model = tune_detect.load_detector(work)
     replace(folder / "onnx/model.onnx", export_graph(model, (pixels,), PICTURES, {"logits": BATCH, "pred_boxes": BATCH}, work))
     # No other family's architecture fits: model.json says the task, the outputs say the rest.
     common(folder, "object-detection", {"model_type": "shapes-detect", "architectures": ["ShapesForObjectDetection"],

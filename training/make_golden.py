@@ -24,12 +24,12 @@ from torch import Tensor
 import train_caption
 import train_classify
 import train_clip
-import train_detect
 import train_entailment
 import train_vqa
+import tune_detect
 from caption_network import greedy
 from captions import MAX_CAPTION
-from detector import Detector, corners
+from detector import corners
 from export import replace
 from network import encoder_of
 from phrases import phrase_vocabulary
@@ -155,7 +155,7 @@ def makers(work: Path, models: Path) -> dict[tuple[str, str], Callable[[], dict[
         ("texts", "shapes-caption"): lambda: entry(
             models, "shapes-caption", caption_of(train_caption.load_model(work))),
         ("objects", "shapes-detect"): lambda: entry(models, "shapes-detect", objects_in(
-            Detector(encoder_of(work), train_detect.load_head(work)).eval(), models)),
+            tune_detect.load_detector(work), models)),
     }
 
 

@@ -1,16 +1,16 @@
-"""shapes-detect: where the shapes of a picture are, trained on the output of the frozen encoder.
+"""shapes-detect, first stage: the head, trained on the output of the frozen encoder.
 
-    python3 train_detect.py --work WORK [--steps 3000] [--start MODELS]
+    python3 train_detect.py --work WORK [--steps 2200] [--start MODELS]
 
-The truth is the outline that was drawn. Writes WORK/detect.pt, and WORK/detail_SPLIT.npy: the encoder's
-16 x 16 cells of every scene.
+The truth is the outline that was drawn. Writes WORK/detect-head.pt, and WORK/detail_SPLIT.npy: the encoder's
+16 x 16 cells of every scene. tune_detect.py goes on from there.
 """
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
+from typing import Callable
 
 from machine import WORKERS, in_parallel  # before torch
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from average_precision import Found, Truth, mean_average_precision
+from average_precision import Found, Judged, Truth, mean_average_precision
 from dataset import SCENES, TRAIN_SPLITS, load_without_images, record
 from detector import DETAIL_STAGES, DETAIL_WIDTH, DetectionHead, cells_of, corners
 from earlier import graph_of, start_with, under, weights_of
@@ -81,42 +81,37 @@ def detection_loss(logits: Tensor, boxes: Tensor, labels: Tensor, places: Tensor
 
 
 @torch.no_grad()
-def precision_on(head: DetectionHead, work: Path, split: str, least: float = 0.5) -> dict[str, float]:
-    """Mean average precision on a split."""
-    head.eval()
-    memory, detail = np.load(work / f"memory_{split}.npy"), np.load(work / f"detail_{split}.npy", mmap_mode="r")
-    data, pictures = load_without_images(work, split), []
-    for start in range(0, len(memory), 200):
-        part = slice(start, start + 200)
-        logits, boxes = head(torch.from_numpy(memory[part]).float(), torch.from_numpy(np.array(detail[part])).float())
+def judge(run: Callable[[slice], tuple[Tensor, Tensor]], data: dict[str, np.ndarray]) -> list[Judged]:
+    """What `run` (rows to logits and boxes) finds in the pictures of `data`, and what there is."""
+    pictures = []
+    for start in range(0, len(data["shapes"]), 100):
+        part = slice(start, start + 100)
+        logits, boxes = run(part)
         for scores, places, shapes, truth in zip(torch.sigmoid(logits).numpy(), corners(boxes).tolist(),
                                                  data["shapes"][part], data["boxes"][part].tolist()):
             found = [Found(SHAPES[s], float(scores[c, s]), places[c]) for c, s in zip(*np.nonzero(scores > CUT))]
             pictures.append((found, [Truth(SHAPES[s - 1], box) for s, box in zip(shapes, truth) if s]))
+    return pictures
+
+
+def precision_on(head: DetectionHead, work: Path, split: str) -> dict[float, float]:
+    """Mean average precision on a split, at two overlaps."""
+    memory, detail = (np.load(work / f"{what}_{split}.npy", mmap_mode="r") for what in ("memory", "detail"))
+
+    def run(part: slice) -> tuple[Tensor, Tensor]:
+        return head(torch.from_numpy(np.array(memory[part])).float(), torch.from_numpy(np.array(detail[part])).float())
+    head.eval()
+    pictures = judge(run, load_without_images(work, split))
     head.train()
-    return mean_average_precision(pictures, SHAPES, least)
-
-
-def load_head(work: Path) -> DetectionHead:
-    head = DetectionHead()
-    head.load_state_dict(torch.load(work / "detect.pt"))
-    return head.eval()
-
-
-def evaluate(head: DetectionHead, work: Path) -> None:
-    """Writes WORK/detect.json: mean average precision on the held-out splits."""
-    table = {split: {str(least): precision_on(head, work, split, least) for least in (0.5, 0.75)}
-             for split in ("test", "nameless-test")}
-    (work / "detect.json").write_text(json.dumps(table, indent=2))
-    print({split: {least: round(t["all"], 4) for least, t in by.items()} for split, by in table.items()}, flush=True)
+    return {least: round(mean_average_precision(pictures, SHAPES, least)["all"], 4) for least in (0.5, 0.75)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=2200)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--report", type=int, default=500)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--start", type=Path)
@@ -157,12 +152,10 @@ def main() -> None:
         loss = sum(value for value, _ in shares) / WORKERS
         mean = loss if step == 0 else 0.98 * mean + 0.02 * loss
         if (step + 1) % args.report == 0 or step + 1 == args.steps:
-            torch.save(head.state_dict(), args.work / "detect.pt")
-            print(f"{step + 1} {time.time() - started:.0f} s loss {mean:.4f}",
-                  {least: round(precision_on(head, args.work, "valid", least)["all"], 4) for least in (0.5, 0.75)}, flush=True)
+            torch.save(head.state_dict(), args.work / "detect-head.pt")
+            print(f"{step + 1} {time.time() - started:.0f} s loss {mean:.4f}", precision_on(head, args.work, "valid"), flush=True)
     record(args.work, "objects, from earlier weights" if args.start else "objects", steps=args.steps,
            seconds=round(time.time() - started))
-    evaluate(head, args.work)
 
 
 if __name__ == "__main__":
