@@ -83,7 +83,10 @@ test('boxes are in pixels of the upright original, whatever its size and however
   // As a camera that was held on its side stores it: turned, with a tag that says how to turn it back.
   const turned = await Promise.all(
     examples.map(async (example) =>
-      objectsOf(await sharp(read(example.image)).rotate(270).withMetadata({ orientation: 6 }).png().toBuffer(), example),
+      objectsOf(
+        await sharp(read(example.image)).rotate(270).withMetadata({ orientation: 6 }).png().toBuffer(),
+        example,
+      ),
     ),
   )
   expect(upright.flatMap(({ truth }) => truth).length).toBeGreaterThan(15)

@@ -20,10 +20,18 @@ const truth = [
 // By hand: recall 1/2 at precision 1, recall 1 at precision 2/3, so 1/2 * 1 + 1/2 * 2/3.
 test.each([
   ['all found', [star(here, 0.9), star(there, 0.8)], 1],
-  ['a wrong find surer than the last right one', [star(here, 0.9), star(box(20, 20, 30, 30), 0.8), star(there, 0.7)], 5 / 6],
+  [
+    'a wrong find surer than the last right one',
+    [star(here, 0.9), star(box(20, 20, 30, 30), 0.8), star(there, 0.7)],
+    5 / 6,
+  ],
   ['the same wrong find less sure than all', [star(here, 0.9), star(box(20, 20, 30, 30), 0.1), star(there, 0.7)], 1],
   ['one object found twice, the other not', [star(here, 0.9), star(here, 0.8)], 0.5],
-  ['the second of two finds of one object before the other', [star(here, 0.9), star(here, 0.8), star(there, 0.7)], 5 / 6],
+  [
+    'the second of two finds of one object before the other',
+    [star(here, 0.9), star(here, 0.8), star(there, 0.7)],
+    5 / 6,
+  ],
   ['boxes that are too far off', [star(box(4, 0, 14, 10), 0.9), star(there, 0.8)], 0.25],
   ['nothing', [], 0],
 ])('average precision where there are two stars: %s', (_, found, expected) => {

@@ -13,7 +13,10 @@ import { svgOf } from './svg.ts'
 
 /** The box around what an SVG covers at least by half, in pixels. */
 async function extentOf(svg: string): Promise<Box> {
-  const { data, info } = await sharp(Buffer.from(svg)).extractChannel('alpha').raw().toBuffer({ resolveWithObject: true })
+  const { data, info } = await sharp(Buffer.from(svg))
+    .extractChannel('alpha')
+    .raw()
+    .toBuffer({ resolveWithObject: true })
   const box = { xmin: info.width, ymin: info.height, xmax: 0, ymax: 0 }
   for (const [at, alpha] of data.entries()) {
     if (alpha < 128) continue
@@ -55,7 +58,7 @@ export async function writeDrawings(out: string, count: number, seed = 1): Promi
         label: labelOf(scene),
         phrases: [phrasesAbout(scene, random)],
         objects: await Promise.all(
-          scene.objects.map(async ({ shape }, index) => ({ label: shape, box: await extentOf(alone[index] ?? '') })),
+          scene.objects.map(async ({ shape }, at) => ({ label: shape, box: await extentOf(alone[at] ?? '') })),
         ),
       })
     }
