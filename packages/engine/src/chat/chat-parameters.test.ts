@@ -84,7 +84,10 @@ describe('an answer', () => {
     const parameters = { max_new_tokens: 7, no_repeat_ngram_size: 1 }
     const [first = '', second = ''] = (await ask(model, parameters)).text.split(' ')
     expect(second).not.toBe('')
-    expect(await ask(model, { ...parameters, stop: [second] })).toMatchObject({ text: `${first} `, finish_reason: 'stop' })
+    expect(await ask(model, { ...parameters, stop: [second] })).toMatchObject({
+      text: `${first} `,
+      finish_reason: 'stop',
+    })
   })
   it('is one of the choices, whatever the model would have said', async () => {
     const model = await load(await writeChatFolder('llava'))

@@ -1,7 +1,8 @@
 import { blankImage } from '../images/image-preprocessing.ts'
 import { afterAll, describe, expect, it } from 'vitest'
 
-import { decoderWidth, embeddingOf } from '../../test/attention-decoders.ts'
+import { embeddingOf } from '../../test/attention-decoders.ts'
+import { decoderWidth } from '../../test/attention-parts.ts'
 import { chatFolder, type TinyFamily } from '../../test/chat-folders.ts'
 import { openTinyChat, writeChatFolder } from '../../test/open-chat.ts'
 import { removeFolders } from '../../test/tiny-folder.ts'
