@@ -1,7 +1,7 @@
 import { openUploads } from '@vision-queue/blobs'
 import { createJobController, toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
-import type { RedisClient } from '@vision-queue/redis'
+import { greetRedis, type RedisClient } from '@vision-queue/redis'
 import type { Logger } from 'pino'
 
 import { createApp } from './app.ts'
@@ -31,6 +31,7 @@ export interface Api {
 /** Opens what an API needs in order, and resolves once it listens, whether Redis answers or not. */
 export async function startApi({ settings, log, redis: shared }: ApiOptions): Promise<Api> {
   const closing = createJobController()
+  await greetRedis(settings.REDIS_URL, settings.REDIS_COMMAND_TIMEOUT_MS, log)
   const redis = { redisUrl: settings.REDIS_URL, commandTimeoutMs: settings.REDIS_COMMAND_TIMEOUT_MS, log }
   const jobs = openJobClient({
     ...redis,

@@ -2,7 +2,7 @@ import type { ModelManifest } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { refusal } from '../expectation.ts'
-import { isMistyped } from './mistyped-names.ts'
+import { isMistyped } from '@vision-queue/process'
 import { envelopeNames, type JsonValue, type Question } from './submission.ts'
 
 const objectSchema = z.object({
