@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile } from 'node:child_process'
+import { type ChildProcess, execFile, type ExecFileException } from 'node:child_process'
 
 import type { GpuFigures } from '@vision-queue/protocol'
 
@@ -44,7 +44,7 @@ export function runNvidiaSmi(timeoutMs: number, env: Record<string, string | und
   return { answer, kill: () => void child?.kill('SIGKILL') }
 }
 
-function failureOf(error: NodeJS.ErrnoException & { killed?: boolean }, said: string, timeoutMs: number) {
+function failureOf(error: ExecFileException, said: string, timeoutMs: number) {
   if (error.code === 'ENOENT') return { kind: 'absent' } as const
   const why = error.killed === true ? `no answer within ${timeoutMs} ms` : said.trim().slice(0, 200) || error.message
   return { kind: 'failed', reason: why } as const
