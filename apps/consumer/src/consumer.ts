@@ -20,7 +20,7 @@ import { type QueuedJob } from '@vision-queue/queue'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
-import { type ConsumerSettings } from './config.ts'
+import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
@@ -125,7 +125,7 @@ interface Opened {
 
 async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Opened> {
   const required = settings.REQUIRE_PROVIDER
-  const refusal = required === null ? null : await probeProvider(required)
+  const refusal = required === null ? null : await probeProvider(required, toEngineEnvironment(settings))
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
   const id = `con_${nanoid()}`
   const said = { version: 2 as const, id, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
