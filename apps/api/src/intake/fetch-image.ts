@@ -8,7 +8,8 @@ import { type JobSignal, type RequestContext, requestFields } from '@vision-queu
 import { imageTypes, VisionQueueError } from '@vision-queue/protocol'
 import type { Logger } from 'pino'
 
-import { type ApiSettings, parsePorts } from '../config.ts'
+import { parsePorts } from '../address-settings.ts'
+import type { ApiSettings } from '../config.ts'
 import { refusal } from '../expectation.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { imageTypeOf } from './image.ts'

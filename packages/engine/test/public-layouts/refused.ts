@@ -1,5 +1,5 @@
 import { classifier, named } from '../public-graphs.ts'
-import { likeVit, labels, text, of, type Layout } from './folder.ts'
+import { likeVit, labels, of, type Layout } from './folder.ts'
 
 const one = classifier(4)
 
