@@ -150,5 +150,10 @@ const questions: Record<string, string> = {
 }
 
 function exampleOf(name: string, task: string): string {
+  if (task === 'tensors') {
+    // By the names and types that the check has printed.
+    const body = `{"model": "${name}", "input": {"tensors": {"INPUT": {"data": [NUMBERS]}}}}`
+    return `curl -H 'Content-Type: application/json' -d '${body}' -H 'Prefer: wait=10' localhost:3000/jobs`
+  }
   return `curl -F model=${name} -F image=@picture.jpg${questions[task] ?? ''} -H 'Prefer: wait=10' localhost:3000/jobs`
 }

@@ -4,7 +4,7 @@ import {
   type GuardedFetchOptions,
   parseHostPatterns,
 } from '@vision-queue/guarded-fetch'
-import { type RequestContext, requestFields } from '@vision-queue/process'
+import { type JobSignal, type RequestContext, requestFields } from '@vision-queue/process'
 import { imageTypes, VisionQueueError } from '@vision-queue/protocol'
 import type { Logger } from 'pino'
 
@@ -19,7 +19,7 @@ import { imageTypeOf } from './image.ts'
  */
 export type FetchImage = (
   submitted: { address: string; field: string },
-  signal: AbortSignal,
+  signal: JobSignal,
   request?: RequestContext,
 ) => Promise<Uint8Array>
 
