@@ -83,7 +83,12 @@ describe('reading', () => {
     ['preprocessor_config.json', { ...tinyPreprocessor, image_std: [1, 1] }, 'image_std: three numbers, or one'],
     ['preprocessor_config.json', { ...tinyPreprocessor, do_tile: true }, 'do_tile: not supported'],
     ['preprocessor_config.json', { ...tinyPreprocessor, size: { edge: 9 } }, 'size: {height, width}'],
-    ['preprocessor_config.json', { ...tinyPreprocessor, do_image_splitting: true }, 'it cuts images into tiles'],
+    [
+      'preprocessor_config.json',
+      { ...tinyPreprocessor, do_image_splitting: true },
+      'do_image_splitting: not supported without',
+    ],
+    ['preprocessor_config.json', { ...tinyPreprocessor, do_pan_and_scan: true }, 'do_pan_and_scan: not supported'],
     ['preprocessor_config.json', { ...tinyPreprocessor, size_divisor: 32 }, 'size_divisor: not supported'],
     ['preprocessor_config.json', { architecture: 'resnet50' }, 'missing, and so is pretrained_cfg'],
     [
@@ -190,4 +195,15 @@ describe('loading', () => {
     expect(model.manifest).toMatchObject({ maxBatchSize: 1, labels: tinyLabels })
     await model.close()
   })
+})
+
+it('tells what it does while it loads, before it does it: files, each graph, each run', async () => {
+  const told: string[] = []
+  const model = await loadModel({ ...(await write()), intraOpThreads: 1, maxImagePixels: 1e6 }, async (step) => {
+    told.push(step.at === null ? step.step : `${step.step} ${step.at}/${step.of}`)
+  })
+  expect(model.manifest.graphVariants).toEqual({ model: 'fp32' })
+  await model.close()
+  expect(told.slice(0, 3)).toEqual(['reading', 'opening 1/1', expect.stringMatching(/^warming_up 1\/\d+$/)])
+  expect(told.at(-1)).toMatch(/^warming_up (\d+)\/\1$/)
 })

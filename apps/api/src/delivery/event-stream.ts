@@ -1,8 +1,10 @@
+import { createJobController, type JobSignal } from '@vision-queue/process'
 import type { JobEvent } from '@vision-queue/protocol'
 import type { OwnedJobs } from '@vision-queue/queue/producer'
 
 import type { AddressOf } from '../addresses.ts'
 import { jobResponse } from '../doors/native/job-response.ts'
+import { openEventBody } from './event-body.ts'
 
 /** How long a client should wait before it reconnects. */
 const retryMs = 2000
@@ -33,7 +35,7 @@ interface Options {
   heartbeatMs: number
   addressOf: AddressOf
   /** Ends the stream early; the client then reconnects, to another process. */
-  closing: AbortSignal
+  closing: JobSignal
 }
 
 /**
@@ -42,7 +44,7 @@ interface Options {
  */
 export async function openEventStream(options: Options): Promise<ReadableStream<Uint8Array>> {
   const { jobs, id, lastEventId, heartbeatMs, addressOf, closing } = options
-  const ending = new AbortController()
+  const ending = createJobController()
   const end = (): void => {
     closing.removeEventListener('abort', end)
     ending.abort()
@@ -57,34 +59,12 @@ export async function openEventStream(options: Options): Promise<ReadableStream<
     throw error
   }
 
-  const iterator = events[Symbol.asyncIterator]()
-  const encoder = new TextEncoder()
-  let heartbeat: NodeJS.Timeout | undefined
-  let isOpen = true
-  const stop = (): void => {
-    isOpen = false
-    clearInterval(heartbeat)
-    end()
-  }
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(encoder.encode(`retry: ${retryMs}\n\n`))
-      heartbeat = setInterval(() => {
-        // A client that has not read what was sent before needs none.
-        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(': heartbeat\n\n'))
-      }, heartbeatMs)
-    },
-    async pull(controller) {
-      const next = await iterator.next().catch((error: unknown) => {
-        stop()
-        throw error
-      })
-      if (next.done !== true) controller.enqueue(encoder.encode(encodeEvent(next.value, addressOf)))
-      else if (isOpen) {
-        stop()
-        controller.close()
-      }
-    },
-    cancel: stop,
-  })
+  return openEventBody(encoded(events, addressOf), { opening: `retry: ${retryMs}\n\n`, heartbeatMs, onEnd: end })
+}
+
+async function* encoded(
+  events: AsyncIterable<JobEvent>,
+  addressOf: AddressOf,
+): AsyncGenerator<string, void, undefined> {
+  for await (const event of events) yield encodeEvent(event, addressOf)
 }

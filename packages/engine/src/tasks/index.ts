@@ -4,9 +4,11 @@ import { depthEstimation } from './depth-estimation.ts'
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
 import { imageSegmentation } from './image-segmentation.ts'
+import { imageTextToText } from './image-text-to-text.ts'
 import { imageToText } from './image-to-text.ts'
 import { objectDetection } from './object-detection.ts'
 import type { Task } from './task.ts'
+import { tensors } from './tensors.ts'
 import { visualEntailment } from './visual-entailment.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
 import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
@@ -17,6 +19,7 @@ export const tasks: readonly Task[] = [
   visualQuestionAnswering,
   visualEntailment,
   imageToText,
+  imageTextToText,
   imageClassification,
   zeroShotImageClassification,
   imageFeatureExtraction,
@@ -24,6 +27,7 @@ export const tasks: readonly Task[] = [
   zeroShotObjectDetection,
   imageSegmentation,
   depthEstimation,
+  tensors,
 ]
 
 /** Their names. */
