@@ -18,7 +18,7 @@ from scenes import MAX_OBJECTS
 Data = dict[str, np.ndarray]
 Pointers = tuple[Tensor, Tensor, Tensor]  # rows, positions, and [K, cells] what they point at
 SCENES, ROWS = 24, 6
-GROUPS = (2, 2, 2)  # rows by length: short, middle, long
+GROUPS = (4, 2)  # rows by length: shorter and longer
 LONGEST = 64  # tokens of a row that is trained on
 NO_PICTURE = "There is no image."
 

@@ -34,12 +34,16 @@ class Eyes(nn.Module):
 
 
 def shipped_eyes(models: Path) -> Eyes:
-    weights, eyes = under(weights_of(graph_of(models, "caption", "encoder_model")), "model."), Eyes()
-    encoder = under(weights, "encoder.")
-    left = [*load_known(eyes.encoder, encoder), *load_known(eyes.arranger, under(weights, "arranger."))]
+    weights, eyes = weights_of(graph_of(models, "caption", "encoder_model")), Eyes()
+    # Convolutions are named without the "model." that all else begins with.
+    encoder = {**under(weights, "model.encoder."), **under(weights, "encoder.")}
+    left = [*load_known(eyes.encoder, encoder), *load_known(eyes.arranger, under(weights, "model.arranger."))]
+    norms = {name for name, module in eyes.encoder.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    missing = [name for name in left if name.rpartition(".")[0] not in norms]
+    if missing:
+        raise ValueError(f"{models} has no weights for {missing}")
     # Batch norms were folded into the convolutions before them.
     restore_norms(eyes.encoder, encoder, torch.randn(8, 3, 128, 128).clamp(-1, 1))
-    print("not read:", [name for name in left if ".body." not in name and "trunk" not in name], flush=True)
     return eyes.eval()
 
 

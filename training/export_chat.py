@@ -37,14 +37,15 @@ TEMPLATE = (
 
 
 class VisionEncoder(nn.Module):
-    """All pictures of a batch one after the other; the mask is there because public exports have one."""
+    """All pictures of a batch one after the other; where the mask says that there is none, pixels are grey."""
 
     def __init__(self, eyes: Eyes, features: ImageFeatures):
         super().__init__()
         self.eyes, self.features = eyes, features
 
     def forward(self, pixel_values: Tensor, pixel_attention_mask: Tensor) -> Tensor:
-        return self.features(self.eyes(pixel_values.reshape(-1, 3, IMAGE_SIZE, IMAGE_SIZE)))
+        shown = pixel_values * pixel_attention_mask.unsqueeze(2).to(pixel_values.dtype)
+        return self.features(self.eyes(shown.reshape(-1, 3, IMAGE_SIZE, IMAGE_SIZE)))
 
 
 def config(t: ChatTokenizer) -> dict[str, Any]:
