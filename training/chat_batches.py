@@ -19,7 +19,7 @@ Data = dict[str, np.ndarray]
 Pointers = tuple[Tensor, Tensor, Tensor]  # rows, positions, and [K, cells] what they point at
 SCENES, ROWS = 24, 6
 GROUPS = (4, 2)  # rows by length: shorter and longer
-LONGEST = 64  # tokens of a row that is trained on
+SHORT, LONGEST = 36, 64  # tokens of a row; most batches have short rows, the others long ones, so that little is padding
 NO_PICTURE = "There is no image."
 
 
@@ -122,11 +122,14 @@ class Source:
         total = len(self.tiles) if kind == "tiles" and self.tiles is not None else len(data["tokens"])
         count = {"pairs": SCENES // 2, "tiles": SCENES // 4, "none": SCENES // 4}.get(kind, SCENES)
         rows = self.draw(kind, count, total)
-        return [self.batch(kind, data, part, system, asked) for part in np.array_split(rows, WORKERS)]
+        short = self.rng.random() < 0.65
+        return [self.batch(kind, data, part, system, asked, short) for part in np.array_split(rows, WORKERS)]
 
-    def batch(self, kind: str, data: Data, rows: np.ndarray, system: str, asked: int) -> Batch:
+    def batch(self, kind: str, data: Data, rows: np.ndarray, system: str, asked: int, short: bool) -> Batch:
         lengths = (data["tokens"][rows] > 0).sum(-1)
-        chosen = (self.rng.random(lengths.shape) + (lengths > LONGEST)).argsort(1)[:, :asked]
+        least, most = (0, SHORT) if short else (SHORT + 1, LONGEST)
+        unfit = (lengths < least) + (lengths > most) + 1.0 * (lengths > LONGEST)
+        chosen = (self.rng.random(lengths.shape) + unfit).argsort(1)[:, :asked]
         lengths = np.take_along_axis(lengths, chosen, 1)
         chosen = np.take_along_axis(chosen, lengths.argsort(1, kind="stable"), 1)
         return self.fill(kind, data, rows, system, np.split(chosen, np.cumsum(GROUPS)[:-1], 1), asked)
@@ -164,7 +167,7 @@ def sources(work: Path, seed: int) -> Source:
     return source_of(work, "train", seed)
 
 
-def validation(work: Path, scenes: int = 240) -> list[Batch]:
+def validation(work: Path, scenes: int = 120) -> list[Batch]:
     """Batches with all rows of the first scenes and pairs, and of some scenes as tiles."""
     source, batches = source_of(work, "valid", 0), []
     for kind, total in (("chats", scenes), ("pairs", scenes // 2)):
