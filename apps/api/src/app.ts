@@ -13,7 +13,7 @@ import { refuseIdempotencyKey } from './guard/refuse-idempotency-key.ts'
 import { createIntake } from './intake/intake.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { observeRequests } from './observe/observe-requests.ts'
-import { problemResponse } from './problem-response.ts'
+import { type FailedRequest, problemResponse } from './problem-response.ts'
 import { createQueueTroubleLog } from './observe/queue-trouble-log.ts'
 import { nameRequest } from './observe/request-context.ts'
 import { cancelJob } from './doors/native/cancel-job.ts'
@@ -27,6 +27,9 @@ import { getModel, listModels } from './doors/native/models.ts'
 import { orderModel } from './doors/native/order-model.ts'
 import { purgeModel } from './doors/native/purge-model.ts'
 import { retryJob } from './doors/native/retry-job.ts'
+import { chatCompletions } from './doors/openai/chat-completions.ts'
+import { isOpenAiPath, openAiErrorResponse } from './doors/openai/error-response.ts'
+import { getOpenAiModel, listOpenAiModels } from './doors/openai/models.ts'
 import { submitJob } from './doors/native/submit-job.ts'
 import { createBodyBudget } from './guard/body-budget.ts'
 import { getImage, removeImage, uploadImage } from './doors/native/upload-image.ts'
@@ -97,6 +100,9 @@ export function createApp({
     )
   }
   app.post('/models/:name/purge', needs('admin'), refuseIdempotencyKey, purgeModel({ jobs, models }))
+  app.post('/v1/chat/completions', needs('submit'), chatCompletions({ intake, jobs, models, bodyBudget, settings }))
+  app.get('/v1/models', needs('read'), listOpenAiModels(models))
+  app.get('/v1/models/:id', needs('read'), getOpenAiModel(models))
   app.get('/health', live)
   app.get('/health/live', live)
   app.get('/health/ready', ready({ jobs, models, trouble, maxAgeMs: settings.READINESS_MAX_AGE_MS }))
@@ -108,17 +114,26 @@ export function createApp({
 
   refuseOtherMethods(app, log)
   app.notFound((c) =>
-    problemResponse(new VisionQueueError('not_found', 'There is nothing at this address; GET / says what is where.'), {
-      requestId: c.get('requestId'),
-      log,
-    }),
+    errorResponse(
+      c.req.path,
+      new VisionQueueError('not_found', 'There is nothing at this address; GET / says what is where.'),
+      {
+        requestId: c.get('requestId'),
+        log,
+      },
+    ),
   )
   app.onError((error, c) => {
     c.set('errorCode', toVisionQueueError(error).code)
     trouble.note(error, c.get('requestContext'))
-    return problemResponse(error, { requestId: c.get('requestId'), log, headers: c.get('rateHeaders') })
+    return errorResponse(c.req.path, error, { requestId: c.get('requestId'), log, headers: c.get('errorHeaders') })
   })
   return app
+}
+
+/** An error in the form that the clients of the address read. */
+function errorResponse(path: string, error: unknown, request: FailedRequest): Response {
+  return isOpenAiPath(path) ? openAiErrorResponse(error, request) : problemResponse(error, request)
 }
 
 /** For pages of the origins in CORS_ORIGINS. No credentials but the key that the page itself sends. */
@@ -132,6 +147,20 @@ const corsRules = {
     'Prefer',
     'Traceparent',
     'X-Request-Id',
+    // What OpenAI's client tells of itself in a page.
+    'OpenAI-Organization',
+    'OpenAI-Project',
+    ...[
+      'Arch',
+      'Helper-Method',
+      'Lang',
+      'OS',
+      'Package-Version',
+      'Retry-Count',
+      'Runtime',
+      'Runtime-Version',
+      'Timeout',
+    ].map((name) => `X-Stainless-${name}`),
   ],
   exposeHeaders: [
     'Idempotent-Replayed',
@@ -140,6 +169,7 @@ const corsRules = {
     'RateLimit',
     'RateLimit-Policy',
     'Retry-After',
+    'X-Job-Id',
     'X-Request-Id',
   ],
   maxAge: 600,
@@ -157,7 +187,7 @@ function refuseOtherMethods(app: Hono<ApiEnv>, log: Logger): void {
     app.all(path, (c) => {
       if (c.req.method === 'OPTIONS') return c.body(null, 204, { Allow: allow })
       const refused = new VisionQueueError('method_not_allowed', `This address takes ${allow}.`)
-      const response = problemResponse(refused, { requestId: c.get('requestId'), log })
+      const response = errorResponse(c.req.path, refused, { requestId: c.get('requestId'), log })
       response.headers.set('Allow', allow)
       return response
     })

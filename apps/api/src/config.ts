@@ -200,6 +200,13 @@ export const apiSettings = z.object({
       'How long the body of a request may take to arrive, in milliseconds, before it is answered 408. ' +
         'MAX_BODY_BYTES over the slowest upload that is still to succeed.',
     ),
+  CHAT_WAIT_MS: integerSetting(1000, 24 * 3_600_000)
+    .default(600_000)
+    .describe(
+      'How long POST /v1/chat/completions without `stream` waits for its answer, in milliseconds, before it is answered ' +
+        '504 and its jobs are canceled. As long as its clients wait (OpenAI’s own: ten minutes), and below the idle ' +
+        'limit of every proxy on the way.',
+    ),
   READINESS_MAX_AGE_MS: integerSetting(0, 60_000)
     .default(1000)
     .describe(

@@ -110,6 +110,16 @@ export const consumerSettings = z.object({
     .describe(
       'From how many MB on that its decoder holds at a time an image is decoded after the other heavy ones of its engine and not beside them. A progressive JPEG, an interlaced PNG or a lossless WebP of 49 million pixels takes 200 to 400. Lower it where engines have little memory; higher, several such images keep all others waiting. 0: all images of these kinds.',
     ),
+  FEATURE_CACHE_MB: integerSetting(0, 1_048_576)
+    .default(256)
+    .describe(
+      'Of models that chat about images (image-text-to-text): how many MB of images’ features each engine keeps, so that a second question about an image skips encoding it. What was asked for longest ago goes. An image of SmolVLM with 13 tiles takes 2 MB, one of LLaVA 9. 0: none are kept, and jobs that ask about the same image at once encode it each.',
+    ),
+  GENERATION_CACHE_MB: integerSetting(1, 16_777_216)
+    .default(1024)
+    .describe(
+      'Of the same models: how many MB of keys and values the running conversations of one engine may have together. Each reserves what its prompt and its max_new_tokens can take at most: tokens x layers x 2 x heads of keys x their size x 4 bytes (2 in half floats). One that doesn’t fit beside the others waits for them; one that never fits is refused. More lets more answers run together.',
+    ),
   WARM_UP_LIMIT_MS: integerSetting(1, 3_600_000)
     .default(60_000)
     .describe(

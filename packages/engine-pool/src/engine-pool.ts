@@ -21,6 +21,8 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
     intraOpThreads,
     shrinkAbovePixels,
     heavyImageBytes,
+    featureCacheBytes,
+    generationCacheBytes,
     latencyObjectiveMs,
   } = options
   const { runTimeoutMs, loadTimeoutMs = 300_000, longestPauseMs = 10_000 } = options
@@ -40,7 +42,7 @@ export function createEnginePool(options: EnginePoolOptions): EnginePool {
     },
     options.execution,
   )
-  const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes }
+  const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes, featureCacheBytes, generationCacheBytes }
   const fixed = { name, version, folder, modelCode, warmUpLimitMs, intraOpThreads, ...images, memoryLimitBytes }
   return runPool({
     ...options,

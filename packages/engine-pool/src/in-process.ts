@@ -19,6 +19,8 @@ export interface InProcessPoolOptions extends Pick<
   | 'maxImagePixels'
   | 'shrinkAbovePixels'
   | 'heavyImageBytes'
+  | 'featureCacheBytes'
+  | 'generationCacheBytes'
   | 'latencyObjectiveMs'
   | 'execution'
   | 'blobs'
@@ -56,11 +58,13 @@ export function createInProcessEnginePool(options: InProcessPoolOptions): Engine
     intraOpThreads,
     shrinkAbovePixels,
     heavyImageBytes,
+    featureCacheBytes,
+    generationCacheBytes,
     latencyObjectiveMs,
   } = options
   const limits = { runTimeoutMs: Infinity, loadTimeoutMs: Infinity, memoryLimitBytes: 0 }
   const pool = newPool({ name, version, engines: 1, deviceIds: [], longestPauseMs, ...limits }, options.execution)
-  const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes }
+  const images = { maxImagePixels, shrinkAbovePixels, heavyImageBytes, featureCacheBytes, generationCacheBytes }
   const fixed = { name, version, folder, modelCode, intraOpThreads, ...images, latencyObjectiveMs }
   return runPool({
     ...options,

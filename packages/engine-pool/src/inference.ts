@@ -125,6 +125,10 @@ export interface EnginePoolOptions {
   shrinkAbovePixels?: number
   /** Images of which the decoder holds more at a time are decoded one after the other. Default: 128 MiB. */
   heavyImageBytes?: number
+  /** The most bytes of images' features that an engine keeps for later questions about them. Default: 256 MiB. */
+  featureCacheBytes?: number
+  /** The most bytes of keys and values that an engine's conversations have. Default: 1 GiB. */
+  generationCacheBytes?: number
   /** What a job's batch, and the one before it, may take together, which bounds batches. Default: 0, no objective. */
   latencyObjectiveMs?: number
   /**

@@ -1,14 +1,14 @@
 import type { DynamicBatcher } from './batching/dynamic-batcher.ts'
-import type { RunningSequence } from './generation/running-sequence.ts'
 import type { BatchItem } from './batching/run-or-split.ts'
 import type { Session } from './onnx/session.ts'
 import { shapeOfRows } from './onnx/shape-of-rows.ts'
-import { createStepBatcher, type StepBatcherOptions } from './batching/step-batcher.ts'
+import type { StepBatcherOptions } from './batching/step-batcher.ts'
 import type { TaskOutput } from './task-output.ts'
-import type { OpenTask, PreparedItem, PreparedSequence, TaskRequest } from './tasks/task.ts'
+import type { SteppedItem } from './tasks/stepped-task.ts'
+import type { OpenTask, PreparedItem, TaskRequest } from './tasks/task.ts'
 
 /** A job that is ready for its model, of whichever kind the model's task is. */
-export type PreparedJob = PreparedItem | PreparedSequence
+export type PreparedJob = PreparedItem | SteppedItem
 
 /** How a model answers jobs: what engines, the benchmark's bare loop and warm-up need of any task, of either kind. */
 export interface Answering {
@@ -25,30 +25,20 @@ export interface Answering {
 
 /** `inputs`: the graph's, for the lengths that it fixes. */
 export function answerBy(task: OpenTask, { inputs }: Pick<Session, 'inputs'>): Answering {
-  const shapeOf = ({ rows }: PreparedJob): string => shapeOfRows(rows, inputs)
-  if (!('stepper' in task)) {
+  const shapeOf = ({ rows }: PreparedJob): string => (rows === undefined ? '' : shapeOfRows(rows, inputs))
+  if (!('openSteps' in task)) {
     return { prepare: task.prepare, shapeOf, run: async (jobs) => task.run(jobs.map(ofOneRun)) }
   }
-  const { prepare, stepper } = task
-  const overJobs = {
-    ...stepper,
-    rowsOf: (job: PreparedJob) => stepper.rowsOf(ofSteps(job)),
-    start: async (jobs: readonly PreparedJob[]) => stepper.start(jobs.map(ofSteps)),
-  }
   return {
-    prepare,
+    prepare: task.prepare,
     shapeOf,
-    openSteps: (options) => createStepBatcher(overJobs, options),
+    openSteps: task.openSteps,
     run: async (jobs) =>
       new Promise((resolve) => {
         const results: (TaskOutput | Error)[] = []
         let missing = jobs.length
         if (missing === 0) resolve(results)
-        const batcher = createStepBatcher<
-          PreparedJob,
-          RunningSequence,
-          BatchItem & { prepared: PreparedJob; index: number }
-        >(overJobs, {
+        const batcher = task.openSteps<BatchItem & { prepared: PreparedJob; index: number }>({
           onLaunch: async () => {},
           onText() {},
           onSettled(outcomes) {
@@ -69,10 +59,5 @@ export function answerBy(task: OpenTask, { inputs }: Pick<Session, 'inputs'>): A
 
 function ofOneRun(job: PreparedJob): PreparedItem {
   if ('maxRows' in job) throw new Error('this job was prepared by a task of another kind')
-  return job
-}
-
-function ofSteps(job: PreparedJob): PreparedSequence {
-  if (!('maxRows' in job)) throw new Error('this job was prepared by a task of another kind')
   return job
 }

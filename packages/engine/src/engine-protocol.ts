@@ -136,6 +136,10 @@ export const engineOptionsSchema = z.strictObject({
   shrinkAbovePixels: z.int().min(0).optional(),
   /** Images of which the decoder holds more at a time are decoded one after the other. */
   heavyImageBytes: z.int().min(0).optional(),
+  /** The most bytes of images' features that are kept for later questions about them; 0: none. */
+  featureCacheBytes: z.int().min(0).optional(),
+  /** The most bytes of keys and values that running conversations have. */
+  generationCacheBytes: z.int().min(1).optional(),
   /** After so long the warm-up tries no larger batch. */
   warmUpLimitMs: z.int().min(1).optional(),
   /** Whether code in the model's folder may be its task. */

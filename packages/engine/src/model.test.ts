@@ -83,7 +83,12 @@ describe('reading', () => {
     ['preprocessor_config.json', { ...tinyPreprocessor, image_std: [1, 1] }, 'image_std: three numbers, or one'],
     ['preprocessor_config.json', { ...tinyPreprocessor, do_tile: true }, 'do_tile: not supported'],
     ['preprocessor_config.json', { ...tinyPreprocessor, size: { edge: 9 } }, 'size: {height, width}'],
-    ['preprocessor_config.json', { ...tinyPreprocessor, do_image_splitting: true }, 'it cuts images into tiles'],
+    [
+      'preprocessor_config.json',
+      { ...tinyPreprocessor, do_image_splitting: true },
+      'do_image_splitting: not supported without',
+    ],
+    ['preprocessor_config.json', { ...tinyPreprocessor, do_pan_and_scan: true }, 'do_pan_and_scan: not supported'],
     ['preprocessor_config.json', { ...tinyPreprocessor, size_divisor: 32 }, 'size_divisor: not supported'],
     ['preprocessor_config.json', { architecture: 'resnet50' }, 'missing, and so is pretrained_cfg'],
     [

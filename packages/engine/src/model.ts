@@ -15,11 +15,15 @@ import { padBatches, paddedSizes } from './onnx/padded-batch.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
 import type { Session } from './onnx/session.ts'
 import { findTask, taskNames } from './tasks/index.ts'
+import { defaultFeatureCacheBytes } from './chat/feature-cache.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
 import { loadOwnTask } from './own-task.ts'
 import { openChosen } from './variant-choice.ts'
 import { defaultWarmUpLimitMs, warmUp, type WarmUp } from './warm-up.ts'
+
+/** Of keys and values; a conversation of 4,000 tokens takes some 300 MB in a model of half a billion weights. */
+const defaultGenerationCacheBytes = 1024 ** 3
 
 /** A model in this process's memory, warm. */
 export interface LoadedModel extends Answering {
@@ -36,6 +40,10 @@ export interface LoadOptions extends ModelLocation {
   shrinkAbovePixels?: number | undefined
   /** Images of which the decoder holds more at a time are decoded one after the other. Default: 128 MiB. */
   heavyImageBytes?: number | undefined
+  /** The most bytes of images' features that are kept for later questions about them. Default: 256 MiB. */
+  featureCacheBytes?: number | undefined
+  /** The most bytes of keys and values that running conversations have. Default: 1 GiB. */
+  generationCacheBytes?: number | undefined
   /** After so long the warm-up tries no larger batch. Default: 60,000 ms. */
   warmUpLimitMs?: number | undefined
   /** Whether code in the folder may be its task. Default: no. */
@@ -53,6 +61,8 @@ export async function loadModel({
   maxImagePixels,
   shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
   heavyImageBytes = defaultHeavyImageBytes,
+  featureCacheBytes = defaultFeatureCacheBytes,
+  generationCacheBytes = defaultGenerationCacheBytes,
   modelCode = false,
   warmUpLimitMs = defaultWarmUpLimitMs,
   execution: given = {},
@@ -75,10 +85,17 @@ export async function loadModel({
   const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
     const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
     try {
-      const answering = answerBy(
-        await task.open({ folder, ...graphs, maxImagePixels, shrinkAbovePixels, heavyImageBytes }),
-        graphs.session,
-      )
+      const opened = await task.open({
+        folder,
+        ...graphs,
+        maxImagePixels,
+        shrinkAbovePixels,
+        heavyImageBytes,
+        featureCacheBytes,
+        generationCacheBytes,
+      })
+      const parameters = 'parameters' in opened ? opened.parameters : undefined
+      const answering = answerBy(opened, graphs.session)
       const sample = async (background?: string): Promise<PreparedJob> => {
         const { min, max } = task.images ?? { min: 1, max: 1 }
         const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () =>
@@ -102,7 +119,7 @@ export async function loadModel({
       })
       const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
       const { provider } = graphs.session
-      return { graphs, provider, answering: { ...answering, run }, close: graphs.close, ...warm }
+      return { graphs, provider, parameters, answering: { ...answering, run }, close: graphs.close, ...warm }
     } catch (error) {
       await graphs.close()
       throw error
@@ -121,7 +138,7 @@ export async function loadModel({
     maxBatchSize,
     images: task.images,
     inputSchema: z.toJSONSchema(task.input, { io: 'input' }),
-    parametersSchema: z.toJSONSchema(task.parameters, { io: 'input' }),
+    parametersSchema: z.toJSONSchema(model.parameters ?? task.parameters, { io: 'input' }),
     outputSchema: z.toJSONSchema(task.output),
     fingerprint: await fingerprintFolder(location.folder),
     cacheable: folder.settings.cache,
@@ -135,7 +152,7 @@ async function mixesRows(session: Session, sample: (background: string) => Promi
   if (session.rowsApart === true) return false
   try {
     const jobs = await Promise.all([sample('#ffffff'), sample('#000000')])
-    const rows = jobs.map((job) => job.rows)
+    const rows = jobs.flatMap(({ rows: one }) => (one === undefined ? [] : [one]))
     const isWhole = [...session.inputs.keys()].every((name) => rows[0] !== undefined && name in rows[0])
     return isWhole && (await changeTogether(session, rows))
   } catch {
@@ -146,6 +163,8 @@ async function mixesRows(session: Session, sample: (background: string) => Promi
 interface WarmModel extends WarmUp {
   graphs: OpenGraphs
   provider: string
+  /** The model's own; undefined: the task's. */
+  parameters: z.ZodType | undefined
   answering: Answering
   close: () => Promise<void>
 }

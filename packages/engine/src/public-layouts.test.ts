@@ -57,9 +57,9 @@ async function outcomeOf({ files }: Layout): Promise<string> {
   }
   try {
     const { task } = model.manifest
-    const input = findTask(task).sampleInput
+    const { sampleInput: input, sampleParameters: parameters = {} } = findTask(task)
     const jobs = await Promise.all(
-      pictures.map(async (image) => model.prepare({ images: [await image], input, parameters: {} })),
+      pictures.map(async (image) => model.prepare({ images: [await image], input, parameters })),
     )
     const together = await model.run(jobs)
     for (const [index, job] of jobs.entries()) expect((await model.run([job]))[0]).toEqual(together[index])

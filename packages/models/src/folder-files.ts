@@ -33,7 +33,7 @@ export async function readJson<S extends z.ZodType>(file: FolderFile, schema: S)
 }
 
 /** The file's text, or null where there is none. */
-async function readText({ folder, shownAs, file }: FolderFile): Promise<string | null> {
+export async function readText({ folder, shownAs, file }: FolderFile): Promise<string | null> {
   try {
     return await readFile(join(folder, file), 'utf8')
   } catch (error) {

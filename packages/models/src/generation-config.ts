@@ -18,6 +18,12 @@ export const generationConfigSchema = z.looseObject({
   min_length: countSchema.nullish(),
   min_new_tokens: countSchema.nullish(),
   num_beams: z.int().min(1).nullish(),
+  /** Whether tokens are drawn by lot where a caller names no temperature. */
+  do_sample: z.boolean().nullish(),
+  temperature: z.number().min(0).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  top_k: countSchema.nullish(),
+  min_p: z.number().min(0).max(1).nullish(),
   length_penalty: z.number().nullish(),
   early_stopping: z.union([z.boolean(), z.string()]).nullish(),
   repetition_penalty: z.number().positive().nullish(),

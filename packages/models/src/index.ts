@@ -1,3 +1,4 @@
+export { type ChatFiles, type ChatTemplateFile } from './chat-files.ts'
 export {
   type ExecutionOptions,
   executionOptionsSchema,
@@ -14,6 +15,7 @@ export { ownTask } from './folder-code.ts'
 export { type ModelFolder, readModelFolder, type TextPadding } from './model-folder.ts'
 export type { TokenizerFiles } from './tokenizer-files.ts'
 export { type GraphFacts, readGraphFacts } from './onnx-graph.ts'
-export { type Preprocessing, toPreprocessing } from './preprocessing.ts'
-export { preprocessorConfigSchema } from './preprocessor-config.ts'
+export { type Preprocessing, type ResizeKernel, toColours, toPreprocessing } from './preprocessing.ts'
+export { type PreprocessorConfig, preprocessorConfigSchema } from './preprocessor-config.ts'
 export { type Resize, resizedSize, roundEven, type Size } from './resize-rules.ts'
+export { piecesField, type Tiling, toTiling } from './tiling.ts'

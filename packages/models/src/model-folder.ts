@@ -2,7 +2,8 @@ import { VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import type { ModelLocation } from './find-model.ts'
-import { readCharacters, readJson, readLabels, unavailable } from './folder-files.ts'
+import { type ChatFiles, readChatFiles } from './chat-files.ts'
+import { readCharacters, readJson, readLabels, readText, unavailable } from './folder-files.ts'
 import { findCode, ownTask } from './folder-code.ts'
 import { readPurpose } from './folder-purpose.ts'
 import {
@@ -57,6 +58,8 @@ export interface ModelFolder {
   tokenizer: TokenizerFiles | null
   /** What the files say about generating; of a model that doesn't generate, nothing. */
   generation: GenerationFiles
+  /** Of a model that chats about images; null of others. */
+  chat: ChatFiles | null
   /** At least one. */
   graphs: GraphFile[]
   /** The file in the folder that is the model's task, `task.ts` or `task.js`; null: there is none. */
@@ -140,6 +143,13 @@ export async function readModelFolder(
     preprocessing: settings.preprocessing ?? preprocessor,
     tokenizer: tokenizer === null || tokenizerConfig === null ? null : toTokenizerFiles(tokenizer, tokenizerConfig),
     generation: toGenerationFiles(generation, generator),
+    chat:
+      task === chatTask
+        ? await readChatFiles({
+            json: async (file, schema) => readJson(place(file), schema),
+            text: async (file) => readText(place(file)),
+          })
+        : null,
     graphs,
     logitScale: settings.logit_scale ?? config?.logit_scale ?? null,
     // Hugging Face's field is a logarithm.
@@ -155,6 +165,9 @@ export async function readModelFolder(
     settings,
   }
 }
+
+/** The task whose models' small files are read by their families. */
+const chatTask = 'image-text-to-text'
 
 type Read = <S extends z.ZodType>(file: string, schema: S) => Promise<z.infer<S> | null>
 

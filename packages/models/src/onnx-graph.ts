@@ -8,6 +8,8 @@ export interface GraphFacts {
   probabilities: Map<string, 'softmax' | 'sigmoid'>
   /** An operator of it, or of a graph within it, that computes one row of a batch from the others; null: none that is known. */
   mixesRows: string | null
+  /** The kinds of its nodes, such as `MatMul`, those of graphs within it (branches, loops) and of its functions too. */
+  operators: ReadonlySet<string>
   /** The names of what it takes and gives; weights that old files list among the inputs are none. */
   inputs: string[]
   outputs: string[]
@@ -48,6 +50,7 @@ export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
     const ranks = new Map<string, number>()
     let hasGraph = false
     for (const graph of await reader.fields(0, size)) {
+      if (graph.number === 25) await readFunction(reader, graph, operators)
       if (graph.number !== 7) continue
       hasGraph = true
       for (const field of await reader.fields(graph.start, graph.end)) {
@@ -66,7 +69,7 @@ export async function readGraphFacts(path: string): Promise<GraphFacts | null> {
     const mixesRows = [...operators].find((operator) => mixing.has(operator)) ?? null
     for (const name of weights) inputs.delete(name)
     const names = { inputs: [...inputs], outputs: [...outputs], ranks }
-    return { externalFiles: [...external], probabilities: findProbabilities(nodes), mixesRows, ...names }
+    return { externalFiles: [...external], probabilities: findProbabilities(nodes), mixesRows, operators, ...names }
   } catch (error) {
     if (error instanceof RangeError) return null
     throw error
@@ -98,6 +101,13 @@ async function readInnerGraphs(reader: Reader, attribute: Field, operators: Set<
     for (const field of await reader.fields(graph.start, graph.end)) {
       if (field.number === 1) await readNode(reader, field, new Map(), operators)
     }
+  }
+}
+
+/** A function of the file's own, whose nodes are listed as a graph's are. */
+async function readFunction(reader: Reader, { start, end }: Field, operators: Set<string>): Promise<void> {
+  for (const field of await reader.fields(start, end)) {
+    if (field.number === 7) await readNode(reader, field, new Map(), operators)
   }
 }
 

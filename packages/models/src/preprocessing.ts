@@ -1,5 +1,7 @@
-import { isHeightAndWidth, normalizes, processorOf, type PreprocessorConfig } from './preprocessor-config.ts'
+import { normalizes, type PreprocessorConfig } from './preprocessor-config.ts'
+import { isHeightAndWidth, processorOf } from './preprocessor-fields.ts'
 import { type Resize, roundEven, type Size } from './resize-rules.ts'
+import { pixelBounds } from './tiling.ts'
 import { timmProcessor } from './timm-config.ts'
 
 /** sharp's kernels for the resampling filters of PIL, whose numbers Hugging Face's files hold. */
@@ -46,25 +48,33 @@ export function toPreprocessing(config: PreprocessorConfig, graphSize: Size | nu
   const fixed = crop ?? geometry.ground ?? (resize?.fit === 'fill' ? resize : null)
   const example = fixed ?? (resize === null ? null : exampleOf(resize))
   if (example === null) return null
-  const processor = processorOf(config)
   return {
+    ...toColours(config),
     resize: config.do_resize ? (resize ?? { height: example.height, width: example.width, fit: 'fill' }) : null,
-    kernel: kernels[config.resample ?? usualResample(processor)],
     crop: crop !== null,
-    cropRounds: processor === timmProcessor ? 'even' : 'down',
+    cropRounds: processorOf(config) === timmProcessor ? 'even' : 'down',
     padding,
     varies: fixed === null && config.do_resize,
     height: example.height,
     width: example.width,
+  }
+}
+
+/** What of the preprocessing holds for any size: the filter, the arithmetic and the order of colours. */
+export function toColours(config: PreprocessorConfig): Pick<Preprocessing, 'kernel' | 'scale' | 'shift' | 'isBgr'> {
+  const processor = processorOf(config)
+  return {
+    kernel: kernels[config.resample ?? usualResample(processor)],
     ...toArithmetic(config, processor),
     isBgr: config.do_flip_channel_order ?? processor.startsWith('MobileViT'),
   }
 }
 
 /** What the classes of Hugging Face resample by where the file doesn't say it. */
-function usualResample(processor: string): 0 | 2 | 3 {
+function usualResample(processor: string): 0 | 1 | 2 | 3 {
   if (processor.startsWith('EfficientNet')) return 0
-  return /^(CLIP|ChineseCLIP|Siglip|Bit|Blip|DeiT|DPT|Levit|PoolFormer|Vilt)/.test(processor) ? 3 : 2
+  if (/^(Idefics3|SmolVLM)/.test(processor)) return 1
+  return /^(CLIP|ChineseCLIP|Siglip|Bit|Blip|DeiT|DPT|Levit|Llava|PoolFormer|Qwen2VL|Vilt)/.test(processor) ? 3 : 2
 }
 
 function toArithmetic(config: PreprocessorConfig, processor: string): Pick<Preprocessing, 'scale' | 'shift'> {
@@ -125,7 +135,7 @@ function toResize(config: PreprocessorConfig, processor: string): Resize | null 
   const { size, size_divisor: divisor = 0, ensure_multiple_of: multipleOf } = config
   if (config.max_pixels !== undefined || processor.startsWith('Qwen2VL')) {
     const factor = (config.patch_size ?? 14) * (config.merge_size ?? 2)
-    return { fit: 'pixels', factor, minPixels: config.min_pixels ?? 3136, maxPixels: config.max_pixels ?? 1_003_520 }
+    return { fit: 'pixels', factor, ...pixelBounds(config) }
   }
   if (divisor > 0 && (size === undefined || processor.startsWith('GLPN'))) return { fit: 'divided', divisor }
   if (size === undefined) return null

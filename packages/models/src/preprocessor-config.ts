@@ -1,102 +1,16 @@
 import { z } from 'zod'
 
+import {
+  fields,
+  irrelevant,
+  isHeightAndWidth,
+  mostPixels,
+  type PreprocessorFields,
+  processorOf,
+  refused,
+} from './preprocessor-fields.ts'
+import { tilingProblems, toTiling } from './tiling.ts'
 import { fromTimm } from './timm-config.ts'
-
-const pixels = z.int().min(1).max(16_384)
-const heightAndWidth = z.strictObject({ height: pixels, width: pixels })
-const sizeSchema = z.union(
-  [
-    heightAndWidth,
-    z.strictObject({ shortest_edge: pixels, longest_edge: pixels.optional() }),
-    z.strictObject({ longest_edge: pixels }),
-    z.strictObject({ max_height: pixels, max_width: pixels }),
-    z.strictObject({ height: pixels, max_width: pixels }),
-    pixels,
-  ],
-  '{height, width}, {shortest_edge}, {shortest_edge, longest_edge}, {longest_edge}, {max_height, max_width}, {height, max_width} or a number, in pixels',
-)
-const perChannel = z
-  .union([z.number().transform((number) => [number]), z.array(z.number())])
-  .refine(({ length }) => [1, 3, 4].includes(length), 'three numbers, or one')
-
-const fields = {
-  do_resize: z.boolean().default(true),
-  size: sizeSchema.optional().describe('without it, the size that the graph takes'),
-  resample: z
-    .literal([0, 1, 2, 3], '0 (nearest), 1 (Lanczos), 2 (bilinear) or 3 (bicubic); others are not supported')
-    .optional(),
-  default_to_square: z.boolean().optional().describe('whether a size that is a number is both edges, or the shorter'),
-  max_size: pixels.optional().describe('of old DETR files: the longer edge'),
-  crop_pct: z.number().gt(0).max(1).optional().describe('ConvNeXt and ResNet: crop / shorter edge, below 384 pixels'),
-  do_center_crop: z.boolean().default(false),
-  crop_size: z.union([heightAndWidth, pixels]).optional(),
-  do_thumbnail: z.boolean().default(false).describe('Donut: the resized image is shrunk until it fits into size'),
-  do_pad: z.boolean().default(false),
-  pad_size: heightAndWidth.optional(),
-  keep_aspect_ratio: z.boolean().default(false).describe('DPT'),
-  ensure_multiple_of: pixels.default(1).describe('DPT'),
-  size_divisor: z.int().min(0).optional().describe('ViLT and GLPN: both edges are multiples of it'),
-  min_pixels: z.int().min(1).optional(),
-  max_pixels: z.int().min(1).optional().describe('Qwen-VL: the most pixels of a resized image'),
-  patch_size: pixels.optional(),
-  merge_size: pixels.optional(),
-  do_rescale: z.boolean().default(true),
-  rescale_factor: z.number().default(1 / 255),
-  rescale_offset: z.boolean().default(false).describe('EfficientNet: 1 is taken away after rescaling'),
-  do_normalize: z.boolean().optional().describe('on, but for processors that never do'),
-  image_mean: perChannel.optional(),
-  image_std: perChannel.optional(),
-  include_top: z.boolean().optional().describe('EfficientNet: the pixels are divided by image_std once more'),
-  do_flip_channel_order: z.boolean().optional().describe('MobileViT: blue before red'),
-  data_format: z.literal('channels_first', 'channels_first').default('channels_first'),
-}
-
-/** Fields that say nothing about the pixels, or only what we do anyway: images are RGB, and each is of its own size. */
-const irrelevant = new Set([
-  'image_processor_type',
-  'feature_extractor_type',
-  'processor_class',
-  'auto_map',
-  '_valid_processor_keys',
-  'do_convert_rgb',
-  'input_data_format',
-  'return_tensors',
-  'device',
-  'disable_grouping',
-  // Of annotations, labels and texts, which come with no job.
-  'format',
-  'do_convert_annotations',
-  'do_reduce_labels',
-  'reduce_labels',
-  'ignore_index',
-  'num_labels',
-  'num_text',
-  'class_info_file',
-  'repo_path',
-  'metadata',
-  'apply_ocr',
-  'ocr_lang',
-  'tesseract_config',
-  'image_seq_length',
-  'image_seq_len',
-  'num_image_tokens',
-  'tasks_answer_post_processing_type',
-  'task_prompts_without_inputs',
-  'task_prompts_with_input',
-  'architecture',
-  'label_names',
-  'temporal_patch_size',
-  'aspect_ratio_setting',
-])
-
-/** Why a field that is switched on can't be: it would change the pixels. */
-const refused: Record<string, string> = {
-  do_image_splitting: 'not supported: it cuts images into tiles, and no task of this release takes several',
-  image_grid_pinpoints: 'not supported: it cuts images into tiles, and no task of this release takes several',
-  do_align_long_axis: 'not supported: it turns images by a quarter',
-  max_num_patches: 'not supported: it makes patches of images',
-  max_image_size: 'not supported: it is the size of tiles',
-}
 
 /**
  * What we understand of Hugging Face's `preprocessor_config.json`, which writes null for what is not set. A field that
@@ -117,19 +31,13 @@ export const preprocessorConfigSchema = z.preprocess(
     for (const [field, message] of contradictions(value)) refuse(field, message)
   }),
 )
-export type PreprocessorConfig = z.infer<typeof preprocessorConfigSchema>
+export type PreprocessorConfig = PreprocessorFields
 
 function withoutNulls(config: unknown): unknown {
   if (typeof config !== 'object' || config === null) return config
   const timm = 'pretrained_cfg' in config ? fromTimm(config.pretrained_cfg) : null
   if (timm !== null) return timm
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null))
-}
-
-/** Whose rules the fields follow, such as `ViTImageProcessorFast`; empty where the file doesn't say. */
-export function processorOf(config: Record<string, unknown>): string {
-  const named = config['image_processor_type'] ?? config['feature_extractor_type']
-  return typeof named === 'string' ? named : ''
 }
 
 /** Processors that have no fields for it, as they never normalise. */
@@ -169,6 +77,10 @@ function contradictions(config: PreprocessorConfig): [string, string][] {
   } else if ((config.size_divisor ?? 0) > 0 && !/^(Vilt|GLPN)/.test(processor)) {
     found.push(['size_divisor', 'not supported but for ViLT and GLPN'])
   }
+  found.push(...tilingProblems(config))
+  if (hasLargeEdges(config) && toTiling(config).rule !== 'patches') {
+    found.push(['size', `edges of ${mostPixels} pixels at most`])
+  }
   if (config.do_thumbnail && !isHeightAndWidth(config.size))
     found.push(['do_thumbnail', 'only with size {height, width}'])
   if (config.keep_aspect_ratio && !isHeightAndWidth(config.size)) {
@@ -185,11 +97,10 @@ function smallestEdges(size: PreprocessorConfig['size']): { height: number; widt
     : null
 }
 
-function toBoth(size: number | { height: number; width: number }): { height: number; width: number } {
-  return typeof size === 'number' ? { height: size, width: size } : size
+function hasLargeEdges({ size }: PreprocessorConfig): boolean {
+  return typeof size === 'object' && Object.values(size).some((edge) => (edge ?? 0) > mostPixels)
 }
 
-/** Whether a size is both edges. */
-export function isHeightAndWidth(size: PreprocessorConfig['size']): size is { height: number; width: number } {
-  return typeof size === 'object' && 'width' in size
+function toBoth(size: number | { height: number; width: number }): { height: number; width: number } {
+  return typeof size === 'number' ? { height: size, width: size } : size
 }

@@ -75,6 +75,27 @@ export function constant(name: string, dims: number[], values: number[]): Uint8A
   return bytes(5, message(...shape, integer(2, INT64), text(8, name), bytes(9, raw)))
 }
 
+/** A node of ONNX Runtime's own operators, for `microsoftModel`. */
+export function microsoftNode(
+  operator: string,
+  inputs: string[],
+  output: string[],
+  attributes: Uint8Array[] = [],
+): Uint8Array {
+  const named = [...inputs.map((input) => text(1, input)), ...output.map((name) => text(2, name)), text(4, operator)]
+  return bytes(1, message(...named, ...attributes.map((attribute) => bytes(5, attribute)), text(7, 'com.microsoft')))
+}
+
+/** A graph as an attribute, such as a branch of `If`. */
+export function innerGraph(name: string, ...parts: Uint8Array[]): Uint8Array {
+  return message(text(1, name), bytes(6, message(text(2, name), ...parts)), integer(20, 5))
+}
+
+/** As `model`, with the operators of com.microsoft. */
+export function microsoftModel(...parts: Uint8Array[]): Uint8Array {
+  return message(model(...parts), bytes(8, message(text(1, 'com.microsoft'), integer(2, 1))))
+}
+
 /** The parts of a graph as a whole file. */
 export function model(...parts: Uint8Array[]): Uint8Array {
   const graph = message(text(2, 'tiny'), ...parts)

@@ -20,6 +20,7 @@ export const errorTable = {
     retryable: true,
   },
   job_not_retryable: { status: 409, title: 'The job can not be run again', retryable: false },
+  job_canceled: { status: 410, title: 'The job was canceled', retryable: false },
   request_timeout: { status: 408, title: 'The body took too long to arrive', retryable: true },
   payload_too_large: { status: 413, title: 'The body is too large', retryable: false },
   unsupported_media_type: { status: 415, title: 'This type is not taken', retryable: false },

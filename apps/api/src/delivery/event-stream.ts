@@ -3,6 +3,7 @@ import type { OwnedJobs } from '@vision-queue/queue/producer'
 
 import type { AddressOf } from '../addresses.ts'
 import { jobResponse } from '../doors/native/job-response.ts'
+import { openEventBody } from './event-body.ts'
 
 /** How long a client should wait before it reconnects. */
 const retryMs = 2000
@@ -57,34 +58,12 @@ export async function openEventStream(options: Options): Promise<ReadableStream<
     throw error
   }
 
-  const iterator = events[Symbol.asyncIterator]()
-  const encoder = new TextEncoder()
-  let heartbeat: NodeJS.Timeout | undefined
-  let isOpen = true
-  const stop = (): void => {
-    isOpen = false
-    clearInterval(heartbeat)
-    end()
-  }
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(encoder.encode(`retry: ${retryMs}\n\n`))
-      heartbeat = setInterval(() => {
-        // A client that has not read what was sent before needs none.
-        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(': heartbeat\n\n'))
-      }, heartbeatMs)
-    },
-    async pull(controller) {
-      const next = await iterator.next().catch((error: unknown) => {
-        stop()
-        throw error
-      })
-      if (next.done !== true) controller.enqueue(encoder.encode(encodeEvent(next.value, addressOf)))
-      else if (isOpen) {
-        stop()
-        controller.close()
-      }
-    },
-    cancel: stop,
-  })
+  return openEventBody(encoded(events, addressOf), { opening: `retry: ${retryMs}\n\n`, heartbeatMs, onEnd: end })
+}
+
+async function* encoded(
+  events: AsyncIterable<JobEvent>,
+  addressOf: AddressOf,
+): AsyncGenerator<string, void, undefined> {
+  for await (const event of events) yield encodeEvent(event, addressOf)
 }

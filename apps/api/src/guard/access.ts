@@ -104,7 +104,7 @@ function tellRate(c: Context<ApiEnv>, { limit, remaining, resetMs, exceeded }: R
   }
   for (const [name, value] of Object.entries(headers)) c.header(name, value)
   // For problem documents, which are made whole.
-  c.set('rateHeaders', headers)
+  c.set('errorHeaders', headers)
   if (!exceeded) return
   throw new VisionQueueError('rate_limited', `This key may send ${limit} requests a minute.`, { retryAfterMs: resetMs })
 }

@@ -3,6 +3,7 @@ import type { AdmitOptions, BlobBytes, ModelDirectory } from '@vision-queue/queu
 
 import type { ApiSettings } from '../config.ts'
 import type { TakeImages } from './job-images.ts'
+import { drawParameters } from './draw-parameters.ts'
 import { chooseModel } from './model-choice.ts'
 import { paceOf } from './pace.ts'
 import { queuePartsOf } from './queue-parts.ts'
@@ -33,6 +34,7 @@ export function createJobPreparation({ models, takeImages, settings }: Options):
     const chosen = chooseModel(listed, question.model, settings.DEFAULT_MODEL)
     const { model, manifest } = chosen
     const checked = { ...question, ...validateForModel(manifest, question) }
+    const { parameters, drawn } = drawParameters(manifest, checked.parameters)
     const images = await takeImages(question.images, id, caller)
     const texts = partsOfInput(checked.input)
     const createdAt = Date.now()
@@ -44,11 +46,11 @@ export function createJobPreparation({ models, takeImages, settings }: Options):
       versionPinned: chosen.pinned,
       parts: [...images.map(({ blob }) => blob), ...texts.parts],
       input: texts.input,
-      parameters: checked.parameters,
+      parameters,
       metadata: question.metadata,
       createdAt,
       deadlineAt: question.deadlineMs === null ? null : createdAt + question.deadlineMs,
-      cache: question.cache && manifest.cacheable === true,
+      cache: question.cache && manifest.cacheable === true && !drawn,
       replyTo: null,
       owner: caller.owner,
       answersOf: settings.SHARE_ANSWERS === true ? null : caller.owner,

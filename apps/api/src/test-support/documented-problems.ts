@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import type { createApp } from '../app.ts'
 import { openApiPaths } from '../doors/native/openapi-paths.ts'
+import { openAiErrorSchema } from '../doors/openai/error-response.ts'
 
 const operationSchema = z.object({ responses: z.record(z.string(), z.object({ description: z.string() })) })
 const pathsSchema = z.record(z.string(), z.record(z.string(), operationSchema))
@@ -21,15 +22,23 @@ export function expectDocumentedProblems(app: ReturnType<typeof createApp>): voi
   const { fetch } = app
   app.fetch = async (request, ...rest) => {
     const response = await fetch(request, ...rest)
-    if (response.headers.get('content-type') !== 'application/problem+json') return response
+    const told = await codeOf(response)
+    if (told === null) return response
     const method = request.method === 'HEAD' ? 'GET' : request.method
     const { pathname } = new URL(request.url)
     const operation = operations.find((known) => known.method === method && known.path.test(pathname))
     if (operation === undefined || request.method === 'HEAD') return response
-    const { code, status } = problemSchema.parse(await response.clone().json())
-    const listed = operation.responses[String(status)]?.description.includes(`\`${code}\``) ?? false
-    if (!listed) undocumented.add(`${method} ${pathname} ${status} ${code}`)
+    const listed = operation.responses[String(response.status)]?.description.includes(`\`${told}\``) ?? false
+    if (!listed) undocumented.add(`${method} ${pathname} ${response.status} ${told}`)
     return response
   }
   onTestFinished(() => expect([...undocumented]).toEqual([]))
+}
+
+/** The code that an answer tells as a problem document or in OpenAI's form; null where it is no error. */
+async function codeOf(response: Response): Promise<string | null> {
+  const type = response.headers.get('content-type')
+  if (type === 'application/problem+json') return problemSchema.parse(await response.clone().json()).code
+  if (response.status < 400 || type !== 'application/json') return null
+  return openAiErrorSchema.safeParse(await response.clone().json()).data?.error.code ?? null
 }

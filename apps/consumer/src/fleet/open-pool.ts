@@ -47,6 +47,8 @@ export function createPoolOpening({ settings, cores, engineEntry, log }: Options
       maxImagePixels: settings.MAX_IMAGE_PIXELS,
       shrinkAbovePixels: settings.SHRINK_ABOVE_PIXELS,
       heavyImageBytes: settings.HEAVY_IMAGE_MB * mb,
+      featureCacheBytes: settings.FEATURE_CACHE_MB * mb,
+      generationCacheBytes: settings.GENERATION_CACHE_MB * mb,
       loadTimeoutMs: settings.ENGINE_LOAD_TIMEOUT_MS,
       longestPauseMs: settings.ENGINE_RETRY_MAX_MS,
       deviceIds: devices,

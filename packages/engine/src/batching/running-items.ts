@@ -1,3 +1,5 @@
+import { VisionQueueError } from '@vision-queue/protocol'
+
 import type { StepResult } from '../generation/running-sequence.ts'
 import type { TextPiece } from '../generation/text-stream.ts'
 import type { TaskOutput } from '../task-output.ts'
@@ -25,21 +27,24 @@ export interface StepOutcome<Item, Sequence> {
 }
 
 /**
- * Takes waiting items from the front as long as there are rows for them; one that needs more rows than there are is
- * taken if nothing else runs. Those that are not to run any more are `dropped`.
+ * Takes waiting items from the front as long as there are rows and bytes for them; one that needs more rows than there
+ * are is taken if nothing else runs. Those that are not to run any more are `dropped`, and with them who needs more
+ * bytes than there are.
  */
 export function takeWaiting<Prepared, Item extends BatchItem & { readonly prepared: Prepared }>(
   waiting: Item[],
   running: readonly Running<Item, unknown>[],
-  { rowsOf, maxRows }: Pick<Stepper<Prepared, unknown>, 'rowsOf' | 'maxRows'>,
+  { rowsOf, maxRows, bytesOf = () => 0, maxBytes = Infinity }: Limits<Prepared>,
 ): { taken: Item[]; dropped: BatchOutcome<Item, TaskOutput>[] } {
   const taken: Item[] = []
   const dropped: BatchOutcome<Item, TaskOutput>[] = []
   let rows = running.reduce((sum, { item }) => sum + rowsOf(item.prepared), 0)
   for (let item = waiting[0]; item !== undefined; item = waiting[0]) {
-    const drop = dropReason<Item, TaskOutput>(item)
+    const drop = dropReason<Item, TaskOutput>(item) ?? tooLarge(item, bytesOf([item.prepared]), maxBytes)
     const needed = rowsOf(item.prepared)
     if (drop === null && rows > 0 && rows + needed > maxRows) break
+    const beside = [...running.map((one) => one.item.prepared), ...taken.map((one) => one.prepared)]
+    if (drop === null && bytesOf([...beside, item.prepared]) > maxBytes) break
     waiting.shift()
     if (drop === null) {
       taken.push(item)
@@ -49,6 +54,15 @@ export function takeWaiting<Prepared, Item extends BatchItem & { readonly prepar
     }
   }
   return { taken, dropped }
+}
+
+type Limits<Prepared> = Pick<Stepper<Prepared, unknown>, 'rowsOf' | 'maxRows' | 'bytesOf' | 'maxBytes'>
+
+function tooLarge<Item>(item: Item, bytes: number, maxBytes: number): BatchOutcome<Item, TaskOutput> | null {
+  if (bytes <= maxBytes) return null
+  const inMiB = (count: number): string => (count / 1024 ** 2).toFixed(1)
+  const sentence = `The job would need ${inMiB(bytes)} MiB for its tokens, and the model has ${inMiB(maxBytes)} MiB: ask for fewer new tokens, or send less text or smaller images.`
+  return { kind: 'error', item, error: new VisionQueueError('invalid_input', sentence) }
 }
 
 /** Adds a step to the figures of those that it moved, and tells what it came to. */

@@ -10,6 +10,7 @@ interface FakeJob {
   name: string
   steps: number
   rows?: number
+  bytes?: number
 }
 interface Sequence extends FakeJob {
   done: number
@@ -29,6 +30,7 @@ interface Run {
   ended: string[]
   texts: string[]
   runs: BatchRun[]
+  left: string[]
   outcomes: BatchOutcome<Item, TaskOutput>[]
   add: (job: FakeJob, extras?: Partial<Item>) => Item
   /** Resolves when so many have ended. */
@@ -37,17 +39,22 @@ interface Run {
   afterStep: (step: number) => void
 }
 
-function start({ maxRows = 4 } = {}): Run {
+function start({ maxRows = 4, maxBytes = Infinity } = {}): Run {
   const names = (jobs: readonly FakeJob[]): string => jobs.map(({ name }) => name).join(' ')
   const stepper: Stepper<FakeJob, Sequence> = {
     maxRows,
     rowsOf: ({ rows = 1 }) => rows,
+    bytesOf: (jobs) => jobs.reduce((sum, { bytes = 1 }) => sum + bytes, 0),
+    maxBytes,
     async start(jobs) {
       run.started.push(names(jobs))
       if (jobs.some(({ name }) => name === 'bad start')) throw new Error('a tensor of 12 values')
       return jobs.map((job) => (job.name === 'refused' ? new Error('refused') : { ...job, done: 0 }))
     },
     choose: (sequences) => sequences,
+    leave({ name }) {
+      run.left.push(name)
+    },
     async step(sequences) {
       run.steps.push(names(sequences))
       if (sequences.some(({ name }) => name === 'poison')) throw new Error('a tensor of 12 values')
@@ -67,6 +74,7 @@ function start({ maxRows = 4 } = {}): Run {
     ended: [],
     texts: [],
     runs: [],
+    left: [],
     outcomes: [],
     add(prepared, extras = {}) {
       const item: Item = { prepared, deadlineAt: null, canceled: false, ...extras }
@@ -141,6 +149,21 @@ describe('continuous batching', () => {
     expect(run.steps).toEqual(['a', 'b', 'huge', 'c'])
   })
 
+  it('lets in no more bytes than there are, in order, and refuses one that needs more than all', async () => {
+    const run = start({ maxBytes: 10 })
+    for (const [name, bytes] of [
+      ['a', 6],
+      ['huge', 2 * 1024 ** 2],
+      ['b', 5],
+      ['c', 1],
+    ] as const)
+      run.add({ name, steps: 2, bytes })
+    await run.untilEnded(4)
+    expect(run.steps).toEqual(['a', 'a', 'b c', 'b c'])
+    expect(run.ended[0]).toBe('huge invalid_input')
+    expect(run.outcomes[0]).toMatchObject({ error: { detail: expect.stringContaining('2.0 MiB') } })
+  })
+
   it('says of each answer how long its runs took and how many shared them, and counts every run', async () => {
     const run = start()
     run.add({ name: 'a', steps: 3 })
@@ -166,6 +189,8 @@ describe('leaving early', () => {
     expect(run.steps).toEqual(['a b', 'b', 'b'])
     expect(run.launched).toEqual(['a b'])
     expect(run.ended).toEqual(['a canceled', 'c canceled', 'b {"done":3}'])
+    // One that never ran has nothing to give back.
+    expect(run.left).toEqual(['a', 'b'])
   })
 
   it('a deadline counts until it joins, and not after', async () => {
@@ -187,6 +212,8 @@ describe('failing', () => {
     run.add({ name: 'b', steps: 2 })
     await run.untilEnded(3)
     expect(run.ended.toSorted()).toEqual(['a {"done":2}', 'b {"done":2}', `${name} inference_failed`].toSorted())
+    const ran = name === 'poison' || name === 'broken' ? [name] : []
+    expect(run.left.toSorted()).toEqual(['a', 'b', ...ran].toSorted())
   })
 
   it('a stepper that forgets a sequence fails them instead of waiting for ever', async () => {

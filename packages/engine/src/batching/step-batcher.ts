@@ -24,8 +24,8 @@ const reportMs = 250
 
 /**
  * Continuous batching: between any two steps the sequences that are finished or canceled leave, and
- * waiting items join as long as there are rows for them, the oldest first. An item that needs more
- * rows than there are runs by itself.
+ * waiting items join as long as there are rows and bytes for them, the oldest first. An item that needs more
+ * rows than there are runs by itself; one that needs more bytes than there are is refused.
  *
  * waiting --join, onLaunch--> running --step--> running ... --finished, failed or canceled--> settled
  *
@@ -63,6 +63,7 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
 
   function leaveCanceled(): void {
     const canceled = running.filter(({ item }) => item.canceled)
+    for (const { sequence } of canceled) stepper.leave?.(sequence)
     running = running.filter(({ item }) => !item.canceled)
     report(canceled.map(({ item }) => ({ kind: 'canceled', item })))
   }
@@ -96,6 +97,7 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     const results = await attempt(moving, async (some) => stepper.step(some.map(({ sequence }) => sequence)))
     const { outcomes, pieces, ended } = countStep(results)
     running = running.filter((one) => !ended.has(one))
+    for (const { sequence } of ended) stepper.leave?.(sequence)
     if (pieces.length > 0) onText(pieces)
     report(outcomes)
   }

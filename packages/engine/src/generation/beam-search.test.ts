@@ -8,6 +8,8 @@ import type { Search } from './search.ts'
 const end = 0
 const rules: LogitsRules = {
   repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
   noRepeatNgramSize: 0,
   minLength: 0,
   maxLength: 6,

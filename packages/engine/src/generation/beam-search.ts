@@ -89,8 +89,8 @@ function bestContinuations(
   for (const [row, { ids, total }] of beams.entries()) {
     const scores = logSoftmax(logits[row] ?? new Float32Array())
     applyLogitsRules(scores, ids, rules)
-    for (const [token, score] of scores.entries()) {
-      const sum = total + score
+    for (let token = 0; token < scores.length; token += 1) {
+      const sum = total + (scores[token] ?? -Infinity)
       const last = best[count - 1]
       if (sum === -Infinity || (last !== undefined && sum <= last.total)) continue
       let place = best.length

@@ -1,4 +1,5 @@
 import { applyLogitsRules, type LogitsRules } from './logits-rules.ts'
+import { likeliestToken } from './sampling.ts'
 import type { Search } from './search.ts'
 
 /** The likeliest token each time, until an end token or the longest length. */
@@ -8,9 +9,9 @@ export function createGreedySearch(begin: readonly number[], rules: LogitsRules)
   return {
     advance([logits]) {
       if (logits === undefined) throw new Error('a sequence got no logits')
-      const scores = Float64Array.from(logits)
-      applyLogitsRules(scores, ids, rules)
-      const token = likeliest(scores)
+      // In place: nobody reads a step's logits again.
+      applyLogitsRules(logits, ids, rules)
+      const token = likeliestToken(logits)
       ids.push(token)
       generated.push(token)
       const finished = rules.endIds.includes(token) || ids.length >= rules.maxLength
@@ -18,18 +19,4 @@ export function createGreedySearch(begin: readonly number[], rules: LogitsRules)
     },
     settledIds: generated,
   }
-}
-
-function likeliest(scores: Float64Array): number {
-  let best = 0
-  let highest = -Infinity
-  for (const [token, score] of scores.entries()) {
-    if (Number.isNaN(score)) throw new Error('a logit is not a number')
-    if (score > highest) {
-      best = token
-      highest = score
-    }
-  }
-  if (highest === -Infinity) throw new Error('every token is ruled out')
-  return best
 }

@@ -4,6 +4,8 @@ import { applyLogitsRules, logSoftmax, type LogitsRules } from './logits-rules.t
 
 const off: LogitsRules = {
   repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
   noRepeatNgramSize: 0,
   minLength: 0,
   maxLength: 100,
@@ -30,6 +32,12 @@ describe('rules for the next token', () => {
 
   it('make what occurred unlikelier, whatever its sign, once however often it occurred', () => {
     expect(ruled([0, 1, 1, 1], { repetitionPenalty: 2 })).toEqual([0.5, -2, 2, 0.5, -4])
+  })
+
+  it('take from what was generated, once or each time that it was; the prompt does not count', () => {
+    expect(ruled([0, 1, 2, 2], { presencePenalty: 0.5 })).toEqual([1, -1.5, 1.5, 0.5, -4])
+    expect(ruled([0, 1, 2, 2], { frequencyPenalty: 0.5 })).toEqual([1, -1.5, 1, 0.5, -4])
+    expect(ruled([0, 1, 2, 2], { presencePenalty: -1, beginLength: 4 })).toEqual([1, -1, 2, 0.5, -4])
   })
 
   it('let no n-gram occur twice', () => {

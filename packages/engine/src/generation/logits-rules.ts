@@ -1,3 +1,5 @@
+import { logSumExp } from './token-logprobs.ts'
+
 /**
  * What changes a decoder's scores before a token is chosen, with the meaning and in the order of
  * Hugging Face's logits processors. Ids are the whole sequence: start token, prompt and what was generated.
@@ -5,6 +7,10 @@
 export interface LogitsRules {
   /** Scores of tokens that occurred are divided by it (multiplied, where negative); 1: off. */
   repetitionPenalty: number
+  /** Taken off the scores of tokens that were generated (OpenAI's meaning: the prompt does not count); 0: off. */
+  presencePenalty: number
+  /** The same, for each time that the token was generated. */
+  frequencyPenalty: number
   /** No run of so many tokens occurs twice; 0: off. */
   noRepeatNgramSize: number
   /** The end token is out of the question before the sequence has so many ids. */
@@ -23,8 +29,10 @@ export interface LogitsRules {
   suppressedFirstIds: readonly number[]
 }
 
+type Scores = Float32Array | Float64Array
+
 /** Applies the rules to one row of scores, in place. */
-export function applyLogitsRules(scores: Float64Array, ids: readonly number[], rules: LogitsRules): void {
+export function applyLogitsRules(scores: Scores, ids: readonly number[], rules: LogitsRules): void {
   const { repetitionPenalty, noRepeatNgramSize } = rules
   if (repetitionPenalty !== 1) {
     for (const id of new Set(ids)) {
@@ -32,6 +40,7 @@ export function applyLogitsRules(scores: Float64Array, ids: readonly number[], r
       if (score !== undefined) scores[id] = score < 0 ? score * repetitionPenalty : score / repetitionPenalty
     }
   }
+  penalise(scores, ids, rules)
   if (noRepeatNgramSize > 0) rule(scores, repeatingIds(ids, noRepeatNgramSize))
   if (ids.length < rules.minLength) rule(scores, rules.endIds)
   if (rules.forcedFirstId !== null && ids.length === 1) force(scores, [rules.forcedFirstId])
@@ -42,15 +51,24 @@ export function applyLogitsRules(scores: Float64Array, ids: readonly number[], r
 
 /** Logits to logarithms of probabilities. Throws where one is no number, which only a broken model gives. */
 export function logSoftmax(logits: Float32Array): Float64Array {
-  let highest = -Infinity
-  for (const logit of logits) {
-    if (Number.isNaN(logit)) throw new Error('a logit is not a number')
-    if (logit > highest) highest = logit
+  const log = logSumExp(logits)
+  const scores = new Float64Array(logits.length)
+  for (let token = 0; token < logits.length; token += 1) scores[token] = (logits[token] ?? 0) - log
+  return scores
+}
+
+function penalise(scores: Scores, ids: readonly number[], rules: LogitsRules): void {
+  const { presencePenalty, frequencyPenalty, beginLength } = rules
+  if (presencePenalty === 0 && frequencyPenalty === 0) return
+  const counts = new Map<number, number>()
+  for (let at = beginLength; at < ids.length; at += 1) {
+    const id = ids[at] ?? -1
+    counts.set(id, (counts.get(id) ?? 0) + 1)
   }
-  let sum = 0
-  for (const logit of logits) sum += Math.exp(logit - highest)
-  const log = highest + Math.log(sum)
-  return Float64Array.from(logits, (logit) => logit - log)
+  for (const [id, count] of counts) {
+    const score = scores[id]
+    if (score !== undefined) scores[id] = score - presencePenalty - count * frequencyPenalty
+  }
 }
 
 /** The tokens that would end an n-gram which the sequence has already. */
@@ -67,11 +85,11 @@ function repeatingIds(ids: readonly number[], size: number): number[] {
 }
 
 /** Rules tokens out. */
-function rule(scores: Float64Array, ids: readonly number[]): void {
+function rule(scores: Scores, ids: readonly number[]): void {
   for (const id of ids) if (id < scores.length) scores[id] = -Infinity
 }
 
-function force(scores: Float64Array, ids: readonly number[]): void {
+function force(scores: Scores, ids: readonly number[]): void {
   scores.fill(-Infinity)
   for (const id of ids) if (id < scores.length) scores[id] = 0
 }

@@ -3,8 +3,9 @@ import { VisionQueueError } from '@vision-queue/protocol'
 import sharp, { type Sharp } from 'sharp'
 
 import { type Colours, coloursOf } from './colour-profile.ts'
+import { enlarge } from './enlarge.ts'
 import { repairJpeg } from './jpeg-repair.ts'
-import { type Preprocessing, type Resize, resizedSize, type Size } from '@vision-queue/models'
+import { type Preprocessing, type Resize, type ResizeKernel, resizedSize, type Size } from '@vision-queue/models'
 
 /** An image resized and in plain colours: bytes [height, width, 3], RGB, 0..255. */
 export interface DecodedImage {
@@ -72,13 +73,26 @@ async function decode(
   const size = resize === null ? null : await sizeFor(resize, source)
   if (!isShrunk(file, shrinkAbovePixels)) await readWhole(source, kind)
   source.flatten({ background: '#ffffff' })
+  return readSized(source, size, kernel)
+}
+
+/** An image that is decoded already, in another size. */
+export async function resizeDecoded(image: DecodedImage, size: Size, kernel: ResizeKernel): Promise<DecodedImage> {
+  if (image.width === size.width && image.height === size.height) return image
+  const raw = { width: image.width, height: image.height, channels: 3 } as const
+  return readSized(sharp(image.bytes, { raw }), size, kernel)
+}
+
+/** libvips makes edges smaller, we make them larger; see `enlarge`. */
+async function readSized(source: Sharp, size: Size | null, kernel: ResizeKernel): Promise<DecodedImage> {
   if (size !== null && kernel !== 'nearest') {
-    source.resize({ width: size.width, height: size.height, fit: 'fill', kernel })
+    source.resize({ width: size.width, height: size.height, fit: 'fill', kernel, withoutEnlargement: true })
   }
   const { data, info } = await source.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
   if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`)
   const image = { bytes: data, height: info.height, width: info.width }
-  return size !== null && kernel === 'nearest' ? nearest(image, size) : image
+  if (size === null) return image
+  return kernel === 'nearest' ? nearest(image, size) : enlarge(image, size, kernel)
 }
 
 /** PIL's choice, the pixel under the centre; libvips takes the first of each stretch. */
@@ -125,27 +139,34 @@ async function sizeFor(resize: Resize, source: Sharp): Promise<Size> {
   if (resize.fit === 'fill') return resizedSize(resize, resize)
   // libvips opens the file once more for this: 0.2 to 0.5 ms, so only where the size depends on the answer.
   const { autoOrient: image } = await source.metadata()
-  if (Math.max(image.width, image.height) > mostElongated * Math.min(image.width, image.height)) {
-    const detail = `For this model an image may be at most ${mostElongated} times as long as wide.`
-    throw new VisionQueueError('image_too_large', detail)
-  }
+  checkProportions(image)
   return resizedSize(resize, image)
+}
+
+/** Throws `image_too_large` for a strip of more than these proportions. */
+export function checkProportions({ height, width }: Size, most = mostElongated): void {
+  if (Math.max(width, height) <= most * Math.min(width, height)) return
+  throw new VisionQueueError('image_too_large', `For this model an image may be at most ${most} times as long as wide.`)
 }
 
 /** libvips' own words stay inside: they name its functions, not what the sender can do. */
 function imageError(error: unknown, maxPixels: number): VisionQueueError {
   if (error instanceof VisionQueueError) return error
   const message = error instanceof Error ? error.message : ''
-  if (message.includes('exceeds pixel limit')) {
-    return new VisionQueueError('image_too_large', `The image has more than ${maxPixels} pixels.`, { cause: error })
-  }
+  if (message.includes('exceeds pixel limit')) return tooManyPixels(maxPixels, { cause: error })
   if (message.includes('timeout')) {
     return new VisionQueueError('image_undecodable', 'The image takes too long to decode.', { cause: error })
   }
-  if (message.includes('unsupported image format')) {
-    return new VisionQueueError('image_undecodable', 'The image is no JPEG, PNG or WebP.', { cause: error })
-  }
+  if (message.includes('unsupported image format')) return unknownFormat({ cause: error })
   return new VisionQueueError('image_undecodable', 'The image is broken or truncated.', { cause: error })
+}
+
+export function tooManyPixels(most: number, options: ErrorOptions = {}): VisionQueueError {
+  return new VisionQueueError('image_too_large', `The image has more than ${most} pixels.`, options)
+}
+
+export function unknownFormat(options: ErrorOptions = {}): VisionQueueError {
+  return new VisionQueueError('image_undecodable', 'The image is no JPEG, PNG or WebP.', options)
 }
 
 /** A PNG of one colour, white unless another is named, to warm a model up with. */

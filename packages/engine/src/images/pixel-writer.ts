@@ -131,7 +131,11 @@ function groundLayer(preprocessing: Preprocessing, { layout, channels, type }: P
 }
 
 /** The value of each byte in a channel of the tensor. */
-function toTable({ scale, shift }: Preprocessing, channel: number, type: PixelType): PixelArray {
+export function toTable(
+  { scale, shift }: Pick<Preprocessing, 'scale' | 'shift'>,
+  channel: number,
+  type: PixelType,
+): PixelArray {
   const factor = scale[channel] ?? scale[0] ?? 1
   const offset = shift[channel] ?? shift[0] ?? 0
   const values = Float64Array.from({ length: 256 }, (_, byte) => byte * factor + offset)

@@ -68,6 +68,7 @@ export async function openGraphs(
     const loaded = await openSession(path, options)
     const session: Session = {
       ...loaded,
+      operators: facts.operators,
       async close() {
         if (open.delete(session)) await loaded.close()
       },

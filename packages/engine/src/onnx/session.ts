@@ -18,10 +18,18 @@ export interface Session {
   provider: string
   /** The providers that were wanted more and could not be used. */
   refusals: readonly ProviderRefusal[]
+  /** The kinds of the graph's nodes, where its file was read; see readGraphFacts. */
+  operators?: ReadonlySet<string>
   /** Its graph computes one row from the others, so that each is run by itself (fixed-batch.ts). Default: rows share runs. */
   rowsApart?: boolean
   /** Computes the named outputs; without names, all. */
   run: (feeds: Record<string, Feed>, outputs?: readonly string[]) => Promise<Record<string, OutputTensor>>
+  /**
+   * Computes outputs in the types of the graph: each into the memory given for it, whose dimensions must be those that
+   * come out, or into new memory where it is null. Any number of rows goes in one run, whatever `rowsApart` says.
+   * None: a session of a test that needs none.
+   */
+  runInto?: (feeds: Record<string, Feed>, outputs: Record<string, Feed | null>) => Promise<Record<string, Feed>>
   close: () => Promise<void>
 }
 
@@ -106,6 +114,16 @@ function wrapSession(session: InferenceSession, provider: string, refusals: read
         Object.entries(fetched).map(([name, { data, dims }]) => [name, { data: toFloats(name, data), dims }]),
       )
     },
+    async runInto(feeds, outputs) {
+      const tensors = Object.entries(feeds).map(([name, feed]) => [name, toTensor(feed)] as const)
+      const memory = Object.entries(outputs).map(
+        ([name, feed]) => [name, feed === null ? null : toTensor(feed)] as const,
+      )
+      const fetched = await session.run(Object.fromEntries(tensors), Object.fromEntries(memory))
+      return Object.fromEntries(
+        Object.entries(fetched).map(([name, tensor]) => [name, outputs[name] ?? fromTensor(name, tensor)]),
+      )
+    },
     close: async () => session.release(),
   }
 }
@@ -146,6 +164,18 @@ function toTensor(feed: Feed): Tensor {
     default:
       return feed satisfies never
   }
+}
+
+function fromTensor(name: string, { type, data, dims: shape }: Pick<Tensor, 'type' | 'data' | 'dims'>): Feed {
+  const dims = [...shape]
+  if (type === 'float32' && data instanceof Float32Array) return { type, data, dims }
+  if (type === 'float16' && ArrayBuffer.isView(data)) {
+    return { type, data: new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2), dims }
+  }
+  if (type === 'int64' && data instanceof BigInt64Array) return { type, data, dims }
+  if (type === 'int32' && data instanceof Int32Array) return { type, data, dims }
+  if ((type === 'uint8' || type === 'bool') && data instanceof Uint8Array) return { type, data, dims }
+  throw new TypeError(`the output ${name} is ${type}, which is not supported`)
 }
 
 function toFloats(name: string, data: unknown): Float32Array {

@@ -130,6 +130,10 @@ describe('labels and digests', () => {
     [{ inputs: { image: 'x' } }, 'an input named x; the graph has: pixel_values'],
     [{ output: 'y' }, "output in model.json (y) to be one of the graph's; the graph has: logits"],
     [{ preprocessing: { ...plain, size: 8 } }, 'makes [3, 8, 8], pixel_values takes [3, 4, 4]'],
+    [
+      { preprocessing: { ...plain, size: { longest_edge: 8 }, max_image_size: { longest_edge: 4 } } },
+      'images as one tensor each: by do_image_splitting of its preprocessing they become several pieces',
+    ],
     [{ task: 'visual-question-answering' }, 'needs tokenizer.json'],
     [{ task: 'zero-shot-image-classification' }, 'needs tokenizer.json'],
   ])('refuses %j in a sentence', async (extras, complaint) => {

@@ -13,6 +13,7 @@ import { createTokenizer } from '../text/tokenizer.ts'
 import { openCtc } from './ctc-text.ts'
 import { openImageInput } from './model-inputs.ts'
 import { openSingleRun } from './single-run.ts'
+import { steppedTask } from './stepped-task.ts'
 import { onlyImage, parseInput, type PreparedSequence, type Task, type TaskRequest } from './task.ts'
 
 const prompt = 'a text of at most 512 characters'
@@ -83,7 +84,7 @@ export const imageToText: Task = {
     ])
     const decoder = openDecoder(model.sessions)
 
-    return {
+    return steppedTask({
       stepper: createGenerationStepper({
         encode: openSingleRun(session, ['last_hidden_state']),
         decoder,
@@ -129,7 +130,7 @@ export const imageToText: Task = {
           },
         }
       },
-    }
+    })
   },
 }
 
@@ -151,6 +152,8 @@ function toRules({ config, maxPositions }: GenerationFiles, parameters: Paramete
   const newTokens = parameters.max_new_tokens ?? config.max_new_tokens ?? ownLength
   return {
     repetitionPenalty: parameters.repetition_penalty ?? config.repetition_penalty ?? 1,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
     noRepeatNgramSize: parameters.no_repeat_ngram_size ?? config.no_repeat_ngram_size ?? 0,
     minLength: Math.max(
       config.min_length ?? 0,

@@ -4,6 +4,7 @@ import { depthEstimation } from './depth-estimation.ts'
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
 import { imageSegmentation } from './image-segmentation.ts'
+import { imageTextToText } from './image-text-to-text.ts'
 import { imageToText } from './image-to-text.ts'
 import { objectDetection } from './object-detection.ts'
 import type { Task } from './task.ts'
@@ -17,6 +18,7 @@ export const tasks: readonly Task[] = [
   visualQuestionAnswering,
   visualEntailment,
   imageToText,
+  imageTextToText,
   imageClassification,
   zeroShotImageClassification,
   imageFeatureExtraction,

@@ -11,7 +11,7 @@ import {
   type Channels,
   type PixelLayout,
 } from '../images/pixel-writer.ts'
-import { type Preprocessing, toPreprocessing } from '@vision-queue/models'
+import { piecesField, type Preprocessing, toPreprocessing } from '@vision-queue/models'
 import type { Row } from '../onnx/collate.ts'
 import type { Session } from '../onnx/session.ts'
 import { isPixelType, type TensorShape } from '../onnx/tensor.ts'
@@ -43,6 +43,13 @@ export function openPlacedInput(model: TaskModel): (image: Uint8Array) => Promis
     throw lacking(
       folder,
       'preprocessor_config.json or `preprocessing` in model.json, which say how images are prepared',
+    )
+  }
+  const field = piecesField(folder.preprocessing)
+  if (field !== null) {
+    throw lacking(
+      folder,
+      `images as one tensor each: by ${field} of its preprocessing they become several pieces, which ${folder.task} can't take`,
     )
   }
   const [name, { type, dims: wanted }] = findImageInput(model)

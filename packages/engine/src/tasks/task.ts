@@ -7,7 +7,7 @@ import type { ModelFolder } from '@vision-queue/models'
 import type { GraphFacts } from '@vision-queue/models'
 import type { OutputTensor } from '../onnx/tensor.ts'
 import type { Session } from '../onnx/session.ts'
-import type { Stepper } from './stepper.ts'
+import type { SteppedTask } from './stepped-task.ts'
 import type { TaskOutput } from '../task-output.ts'
 
 /** One job's input as a task sees it: compressed images in their order, and JSON that is not checked yet. */
@@ -29,7 +29,7 @@ export interface PreparedItem<Decoded = TaskOutput> {
   decode: (outputs: Record<string, OutputTensor>) => Decoded | Promise<Decoded>
 }
 
-/** An item of a task that answers in steps: the first run makes a sequence of it. */
+/** An item of a task that answers in steps, of which the first run makes a sequence. */
 export interface PreparedSequence extends PreparedItem<RunningSequence> {
   /** Rows that it will need at most. */
   maxRows: number
@@ -77,6 +77,10 @@ export interface TaskModel {
   shrinkAbovePixels: number
   /** See createHeavyTurns. */
   heavyImageBytes: number
+  /** The most bytes of images' features that are kept for later questions about them. */
+  featureCacheBytes: number
+  /** The most bytes of keys and values that running conversations have. */
+  generationCacheBytes: number
 }
 
 /** A task with its model. */
@@ -88,13 +92,6 @@ export interface SingleRunTask {
   prepare: (request: TaskRequest) => Promise<PreparedItem>
   /** An output or an error for each item, in order. Rejects where the batch failed as a whole. */
   run: (items: readonly PreparedItem[]) => Promise<(TaskOutput | Error)[]>
-}
-
-/** Generates answers step by step; see stepper.ts. */
-export interface SteppedTask {
-  /** Rejects as a single run's does. */
-  prepare: (request: TaskRequest) => Promise<PreparedSequence>
-  stepper: Stepper<PreparedSequence, RunningSequence>
 }
 
 /** The image of a task that takes one; rejects with `invalid_input` where there isn't exactly one. */

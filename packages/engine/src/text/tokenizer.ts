@@ -19,8 +19,8 @@ export interface TextTokenizer {
   encode: (text: string) => EncodedText
   /** The text's ids alone, without special tokens and whatever its length; throws as `encode` does. */
   encodePlain: (text: string) => number[]
-  /** The text of ids, without special tokens and `dropped` ones. */
-  decode: (ids: readonly number[], dropped: ReadonlySet<number>) => string
+  /** The text of ids, without `dropped` ones and, unless they are to be kept, special tokens. */
+  decode: (ids: readonly number[], dropped: ReadonlySet<number>, keepsSpecial?: boolean) => string
   /** What shorter texts of a batch are filled up with; its attention mask is 0 there. */
   padId: number
   padTypeId: number
@@ -62,10 +62,10 @@ export function createTokenizer(files: TokenizerFiles): TextTokenizer {
     padTypeId: files.padding.typeId,
     padSide: files.padding.side,
     encodePlain,
-    decode(ids, dropped) {
+    decode(ids, dropped, keepsSpecial = false) {
       const kept = ids.filter((id) => !dropped.has(id))
       // The library refuses an empty list.
-      return kept.length === 0 ? '' : tokenizer.decode(kept, { skip_special_tokens: true })
+      return kept.length === 0 ? '' : tokenizer.decode(kept, { skip_special_tokens: !keepsSpecial })
     },
     encode(text) {
       const ids = encodePlain(text)

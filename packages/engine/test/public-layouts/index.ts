@@ -1,3 +1,4 @@
+import { chatting } from './chats.ts'
 import { classifiers } from './classifiers.ts'
 import { detectors } from './detectors.ts'
 import type { Layout } from './folder.ts'
@@ -8,4 +9,11 @@ import { lacking } from './refused.ts'
 export type { Layout } from './folder.ts'
 
 /** The public layouts that were looked at, and what people save instead of them. */
-export const layouts: readonly Layout[] = [...classifiers, ...imagesAndTexts, ...generators, ...detectors, ...lacking]
+export const layouts: readonly Layout[] = [
+  ...classifiers,
+  ...imagesAndTexts,
+  ...generators,
+  ...detectors,
+  ...chatting,
+  ...lacking,
+]

@@ -1,29 +1,12 @@
-import { classifier, decoder, named } from '../public-graphs.ts'
+import { classifier, named } from '../public-graphs.ts'
 import { likeVit, detr, labels, text, of, type Layout } from './folder.ts'
 
 const one = classifier(4)
 
-const seeing = {
-  ...text,
-  'onnx/vision_encoder.onnx': named(['pixel_values', 'pixel_attention_mask'], { image_features: 3 }),
-  'onnx/embed_tokens.onnx': named(['input_ids'], { inputs_embeds: 3 }),
-  'onnx/decoder_model_merged.onnx': decoder({ embeds: true }),
-}
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 346000000\n`
 
 /** Models of tasks that are lacking, and what people save instead of a graph. */
 export const lacking: readonly Layout[] = [
-  { name: 'SmolVLM, Idefics3', files: of('Idefics3ForConditionalGeneration', seeing) },
-  { name: 'LLaVA, FastVLM', files: of('LlavaForConditionalGeneration', seeing) },
-  { name: 'Qwen2-VL, Qwen2.5-VL', files: of('Qwen2VLForConditionalGeneration', seeing) },
-  { name: 'Gemma 3, PaliGemma', files: of('PaliGemmaForConditionalGeneration', seeing) },
-  {
-    name: 'Florence-2',
-    files: of('Florence2ForConditionalGeneration', {
-      ...seeing,
-      'onnx/encoder_model.onnx': named(['attention_mask', 'inputs_embeds'], { last_hidden_state: 3 }),
-    }),
-  },
   {
     name: 'Grounding DINO',
     files: of('GroundingDinoForObjectDetection', {

@@ -91,4 +91,5 @@ export const whatIsWhere: ApiHandler = (c) =>
     metrics: 'GET /metrics',
     schema: 'GET /openapi.json',
     docs: 'GET /docs',
+    openai: 'POST /v1/chat/completions, GET /v1/models',
   })

@@ -2,6 +2,7 @@ import { submissionSchema } from '@vision-queue/protocol'
 
 import { maxWaitSeconds } from '../../config.ts'
 import { intakeRefusals } from '../../intake/refusals.ts'
+import { openAiPaths } from '../openai/openapi.ts'
 import { imagePaths } from './openapi-images.ts'
 import { jobControlPaths, listJobsOperation } from './openapi-job-control.ts'
 import {
@@ -74,6 +75,7 @@ export function openApiPaths(submissionExamples: Record<string, object>): Record
     },
     ...imagePaths,
     ...modelPaths(),
+    ...openAiPaths,
     ...operationPaths(),
   }
 }

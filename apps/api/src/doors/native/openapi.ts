@@ -11,6 +11,7 @@ import type { ModelVersions } from '../../intake/model-choice.ts'
 import { modelDetailSchema, modelResponse, type ModelResponse, modelResponseSchema } from './model-response.ts'
 import { acceptedOrderSchema, orderBodySchema } from './order-model.ts'
 import { openApiPaths } from './openapi-paths.ts'
+import { openAiComponents } from '../openai/openapi.ts'
 import { jobListSchema } from './list-jobs.ts'
 import { purgedSchema } from './purge-model.ts'
 import { healthSchema, readinessSchema } from '../../observe/health.ts'
@@ -31,6 +32,7 @@ const components = {
   Health: healthSchema,
   Readiness: readinessSchema,
   Problem: problemSchema,
+  ...openAiComponents,
 }
 
 /** A gray PNG of one pixel, so that the examples can be sent as they are. */
