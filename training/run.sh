@@ -46,7 +46,7 @@ chat=$models/shapes-chat/1
 run make_chats --work "$work"
 run encode_chat --work "$work" --models "$models"
 run chat_tiles --work "$work" --models "$models"
-run train_chat --work "$work" --bfloat16
+run train_chat --work "$work"
 run export_chat --work "$work" --models "$models" --out "$chat"
 run make_chat_examples --models "$models"
 run make_task_tests --models "$models"

@@ -22,14 +22,13 @@ STAGES = ("cells for shapes-chat", "chats texts", "tiles for shapes-chat", "chat
 
 
 def table(columns: dict[str, Result]) -> str:
-    first = next(iter(columns.values()))
-    lines = ["| kind | " + " | ".join(columns) + " | number |", "|---|" + "---:|" * (len(columns) + 1)]
+    """Each cell with the number of questions behind it."""
+    lines = ["| kind | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for kind in CHAT_KINDS:
-        if kind in first["found"]:
-            cells = [c["found"].get(kind) for c in columns.values()]
-            lines.append(f"| {kind} | " + " | ".join(f"{100 * f['right'] / f['total']:.1f}" if f else "-" for f in cells)
-                         + f" | {first['found'][kind]['total']} |")
-    lines.append("| **all** | " + " | ".join(f"{100 * c['all']:.1f}" for c in columns.values()) + f" | {first['total']} |")
+        cells = [c["found"].get(kind) for c in columns.values()]
+        lines.append(f"| {kind} | " + " | ".join(f"{100 * f['right'] / f['total']:.1f} ({f['total']})" if f else "-"
+                                                 for f in cells) + " |")
+    lines.append("| **all** | " + " | ".join(f"{100 * c['all']:.1f} ({c['total']})" for c in columns.values()) + " |")
     return "\n".join(lines)
 
 
@@ -55,8 +54,8 @@ def main() -> None:
     parser.add_argument("--notes", type=Path)
     args = parser.parse_args()
     read = {k: json.loads(p.read_text()) for k, p in (
-        ("plain, float32", args.plain), ("grouped, float16", args.grouped), ("whole picture only", args.whole),
-        ("blind", args.blind)) if p}
+        ("tiles, plain", args.plain), ("tiles, grouped fp16", args.grouped), ("whole, plain", args.whole),
+        ("blind, plain", args.blind)) if p}
     model = ShapesChat(len(tokenizer().vocabulary))
     size = sum(p.stat().st_size for p in (args.model / "onnx").iterdir())
     card = fill((Path(__file__).parent / "cards/chat.md").read_text(), {
