@@ -1,8 +1,8 @@
 """Colours and their names: which drawn colour has which name, with room between the names.
 
 A name is a region of hue, saturation and value (HSV) that people agree on. Between the regions lie
-colours that have no one name (coral, amber, teal, slate); objects never have them, and a background
-that has one is not asked about.
+colours that have no one name (coral, amber, teal, slate): a background that has one is not asked about, and
+objects have them, greys and browns only in scenes that are made for it (`nameless_color`).
 """
 from __future__ import annotations
 
@@ -49,6 +49,23 @@ GROUND_HUES = {"red": (-10, 8), "orange": (22, 36), "yellow": (49, 62), "green":
                "blue": (206, 244), "purple": (256, 290), "pink": (318, 352)}
 
 
+# An object's colours without a name, by hue, saturation and value, with the names that some people might give them.
+BETWEEN: list[tuple[Region, tuple[str, ...]]] = [
+    (((11, 17), (0.6, 1), (0.75, 1)), ("red", "orange", "pink")),
+    (((40, 44), (0.65, 1), (0.8, 1)), ("orange", "yellow")),
+    (((66, 80), (0.5, 1), (0.6, 1)), ("yellow", "green")),
+    (((48, 64), (0.5, 1), (0.3, 0.62)), ("yellow", "green")),
+    (((157, 170), (0.5, 1), (0.4, 0.9)), ("green", "cyan")),
+    (((195, 202), (0.5, 1), (0.5, 1)), ("cyan", "blue")),
+    (((249, 260), (0.4, 1), (0.4, 1)), ("blue", "purple")),
+    (((304, 313), (0.4, 1), (0.5, 1)), ("purple", "pink")),
+    (((347, 353), (0.65, 1), (0.6, 1)), ("pink", "red", "purple")),
+    (((-12, 8), (0.6, 1), (0.22, 0.42)), ("red", "purple")),
+    (((195, 240), (0.12, 0.3), (0.25, 0.7)), ("blue", "cyan", "purple")),
+]
+BROWN: Region = ((16, 36), (0.42, 0.8), (0.22, 0.5))
+
+
 def from_hsv(hue: float, saturation: float, value: float) -> RGB:
     r, g, b = colorsys.hsv_to_rgb(hue % 360 / 360, min(1, saturation), min(1, value))
     return round(r * 255), round(g * 255), round(b * 255)
@@ -68,6 +85,17 @@ def object_color(name: str, rng: random.Random) -> RGB:
         return near((int(r), int(g), int(b)), rng, 10)
     hue, saturation, value = rng.choice(REGIONS[name])
     return from_hsv(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
+
+
+def nameless_color(rng: random.Random) -> tuple[RGB, tuple[str, ...]]:
+    """A colour that no answer names for an object, and the names that it might pass for: grey, brown, or between names."""
+    roll = rng.random()
+    if roll < 0.45:
+        return near((rng.randint(0, 255),) * 3, rng, 3), ()
+    if roll < 0.6:
+        return from_hsv(*(rng.uniform(*part) for part in BROWN)), ("orange", "red")
+    region, names = rng.choice(BETWEEN)
+    return from_hsv(*(rng.uniform(*part) for part in region)), names
 
 
 def ground_name(color: RGB) -> str | None:

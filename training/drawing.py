@@ -32,6 +32,19 @@ class Manner:
     free_turn: bool
 
 
+#: left, top, right, bottom as shares of the width and height
+Box = tuple[float, float, float, float]
+
+
+def box_of(points: Points, margin: float, size: tuple[int, int]) -> Box:
+    """The smallest box around the points and half an edge's width, inside the picture."""
+    def inside(at: float, length: int) -> float:
+        return min(1.0, max(0.0, at / length))
+    xs, ys = zip(*points)
+    return (inside(min(xs) - margin, size[0]), inside(min(ys) - margin, size[1]),
+            inside(max(xs) + margin, size[0]), inside(max(ys) + margin, size[1]))
+
+
 def darker(color: RGB, share: float) -> RGB:
     return tuple(int(v * share) for v in color)  # type: ignore[return-value]
 
@@ -104,7 +117,8 @@ class Canvas:
             moved = [(x + self.rng.uniform(-off, off), y + self.rng.uniform(-off, off)) for x, y in points]
             self.draw.line([*moved, moved[0], moved[1]], fill=manner.edge, width=width, joint="curve")
 
-    def object(self, o: SceneObject, manner: Manner, size: tuple[int, int]) -> None:
+    def object(self, o: SceneObject, manner: Manner, size: tuple[int, int]) -> Box:
+        """Draws it and says what it covers."""
         rng = self.rng
         turn = rng.uniform(-MAX_TURN, MAX_TURN)
         if rng.random() < 0.35:
@@ -122,6 +136,7 @@ class Canvas:
         elif rng.random() < 0.08:  # a darker edge
             self.draw.line([*points, points[0], points[1]], fill=darker(o.rgb, rng.uniform(0.3, 0.6)),
                            width=max(1, round(o.radius * 0.07)), joint="curve")
+        return box_of(points, round(o.radius * manner.edge_width) / 2 if manner.edge else 0, size)
 
 
 def photographed(picture: Image.Image, rng: random.Random, noise: np.random.Generator) -> Image.Image:
@@ -142,12 +157,17 @@ def photographed(picture: Image.Image, rng: random.Random, noise: np.random.Gene
 
 def render(scene: Scene, rng: random.Random) -> Image.Image:
     """Draw the scene at its own width and height."""
+    return render_with_boxes(scene, rng)[0]
+
+
+def render_with_boxes(scene: Scene, rng: random.Random) -> tuple[Image.Image, list[Box]]:
+    """The picture, and what each object covers, shadow aside."""
     noise = np.random.default_rng(rng.getrandbits(32))
     canvas = Canvas(GROUNDS[scene.ground](scene, rng, noise), rng)
     manner = sample_manner(scene, rng)
-    for o in scene.objects:
-        canvas.object(o, sample_manner(scene, rng) if rng.random() < 0.12 else manner, (scene.width, scene.height))
-    return photographed(canvas.picture, rng, noise)
+    boxes = [canvas.object(o, sample_manner(scene, rng) if rng.random() < 0.12 else manner, (scene.width, scene.height))
+             for o in scene.objects]
+    return photographed(canvas.picture, rng, noise), boxes
 
 
 def compressed(picture: Image.Image, rng: random.Random) -> Image.Image:

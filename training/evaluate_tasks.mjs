@@ -20,7 +20,7 @@ const { values, positionals: tests } = parseArgs({
   allowPositionals: true,
   options: {
     models: { type: "string" }, out: { type: "string" }, work: { type: "string" }, variant: { type: "string" },
-    only: { type: "string", default: "entailment,caption,classify,clip" },
+    only: { type: "string", default: "entailment,caption,classify,clip,detect" },
   },
 });
 const json = (...path) => JSON.parse(readFileSync(join(...path), "utf8"));
@@ -68,7 +68,10 @@ function picture(data, preprocessor, count = 1) {
 /** Rows of a [N, M] tensor. */
 const rowsOf = ({ data, dims: [count, width] }) => Array.from({ length: count }, (_, i) => data.subarray(i * width, (i + 1) * width));
 
-/** Each task: opens its model and returns a function from (pixels, entry of tasks.json) to [kind, right or share][]. */
+/**
+ * Each task: opens its model and returns a function from (pixels, entry of tasks.json, folder) to [kind, right or share][].
+ * Objects are not judged here: average_precision.py does, over all pictures.
+ */
 const TASKS = {
   async entailment() {
     const folder = folderOf("entailment"), config = json(folder, "config.json"), pre = json(folder, "preprocessor_config.json");
@@ -107,6 +110,23 @@ const TASKS = {
       return [["label", config.id2label[argmax(logits.data)] === label]];
     };
   },
+  async detect() {
+    const folder = folderOf("detect"), { id2label } = json(folder, "config.json"), pre = json(folder, "preprocessor_config.json");
+    const session = await open(folder, "model");
+    return async (data, { image, objects: truth }, test) => {
+      const { width, height } = await sharp(join(test, image)).metadata();
+      const { logits, pred_boxes } = await session.run({ pixel_values: picture(data, pre) });
+      const [, cells, labels] = logits.dims, found = [];
+      for (let i = 0; i < cells * labels; i++) {
+        const score = 1 / (1 + Math.exp(-logits.data[i])), at = 4 * Math.floor(i / labels);
+        if (score < 0.02) continue; // as good as not found
+        const [x, y, w, h] = pred_boxes.data.subarray(at, at + 4);
+        found.push({ label: id2label[i % labels], score, box: { xmin: (x - w / 2) * width, ymin: (y - h / 2) * height,
+          xmax: (x + w / 2) * width, ymax: (y + h / 2) * height } });
+      }
+      return [["objects", { found, truth }]];
+    };
+  },
   async clip() {
     const folder = folderOf("clip"), pre = json(folder, "preprocessor_config.json"), { encode } = tokenizerOf(folder);
     const vision = await open(folder, "vision_model"), text = await open(folder, "text_model");
@@ -140,16 +160,18 @@ function attributeF1(pairs) {
 }
 
 async function evaluate(judge, test, preprocessor) {
-  const table = {}, words = [];
+  const table = {}, words = [], objects = [];
   for (const entry of json(test, "tasks.json"))
-    for (const [kind, right] of await judge(await pixels(join(test, entry.image), preprocessor), entry)) {
+    for (const [kind, right] of await judge(await pixels(join(test, entry.image), preprocessor), entry, test)) {
       if (kind === "words") words.push(right);
+      else if (kind === "objects") objects.push(right);
       else for (const key of kind.startsWith("exact") ? [kind] : ["all", kind]) {
         table[key] ??= [0, 0];
         table[key][0] += right;
         table[key][1]++;
       }
     }
+  if (objects.length) return { objects };
   const shares = Object.fromEntries(Object.entries(table).map(([k, [right, count]]) => [k, [right / count, count]]));
   return words.length ? { ...shares, attribute_f1: [attributeF1(words), words.length] } : shares;
 }
@@ -177,7 +199,9 @@ for (const name of values.only.split(",")) {
   if (values.work) console.log(name, "largest difference from torch", result[name].difference.toExponential(1));
   for (const test of tests) {
     const table = (result[name].files[basename(test)] = await evaluate(judge, test, preprocessor));
-    console.log(name, basename(test), Object.entries(table).map(([k, [v]]) => `${k} ${(100 * v).toFixed(1)}`).join(" "));
+    const { objects, ...shares } = table;
+    console.log(name, basename(test), objects ? `${objects.length} pictures` : "",
+      Object.entries(shares).map(([k, [v]]) => `${k} ${(100 * v).toFixed(1)}`).join(" "));
   }
 }
 if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);

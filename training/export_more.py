@@ -1,6 +1,6 @@
 """Writes the folders of the other models, as export.py does for shapes-vqa.
 
-    python3 export_more.py --work WORK --models MODELS [--only entailment caption classify clip]
+    python3 export_more.py --work WORK --models MODELS [--only entailment caption classify clip detect]
 
 `clip` writes shapes-clip and shapes-embed. Also writes WORK/reference-NAME.json, inputs
 with what torch makes of them, for comparing with another runtime.
@@ -22,26 +22,21 @@ import train_caption
 import train_classify
 import train_clip
 import train_entailment
+import tune_detect
 from caption_network import DECODER_LAYERS, CaptionDecoder
 from captions import MAX_CAPTION, caption_vocabulary
 from dataset import IMAGE_SIZE, load
 from export import (BATCH, TEXT, export_graph, graph_bytes, preprocessor_config, replace, replace_json,
                     tokenizer_config, tokenizer_json)
-from network import CELLS, HEADS, WIDTH, PictureEncoder, normalise
+from network import CELLS, HEADS, WIDTH, encoder_of, normalise
 from phrases import MAX_PHRASE, phrase_vocabulary
-from scenes import MAX_OBJECTS
+from scenes import MAX_OBJECTS, SHAPES
 from statements import JUDGEMENTS, statement_vocabulary
 from tokenizer import CLS, MAX_TOKENS, PAD, SEP
 from towers import EMBED, OnPictures
 
 PICTURES = {"pixel_values": BATCH}
 CHECKED = 4  # pictures in the reference
-
-
-def encoder_of(work: Path) -> PictureEncoder:
-    encoder = PictureEncoder()
-    encoder.load_state_dict(torch.load(work / "encoder.pt")["encoder"])
-    return encoder.eval()
 
 
 def common(folder: Path, task: str, config: dict[str, Any], vocabulary: dict[str, int] | None = None,
@@ -188,8 +183,20 @@ def clip(work: Path, models: Path) -> None:
                                    "image_embeds": pictures(pixels), "text_embeds": towers.texts(ids, mask)})
 
 
+def detect(work: Path, models: Path) -> None:
+    folder, pixels = models / "shapes-detect" / "1", test_pixels(work)
+    model = tune_detect.load_detector(work)
+    replace(folder / "onnx/model.onnx", export_graph(model, (pixels,), PICTURES, {"logits": BATCH, "pred_boxes": BATCH}, work))
+    # No other family's architecture fits: model.json says the task, the outputs say the rest.
+    common(folder, "object-detection", {"model_type": "shapes-detect", "architectures": ["ShapesForObjectDetection"],
+                                        **labels_config(SHAPES)})
+    logits, boxes = model(pixels)
+    write_reference(work, "detect", {"pixel_values": pixels, "logits": logits, "pred_boxes": boxes})
+
+
 EXPORTS: dict[str, Callable[[Path, Path], None]] = {
-    "entailment": entailment, "caption": caption, "classify": classify, "clip": clip}
+    "entailment": entailment, "caption": caption, "classify": classify, "clip": clip,
+    "detect": detect}
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Inputs for every exported graph, taken from training pictures and texts: for calibration and for timing.
 
-    python3 feeds.py --work WORK --out FOLDER [--only vqa entailment caption classify clip] [--scenes 256]
+    python3 feeds.py --work WORK --out FOLDER [--only vqa entailment caption classify clip detect] [--scenes 256]
 
 Writes FOLDER/NAME.json (batches of 32: name, type, dims, place) and FOLDER/NAME.bin (the numbers), NAME as in
 GRAPHS of quantize_all.py. The pictures are the last ones of the training split.
@@ -94,6 +94,7 @@ FEEDS: dict[str, Callable[[Source], dict[str, list[Feed]]]] = {
     "entailment": lambda s: {"entailment": s.both("statements")},
     "caption": caption_feeds,
     "classify": lambda s: {"classify": [{"pixel_values": p} for p in s.pictures()]},
+    "detect": lambda s: {"detect": [{"pixel_values": p} for p in s.pictures()]},
     "clip": lambda s: {"clip_vision": [{"pixel_values": p} for p in s.pictures()],
                        "clip_text": list(s.texts("phrases"))},
 }

@@ -1,8 +1,9 @@
 """Writes what torch and PIL make of three example pictures of each model, for the runtime's tests.
 
-    python3 make_golden.py --work WORK --models MODELS --out ../packages/engine/test/golden-logits.json
+    python3 make_golden.py --work WORK --models MODELS --out ../packages/engine/test/golden-logits.json [--only shapes-vqa ...]
 
-WORK holds the checkpoints that MODELS were exported from. Nothing here reads a graph: pictures
+WORK holds the checkpoints that MODELS were exported from; with `--only`, of these, and the others stay as they are in the
+file. Nothing here reads a graph: pictures
 are decoded and resized by PIL as preprocessor_config.json says, texts are split by tokenizer.py,
 and the networks are those of the training.
 """
@@ -25,12 +26,15 @@ import train_classify
 import train_clip
 import train_entailment
 import train_vqa
+import tune_detect
 from caption_network import greedy
 from captions import MAX_CAPTION
+from detector import corners
 from export import replace
-from export_more import encoder_of
+from network import encoder_of
 from phrases import phrase_vocabulary
 from questions import ANSWERS, question_vocabulary
+from scenes import SHAPES
 from statements import JUDGEMENTS, statement_vocabulary
 from tokenizer import CLS, PAD, SEP, encode
 from towers import OnPictures
@@ -111,25 +115,57 @@ def entry(models: Path, name: str, case: Case, *pictures_of: str) -> dict[str, A
     return {"model": name, "task": task, "cases": cases}
 
 
-def golden(work: Path, models: Path) -> dict[str, Any]:
-    """By what a task answers with."""
-    vqa, entailment = train_vqa.load_model(work / "vqa.pt"), train_entailment.load_model(work / "entailment.pt")
-    classifier = OnPictures(encoder_of(work), train_classify.load_classifier(work)).eval()
-    towers = train_clip.load_towers(work)
-    picture_tower = OnPictures(encoder_of(work), towers.pictures).eval()
+def objects_in(model: torch.nn.Module, models: Path) -> Case:
+    """What a detector is surer of than not, the surest first; boxes in pixels."""
+    def case(picture: Tensor, example: Example) -> Example:
+        logits, boxes = (output[0] for output in model(picture))
+        scores, places = torch.sigmoid(logits), corners(boxes)
+        size = Image.open(models / "shapes-detect/1/examples" / example["image"]).size * 2
+        found = [(scores[c, s].item(), SHAPES[s], places[c].tolist()) for c, s in (scores > 0.5).nonzero().tolist()]
+        return {"objects": [
+            {"label": label, "score": round(score, DIGITS),
+             "box": {k: round(v * most, 2) for k, v, most in zip(("xmin", "ymin", "xmax", "ymax"), box, size)}}
+            for score, label, box in sorted(found, reverse=True)]}
+    return case
+
+
+def makers(work: Path, models: Path) -> dict[tuple[str, str], Callable[[], dict[str, Any]]]:
+    """The entry of each model, by what its task answers with and its name."""
+    def classify() -> dict[str, Any]:
+        classifier = OnPictures(encoder_of(work), train_classify.load_classifier(work)).eval()
+        return entry(models, "shapes-classify",
+                     lambda picture, _: {"logits": named(classifier(picture)[0], train_classify.LABELS)})
+
+    def clip() -> dict[str, Any]:
+        towers = train_clip.load_towers(work)
+        return entry(models, "shapes-clip", of_labels(OnPictures(encoder_of(work), towers.pictures).eval(), towers))
+
+    def embed() -> dict[str, Any]:  # the picture tower of shapes-clip
+        tower = OnPictures(encoder_of(work), train_clip.load_towers(work).pictures).eval()
+        return entry(models, "shapes-embed", lambda picture, _: {"embedding": rounded(tower(picture)[0])}, "shapes-clip")
+
     return {
-        "scores": [
-            entry(models, "shapes-vqa", of_text(vqa, question_vocabulary(), "question", ANSWERS)),
-            entry(models, "shapes-entailment", of_text(entailment, statement_vocabulary(), "text", JUDGEMENTS)),
-            entry(models, "shapes-classify",
-                  lambda picture, _: {"logits": named(classifier(picture)[0], train_classify.LABELS)}),
-            entry(models, "shapes-clip", of_labels(picture_tower, towers)),
-        ],
-        # shapes-embed is the picture tower of shapes-clip.
-        "embeddings": [entry(models, "shapes-embed",
-                             lambda picture, _: {"embedding": rounded(picture_tower(picture)[0])}, "shapes-clip")],
-        "texts": [entry(models, "shapes-caption", caption_of(train_caption.load_model(work)))],
+        ("scores", "shapes-vqa"): lambda: entry(models, "shapes-vqa", of_text(
+            train_vqa.load_model(work / "vqa.pt"), question_vocabulary(), "question", ANSWERS)),
+        ("scores", "shapes-entailment"): lambda: entry(models, "shapes-entailment", of_text(
+            train_entailment.load_model(work / "entailment.pt"), statement_vocabulary(), "text", JUDGEMENTS)),
+        ("scores", "shapes-classify"): classify,
+        ("scores", "shapes-clip"): clip,
+        ("embeddings", "shapes-embed"): embed,
+        ("texts", "shapes-caption"): lambda: entry(
+            models, "shapes-caption", caption_of(train_caption.load_model(work))),
+        ("objects", "shapes-detect"): lambda: entry(models, "shapes-detect", objects_in(
+            tune_detect.load_detector(work), models)),
     }
+
+
+def golden(work: Path, models: Path, before: dict[str, Any], only: list[str] | None) -> dict[str, Any]:
+    """By what a task answers with; what is not made again comes from `before`."""
+    out: dict[str, list[dict[str, Any]]] = {}
+    for (kind, name), make in makers(work, models).items():
+        kept = [e for e in before.get(kind, []) if e["model"] == name]
+        out.setdefault(kind, []).extend([make()] if only is None or name in only else kept)
+    return out
 
 
 def main() -> None:
@@ -137,10 +173,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+")
     args = parser.parse_args()
     made_with = {"made_with": f"torch {torch.__version__}, Pillow {PIL.__version__}"}
+    before = json.loads(args.out.read_text()) if args.only else {}
     with torch.no_grad():
-        replace(args.out, (json.dumps({**made_with, **golden(args.work, args.models)}) + "\n").encode())
+        made = golden(args.work, args.models, before, args.only)
+    replace(args.out, (json.dumps({**made_with, **made}) + "\n").encode())
     print(args.out, "written")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import captions
 from dataset import scene_rng
+from drawing import render_with_boxes
 from export import replace, replace_json
 from make_examples import EXAMPLE_COUNT, EXAMPLES, shouted
 from phrases import make_group
@@ -34,16 +35,19 @@ def typed(text: str) -> str:
     return text if text.endswith(".") else text + "."
 
 
-def scene_of_test(size: str, seed: int, number: int) -> Scene:
-    """The scene that make_examples.py drew as that picture."""
-    width, height = (int(v) for v in size.split("x"))
-    return sample_scene(scene_rng(f"files-{size}", seed, number), width, height)
+def objects_of(scene: Scene, rng: random.Random) -> list[dict[str, Any]]:
+    """Every object with the box around it in pixels; `rng` as make_examples.py had it after the scene."""
+    _, boxes = render_with_boxes(scene, rng)
+    size = (scene.width, scene.height) * 2
+    return [{"label": o.shape, "box": {k: round(v * most, 1) for k, v, most in zip(("xmin", "ymin", "xmax", "ymax"), box, size)}}
+            for o, box in zip(scene.objects, boxes)]
 
 
 def tests(size: str, seed: int, count: int, only: str | None) -> list[dict[str, Any]]:
-    entries = []
+    entries, (width, height) = [], (int(v) for v in size.split("x"))
     for i in range(count):
-        scene, rng = scene_of_test(size, seed, i), random.Random(f"tasks-{size}/{seed}/{i}")
+        drawn, rng = scene_rng(f"files-{size}", seed, i), random.Random(f"tasks-{size}/{seed}/{i}")
+        scene = sample_scene(drawn, width, height)  # the one that make_examples.py drew as that picture
         said = [make_statement(scene, rng) for _ in range(STATEMENTS)]
         groups = [make_group(scene, rng) for _ in range(GROUPS)]
         caption = captions.describe(scene)
@@ -51,7 +55,8 @@ def tests(size: str, seed: int, count: int, only: str | None) -> list[dict[str, 
             "image": f"{i:04d}.{only or ('png' if i % 5 == 4 else 'jpg')}",
             "statements": [{"kind": s.kind, "text": shouted(typed(s.text), rng), "label": s.answer} for s in said],
             "caption": caption.text, "clear": caption.clear, "label": main_label(scene),
-            "phrases": [{"kind": g.kind, "texts": g.texts} for g in groups]})  # the first of each is the true one
+            "phrases": [{"kind": g.kind, "texts": g.texts} for g in groups],  # the first of each is the true one
+            "objects": objects_of(scene, drawn)})
     return entries
 
 
@@ -67,8 +72,8 @@ def example_statements(scene: Scene, rng: random.Random, number: int) -> list[di
     return found
 
 
-def example_entries(task: str, scene: Scene, rng: random.Random, number: int) -> list[dict[str, Any]]:
-    """What one picture is an example of; nothing where the model has no one right answer."""
+def example_entries(task: str, scene: Scene, drawn: random.Random, rng: random.Random, number: int) -> list[dict[str, Any]]:
+    """What one picture is an example of; nothing where the model has no one right answer. `drawn` drew the scene."""
     if task == "entailment":
         return example_statements(scene, rng, number)
     caption = captions.describe(scene)
@@ -77,12 +82,17 @@ def example_entries(task: str, scene: Scene, rng: random.Random, number: int) ->
     if task == "classify":
         label = main_label(scene)
         return [{"label": label}] if label else []
+    if task == "detect":
+        return [{"objects": objects_of(scene, drawn)}]
     if task == "clip":
         group = make_group(scene, rng)
         labels = group.texts[:5]
         rng.shuffle(labels)
         return [{"candidate_labels": labels, "label": group.texts[0]}]
     return [{"dimensions": EMBED, "caption": caption.text}]
+
+
+TASKS = ("entailment", "caption", "classify", "clip", "embed", "detect")
 
 
 def write_examples(models: Path, task: str, seed: int) -> None:
@@ -93,8 +103,9 @@ def write_examples(models: Path, task: str, seed: int) -> None:
     random.Random(f"examples/{task}/{seed}").shuffle(order)
     for i in order:
         width, height, kind = EXAMPLES[i % len(EXAMPLES)]
-        scene = sample_scene(scene_rng("examples", seed, i), width, height)
-        found = example_entries(task, scene, random.Random(f"{task}/{seed}/{i}"), i)
+        drawn = scene_rng("examples", seed, i)
+        scene = sample_scene(drawn, width, height)
+        found = example_entries(task, scene, drawn, random.Random(f"{task}/{seed}/{i}"), i)
         name = f"scene-{i + 1:02d}.{kind}"
         content = (models / "shapes-vqa/1/examples" / name).read_bytes()
         if found and used + len(content) <= EXAMPLE_BYTES and len({e["image"] for e in entries}) < MOST_EXAMPLES:
@@ -111,13 +122,14 @@ def main() -> None:
     parser.add_argument("--size")
     parser.add_argument("--format", help="as given to make_examples.py")
     parser.add_argument("--models", type=Path)
+    parser.add_argument("--only", nargs="*", choices=TASKS, default=TASKS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scenes", type=int, default=250)
     args = parser.parse_args()
     if args.tests:
         replace_json(args.tests / "tasks.json", tests(args.size, args.seed, args.scenes, args.format))
     if args.models:
-        for task in ("entailment", "caption", "classify", "clip", "embed"):
+        for task in args.only:
             write_examples(args.models, task, args.seed)
 
 

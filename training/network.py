@@ -13,6 +13,7 @@ exported graph stays easy to quantise.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -107,10 +108,20 @@ class PictureEncoder(nn.Module):
         self.norm = nn.LayerNorm(WIDTH)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        x = self.trunk(pixel_values).flatten(2).transpose(1, 2) + self.position
+        return self.among_cells(self.trunk(pixel_values))
+
+    def among_cells(self, cells: Tensor) -> Tensor:
+        x = cells.flatten(2).transpose(1, 2) + self.position
         h = self.norm1(x)
         x = x + self.attend(h, h)[0]
         return self.norm(x + self.feed(self.norm2(x)))
+
+
+def encoder_of(work: Path) -> PictureEncoder:
+    """The trained encoder from WORK/encoder.pt."""
+    encoder = PictureEncoder()
+    encoder.load_state_dict(torch.load(work / "encoder.pt")["encoder"])
+    return encoder.eval()
 
 
 class CellLabels(nn.Module):

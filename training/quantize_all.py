@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from average_precision import judged, mean_average_precision
 from quantize import HERE, quantize
 from report_foreign import squeezenet
+from scenes import SHAPES
 
 BATCHES = ("1", "8", "32")
 
@@ -41,7 +43,7 @@ GRAPHS = [Target("vqa", "model", "vqa"), Target("entailment", "model", "entailme
           Target("caption", "encoder_model", "caption_encoder"), Target("caption", "decoder_model", "caption_decoder", False),
           Target("caption", "decoder_with_past_model", "caption_decoder_with_past", False),
           Target("classify", "model", "classify"), Target("clip", "vision_model", "clip_vision"),
-          Target("clip", "text_model", "clip_text"), Target("embed", "model", "clip_vision")]
+          Target("clip", "text_model", "clip_text"), Target("detect", "model", "detect"), Target("embed", "model", "clip_vision")]
 
 
 def node(script: str, *arguments: object) -> None:
@@ -49,13 +51,18 @@ def node(script: str, *arguments: object) -> None:
 
 
 def accuracy(models: Path, work: Path, tests: list[Path], only: list[str], variant: str) -> dict[str, float]:
-    """Share of right answers over all test folders, by model; for captions also the F1 of attribute words."""
+    """Share of right answers over all test folders, by model; for captions also the F1 of attribute words, of
+    objects the mean average precision."""
     out, found = work / f"accuracy-{variant or 'fp32'}.json", {}
-    tasks = [t for t in ("entailment", "caption", "classify", "clip") if t in only]
+    tasks = [t for t in ("entailment", "caption", "classify", "clip", "detect") if t in only]
     if tasks:
         node("evaluate_tasks.mjs", "--models", models, "--out", out, "--only", ",".join(tasks),
              *(["--variant", variant] if variant else []), *tests)
         for task, result in json.loads(out.read_text()).items():
+            if task == "detect":
+                pictures = [p for t in result["files"].values() for p in t["objects"]]
+                found[task] = mean_average_precision(judged(pictures), SHAPES)["all"]
+                continue
             for key in ("exact_clear", "attribute_f1") if task == "caption" else ("all",):
                 tables = [t[key] for t in result["files"].values()]
                 name = task if key != "attribute_f1" else "caption_f1"

@@ -26,7 +26,7 @@ def ask_attribute_of(key: str) -> Callable[[Writer], Question | None]:
     def ask(w: Writer) -> Question | None:
         o = w.rng.choice(w.scene.objects)
         spec = unique_spec(w.scene, w.rng, o, without=key)
-        if spec:
+        if spec and getattr(o, key):
             return w.write(key, key, getattr(o, key), {"a": spec}, mask_of(w.scene, spec), nouns=nouns)
     return ask
 
@@ -61,6 +61,8 @@ def ask_attribute(w: Writer) -> Question | None:
     if spec:
         truth = getattr(o, key)
         value = truth if w.rng.random() < 0.5 else w.rng.choice([v for v in VALUES[key] if v != truth])
+        if not value or key == "color" and value in o.almost:
+            return None
         said = "a " + value if key == "shape" else value
         return w.write("attribute", "attribute", yes_no(value == truth), {"a": spec}, mask_of(w.scene, spec), v=said,
                        nouns="object thing one" if key == "shape" else "shape object thing one")
@@ -97,6 +99,8 @@ def ask_relation_object(w: Writer) -> Question | None:
     if None in truths or sum(truths) != 1 or not spec:
         return None
     found, key = others[truths.index(True)], w.rng.choice(["shape", "color"])
+    if not getattr(found, key):
+        return None
     focus = 1 << next(i for i, o in enumerate(w.scene.objects) if o is found)
     return w.write("relation_object", "relation_" + key, getattr(found, key), {"a": spec}, focus,
                    rel=w.rng.choice(RELATIONS[relation][2]))
@@ -138,8 +142,8 @@ def ask_compare_counts(w: Writer) -> Question | None:
     form, wanted = w.rng.choice(["", "", "_fewer", "_equal"]), w.rng.random() < 0.5
     for _ in range(10):
         key = w.rng.choice(["color", "shape"])
-        first, second = [{key: getattr(w.rng.choice(w.scene.objects), key) if w.rng.random() < 0.6
-                          else w.rng.choice(VALUES[key])} for _ in range(2)]
+        first, second = [{key: (w.rng.random() < 0.6 and getattr(w.rng.choice(w.scene.objects), key))
+                          or w.rng.choice(VALUES[key])} for _ in range(2)]
         a, b = count_of(w.scene, first), count_of(w.scene, second)
         truth = {"": a > b, "_fewer": a < b, "_equal": a == b}[form]
         if first != second and a + b and truth == wanted:

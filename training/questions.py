@@ -117,15 +117,20 @@ def count_of(scene: Scene, spec: Spec) -> int:
     return mask_of(scene, spec).bit_count()
 
 
+def hesitates(scene: Scene, spec: Spec) -> bool:
+    """Whether the description might also be meant for an object whose colour has no name."""
+    return any(spec.get("color") in o.almost and matches(o, {**spec, "color": ""}) for o in scene.objects)
+
+
 def some_spec(rng: random.Random, like: SceneObject | None = None, without: str = "") -> Spec:
-    keys = [k for k in VALUES if k != without]
+    keys = [k for k in VALUES if k != without and (not like or getattr(like, k))]
     chosen = rng.sample(keys, rng.randint(1, len(keys)))
     return {k: getattr(like, k) if like else rng.choice(VALUES[k]) for k in keys if k in chosen}
 
 
 def unique_spec(scene: Scene, rng: random.Random, o: SceneObject, without: str = "") -> Spec | None:
     """A description that fits `o` and nothing else."""
-    full = {k: getattr(o, k) for k in VALUES if k != without}
+    full = {k: getattr(o, k) for k in VALUES if k != without and getattr(o, k)}
     for spec in [some_spec(rng, o, without) for _ in range(5)] + [full]:
         if count_of(scene, spec) == 1:
             return spec
@@ -158,8 +163,11 @@ class Writer:
 
     def write(self, kind: str, template: str, answer: str, specs: dict[str, Spec] | None = None,
               focus: int | None = None, plural: bool = False, nouns: str = "shape object thing one",
-              **words: str) -> Question:
+              **words: str) -> Question | None:
+        """None where a description is a matter of taste."""
         rng, specs = self.rng, specs or {}
+        if any(hesitates(self.scene, spec) for spec in specs.values()):
+            return None
         text = rng.choice(self.templates[template])
         phrase = {k: wording(rng, s, plural, nouns) for k, s in specs.items()}
         words = {"hue": rng.choice(["color", "colour"]), "pic": rng.choice(PICTURE),

@@ -10,8 +10,8 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from colors import (BACKGROUND_NAMES, COLOR_NAMES, NEUTRALS, RGB, distance, from_hsv, ground_color, ground_name, near,
-                    object_color)
+from colors import (BACKGROUND_NAMES, COLOR_NAMES, NEUTRALS, RGB, distance, from_hsv, ground_color, ground_name, nameless_color,
+                    near, object_color)
 
 SHAPES = ["circle", "square", "triangle", "star", "cross", "heart"]
 SIZES = ["small", "large"]
@@ -32,12 +32,14 @@ LEAST_CONTRAST = 110
 class SceneObject:
     """One shape; `x`, `y` are the centre as a share of the width and height."""
     size: str
-    color: str
+    color: str  # empty: one without a name
     shape: str
     x: float
     y: float
     radius: float  # pixels
     rgb: RGB = (0, 0, 0)
+    #: what a colour without a name might be called
+    almost: tuple[str, ...] = ()
 
     def is_larger(self, other: "SceneObject") -> bool | None:
         """None where a person might hesitate."""
@@ -112,15 +114,27 @@ def look(scene: Scene, rng: random.Random) -> tuple[str, str, RGB]:
         color, shape = rng.choice(COLOR_NAMES), rng.choice(SHAPES)
         if scene.objects and rng.random() < 0.4:  # alike in one thing, so that counting is worth asking
             other = rng.choice(scene.objects)
-            color, shape = (other.color, shape) if rng.random() < 0.5 else (color, other.shape)
+            color, shape = (other.color, shape) if rng.random() < 0.5 and other.color else (color, other.shape)
         rgb = visible_color(color, scene, rng)
         if rgb:
             return color, shape, rgb
     return color, shape, object_color(color, rng)
 
 
-def sample_scene(rng: random.Random, width: int, height: int) -> Scene:
-    """Draw up to four objects that neither touch each other nor leave the picture."""
+def without_name(scene: Scene, rng: random.Random) -> tuple[RGB, tuple[str, ...]] | None:
+    """A colour without a name that stands out from the background."""
+    for _ in range(20):
+        rgb, almost = nameless_color(rng)
+        if all(distance(rgb, c) > LEAST_CONTRAST for c in scene.colors):
+            return rgb, almost
+    return None
+
+
+def sample_scene(rng: random.Random, width: int, height: int, nameless: float = 0) -> Scene:
+    """Draw up to four objects that neither touch each other nor leave the picture.
+
+    `nameless` is the share of objects whose colour has no name.
+    """
     wanted = rng.choices(range(MAX_OBJECTS + 1), [0.02, 0.18, 0.28, 0.27, 0.25])[0]
     unit = math.sqrt(width * height)
     ground = rng.choices(list(GROUNDS), list(GROUNDS.values()))[0] if wanted else "studio"
@@ -136,7 +150,11 @@ def sample_scene(rng: random.Random, width: int, height: int) -> Scene:
             if all(math.hypot(cx - o.x * width, cy - o.y * height) > max((radius + o.radius) * 1.1, 0.13 * unit)
                    for o in scene.objects):
                 color, shape, rgb = look(scene, rng)
-                scene.objects.append(SceneObject(size, color, shape, cx / width, cy / height, radius, rgb))
+                o = SceneObject(size, color, shape, cx / width, cy / height, radius, rgb)
+                other = without_name(scene, rng) if nameless and rng.random() < nameless else None
+                if other:
+                    o.color, (o.rgb, o.almost) = "", other
+                scene.objects.append(o)
                 break
     return scene
 

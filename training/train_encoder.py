@@ -2,8 +2,9 @@
 
     python3 train_encoder.py --work WORK [--steps 6000] [--start MODELS | --more]
 
-`--start` goes on from the encoder of shipped models, `--more` from WORK/encoder.pt. Writes WORK/encoder.pt and WORK/memory_{train,valid,test}.npy:
-the encoder's output for every scene as float16, on which the text stages train in minutes.
+`--start` goes on from the encoder of shipped models (with `--steps 0` it stays that encoder), `--more` from
+WORK/encoder.pt. Writes WORK/encoder.pt and, for each split that dataset.py made, WORK/memory_SPLIT.npy: the
+encoder's output for every scene as float16, on which the text stages train in minutes.
 """
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dataset import UNSURE_BACKGROUND, load, record
+from dataset import SCENES, UNSURE_BACKGROUND, load, record
 from earlier import Weights, graph_of, known_labels, load_known, restore_norms, under, weights_of
 from network import CELLS, GRID, WIDTH, CellLabels, PictureEncoder, normalise, parameter_count
 from scenes import BACKGROUND_NAMES, COLOR_NAMES, SHAPES, SIZES
@@ -199,7 +200,7 @@ def main() -> None:
             print(f"{step + 1} {time.time() - started:.0f} s loss {mean:.3f}", cell_accuracy(encoder, labels, valid),
                   flush=True)
     torch.save({"encoder": encoder.state_dict(), "labels": labels.state_dict()}, args.work / "encoder.pt")
-    for split in ("train", "valid", "test"):
+    for split in SCENES:
         np.save(args.work / f"memory_{split}.npy", encode_all(encoder, load(args.work, split)["images"]))
     record(args.work, "encoder, from earlier weights" if args.start or args.more else "encoder", steps=args.steps, seconds=round(time.time() - started))
     print(f"encoder done in {time.time() - started:.0f} s")

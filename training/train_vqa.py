@@ -2,6 +2,7 @@
 
     python3 train_vqa.py --work WORK [--steps 3000] [--start MODELS]
 
+It trains on the scenes of all splits for training, those with colours without a name included.
 Besides the answers it learns to point (`Grounding`): the last word of every
 phrase points at what the phrase means, [CLS] at what the answer is about.
 Writes WORK/vqa.pt.
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dataset import NO_FOCUS, load, record
+from dataset import NO_FOCUS, TRAIN_SPLITS, load_without_images, record
 from earlier import graph_of, start_with, weights_of
 from network import (CELLS, WIDTH, PictureEncoder, QuestionReader, VisualQuestionAnswering, coordinates,
                      parameter_count)
@@ -149,6 +150,11 @@ def load_model(checkpoint: Path) -> VisualQuestionAnswering:
     return model.eval()
 
 
+def load_memory(work: Path, *splits: str) -> np.ndarray:
+    """The encoder's output for the scenes of the splits, one split after the other."""
+    return np.concatenate([np.load(work / f"memory_{split}.npy") for split in splits])
+
+
 def train_reader(model: VisualQuestionAnswering, grounding: Grounding, data: dict[str, dict[str, np.ndarray]],
                  memory: dict[str, np.ndarray], args: argparse.Namespace, kinds: list[str] = KINDS) -> float:
     """Trains reader, head and grounding on `data["train"]`; returns the seconds it took."""
@@ -199,8 +205,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    train, valid = load(args.work, "train"), load(args.work, "valid")
-    memory = {s: np.load(args.work / f"memory_{s}.npy") for s in ("train", "valid")}
+    data = {"train": load_without_images(args.work, *TRAIN_SPLITS), "valid": load_without_images(args.work, "valid")}
+    memory = {"train": load_memory(args.work, *TRAIN_SPLITS), "valid": load_memory(args.work, "valid")}
     encoder = PictureEncoder()
     encoder.load_state_dict(torch.load(args.work / "encoder.pt")["encoder"])
     model = VisualQuestionAnswering(encoder, QuestionReader(len(question_vocabulary())), nn.Linear(WIDTH, len(ANSWERS)))
@@ -210,7 +216,7 @@ def main() -> None:
         model.encoder.load_state_dict(encoder.state_dict())
     grounding = Grounding()
     print("parameters", parameter_count(model), flush=True)
-    seconds = train_reader(model, grounding, {"train": train, "valid": valid}, memory, args)
+    seconds = train_reader(model, grounding, data, memory, args)
     torch.save({"model": model.state_dict(), "grounding": grounding.state_dict()}, args.work / "vqa.pt")
     record(args.work, "questions, from earlier weights" if args.start else "questions", steps=args.steps, seconds=round(seconds))
     print(f"questions done in {seconds:.0f} s")

@@ -12,15 +12,17 @@ import machine  # noqa: F401  (before torch)
 import numpy as np
 
 import train_caption
+from average_precision import Judged, judged, mean_average_precision
 from captions import PROMPTS
 from evaluate import drawn_table, fill, read_json
 from export import replace
+from scenes import SHAPES
 from statements import TEMPLATES
 from train_classify import LABELS
 from train_entailment import load_texts
 
 STAGES = {"entailment": ("statements texts", "statements"), "caption": ("captions texts", "captions"),
-          "classify": ("labels",), "clip": ("phrases texts", "phrases"), "embed": ("phrases texts", "phrases")}
+          "classify": ("labels",), "detect": ("objects", "objects, from earlier weights"), "clip": ("phrases texts", "phrases"), "embed": ("phrases texts", "phrases")}
 
 
 def table_of(files: dict[str, dict[str, list[float]]]) -> str:
@@ -34,6 +36,44 @@ def table_of(files: dict[str, dict[str, list[float]]]) -> str:
         lines.append(f"| {'**all**' if kind == 'all' else kind} | " + " | ".join(f"{100 * v:.1f}" for v, _ in values)
                      + f" | {100 * together:.1f} | {counts[kind]} |")
     return "\n".join(lines)
+
+
+def percent(pictures: list[Judged], least: float, label: str = "all") -> str:
+    return f"{100 * mean_average_precision(pictures, SHAPES, least)[label]:.1f}"
+
+
+def objects_of(files: dict[str, dict]) -> dict[str, list[Judged]]:
+    return {name: judged(table["objects"]) for name, table in files.items()}
+
+
+def precision_table(files: dict[str, dict]) -> str:
+    """Mean average precision by folder of pictures, of a detector."""
+    found = objects_of(files)
+    found["together"] = [picture for pictures in found.values() for picture in pictures]
+    lines = ["| objects | " + " | ".join(f"{name} ({len(pictures)})" for name, pictures in found.items()) + " | number |",
+             "|---|" + "---:|" * (len(found) + 1)]
+    every = [truth.label for _, truths in found["together"] for truth in truths]
+    for label in SHAPES:
+        lines.append(f"| {label} | " + " | ".join(percent(p, 0.5, label) for p in found.values()) + f" | {every.count(label)} |")
+    for least in (0.5, 0.75):
+        lines.append(f"| **mAP@{least}** | " + " | ".join(percent(p, least) for p in found.values()) + f" | {len(every)} |")
+    return "\n".join(lines)
+
+
+def drawn_precision_table(full: dict[str, dict], small: dict[str, dict]) -> str:
+    """mAP at 0.5 on drawings by style, of the float32 and the int8 graph."""
+    tables = [objects_of(files) for files in (full, small)]
+    for table in tables:
+        table["**all**"] = [picture for pictures in table.values() for picture in pictures]
+    lines = ["| style | fp32 | int8 | pictures |", "|---|---:|---:|---:|"]
+    return "\n".join([*lines, *(f"| {style} | {percent(pictures, 0.5)} | {percent(tables[1][style], 0.5)} | {len(pictures)} |"
+                                for style, pictures in tables[0].items())])
+
+
+def torch_objects(work: Path) -> str:
+    table = read_json(work / "detect.json")
+    return "; ".join(f"{split}: " + ", ".join(f"mAP@{least} {100 * by['all']:.1f}" for least, by in at.items())
+                     for split, at in table.items())
 
 
 def size_of(paths: list[Path]) -> str:
@@ -60,17 +100,19 @@ def torch_captions(work: Path) -> str:
 def write_card(model: str, args: argparse.Namespace, measured: dict[str, dict], drawn: list[dict]) -> None:
     folder = args.models / f"shapes-{model}" / "1"
     result = measured["clip" if model == "embed" else model]
+    table, drawn_of = (precision_table, drawn_precision_table) if model == "detect" else (table_of, drawn_table)
     graphs = sorted((folder / "onnx").glob("*.onnx"))
     small = [g for g in graphs if g.stem.endswith("_int8")]
     examples = json.loads((folder / "examples/examples.json").read_text())
     values = {
-        "table": table_of(result["files"]), "difference": f"{result.get('difference', float('nan')):.0e}",
+        "table": table(result["files"]), "difference": f"{result.get('difference', float('nan')):.0e}",
         "bytes": size_of([g for g in graphs if g not in small]), "int8": size_of(small),
         "training": training_of(args.work, model), "examples": f"{len({e['image'] for e in examples})} pictures",
         "labels": str(len(LABELS)), "prompts": ", ".join(f'"{p}"' for p in PROMPTS),
         "wordings": str(sum(len(t) for k, t in TEMPLATES.items() if k != "prefix")),
-        "drawn": drawn_table(*(d["clip" if model == "embed" else model]["files"] for d in drawn)) if drawn else "(not measured)",
-        "torch": torch_captions(args.work) if model == "caption" else "",
+        "drawn": drawn_of(*(d["clip" if model == "embed" else model]["files"] for d in drawn)) if drawn else "(not measured)",
+        "torch": torch_captions(args.work) if model == "caption" else torch_objects(args.work) if model == "detect" else "",
+        "shapes": ", ".join(SHAPES),
     }
     replace(folder / "README.md", fill((Path(__file__).parent / "cards" / f"{model}.md").read_text(), values).encode())
 

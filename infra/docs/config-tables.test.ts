@@ -1,3 +1,7 @@
+import { apiSettings } from '@vision-queue/api/config'
+import { consumerSettings } from '@vision-queue/consumer/config'
+import { startSettings } from '@vision-queue/local/config'
+import { misspeltSettings } from '@vision-queue/process'
 import { readFile } from 'node:fs/promises'
 
 import { expect, test } from 'vitest'
@@ -24,4 +28,10 @@ test('a stale table is replaced, and what stands around it stays', async () => {
 
 test('a README without one of the markers is refused', () => {
   expect(() => withConfigTables('no markers')).toThrow('README.md has no <!-- settings:start -->')
+})
+
+test('no setting of one program is taken for a misspelt one of another', () => {
+  const schemas = [apiSettings, consumerSettings, startSettings]
+  const all = Object.fromEntries(schemas.flatMap((schema) => Object.keys(schema.shape).map((name) => [name, '1'])))
+  for (const schema of schemas) expect(misspeltSettings([schema], all)).toEqual([])
 })

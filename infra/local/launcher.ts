@@ -168,13 +168,20 @@ function startApps(
   stages.supervise({ stage: 'api', name, command: { ...app, cwd: root, env: apiEnv }, leash })
   for (let number = together ? 2 : 1; number <= consumers; number += 1) {
     const label = consumers === 1 ? 'consumer' : `consumer-${number}`
+    const portEnv = consumerPortEnv(env, number)
     stages.supervise({
       stage: 'consumers',
       name: label,
-      command: { ...apps.consumer, cwd: root, env: consumerEnv },
+      command: { ...apps.consumer, cwd: root, env: { ...consumerEnv, ...portEnv } },
       leash,
     })
   }
+}
+
+/** Each consumer has a port of its own: CONSUMER_PORT is the first one's, unless it says that any will do. */
+function consumerPortEnv({ CONSUMER_PORT: port }: Options['env'], number: number): Record<string, string> {
+  const first = Number(port)
+  return Number.isInteger(first) && first > 0 ? { CONSUMER_PORT: String(first + number - 1) } : {}
 }
 
 /** Waits until a job can be served, and says what to do next. */

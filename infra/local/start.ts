@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-import { parseSettings, SettingsError } from '@vision-queue/process'
+import { describeMisspelt, misspeltSettings, parseSettings, SettingsError } from '@vision-queue/process'
 import { startSettings } from './config.ts'
 import { createLauncher, type AppCommand } from './launcher.ts'
 import { onStopRequest } from './stop-requests.ts'
@@ -38,6 +38,7 @@ function readSettings(): ReturnType<typeof parseSettings<typeof startSettings>> 
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const settings = readSettings()
+for (const each of misspeltSettings([startSettings], process.env)) console.log(`[start] ${describeMisspelt(each)}`)
 const launcher = createLauncher({
   settings,
   env: process.env,

@@ -1,4 +1,5 @@
 import { percentile } from '@vision-queue/load/statistics'
+import { queueName, queuePrefix, readPlaces } from '@vision-queue/queue'
 import { type Composition, startSystem, type System } from '@vision-queue/test-support/system'
 
 import { openLedger, promiseHeld, verdictFigures } from './ledger.ts'
@@ -34,6 +35,7 @@ export const kill: Scenario = {
   name: 'kill',
   title: 'random kill -9 of engines, consumers and APIs under load',
   async run(options) {
+    const { queueParts = 1 } = options
     const system = await startSystem({
       apis: 2,
       consumers: 2,
@@ -41,7 +43,13 @@ export const kill: Scenario = {
       // Nothing is to be left of a job that has failed, either.
       apiEnv: { ORPHAN_CHECK_MS: options.form === 'short' ? '1000' : '10000', FAILED_PAYLOAD_TTL_MS: '0' },
       // Its log tells when an engine is ready.
-      consumerEnv: { LOG_LEVEL: 'info', FAILED_PAYLOAD_TTL_MS: '0', ENGINES: '1', ...consumerEnv[options.form] },
+      consumerEnv: {
+        LOG_LEVEL: 'info',
+        FAILED_PAYLOAD_TTL_MS: '0',
+        ENGINES: '1',
+        QUEUE_PARTS: String(queueParts),
+        ...consumerEnv[options.form],
+      },
     })
     const redis = openRedisView(system.redis.url)
     const ledger = await openLedger(system.redis.url)
@@ -61,12 +69,21 @@ interface Setting extends ScenarioOptions {
   ledger: Awaited<ReturnType<typeof openLedger>>
 }
 
-async function killUnderLoad({ form, seed, minutes, say, system, redis, ledger }: Setting): Promise<Finding> {
+async function killUnderLoad({
+  form,
+  seed,
+  minutes,
+  kills: asked,
+  say,
+  system,
+  redis,
+  ledger,
+}: Setting): Promise<Finding> {
   const { composition } = system
   const chance = createChance(seed)
   const victims = createVictims({ system, redis, chance })
   // A server takes the longest to come back.
-  const wanted = form === 'long' ? 1000 : composition === 'one' ? 4 : 6
+  const wanted = asked ?? (form === 'long' ? 1000 : composition === 'one' ? 4 : 6)
   const end = Date.now() + minutes * 60_000
   const kills = new Map<Kind, number>()
 
@@ -105,12 +122,20 @@ async function killUnderLoad({ form, seed, minutes, say, system, redis, ledger }
       ...verdictFigures(verdict),
       'sent again': counts.resent,
       'answered otherwise': counts.unexpected,
+      'parts with jobs': await usedParts(redis),
       'left in Redis': leftover.length === 0 ? 0 : leftover.join(', '),
       ...spread('engine ready again', victims.engineRecoveries()),
       ...spread('jobs of a dead consumer taken over', victims.takeovers(verdict.attempts)),
       ...spread('API answers again', await victims.apiRecoveries()),
     },
   }
+}
+
+/** How many parts of the queue have had a job: BullMQ numbers those of each. */
+async function usedParts(redis: RedisView): Promise<number> {
+  const places = await readPlaces(redis, model)
+  const numbers = await Promise.all(places.map(async (place) => redis.get(`${queuePrefix(place)}:${queueName}:id`)))
+  return numbers.filter((number) => number !== null).length
 }
 
 function spread(what: string, milliseconds: readonly number[]): Record<string, number | string> {

@@ -25,6 +25,7 @@ import {
   queuePrefix,
   rateKeyPrefix,
   readinessKey,
+  readPlaces,
   resultKey,
   textKey,
   turnsKey,
@@ -137,7 +138,10 @@ export async function takeCensus(redis: RedisView): Promise<KeyCensus> {
   return census
 }
 
-/** What jobs that are all final should have left nothing of, by kind; empty where they didn't. */
+/**
+ * What jobs that are all final should have left nothing of, by kind, in any part of the model's queue; empty where they
+ * didn't.
+ */
 export async function leftoversOf(redis: RedisView, model: string): Promise<Record<string, number>> {
   const { counts } = await takeCensus(redis)
   const gone = [
@@ -151,16 +155,27 @@ export async function leftoversOf(redis: RedisView, model: string): Promise<Reco
     'queued job',
   ]
   const left = Object.fromEntries(gone.flatMap((kind) => (counts[kind] === undefined ? [] : [[kind, counts[kind]]])))
-  const waiting = await Promise.all([
-    ...['wait', 'active'].map(async (list) => redis.llen(`${queuePrefix(model)}:jobs:${list}`)),
-    redis.zcard(waitingKey(model, queueName)),
-  ])
-  const bytes = await redis.hgetall(admittedBytesKey(model))
-  const admittedBytes = Object.entries(bytes).filter(([field, value]) => field !== '' || value !== '0')
+  const places = await readPlaces(redis, model)
+  const parts = await Promise.all(places.map(async (place) => leftIn(redis, place)))
+  const waiting = parts.reduce((sum, part) => sum + part.waiting, 0)
+  const admittedBytes = parts.reduce((sum, part) => sum + part.admittedBytes, 0)
   return {
     ...left,
-    ...(waiting.some((length) => length > 0) ? { waiting: waiting.reduce((sum, length) => sum + length, 0) } : {}),
-    ...(admittedBytes.length > 0 ? { 'admitted bytes': admittedBytes.length } : {}),
+    ...(waiting > 0 ? { waiting } : {}),
+    ...(admittedBytes > 0 ? { 'admitted bytes': admittedBytes } : {}),
+  }
+}
+
+/** Jobs in the lists of one part's queue, and those whose bytes count in its bound. */
+async function leftIn(redis: RedisView, place: string): Promise<{ waiting: number; admittedBytes: number }> {
+  const lengths = await Promise.all([
+    ...['wait', 'active'].map(async (list) => redis.llen(`${queuePrefix(place)}:jobs:${list}`)),
+    redis.zcard(waitingKey(place, queueName)),
+  ])
+  const bytes = await redis.hgetall(admittedBytesKey(place))
+  return {
+    waiting: lengths.reduce((sum, length) => sum + length, 0),
+    admittedBytes: Object.entries(bytes).filter(([field, value]) => field !== '' || value !== '0').length,
   }
 }
 

@@ -10,6 +10,8 @@ const chaosRecordSchema = z.object({
   seed: z.int(),
   machine: z.string(),
   composition: z.enum(['one', 'apart']).default('apart'),
+  /** Into how many parts the model's queue was spread. */
+  queueParts: z.int().default(1),
   findings: z.array(
     z.object({
       fault: z.string(),
@@ -36,13 +38,18 @@ export function table({ findings }: ChaosRecord): string {
 export function chaosDocument(records: readonly ChaosRecord[]): string {
   const sections = records.map(
     (record) =>
-      `## ${record.name}${record.composition === 'one' ? ', API and consumer in one process' : ''}\n\n${capital(record.title)}. ${record.date}, ${record.minutes} minutes, seed ${record.seed}, ${record.machine}.\n\n${table(record)}\n`,
+      `## ${headingOf(record)}\n\n${capital(record.title)}. ${record.date}, ${record.minutes} minutes, seed ${record.seed}, ${record.machine}.\n\n${table(record)}\n`,
   )
   return [
     '# Faults, and what became of the jobs\n',
     'Written by `npm run chaos`, from the last run of each scenario; the figures are in [chaos.json](chaos.json). What is promised, and what each failure costs, stands in [guarantees.md](guarantees.md). Times are of one noisy machine.\n',
     ...sections,
   ].join('\n')
+}
+
+function headingOf({ name, composition, queueParts }: ChaosRecord): string {
+  const processes = composition === 'one' ? ', API and consumer in one process' : ''
+  return `${name}${processes}${queueParts === 1 ? '' : `, a queue in ${queueParts} parts`}`
 }
 
 function capital(text: string): string {

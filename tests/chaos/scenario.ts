@@ -10,6 +10,10 @@ export interface ScenarioOptions {
   say: (line: string) => void
   /** Whether API and consumer are one process; undefined: as startSystem's own default. */
   composition?: Composition | undefined
+  /** How many kills are wanted, where a scenario kills at random; undefined: as many as its form has. */
+  kills?: number | undefined
+  /** Into how many parts the model's queue is spread, where a scenario can spread it. Default: 1. */
+  queueParts?: number | undefined
 }
 
 /** What one fault did: counts and figures by name, and whether the promise of docs/guarantees.md held. */

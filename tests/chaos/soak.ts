@@ -1,3 +1,4 @@
+import { admittedKey, readPlaces } from '@vision-queue/queue'
 import { enginesOf } from '@vision-queue/test-support/engine-pids'
 import type { RunningProcess } from '@vision-queue/test-support/system'
 
@@ -106,7 +107,10 @@ async function measure(
 
 /** Waits until no job is admitted. */
 async function drained(redis: RedisView): Promise<void> {
-  while ((await redis.zcard('vq:{shapes-vqa}:admitted')) > 0) await sleep(200)
+  const places = await readPlaces(redis, 'shapes-vqa')
+  const admitted = async (): Promise<number[]> =>
+    Promise.all(places.map(async (place) => redis.zcard(admittedKey(place))))
+  while ((await admitted()).some((count) => count > 0)) await sleep(200)
 }
 
 function tidy(value: number): string {

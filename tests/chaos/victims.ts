@@ -1,4 +1,4 @@
-import { queuePrefix } from '@vision-queue/queue'
+import { queuePrefix, readPlaces } from '@vision-queue/queue'
 import { enginesOf } from '@vision-queue/test-support/engine-pids'
 import type { RunningApi, RunningProcess, System } from '@vision-queue/test-support/system'
 
@@ -12,7 +12,6 @@ import { sleep } from './scenario.ts'
 export type Kind = 'engine' | 'api' | 'consumer' | 'server'
 
 export const model = 'shapes-vqa'
-const activeKey = `${queuePrefix(model)}:jobs:active`
 /** What has died is not waited for any longer. */
 export const longestWaitMs = 15_000
 
@@ -137,10 +136,18 @@ function killPid(pid: number): boolean {
 
 /** The attempts under way, wherever they run. */
 async function activeAttempts(redis: RedisView): Promise<Struck[]> {
-  const ids = await redis.lrange(activeKey, 0, -1)
-  const attempts = await Promise.all(ids.map(async (id) => redis.hget(`${queuePrefix(model)}:jobs:${id}`, 'ats')))
+  const places = await readPlaces(redis, model)
+  const queues = places.map((place) => `${queuePrefix(place)}:jobs`)
+  const active = await Promise.all(
+    queues.map(async (queue) => {
+      const ids = await redis.lrange(`${queue}:active`, 0, -1)
+      return Promise.all(
+        ids.map(async (id) => ({ id, attempts: Number((await redis.hget(`${queue}:${id}`, 'ats')) ?? 0) })),
+      )
+    }),
+  )
   const killedAt = Date.now()
-  return ids.map((id, index) => ({ id, attempts: Number(attempts[index] ?? 0), killedAt }))
+  return active.flat().map(({ id, attempts }) => ({ id, attempts, killedAt }))
 }
 
 const readyLineSchema = z.object({ msg: z.literal('an engine is ready'), time: z.number(), pid: z.number() })

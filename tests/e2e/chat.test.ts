@@ -116,6 +116,29 @@ describe('a conversation about images', () => {
     expect(output?.finish_reason).toBe('stop')
   })
 
+  test('comes and goes as one of OpenAI, too', async () => {
+    const url = `data:image/jpeg;base64,${base64}`
+    const response = await fetch(`${system.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({
+        model: 'chat',
+        messages: [turn('user', { type: 'image_url', image_url: { url } }, text('what is it ?'))],
+        max_tokens: 6,
+        temperature: 0,
+        logprobs: true,
+      }),
+    })
+    const completion: unknown = await response.json()
+    expect(completion).toMatchObject({
+      object: 'chat.completion',
+      choices: [
+        { message: { role: 'assistant', content: expect.any(String) }, logprobs: { content: expect.any(Array) } },
+      ],
+      usage: { completion_tokens: 6 },
+    })
+  })
+
   test('that is too long, or has other images than places, fails before anything is run', async () => {
     const long = await ask({ image: base64, prompt: 'a '.repeat(600) })
     expect(long).toMatchObject({ status: 'failed', error: { code: 'invalid_input' } })

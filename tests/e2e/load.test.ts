@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const program = fileURLToPath(new URL('../../apps/load/bin/vq-load.js', import.meta.url))
 const examples = fileURLToPath(new URL('../../models/shapes-vqa/1/examples', import.meta.url))
-const question = ['--question', 'What is the colour of the star?']
+const question = ['--question', 'What is the color of the little cross?']
 
 let system: System
 let folder = ''

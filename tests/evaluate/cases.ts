@@ -22,6 +22,8 @@ const tasksSchema = z.array(
     label: z.string().nullable(),
     /** The first text is the true one. */
     phrases: z.array(z.object({ kind: z.string(), texts: z.array(z.string()) })),
+    /** Every object and what it covers, in pixels. */
+    objects: z.array(z.looseObject({})).optional(),
   }),
 )
 
@@ -35,7 +37,7 @@ export function readCases(folder: string, task: string): Case[] {
   if (task === 'visual-question-answering') return plainSchema.parse(read('test.json'))
   return tasksSchema
     .parse(read('tasks.json'))
-    .flatMap(({ image, statements, caption, clear, names, label, phrases }): Case[] => {
+    .flatMap(({ image, statements, caption, clear, names, label, phrases, objects }): Case[] => {
       switch (task) {
         case 'visual-entailment':
           return statements.map((statement) => ({ image, ...statement }))
@@ -46,6 +48,8 @@ export function readCases(folder: string, task: string): Case[] {
           return label === null ? [] : [{ image, label }]
         case 'zero-shot-image-classification':
           return phrases.map(({ kind, texts }) => ({ image, kind, label: texts[0], candidate_labels: texts }))
+        case 'object-detection':
+          return objects === undefined ? [] : [{ image, objects }]
         default:
           return []
       }

@@ -8,6 +8,7 @@ import { jobResponseSchema } from '@vision-queue/protocol'
 import { startSystem } from '@vision-queue/test-support/system'
 import { z } from 'zod'
 
+import { type Judged, meanAveragePrecision } from './average-precision.ts'
 import { readCases } from './cases.ts'
 import { writeDrawings } from './drawings/write.ts'
 import { judges } from './judges.ts'
@@ -33,8 +34,17 @@ const concurrency = 64
 
 const modelSchema = z.object({ name: z.string(), task: z.string().nullable(), error: z.string().nullable() })
 
-/** Right and all answers, by kind of question and in total. */
-type Score = Map<string, { right: number; all: number; wrong: string[] }>
+/** Right and all answers, by kind of question and in total; of a detector also what it found. */
+interface Counted {
+  right: number
+  all: number
+  wrong: string[]
+  objects: Judged[]
+}
+type Score = Map<string, Counted>
+
+/** A detector is also asked for what it is hardly sure of: precision is measured at every recall. */
+const parametersOf: Record<string, object> = { 'object-detection': { threshold: 0.02 } }
 
 async function evaluate(url: string, model: z.infer<typeof modelSchema>, folder: string): Promise<Score> {
   const judge = judges[model.task ?? '']
@@ -49,22 +59,36 @@ async function evaluate(url: string, model: z.infer<typeof modelSchema>, folder:
       const response = await fetch(`${url}/jobs`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', prefer: 'wait=60' },
-        body: JSON.stringify({ model: model.name, input: { image, ...input } }),
+        body: JSON.stringify({
+          model: model.name,
+          input: { image, ...input },
+          parameters: parametersOf[model.task ?? ''] ?? {},
+        }),
       })
       if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`)
       const { output } = jobResponseSchema.parse(await response.json())
-      const { right, said } = judgeOutput(output)
+      const { right, said, objects } = judgeOutput(output)
       for (const kind of new Set(['all', example.kind ?? 'all'])) {
-        const counted = score.get(kind) ?? { right: 0, all: 0, wrong: [] }
+        const counted: Counted = score.get(kind) ?? { right: 0, all: 0, wrong: [], objects: [] }
         counted.all += 1
         if (right) counted.right += 1
         else counted.wrong.push(`${example.image} ${JSON.stringify(input)}: ${said}`)
+        if (objects !== undefined) counted.objects.push(objects)
         score.set(kind, counted)
       }
     }
   }
   await Promise.all(Array.from({ length: concurrency }, client))
   return score
+}
+
+/** Mean average precision at an overlap of a half and of three quarters, where objects were found. */
+function printPrecision(objects: Judged[]): void {
+  if (objects.length === 0) return
+  const [half, close] = [meanAveragePrecision(objects), meanAveragePrecision(objects, 0.75)]
+  console.log('\n| objects | AP@0.5 | AP@0.75 |\n| --- | --- | --- |')
+  for (const [label, value] of half)
+    console.log(`| ${label} | ${(value * 100).toFixed(1)} % | ${((close.get(label) ?? 0) * 100).toFixed(1)} % |`)
 }
 
 function print(title: string, score: Score): void {
@@ -74,22 +98,29 @@ function print(title: string, score: Score): void {
   )) {
     console.log(`| ${kind} | ${((right / all) * 100).toFixed(1)} % | ${all} |`)
   }
+  printPrecision(score.get('all')?.objects ?? [])
   for (const wrong of score.get('all')?.wrong.slice(0, 10) ?? []) console.log(`- wrong: ${wrong}`)
 }
 
 /** One row for each style of drawings, and one for all. */
 async function evaluateDrawn(url: string, model: z.infer<typeof modelSchema>, folders: string[]): Promise<void> {
-  const total = { right: 0, all: 0 }
+  const total: Counted = { right: 0, all: 0, wrong: [], objects: [] }
   console.log(`\n## ${model.name} on drawings\n\n| style | accuracy | cases |\n| --- | --- | --- |`)
-  const row = (style: string, { right, all }: typeof total): void =>
-    console.log(`| ${style} | ${((right / all) * 100).toFixed(1)} % | ${all} |`)
+  const row = (style: string, { right, all, objects }: Counted): void => {
+    const mean = ((meanAveragePrecision(objects).get('all') ?? 0) * 100).toFixed(1)
+    const precision = objects.length === 0 ? '' : `, mAP@0.5 ${mean} %`
+    console.log(`| ${style} | ${((right / all) * 100).toFixed(1)} %${precision} | ${all} |`)
+  }
   for (const folder of folders) {
-    const counted = (await evaluate(url, model, folder)).get('all') ?? { right: 0, all: 0 }
+    const counted = (await evaluate(url, model, folder)).get('all')
+    if (counted === undefined) continue
     total.right += counted.right
     total.all += counted.all
+    total.objects.push(...counted.objects)
     row(basename(folder), counted)
   }
   row('**all**', total)
+  printPrecision(total.objects)
 }
 
 /** The sets of a model: those that were named, or the examples of its highest version. */

@@ -87,7 +87,7 @@ export async function pictureOf(bytes: number, folder: string): Promise<Corpus> 
     model: 'shapes-vqa',
     repository,
     about: `shapes-vqa on one ${width}x${height} JPEG of ${(best.length / 1000).toFixed(1)} KB`,
-    requests: [request('shapes-vqa', file, { question: 'What is the colour of the star?' })],
+    requests: [request('shapes-vqa', file, { question: 'What is the color of the little cross?' })],
   }
 }
 

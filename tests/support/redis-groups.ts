@@ -2,12 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
-import { findRedisServer, type RedisServer } from '@vision-queue/local/find-redis'
 import { freePort } from '@vision-queue/local/free-port'
 import { type RunningRedis, startRedis } from '@vision-queue/local/redis-server'
 
+import { findRedisUnderTest } from './redis-under-test.ts'
 import type { TestRedis } from './redis.ts'
 import { until } from './until.ts'
 
@@ -23,7 +22,7 @@ export interface TestSentinel extends TestRedisGroup {
 
 /** Why groups can't be started here, or null: in Docker the members would not reach each other on loopback. */
 export async function whyNoRedisGroups(): Promise<string | null> {
-  const { kind } = await findServer()
+  const { kind } = await findRedisUnderTest()
   return kind === 'docker' ? 'The Redis found runs in Docker, where several can not form a group on loopback' : null
 }
 
@@ -96,7 +95,7 @@ type Start = (extra: string[]) => Promise<RunningRedis>
 async function startGroup(
   form: (start: Start, folder: string) => Promise<{ members: RunningRedis[]; url: string }>,
 ): Promise<TestRedisGroup> {
-  const server = await findServer()
+  const server = await findRedisUnderTest()
   const folder = await mkdtemp(join(tmpdir(), 'vision-queue-redis-group-'))
   const started: RunningRedis[] = []
   const stop = async (): Promise<void> => {
@@ -126,11 +125,6 @@ async function startGroup(
     await stop()
     throw error
   }
-}
-
-async function findServer(): Promise<RedisServer> {
-  const cacheFolder = fileURLToPath(new URL('../../.vision-queue/redis-package', import.meta.url))
-  return findRedisServer({ cacheFolder, env: process.env, say: (line) => console.log(line) })
 }
 
 /** One command to a Redis on loopback, and its reply as it comes over the wire; written to a socket, as ioredis belongs to packages/redis. */

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
-import { findRedisServer } from '@vision-queue/local/find-redis'
 import { startRedis } from '@vision-queue/local/redis-server'
+
+import { findRedisUnderTest } from './redis-under-test.ts'
 
 export interface TestRedis {
   /** redis://127.0.0.1:port */
@@ -36,16 +36,15 @@ export interface TestRedisOptions {
 }
 
 /**
- * A Redis for one test file: on a port of its own, empty, without persistence unless asked for, found as
- * `npm start` finds it. It ends with the process that started it. Freezing needs a Redis that doesn't run in Docker.
+ * A Redis for one test file, of findRedisUnderTest: on a port of its own, empty, without persistence unless asked for. It
+ * ends with the process that started it. Freezing needs a Redis that doesn't run in Docker.
  */
 export async function startTestRedis({
   settings,
   appendFsync,
   parentFolder = tmpdir(),
 }: TestRedisOptions = {}): Promise<SingleTestRedis> {
-  const cacheFolder = fileURLToPath(new URL('../../.vision-queue/redis-package', import.meta.url))
-  const server = await findRedisServer({ cacheFolder, env: process.env, say: (line) => console.log(line) })
+  const server = await findRedisUnderTest()
   const folder = await mkdtemp(join(parentFolder, 'vision-queue-redis-'))
   const options = {
     server,

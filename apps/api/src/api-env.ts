@@ -21,8 +21,6 @@ export interface ApiEnv {
     addressOf: AddressOf
     /** Set by `needs` of access.ts, before every handler of a route that isn't open to everybody. */
     caller: Caller
-    /** What errors are to be answered with, since they are made whole: what is left of the caller's requests, its jobs. */
-    errorHeaders?: Readonly<Record<string, string>>
   }
 }
 

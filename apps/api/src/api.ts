@@ -1,9 +1,7 @@
-import { setMaxListeners } from 'node:events'
-
 import { openUploads } from '@vision-queue/blobs'
-import { toRetention } from '@vision-queue/process'
+import { createJobController, toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
-import type { RedisClient } from '@vision-queue/redis'
+import { greetRedis, type RedisClient } from '@vision-queue/redis'
 import type { Logger } from 'pino'
 
 import { createApp } from './app.ts'
@@ -32,10 +30,8 @@ export interface Api {
 
 /** Opens what an API needs in order, and resolves once it listens, whether Redis answers or not. */
 export async function startApi({ settings, log, redis: shared }: ApiOptions): Promise<Api> {
-  const closing = new AbortController()
-  // One listener per open long-poll and event stream; that they are many is no leak.
-  setMaxListeners(0, closing.signal)
-
+  const closing = createJobController()
+  await greetRedis(settings.REDIS_URL, settings.REDIS_COMMAND_TIMEOUT_MS, log)
   const redis = { redisUrl: settings.REDIS_URL, commandTimeoutMs: settings.REDIS_COMMAND_TIMEOUT_MS, log }
   const jobs = openJobClient({
     ...redis,

@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import { toVisionQueueError, VisionQueueError } from '@vision-queue/protocol'
 import type { Uploads } from '@vision-queue/blobs'
 import type { ApiKeys, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
@@ -47,7 +48,7 @@ export interface AppOptions {
   log: Logger
   metrics: Metrics
   /** Fires when the server closes: long-polls then answer with the job as it is, and event streams end. */
-  closing: AbortSignal
+  closing: JobSignal
 }
 
 /** The HTTP API: every route in one place. Opens nothing, so there is nothing to close. */
@@ -67,9 +68,9 @@ export function createApp({
   app.use(nameRequest, observeRequests({ log, metrics }))
   if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
   const addressOf = addressesAt(settings.PUBLIC_URL)
-  app.use(refuseAmbiguousHeaders, async (c, next) => {
+  app.use(refuseAmbiguousHeaders, (c, next) => {
     c.set('addressOf', addressOf)
-    await next()
+    return next()
   })
   const trouble = createQueueTroubleLog(log)
   const { needs, scrape } = createAccess({ keys, settings })
@@ -126,7 +127,7 @@ export function createApp({
   app.onError((error, c) => {
     c.set('errorCode', toVisionQueueError(error).code)
     trouble.note(error, c.get('requestContext'))
-    return errorResponse(c.req.path, error, { requestId: c.get('requestId'), log, headers: c.get('errorHeaders') })
+    return errorResponse(c.req.path, error, { requestId: c.get('requestId'), log })
   })
   return app
 }

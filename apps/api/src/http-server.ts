@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import { getRequestListener } from '@hono/node-server'
-import { PlainError } from '@vision-queue/process'
+import { listenError } from '@vision-queue/process'
 import { errorTable, toProblem, VisionQueueError } from '@vision-queue/protocol'
 import type { Hono } from 'hono'
 import type { Logger } from 'pino'
@@ -32,18 +32,6 @@ interface Options {
 
 /** A client that has just connected is about to ask; who connects ahead of time, as browsers do, is not waited for. */
 const firstRequestMs = 300
-
-function listenError(error: Error, host: string, port: number): Error {
-  const code = 'code' in error ? String(error.code) : ''
-  const words: Record<string, string> = {
-    EADDRINUSE: `PORT: ${port} on ${host} is taken by another program. Choose another one: PORT=${port === 65_535 ? 3000 : port + 1}`,
-    EACCES: `PORT: this user may not listen on ${port}. Choose one from 1024 on.`,
-    EADDRNOTAVAIL: `HOST: ${host} is no address of this machine.`,
-    ENOTFOUND: `HOST: ${host} is no address and no known name.`,
-  }
-  const sentence = words[code]
-  return sentence === undefined ? error : new PlainError(`${sentence} (${code})`, { cause: error })
-}
 
 /** Serves the app over HTTP/1.1. Rejects with PlainError where the address can't be had. */
 export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Options): Promise<HttpServer> {
@@ -100,7 +88,7 @@ export async function openHttpServer({ app, host, port, bodyTimeoutMs, log }: Op
     socket.once('close', () => running.delete(socket))
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, host, port)))
+    server.once('error', (error) => reject(listenError(error, { host, port, names: { host: 'HOST', port: 'PORT' } })))
     server.listen(port, host, resolve)
   })
   const address = server.address()

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
+import { openDurableConnection } from '@vision-queue/redis'
 import { startTestRedis } from '@vision-queue/test-support/redis'
 import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
@@ -117,4 +118,34 @@ test('it does not listen on a public address before there is a key; with Redis a
   expect((await fetch(`${url}/models`)).status).toBe(401)
   const headers = { Authorization: `Bearer vq_${'a'.repeat(12)}_${'b'.repeat(32)}` }
   expect((await fetch(`${url}/models`, { headers })).status).toBe(503)
+})
+
+test('a Redis that asks for a password is one sentence, without the one that was given, and an exit', async () => {
+  const redis = await startTestRedis()
+  onTestFinished(() => redis.stop())
+  const quiet = { info() {}, warn() {}, error() {} }
+  const admin = openDurableConnection({ redisUrl: redis.url, log: quiet, name: 'test' })
+  await admin.call('CONFIG', 'SET', 'requirepass', 'right')
+  admin.disconnect()
+  const { host } = new URL(redis.url)
+  for (const [url, said] of [
+    [redis.url, 'Redis asks for a password that was not given. (NOAUTH)'],
+    [`redis://:wrong@${host}`, 'Redis does not take the user name or password that it was given. (WRONGPASS)'],
+  ] as const) {
+    const { output, exited } = start({ PORT: '0', REDIS_URL: url })
+    expect(await exited).toBe(1)
+    expect(output()).toContain(`REDIS_URL: Redis at ${host}. ${said}`)
+    expect(output()).not.toMatch(/^ +at |:wrong@/m)
+  }
+})
+
+test('a Redis that is away is named once by its address; a variable that is nearly a setting is told', async () => {
+  const port = await closedPort()
+  const api = start({ PORT: '0', PRT: '3000', REDIS_URL: `redis://:secret@127.0.0.1:${port}` })
+  await once(api.child, 'message')
+  expect(api.output()).toContain(
+    `REDIS_URL: Redis at 127.0.0.1:${port}. Nothing answers there (ECONNREFUSED): is Redis running?`,
+  )
+  expect(api.output()).toContain('PRT is set, and is no setting: is PORT meant?')
+  expect(api.output()).not.toContain('secret')
 })

@@ -7,15 +7,13 @@ import { commonHeaders } from './headers.ts'
 export interface FailedRequest {
   requestId: string
   log: Logger
-  /** To be sent beside those that every error has. */
-  headers?: Readonly<Record<string, string>> | undefined
 }
 
 /**
  * Any thrown value as an RFC 9457 problem document. What is not a VisionQueueError answers 500 with
  * a fixed sentence: its own message and stack go to the log, never to the caller.
  */
-export function problemResponse(error: unknown, { requestId, log, headers = {} }: FailedRequest): Response {
+export function problemResponse(error: unknown, { requestId, log }: FailedRequest): Response {
   const known = toVisionQueueError(error)
   noteInternalError(known, { requestId, log })
   const problem = toProblem(known, requestId)
@@ -24,7 +22,6 @@ export function problemResponse(error: unknown, { requestId, log, headers = {} }
     headers: {
       ...commonHeaders(requestId),
       'Content-Type': 'application/problem+json',
-      ...headers,
       ...errorHeaders(known),
     },
   })

@@ -3,6 +3,7 @@ import { VisionQueueError } from '@vision-queue/protocol'
 import { openApiKeys } from '@vision-queue/queue/producer'
 
 import { cliSettings } from './config.ts'
+import { doctorUsage, runDoctor } from './doctor/run-doctor.ts'
 import { parseKeyCommand, usage as keyUsage } from './key-command.ts'
 import { modelUsage, parseModelCommand } from './model-command.ts'
 import { runKeyCommand } from './run-key-command.ts'
@@ -12,7 +13,7 @@ import { UsageError } from './usage-error.ts'
 const note = (text: string): void => void process.stderr.write(`${text}\n`)
 const result = (text: string): void => void process.stdout.write(`${text}\n`)
 
-const usage = `${keyUsage}\n${modelUsage}`
+const usage = `${keyUsage}\n${modelUsage}${doctorUsage}`
 
 /** Exit codes: 0 done, 1 not done, 2 not understood. */
 async function main(): Promise<number> {
@@ -20,6 +21,10 @@ async function main(): Promise<number> {
   if (topic === 'models' && !rest.includes('--help')) {
     const { MODEL_REPOSITORY: repository, MODELS_ADD_MAX_BYTES: maxBytes } = parseSettings(cliSettings, process.env)
     return runModelCommand(parseModelCommand(rest), { repository, maxBytes, env: process.env }, { result, note })
+  }
+  if (topic === 'doctor' && !rest.includes('--help')) {
+    if (rest.length > 0) throw new UsageError('vq doctor takes no words: it reads the environment.')
+    return await runDoctor(process.env, { result, note })
   }
   const command = parseKeyCommand(process.argv.slice(2), Date.now())
   if (command.kind === 'help') {

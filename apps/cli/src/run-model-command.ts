@@ -145,9 +145,15 @@ async function moveInto(place: string, staged: string, before: string): Promise<
 const questions: Record<string, string> = {
   'visual-question-answering': ` -F 'question=What is in the image?'`,
   'visual-entailment': ` -F 'text=There is a cat.'`,
+  'image-text-to-text': ` -F 'prompt=What is in the image?'`,
   'zero-shot-image-classification': ` -F 'candidate_labels=a cat, a dog'`,
 }
 
 function exampleOf(name: string, task: string): string {
+  if (task === 'tensors') {
+    // By the names and types that the check has printed.
+    const body = `{"model": "${name}", "input": {"tensors": {"INPUT": {"data": [NUMBERS]}}}}`
+    return `curl -H 'Content-Type: application/json' -d '${body}' -H 'Prefer: wait=10' localhost:3000/jobs`
+  }
   return `curl -F model=${name} -F image=@picture.jpg${questions[task] ?? ''} -H 'Prefer: wait=10' localhost:3000/jobs`
 }

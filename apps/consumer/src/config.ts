@@ -4,6 +4,7 @@ import { mostParts } from '@vision-queue/queue'
 import { z } from 'zod'
 
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
+import { observeSettings } from './observe/observe-settings.ts'
 
 const { providers, providerOptions } = executionOptionsSchema.shape
 
@@ -22,6 +23,7 @@ export const consumerSettings = z.object({
       'Node’s own: a file with certificate authorities to trust. Engines with an ENGINE_REDIS_URL of rediss:// are told of it, too.',
     ),
   LOG_LEVEL: logLevelSetting,
+  ...observeSettings,
   MODEL_REPOSITORY: z
     .string()
     .default('models')

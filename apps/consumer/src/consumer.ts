@@ -4,6 +4,7 @@ import { availableCores } from '@vision-queue/process'
 import { probeProvider } from '@vision-queue/engine-pool'
 import {
   agreeOnVariant,
+  type Announcer,
   createModelForgetting,
   createPoisonStore,
   createResultStore,
@@ -14,14 +15,19 @@ import {
   startAnnouncer,
   type TextPublisher,
 } from '@vision-queue/queue/worker'
-import { assertNoEviction, openDurableConnection, type RedisClient } from '@vision-queue/redis'
+import { assertNoEviction, greetRedis, openDurableConnection, type RedisClient } from '@vision-queue/redis'
 import { type QueuedJob } from '@vision-queue/queue'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
-import { type ConsumerSettings } from './config.ts'
+import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
+import type { ConsumerView } from './observe/consumer-health.ts'
+import { nvidiaEnvironment } from './observe/observe-settings.ts'
+import { startGpuGauge } from './observe/gpu-gauge.ts'
+import { type HealthServer, openHealthServer } from './observe/health-server.ts'
 import { createFleetVariant } from './fleet/fleet-variant.ts'
 import { type JobHandling, type ModelManager, startModelManager } from './fleet/model-manager.ts'
+import { assertModelsThere } from './fleet/models-there.ts'
 import { parseModelPolicy } from './fleet/model-policy.ts'
 import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
 import type { Answer } from './jobs/run-job.ts'
@@ -31,6 +37,8 @@ import { createSourceOpening } from './jobs/open-source.ts'
 
 export interface Consumer {
   id: string
+  /** Null where CONSUMER_PORT is not set. */
+  healthPort: number | null
   /**
    * Takes no more jobs, lets running batches finish, hands the rest back, and stops the engines.
    * Resolves within `SHUTDOWN_TIMEOUT_MS` and a little: what is not done by then, or can't be said
@@ -48,17 +56,76 @@ export interface ConsumerOptions {
   addsBy?: RedisClient
 }
 
+/** How long Redis may take to be reached before the log says that it is waited for. */
+const firstLookMs = 5000
+
 /** Longer than it takes an API to hear that a version is on its way out, see its MODELS_REFRESH_MS. */
 const lingerMs = 5000
 
 /**
  * Starts a consumer; resolves once it is announced. Its models load after that, each as it can; where
- * none can be loaded it says so in its announcement and waits for better folders. Rejects where
- * REQUIRE_PROVIDER can't be used here.
+ * none can be loaded it says so in its announcement and waits for better folders. Its port (CONSUMER_PORT) answers from
+ * the beginning, also while Redis is awaited. Rejects where nothing could ever be
+ * served: REQUIRE_PROVIDER can't be used here, none of MODELS is there, Redis asks for another password.
  */
-export async function startConsumer({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Consumer> {
+export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
+  const { settings, log } = options
+  const { MODEL_REPOSITORY: repository, MODELS: models } = settings
+  await assertModelsThere(repository, models)
+  let opened: Opened | null = null
+  let closing = false
+  const health = await openHealth(settings, log, () => ({
+    announcedAt: opened?.announcer.announcedAt ?? null,
+    models: opened?.manager.describe().models ?? [],
+    closing,
+  }))
+  try {
+    await greetRedis(settings.REDIS_URL, firstLookMs, log)
+    opened = await open(options)
+  } catch (error) {
+    await health?.close()
+    throw error
+  }
+  const { id, manager, announcer, release } = opened
+  return {
+    id,
+    healthPort: health?.port ?? null,
+    async close() {
+      closing = true
+      const deadlineMs = settings.SHUTDOWN_TIMEOUT_MS
+      const done = Promise.all([manager.close(deadlineMs), announcer.close()])
+      const inTime = await Promise.race([done.then(() => true), sleep(deadlineMs + 1000).then(() => false)])
+      if (!inTime) {
+        log.warn({ deadlineMs }, 'Not everything was finished or handed back in time')
+        await manager.abandon()
+      }
+      release()
+      await health?.close()
+    },
+  }
+}
+
+/** Null where CONSUMER_PORT is not set. */
+async function openHealth(
+  { CONSUMER_PORT: port, CONSUMER_HOST: host, METRICS_TOKEN: metricsToken, HEARTBEAT_MS }: ConsumerSettings,
+  log: Logger,
+  read: () => ConsumerView,
+): Promise<HealthServer | null> {
+  if (port === undefined) return null
+  return await openHealthServer({ host, port, metricsToken, lifetimeMs: 3 * HEARTBEAT_MS, read, log })
+}
+
+interface Opened {
+  id: string
+  manager: ModelManager
+  announcer: Announcer
+  /** Lets go of what is left once both are closed. */
+  release: () => void
+}
+
+async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Opened> {
   const required = settings.REQUIRE_PROVIDER
-  const refusal = required === null ? null : await probeProvider(required)
+  const refusal = required === null ? null : await probeProvider(required, toEngineEnvironment(settings))
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
   const id = `con_${nanoid()}`
   const said = { version: 2 as const, id, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
@@ -72,6 +139,7 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
+  const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -114,6 +182,7 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
       ...said,
       heartbeatAt: Date.now(),
       ...manager.describe(),
+      gpus: gpus.read(),
       process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },
     }),
     log,
@@ -122,21 +191,13 @@ export async function startConsumer({ settings, log, engineEntry, addsBy }: Cons
   // What became ready while the first announcement was under way.
   announcer.renew()
 
-  return {
-    id,
-    async close() {
-      const deadlineMs = settings.SHUTDOWN_TIMEOUT_MS
-      const done = Promise.all([manager.close(deadlineMs), announcer.close()])
-      const inTime = await Promise.race([done.then(() => true), sleep(deadlineMs + 1000).then(() => false)])
-      if (!inTime) {
-        log.warn({ deadlineMs }, 'Not everything was finished or handed back in time')
-        await manager.abandon()
-      }
-      gauge.close()
-      cancellations.close()
-      redis.disconnect()
-    },
+  const release = (): void => {
+    gauge.close()
+    gpus.close()
+    cancellations.close()
+    redis.disconnect()
   }
+  return { id, manager, announcer, release }
 }
 
 /** Tells the gauge of every job that is about to run. */

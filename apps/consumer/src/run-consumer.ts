@@ -1,4 +1,4 @@
-import { parseSettings, runProcess, safeLogging } from '@vision-queue/process'
+import { describeMisspelt, misspeltSettings, parseSettings, runProcess, safeLogging } from '@vision-queue/process'
 import { pino } from 'pino'
 
 import { consumerSettings } from './config.ts'
@@ -9,6 +9,7 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
   return await runProcess(() => {
     const settings = parseSettings(consumerSettings, process.env)
     const log = pino({ ...safeLogging, level: settings.LOG_LEVEL, base: { app: 'consumer' } })
+    for (const each of misspeltSettings([consumerSettings], process.env)) log.warn(each, describeMisspelt(each))
     return { log, parts: [consumerPart({ settings, log, ...overrides })] }
   })
 }

@@ -2,7 +2,7 @@ import { apiSettings } from '@vision-queue/api/config'
 import { apiPart } from '@vision-queue/api/part'
 import { consumerSettings } from '@vision-queue/consumer/config'
 import { consumerPart } from '@vision-queue/consumer/part'
-import { parseBoth, runProcess, safeLogging } from '@vision-queue/process'
+import { describeMisspelt, misspeltSettings, parseBoth, runProcess, safeLogging } from '@vision-queue/process'
 import { openFailFastConnection } from '@vision-queue/redis'
 import { pino } from 'pino'
 
@@ -11,6 +11,9 @@ export async function runServer(overrides: { engineEntry?: string } = {}): Promi
   return await runProcess(() => {
     const [api, consumer] = parseBoth(apiSettings, consumerSettings, process.env)
     const logOf = (app: string) => pino({ ...safeLogging, level: api.LOG_LEVEL, base: { app } })
+    for (const each of misspeltSettings([apiSettings, consumerSettings], process.env)) {
+      logOf('server').warn(each, describeMisspelt(each))
+    }
     const onListening = (port: number): void => void process.send?.({ kind: 'listening', port })
     // One connection for the job client and for the consumer: what the API adds is taken by the call that adds it.
     const redis = openFailFastConnection({

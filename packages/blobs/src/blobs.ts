@@ -36,8 +36,6 @@ export interface HoldOptions {
  * `blobsConformance`.
  */
 export interface Blobs {
-  /** Whether what is put is there before anything that is sent after it on the connection that the store was given. */
-  readonly inOrder: boolean
   /**
    * Holds a blob for `forMs` from now; a hold that lapses later stays as it is. It holds whether or not the bytes are
    * there, which can be put then. Null where `through` doesn't hold: then nothing has changed. Safe to repeat.

@@ -55,6 +55,18 @@ if redis.call('ZCARD', KEYS[1]) == 0 then redis.call('UNLINK', KEYS[1], KEYS[2])
 return 1`,
 }
 
+/** What `Budget.take` does, for a chain of the caller's own; `readTaken` reads what it replies. */
+export const takeStep = (
+  keys: BudgetKeys,
+  id: string,
+  { bytes, forMs, maxBytes }: { bytes: number; forMs: number; maxBytes: number },
+): Step => budgetStep('take', keys, [id, bytes, forMs, maxBytes])
+
+/** Whether there was room. */
+export function readTaken(reply: unknown): boolean {
+  return Array.isArray(reply) && reply[0] === 1
+}
+
 export const budgetStep = (
   what: 'take' | 'extend' | 'release',
   { lapses, bytes }: BudgetKeys,

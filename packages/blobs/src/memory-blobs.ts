@@ -26,7 +26,6 @@ export function createMemoryBlobs(): Blobs {
   }
 
   return {
-    inOrder: true,
     async hold(address, holder, forMs, { facts, through } = {}) {
       const blob = look(address) ?? { bytes: null, facts: null, holders: new Map<string, number>() }
       const extend = (name: string, ms: number): number => {

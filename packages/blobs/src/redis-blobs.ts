@@ -16,8 +16,6 @@ export const turnsOfBlobs = (redis: RedisClient): Turns => createTurns(redis, bl
 /** Blobs in Redis, over a connection that is there. `turns` knows `blobSteps`. */
 export function createRedisBlobs(redis: RedisClient, turns: Turns = turnsOfBlobs(redis)): Blobs {
   return {
-    // The nodes of a Cluster keep no order among them.
-    inOrder: !redis.isCluster,
     async hold(address, holder, forMs, options) {
       // In a full Redis too, as a job's end.
       const [replied = null] = await turns.run([holdStep(address, holder, forMs, options)], { whenFull: true })

@@ -3,7 +3,7 @@ import type { RedisClient } from '@vision-queue/redis'
 import { z } from 'zod'
 
 import type { Budget } from './budget.ts'
-import { type BudgetKeys, budgetStep, budgetSteps } from './budget-steps.ts'
+import { type BudgetKeys, budgetStep, budgetSteps, takeStep } from './budget-steps.ts'
 
 const takeReplySchema = z.tuple([z.literal([0, 1]), z.number()])
 
@@ -16,8 +16,8 @@ export function createRedisBudget(
   // In a full Redis too, as a job's end.
   const whenFull = true
   return {
-    async take(id, { bytes, forMs, maxBytes }) {
-      const [reply] = await turns.run([budgetStep('take', keys, [id, bytes, forMs, maxBytes])], { whenFull })
+    async take(id, entry) {
+      const [reply] = await turns.run([takeStep(keys, id, entry)], { whenFull })
       const [taken, other] = takeReplySchema.parse(reply)
       return taken === 1 ? { taken: true, isNew: other === 1 } : { taken: false, roomInMs: other }
     },

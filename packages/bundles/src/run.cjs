@@ -1,28 +1,45 @@
 // @ts-check
 // Runs a TypeScript program of ours: `node run.cjs <file> [arguments]`. It is run from its bundle, which is made first
 // where there is none of the sources as they are now, or, where none can be made or kept, by tsx.
-const { spawnSync } = require('node:child_process')
+const { spawn } = require('node:child_process')
+const { once } = require('node:events')
 const { mkdirSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
 const { dirname, join, resolve } = require('node:path')
+const { setTimeout: delay } = require('node:timers/promises')
 const { pathToFileURL } = require('node:url')
+
+// Before anything else. As the first process of a container, one without a handler is not ended by SIGTERM at all, and
+// loading the program takes seconds. Once the program listens itself, it decides.
+const stopSignals = /** @type {const} */ (['SIGTERM', 'SIGINT'])
+/** @param {NodeJS.Signals} signal */
+function endBeforeStart(signal) {
+  // Nothing was begun, so that nothing is to be closed.
+  if (process.listenerCount(signal) === 1) process.exit(0)
+}
+for (const signal of stopSignals) process.on(signal, endBeforeStart)
 
 const { bundlePath, cacheFolders, isFresh } = require('./bundle-file.cjs')
 
 /** Far longer than a bundle takes on a busy machine. Who waits longer for another's makes it, too. */
 const buildMs = 120_000
 
-/** The program's bundle; null if there can be none. @param {string} entry */
+/** The program's bundle where one is fresh, else null. @param {string} entry */
 function findBundle(entry) {
+  return cacheFolders()
+    .map((folder) => bundlePath(folder, entry))
+    .find(isFresh)
+}
+
+/** Makes the program's bundle; null if there can be none. @param {string} entry */
+async function makeBundle(entry) {
   const paths = cacheFolders().map((folder) => bundlePath(folder, entry))
   if (paths.length === 0) return null
-  const fresh = paths.find(isFresh)
-  if (fresh !== undefined) return fresh
   /** @type {unknown} */
   let failure
   for (const path of paths) {
     try {
       mkdirSync(dirname(path), { recursive: true })
-      buildOnce(entry, path)
+      await buildOnce(entry, path)
       return path
     } catch (error) {
       failure = error
@@ -34,20 +51,39 @@ function findBundle(entry) {
 }
 
 /** Of those that start at the same time one makes the bundle. @param {string} entry @param {string} path */
-function buildOnce(entry, path) {
+async function buildOnce(entry, path) {
   const lock = `${path}.lock`
   for (const until = Date.now() + buildMs; !takeLock(lock);) {
     if (Date.now() > until) break
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25)
+    await delay(25)
     if (isFresh(path)) return
   }
+  const giveBack = () => rmSync(lock, { force: true })
+  // Also where a signal ends us meanwhile.
+  process.once('exit', giveBack)
   try {
-    const args = ['--import', pathToFileURL(require.resolve('tsx')).href, join(__dirname, 'build.ts'), entry, path]
-    const { status, stderr, error } = spawnSync(process.execPath, args, { encoding: 'utf8', env: buildEnv() })
-    if (error !== undefined) throw error
+    await build(entry, path)
+  } finally {
+    process.off('exit', giveBack)
+    giveBack()
+  }
+}
+
+/** @param {string} entry @param {string} path */
+async function build(entry, path) {
+  const args = ['--import', pathToFileURL(require.resolve('tsx')).href, join(__dirname, 'build.ts'), entry, path]
+  const builder = spawn(process.execPath, args, { env: buildEnv(), stdio: ['ignore', 'ignore', 'pipe'] })
+  const end = () => builder.kill('SIGKILL')
+  process.once('exit', end)
+  let stderr = ''
+  builder.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text
+  })
+  try {
+    const [status] = await once(builder, 'close')
     if (status !== 0) throw new Error(stderr)
   } finally {
-    rmSync(lock, { force: true })
+    process.off('exit', end)
   }
 }
 
@@ -88,13 +124,34 @@ async function runByTsx(entry) {
   await import(pathToFileURL(entry).href)
 }
 
+/** @param {string} bundle */
+function runBundle(bundle) {
+  process.setSourceMapsEnabled(true)
+  require(bundle)
+}
+
+/** @param {string} entry */
+async function runWithoutBundle(entry) {
+  // Others than .ts are no programs of ours but made up for one run, such as by a test.
+  const bundle = entry.endsWith('.ts') ? await makeBundle(entry) : null
+  if (bundle === null) await runByTsx(entry)
+  else runBundle(bundle)
+}
+
+/** A program that has been loaded and listens to no signal is ended by it, as Node would. */
+function leaveSignalsToProgram() {
+  // A signal that came while the program was being loaded is heard before that.
+  setImmediate(() => {
+    for (const signal of stopSignals) process.off(signal, endBeforeStart)
+  })
+}
+
 const entry = resolve(process.argv[2] ?? '')
 // The program shall see what it would see without us.
 process.argv.splice(1, 2, entry)
-// Others than .ts are no programs of ours but made up for one run, such as by a test.
-const bundle = entry.endsWith('.ts') ? findBundle(entry) : null
-if (bundle === null) void runByTsx(entry)
+const fresh = entry.endsWith('.ts') ? findBundle(entry) : undefined
+if (fresh === undefined) void runWithoutBundle(entry).then(leaveSignalsToProgram)
 else {
-  process.setSourceMapsEnabled(true)
-  require(bundle)
+  runBundle(fresh)
+  leaveSignalsToProgram()
 }

@@ -31,6 +31,7 @@ export function startEngine(engine: Engine, now: Moment): Action[] {
   engine.state = 'loading'
   engine.since = now.ms
   engine.killedFor = null
+  engine.loading = null
   engine.refusal = null
   return [{ kind: 'start', engine }]
 }
@@ -46,6 +47,7 @@ export function onReady(pool: Pool, engine: Engine, { manifest, residentBytes, c
   const { variant, provider } = manifest
   const { memoryLimitBytes } = pool.settings
   engine.state = 'up'
+  engine.loading = null
   engine.since = now.ms
   engine.variant = variant
   engine.cost = cost
@@ -92,6 +94,7 @@ export function onGone(pool: Pool, engine: Engine, { exit, lastWords }: Gone, no
   engine.deathsInARow = wasUp && now.ms - engine.since > steadyAfterMs ? 1 : engine.deathsInARow + 1
   engine.pauseMs = pauseAfter(engine.deathsInARow, pool.settings.longestPauseMs)
   engine.state = 'paused'
+  engine.loading = null
   engine.since = now.ms
   return [
     logLine(pool, 'warn', 'an engine died', { exit, lastWords, wasUp, killedFor, pauseMs: engine.pauseMs }),

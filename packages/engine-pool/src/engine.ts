@@ -1,4 +1,4 @@
-import type { BatchCost, VisionQueueError } from '@vision-queue/protocol'
+import type { BatchCost, LoadProgress, VisionQueueError } from '@vision-queue/protocol'
 
 import type { PoolJob } from './pool-job.ts'
 
@@ -37,6 +37,8 @@ export interface Engine {
   retiring: boolean
   /** Why the pool killed its process; null: it did not. */
   killedFor: 'silence' | 'memory' | null
+  /** What its process does before it is ready, as it said last; null: it has said nothing, or is ready. */
+  loading: LoadProgress | null
   /** What the process said when it could not load its model. `passing`: it may work the next time. */
   refusal: { error: VisionQueueError; passing: boolean } | null
   /** Why it could not be started the last time; null: it could, or it is being started for the first time. */
@@ -80,6 +82,7 @@ export function newEngine(index: number): Engine {
     memoryKnownAt: 0,
     retiring: false,
     killedFor: null,
+    loading: null,
     refusal: null,
     failure: null,
     failedStartsInARow: 0,

@@ -81,8 +81,8 @@ async function runModel({ options, channel, exit }: Parameters<RunEngine>[0]): P
     channel,
     options,
     exit,
-    async loadModel() {
-      const model = await loadModel(options)
+    async loadModel(onStep) {
+      const model = await loadModel(options, onStep)
       close = model.close
       return model
     },

@@ -1,4 +1,4 @@
-import type { ModelManifest, ModelStats } from '@vision-queue/protocol'
+import type { LoadProgress, ModelManifest, ModelStats } from '@vision-queue/protocol'
 
 import type { JobSignal, RequestContext } from '@vision-queue/process'
 import type { BlobSource, EngineJob } from '@vision-queue/engine/messages'
@@ -86,6 +86,8 @@ export interface EnginePool {
   readonly enginesUp: number
   /** Null where no engine failed to start the last time it was tried. */
   readonly trouble: EngineTrouble | null
+  /** What the first of its engines does that loads the model; null: none does, or none has said it. */
+  readonly loading: LoadProgress | null
   /** What the pool has done since it was made. */
   stats: () => ModelStats
   /** CPU time in seconds of all engine processes so far, those that died included. */

@@ -234,3 +234,22 @@ it('an engine that is replaced or stopped is not listened to', () => {
     expect(reduce(pool, pool.engines[0], answersOf(['a']), at(0))).toEqual([])
   }
 })
+
+it('knows what an engine does while it loads, and forgets it once the engine is up or gone', () => {
+  const pool = aPool({ engines: 1 })
+  const [engine] = pool.engines
+  const opening: EngineEvent = { kind: 'loading', loading: { step: 'opening', at: 2, of: 3 } }
+  reduce(pool, engine, gone, at(0))
+  reduce(pool, engine, { kind: 'pause-over' }, at(100))
+  expect(inWords(reduce(pool, engine, opening, at(150)))).toEqual([])
+  expect(engine.loading).toEqual({ step: 'opening', at: 2, of: 3, since: at(150).unixMs })
+  // To tell is not to get on: the time that it has for loading is not begun anew.
+  expect(engine.quietSince).toBeLessThan(150)
+  reduce(pool, engine, ready, at(500))
+  expect(engine.loading).toBeNull()
+  reduce(pool, engine, gone, at(600))
+  reduce(pool, engine, { kind: 'pause-over' }, at(900))
+  reduce(pool, engine, opening, at(950))
+  reduce(pool, engine, gone, at(1000))
+  expect(engine.loading).toBeNull()
+})

@@ -37,6 +37,9 @@ export function reduce(pool: Pool, engine: Engine, event: EngineEvent, now: Mome
       return onGone(pool, engine, event, now)
     case 'pause-over':
       return restartEngine(engine, now)
+    case 'loading':
+      engine.loading = { ...event.loading, since: now.unixMs }
+      return []
     case 'ready':
     case 'unavailable':
     case 'launch':
@@ -49,7 +52,7 @@ export function reduce(pool: Pool, engine: Engine, event: EngineEvent, now: Mome
   }
 }
 
-function hear(pool: Pool, engine: Engine, message: FromEngine, now: Moment): Action[] {
+function hear(pool: Pool, engine: Engine, message: Exclude<FromEngine, { kind: 'loading' }>, now: Moment): Action[] {
   switch (message.kind) {
     case 'ready':
       return onReady(pool, engine, message, now)

@@ -71,6 +71,9 @@ export function runPool(options: RunPoolOptions): EnginePool {
     get trouble() {
       return describeTrouble(pool.engines)
     },
+    get loading() {
+      return pool.engines.find(({ loading }) => loading !== null)?.loading ?? null
+    },
     get inFlight() {
       return pool.jobs.size
     },

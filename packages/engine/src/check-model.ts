@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { describeFields, fieldErrors, VisionQueueError } from '@vision-queue/protocol'
+import { describeFields, fieldErrors, imagesOfManifest, VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { availableCores } from '@vision-queue/process'
@@ -74,7 +74,7 @@ async function check(given: string): Promise<void> {
         `NOTE: scores are made with ${initialLogitScale.toFixed(1)}, where the training began (logit_scale_init_value); write logit_scale in model.json, for OpenAI's CLIP models 100`,
       )
     }
-    await runSample(model, read.task, blank)
+    await runSample(model, blank)
   } finally {
     await model.close()
   }
@@ -105,19 +105,22 @@ function describeShape({ type, dims }: TensorShape): string {
 }
 
 /** The sample's output, and how long a run takes by its batch size. */
-async function runSample(model: LoadedModel, task: string, blank: { width: number; height: number }): Promise<void> {
+async function runSample(model: LoadedModel, blank: { width: number; height: number }): Promise<void> {
+  const { sampleInput: input, sampleParameters, manifest } = model
+  const takesImage = imagesOfManifest(manifest).max > 0
   const image = values.image === undefined ? await blankImage(blank) : await readFile(values.image)
-  const { sampleInput: input, sampleParameters: parameters } = findTask(task)
-  const item = await model.prepare({ images: [image], input, parameters: {} })
+  const images = takesImage ? [image] : []
+  const item = await model.prepare({ images, input, parameters: {} })
   const [output] = await model.run([item])
   if (output instanceof Error) throw output
   print(
-    `sample ${JSON.stringify(input)} on ${values.image === undefined ? 'a white picture' : basename(values.image)}:`,
+    `sample ${JSON.stringify(input).slice(0, 500)}${takesImage ? ` on ${values.image === undefined ? 'a white picture' : basename(values.image)}` : ''}:`,
   )
   print(`  ${JSON.stringify(output).slice(0, 500)}`)
   print(`batch   ms a run   images/s   (${values.threads} of ${availableCores()} cores)`)
   // What generates for minutes is timed over a few tokens.
-  const timed = parameters === undefined ? item : await model.prepare({ images: [image], input, parameters })
+  const timed =
+    sampleParameters === undefined ? item : await model.prepare({ images, input, parameters: sampleParameters })
   for (let size = 1; size <= model.manifest.maxBatchSize; size *= 2) {
     const batch = Array.from({ length: size }, () => timed)
     const times: number[] = []

@@ -10,7 +10,7 @@ process.title = `engine ${options.name}@${options.version}`
 limitImageLibrary()
 void startEngine({
   channel: parentChannel(),
-  loadModel: async () => loadModel(options),
+  loadModel: async (onStep) => loadModel(options, onStep),
   options,
   exit: (code) => process.exit(code),
 })

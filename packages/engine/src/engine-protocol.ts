@@ -2,6 +2,7 @@ import {
   type BatchCost,
   batchCostSchema,
   type ErrorCode,
+  type LoadStep,
   modelManifestSchema,
   modelNameSchema,
   modelVersionSchema,
@@ -117,6 +118,8 @@ export interface EngineAnswers {
 /** What an engine says to its pool. */
 export type FromEngine =
   | z.infer<typeof readySchema>
+  /** What it does before it is ready; it says so before it begins with it, as it can't speak meanwhile. */
+  | { kind: 'loading'; loading: LoadStep }
   /** The model can't be loaded; the engine ends. `passing`: trying the same files again may help (see isPassing). */
   | { kind: 'unavailable'; detail: string; cause: string | null; passing: boolean }
   /** These jobs run now: if the engine dies before it answers, one of them is to blame. */

@@ -6,6 +6,7 @@ import { createEngineJobs, type EngineJobs, type EngineModel } from './engine-jo
 import { createEngineOutbox } from './engine-outbox.ts'
 import { engineProtocol, type EngineOptions, type FromEngine } from './engine-protocol.ts'
 import { createJobImages, type JobImages } from './images/job-images.ts'
+import type { OnLoadStep } from './load-step.ts'
 import { isPassing } from './load-failure.ts'
 import { readToEngine } from './read-messages.ts'
 
@@ -33,7 +34,7 @@ export async function startEngine<Prepared>({
   options: { latencyObjectiveMs = 0, memoryLimitBytes = 0 } = {},
 }: {
   channel: EngineChannel
-  loadModel: () => Promise<EngineModel<Prepared>>
+  loadModel: (onStep: OnLoadStep) => Promise<EngineModel<Prepared>>
   options?: Pick<EngineOptions, 'latencyObjectiveMs' | 'memoryLimitBytes'>
   exit: (code: number) => void
 }): Promise<() => Promise<void>> {
@@ -42,7 +43,7 @@ export async function startEngine<Prepared>({
   })
   let model: EngineModel<Prepared>
   try {
-    model = await loadModel()
+    model = await loadModel(async (loading) => channel.send({ kind: 'loading', loading }))
   } catch (error) {
     const { detail, cause } =
       error instanceof VisionQueueError

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import type { Variant } from '@vision-queue/models'
 import { loadModel } from './model.ts'
 import type { TaskOutput } from './task-output.ts'
+import { objectsSchema } from './tasks/object-detection.ts'
 import type { TaskRequest } from './tasks/task.ts'
 
 function modelsOf<Shape extends z.ZodRawShape>(shape: Shape) {
@@ -22,6 +23,8 @@ const goldenSchema = z.object({
   embeddings: modelsOf({ embedding: z.array(z.number()).length(192) }),
   /** Of greedy search; `tokens` counts the end token. */
   texts: modelsOf({ text: z.string().min(1), tokens: z.int() }),
+  /** What a detector is surer of than not, the surest first; boxes in pixels. */
+  objects: modelsOf({ objects: objectsSchema.shape.objects }),
 })
 const repository = fileURLToPath(new URL('../../../models', import.meta.url))
 const file = new URL('../test/golden-logits.json', import.meta.url)
@@ -41,6 +44,8 @@ const tolerance = {
     ['shapes-clip', 0.3, 0.08],
   ] as const,
   cosine: { fp32: 0.9999, int8: 0.99 },
+  /** Pixels, of pictures of 240 pixels and more. */
+  box: { fp32: 2, int8: 12 },
 }
 
 const score = z.number()
@@ -157,6 +162,22 @@ describe('from picture file to answer, a shipped model gives what PyTorch and PI
         return { image: expected.image, cosine: cosine(embedding, expected.embedding) }
       })
       expect(compared.filter((each) => !(each.cosine >= tolerance.cosine[model.variant]))).toEqual([])
+    },
+  )
+
+  it.each(variantsOf(golden.objects))(
+    `$model ($task) in $variant: the same objects, every edge within ${tolerance.box.fp32} pixels (int8: ${tolerance.box.int8})`,
+    async (model) => {
+      const compared = (await answer(model, model.variant)).map(({ expected, output }) => {
+        const [made, given] = [objectsSchema.parse(output).objects, expected.objects].map((objects) =>
+          // From the left: two scores may be close to each other.
+          objects.toSorted((a, b) => a.box.xmin - b.box.xmin),
+        )
+        expect(made?.map(({ label }) => label)).toEqual(given?.map(({ label }) => label))
+        const edges = [made, given].map((objects) => objects?.flatMap(({ box }) => Object.values(box)) ?? [])
+        return { image: expected.image, off: edges[0]?.map((at, index) => Math.abs(at - (edges[1]?.[index] ?? NaN))) }
+      })
+      expect(compared.filter(({ off }) => !off?.every((each) => each <= tolerance.box[model.variant]))).toEqual([])
     },
   )
 

@@ -196,3 +196,14 @@ describe('loading', () => {
     await model.close()
   })
 })
+
+it('tells what it does while it loads, before it does it: files, each graph, each run', async () => {
+  const told: string[] = []
+  const model = await loadModel({ ...(await write()), intraOpThreads: 1, maxImagePixels: 1e6 }, async (step) => {
+    told.push(step.at === null ? step.step : `${step.step} ${step.at}/${step.of}`)
+  })
+  expect(model.manifest.graphVariants).toEqual({ model: 'fp32' })
+  await model.close()
+  expect(told.slice(0, 3)).toEqual(['reading', 'opening 1/1', expect.stringMatching(/^warming_up 1\/\d+$/)])
+  expect(told.at(-1)).toMatch(/^warming_up (\d+)\/\1$/)
+})

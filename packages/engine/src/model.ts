@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { answerBy, type Answering, type PreparedJob } from './answering.ts'
 import { executionOptionsSchema, type ExecutionOptions, type Variant } from '@vision-queue/models'
 import { fixedBatchSize } from './onnx/fixed-batch.ts'
+import { type OnLoadStep, untold } from './load-step.ts'
 import { fingerprintFolder } from '@vision-queue/models'
 import { checkDigest } from '@vision-queue/models'
 import { defaultHeavyImageBytes } from './images/heavy-images.ts'
@@ -18,6 +19,7 @@ import { findTask, taskNames } from './tasks/index.ts'
 import { defaultFeatureCacheBytes } from './chat/feature-cache.ts'
 import { sampleSize } from './tasks/model-inputs.ts'
 import { changeTogether } from './tasks/neighbours.ts'
+import type { OwnAnnouncement, Task, TaskRequest } from './tasks/task.ts'
 import { loadOwnTask } from './own-task.ts'
 import { openChosen } from './variant-choice.ts'
 import { defaultWarmUpLimitMs, warmUp, type WarmUp } from './warm-up.ts'
@@ -30,6 +32,10 @@ export interface LoadedModel extends Answering {
   manifest: ModelManifest
   /** What the warm-up measured; none where answers take many runs. */
   warmUpRuns: readonly BatchRun[]
+  /** An input that it takes, beside as many images as it takes at least, or one. */
+  sampleInput: Record<string, unknown>
+  /** Parameters that keep a run of the sample short; undefined: it is short as it is. */
+  sampleParameters: Record<string, unknown> | undefined
   close: () => Promise<void>
 }
 
@@ -56,22 +62,27 @@ export interface LoadOptions extends ModelLocation {
  * caller pays for first allocations and a graph that doesn't fit its files fails here. Rejects with
  * `model_unavailable` and what is wrong.
  */
-export async function loadModel({
-  intraOpThreads,
-  maxImagePixels,
-  shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
-  heavyImageBytes = defaultHeavyImageBytes,
-  featureCacheBytes = defaultFeatureCacheBytes,
-  generationCacheBytes = defaultGenerationCacheBytes,
-  modelCode = false,
-  warmUpLimitMs = defaultWarmUpLimitMs,
-  execution: given = {},
-  ...location
-}: LoadOptions): Promise<LoadedModel> {
+export async function loadModel(
+  {
+    intraOpThreads,
+    maxImagePixels,
+    shrinkAbovePixels: shrinkByDefault = defaultShrinkAbovePixels,
+    heavyImageBytes = defaultHeavyImageBytes,
+    featureCacheBytes = defaultFeatureCacheBytes,
+    generationCacheBytes = defaultGenerationCacheBytes,
+    modelCode = false,
+    warmUpLimitMs = defaultWarmUpLimitMs,
+    execution: given = {},
+    ...location
+  }: LoadOptions,
+  onStep: OnLoadStep = untold,
+): Promise<LoadedModel> {
+  await onStep({ step: 'reading', at: null, of: null })
   const execution = executionOptionsSchema.parse(given)
   const folder = await readModelFolder(location, taskNames)
   const task = folder.code === null ? findTask(folder.task) : await loadOwnTask(folder, location.folder, modelCode)
   const shrinkAbovePixels = folder.settings.shrink_above_pixels ?? shrinkByDefault
+  const limits = { maxImagePixels, shrinkAbovePixels, heavyImageBytes, featureCacheBytes, generationCacheBytes }
   for (const [file, digest] of Object.entries(folder.settings.sha256)) {
     await checkDigest({ folder: location.folder, shownAs: `${folder.name}/${folder.version}/${file}`, file }, digest)
   }
@@ -83,68 +94,82 @@ export async function loadModel({
     int8IsDynamic: await isDynamic(folder, names, 'int8'),
   }
   const open = async (variant: Variant, rowsApart = false): Promise<WarmModel> => {
-    const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart })
+    const graphs = await openGraphs(folder, names, variant, { ...execution, intraOpThreads, rowsApart, onStep })
     try {
-      const opened = await task.open({
-        folder,
-        ...graphs,
-        maxImagePixels,
-        shrinkAbovePixels,
-        heavyImageBytes,
-        featureCacheBytes,
-        generationCacheBytes,
-      })
-      const parameters = 'parameters' in opened ? opened.parameters : undefined
+      const opened = await task.open({ folder, ...graphs, ...limits })
+      const own = announcedBy(task, opened)
       const answering = answerBy(opened, graphs.session)
-      const sample = async (background?: string): Promise<PreparedJob> => {
-        const { min, max } = task.images ?? { min: 1, max: 1 }
-        const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () =>
-          blankImage(sampleSize({ folder, session: graphs.session }), background),
-        )
-        const images = await Promise.all(blanks)
-        return answering.prepare({ images, input: task.sampleInput, parameters: task.sampleParameters ?? {} })
-      }
+      const size = sampleSize({ folder, session: graphs.session })
+      const sample = async (background?: string): Promise<PreparedJob> =>
+        answering.prepare(await sampleJob(own, size, background))
       if (await mixesRows(graphs.session, sample)) {
         await graphs.close()
         return await open(variant, true)
       }
       const prepares = graphs.session.provider !== 'cpu' && answering.openSteps === undefined
-      const isAlone = graphs.rowsApart || task.runsAlone === true
+      const isAlone = graphs.rowsApart || own.runsAlone === true
       const wantedBatchSize = isAlone ? 1 : Math.min(folder.maxBatchSize, fixedBatchSize(graphs.session) ?? Infinity)
       const warm = await warmUp(answering.run, sample, {
         wantedBatchSize,
         timedRuns: answering.openSteps === undefined ? 1 : 0,
         limitMs: warmUpLimitMs,
+        onStep,
         preparedSizes: prepares ? paddedSizes(wantedBatchSize) : null,
       })
       const run = prepares ? padBatches(answering.run, paddedSizes(warm.maxBatchSize)) : answering.run
       const { provider } = graphs.session
-      return { graphs, provider, parameters, answering: { ...answering, run }, close: graphs.close, ...warm }
+      return { graphs, provider, own, answering: { ...answering, run }, close: graphs.close, ...warm }
     } catch (error) {
       await graphs.close()
       throw error
     }
   }
   const { model, choice } = await openChosen(machine, { execution, ofModel: folder.settings.variant }, open)
-  const { graphs, answering, maxBatchSize, runs } = model
+  const { graphs, own, answering, maxBatchSize, runs } = model
   const manifest = modelManifestSchema.parse({
     name: folder.name,
     version: folder.version,
     task: task.name,
     variant: graphs.variant,
+    graphVariants: Object.fromEntries(graphs.variants),
     choice,
     provider: graphs.session.provider,
     refusedProviders: graphs.session.refusals,
     maxBatchSize,
-    images: task.images,
-    inputSchema: z.toJSONSchema(task.input, { io: 'input' }),
-    parametersSchema: z.toJSONSchema(model.parameters ?? task.parameters, { io: 'input' }),
+    images: own.images,
+    inputSchema: z.toJSONSchema(own.input, { io: 'input' }),
+    parametersSchema: z.toJSONSchema(own.parameters, { io: 'input' }),
     outputSchema: z.toJSONSchema(task.output),
     fingerprint: await fingerprintFolder(location.folder),
     cacheable: folder.settings.cache,
     labels: folder.labels,
   })
-  return { ...answering, manifest, warmUpRuns: answering.openSteps === undefined ? runs : [], close: graphs.close }
+  const warmUpRuns = answering.openSteps === undefined ? runs : []
+  const { sampleInput, sampleParameters } = own
+  return { ...answering, manifest, warmUpRuns, sampleInput, sampleParameters, close: graphs.close }
+}
+
+/** What is announced of a model: its own where it has any, else its task's. */
+function announcedBy(task: Task, own: OwnAnnouncement) {
+  return {
+    images: own.images ?? task.images,
+    input: own.input ?? task.input,
+    parameters: own.parameters ?? task.parameters,
+    sampleInput: own.sampleInput ?? task.sampleInput,
+    sampleParameters: task.sampleParameters,
+    runsAlone: own.runsAlone ?? task.runsAlone,
+  }
+}
+
+/** A made-up job on images of one colour. */
+async function sampleJob(
+  { images, sampleInput, sampleParameters = {} }: ReturnType<typeof announcedBy>,
+  size: { height: number; width: number },
+  background: string | undefined,
+): Promise<TaskRequest> {
+  const { min, max } = images ?? { min: 1, max: 1 }
+  const blanks = Array.from({ length: Math.max(min, Math.min(1, max)) }, async () => blankImage(size, background))
+  return { images: await Promise.all(blanks), input: sampleInput, parameters: sampleParameters }
 }
 
 /** Whether two samples change each other's outputs in a run. What fails here is the warm-up's to report. */
@@ -163,8 +188,7 @@ async function mixesRows(session: Session, sample: (background: string) => Promi
 interface WarmModel extends WarmUp {
   graphs: OpenGraphs
   provider: string
-  /** The model's own; undefined: the task's. */
-  parameters: z.ZodType | undefined
+  own: ReturnType<typeof announcedBy>
   answering: Answering
   close: () => Promise<void>
 }

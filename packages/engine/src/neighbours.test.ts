@@ -81,7 +81,15 @@ interface Subject {
   from: readonly string[]
 }
 
-const shipped = ['shapes-vqa', 'shapes-entailment', 'shapes-caption', 'shapes-classify', 'shapes-clip', 'shapes-embed']
+const shipped = [
+  'shapes-vqa',
+  'shapes-entailment',
+  'shapes-caption',
+  'shapes-classify',
+  'shapes-clip',
+  'shapes-detect',
+  'shapes-embed',
+]
 const repository = fileURLToPath(new URL('../../../models', import.meta.url))
 
 function shippedSubjects(variant: Variant, batches: number): Subject[] {

@@ -91,3 +91,12 @@ it('an engine takes what a pool of its release says, and ends at anything else',
   expect(() => readToEngine({ kind: 'jobs' })).toThrow('another language')
   expect(() => readToEngine('drain')).toThrow('another language')
 })
+
+it('takes what an engine does while it loads, and nothing that only looks like it', () => {
+  const loading = { step: 'opening', at: 1, of: 2 }
+  expect(readFromEngine({ kind: 'loading', loading })).toEqual({ kind: 'loading', loading })
+  expect(readFromEngine({ kind: 'loading', loading: { ...loading, at: null, of: null } })).not.toBeNull()
+  for (const wrong of [undefined, null, 'opening', { ...loading, step: 'sleeping' }, { ...loading, at: 0 }]) {
+    expect(readFromEngine({ kind: 'loading', loading: wrong })).toBeNull()
+  }
+})

@@ -1,4 +1,4 @@
-import { isErrorCode, launchReasonSchema } from '@vision-queue/protocol'
+import { isErrorCode, launchReasonSchema, loadStepSchema } from '@vision-queue/protocol'
 
 import type { Launch } from './batching/launch.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
@@ -23,6 +23,10 @@ export function readFromEngine(raw: unknown): FromEngine | null {
   switch (raw['kind']) {
     case 'ready':
       return readySchema.safeParse(raw).data ?? null
+    case 'loading': {
+      const loading = loadStepSchema.safeParse(raw['loading']).data
+      return loading === undefined ? null : { kind: 'loading', loading }
+    }
     case 'answers':
       return isAnswers(raw) ? raw : null
     case 'launch':

@@ -1,3 +1,4 @@
+import type { LoadStep } from '@vision-queue/protocol'
 import { describe, expect, it, vi } from 'vitest'
 
 import { warmUp } from './warm-up.ts'
@@ -40,4 +41,21 @@ describe('a warm-up with a limit', () => {
     vi.useRealTimers()
     expect(warm.maxBatchSize).toBe(maxBatchSize)
   })
+})
+
+it('tells each run before it begins, and how many there will be, more where memory ran out', async () => {
+  const run = async (jobs: readonly number[]) => {
+    if (jobs.length > 4) throw new Error('Failed to allocate memory for requested buffer of size 1')
+    return jobs.map(() => ({}))
+  }
+  const told: LoadStep[] = []
+  const onStep = async (step: LoadStep): Promise<void> => void told.push(step)
+  await warmUp(run, async () => 1, { wantedBatchSize: 4, timedRuns: 1, onStep })
+  expect(told).toEqual([1, 2, 3, 4].map((at) => ({ step: 'warming_up', at, of: 4 })))
+  told.length = 0
+  await warmUp(run, async () => 1, { wantedBatchSize: 8, timedRuns: 1, onStep })
+  expect(told.map(({ at, of }) => `${at}/${of}`)).toEqual(['1/4', '2/4', '3/4', '4/4', '5/5'])
+  told.length = 0
+  await warmUp(run, async () => 1, { wantedBatchSize: 4, timedRuns: 0, preparedSizes: [1, 2, 4], onStep })
+  expect(told.at(-1)).toEqual({ step: 'warming_up', at: 4, of: 4 })
 })

@@ -2,6 +2,7 @@ import { VisionQueueError } from '@vision-queue/protocol'
 
 import { isOutOfMemory } from './onnx/out-of-memory.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
+import { type OnLoadStep, untold } from './load-step.ts'
 import type { TaskOutput } from './task-output.ts'
 
 /** Of a model whose runs take seconds, or whose provider compiles for each batch size. */
@@ -30,17 +31,23 @@ export async function warmUp<Prepared>(
     timedRuns,
     preparedSizes = null,
     limitMs = Infinity,
+    onStep = untold,
   }: {
     wantedBatchSize: number
     timedRuns: number
     preparedSizes?: readonly number[] | null
     limitMs?: number
+    onStep?: OnLoadStep
   },
 ): Promise<WarmUp> {
   const begun = performance.now()
   try {
     const item = await prepare()
+    let at = 0
+    const planned = plannedRuns({ wantedBatchSize, timedRuns, preparedSizes, limitMs })
     const runBatch = async (size: number): Promise<number> => {
+      at += 1
+      await onStep({ step: 'warming_up', at, of: Math.max(at, planned) })
       const started = performance.now()
       for (const result of await run(Array.from({ length: size }, () => item))) {
         if (result instanceof Error) throw result
@@ -65,6 +72,19 @@ export async function warmUp<Prepared>(
       { cause: error },
     )
   }
+}
+
+/** How many runs there will be if memory and time suffice for the batch that is wanted. */
+function plannedRuns(wanted: {
+  wantedBatchSize: number
+  timedRuns: number
+  preparedSizes: readonly number[] | null
+  limitMs: number
+}): number {
+  const { wantedBatchSize, timedRuns, preparedSizes, limitMs } = wanted
+  const isAlone = wantedBatchSize === 1
+  const growing = preparedSizes?.length ?? (isAlone ? 0 : limitMs === Infinity ? 1 : 2)
+  return 1 + growing + timedRuns * (isAlone ? 1 : 2)
 }
 
 /** The batch of which a run takes no longer than `limitMs`, by what one job takes when it isn't the first. */

@@ -2,12 +2,10 @@ import {
   BOOL,
   constant,
   FLOAT,
-  FLOAT16,
   innerGraph,
   INT32,
   INT64,
   int,
-  ints,
   microsoftModel,
   microsoftNode,
   node,
@@ -15,14 +13,27 @@ import {
   weight,
 } from '@vision-queue/models/test/onnx-writer'
 
+import {
+  attend,
+  cacheType,
+  cacheValues,
+  decoderVocabulary,
+  decoderWidth,
+  heads,
+  joined,
+  layers,
+  longest,
+  masks,
+  noise,
+  project,
+  size,
+  split,
+} from './attention-parts.ts'
+
 /*
  * Decoders of two layers with real attention and made-up weights: what they answer depends on every token before, on
  * its position and on the mask, so that a padding on the wrong side, a stale key or a neighbour's value changes it.
  */
-
-export const decoderVocabulary = 29
-export const decoderWidth = 32
-const [heads, size, layers, longest] = [2, 16, 2, 512]
 
 export interface AttentionDecoderOptions {
   /** `plain`: MatMul and Softmax with a mask; `grouped`: GroupQueryAttention, which pads on the right; `crossed`: without a mask for the past, and with an encoder's states. */
@@ -37,107 +48,21 @@ export interface AttentionDecoderOptions {
   keepsLogits?: boolean
 }
 
-/** Numbers that look like chance and are always the same. */
-function noise(name: string, dims: number[], scale: number): Uint8Array {
-  const count = dims.reduce((product, dim) => product * dim, 1)
-  let state = [...name].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) >>> 0, 7)
-  const values = Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return (state / 2 ** 31 - 1) * scale
-  })
-  return weight(name, dims, values)
-}
-
 /** Embeddings of ids as `embed_tokens` gives them: what a decoder with `embeds` is fed. */
 export function embeddingOf(id: number): number[] {
   return Array.from({ length: decoderWidth }, (_, at) => Math.sin(1 + id * 12.9898 + at * 78.233) * 0.5)
-}
-
-const project = (from: string, into: string, dims: [number, number]): Uint8Array[] => [
-  noise(`${into}_weight`, dims, 3.2 / Math.sqrt(dims[0])),
-  node('MatMul', [from, `${into}_weight`], into),
-]
-
-const split = (from: string, into: string, count: number): Uint8Array[] => [
-  constant(`${into}_shape`, [4], [0, 0, count, size]),
-  node('Reshape', [from, `${into}_shape`], `${into}_split`),
-  node('Transpose', [`${into}_split`], into, [ints('perm', [0, 2, 1, 3])]),
-]
-
-/** Softmax attention; `hidden`: of what is added to the scores, 0 or very little. */
-const attend = (prefix: string, names: { q: string; k: string; v: string; hidden: string | null }): Uint8Array[] => [
-  node('Transpose', [names.k], `${prefix}_kt`, [ints('perm', [0, 1, 3, 2])]),
-  node('MatMul', [names.q, `${prefix}_kt`], `${prefix}_raw`),
-  weight(`${prefix}_factor`, [1], [1 / Math.sqrt(size)]),
-  node('Mul', [`${prefix}_raw`, `${prefix}_factor`], `${prefix}_scaled`),
-  ...(names.hidden === null ? [] : [node('Add', [`${prefix}_scaled`, names.hidden], `${prefix}_masked`)]),
-  node('Softmax', [names.hidden === null ? `${prefix}_scaled` : `${prefix}_masked`], `${prefix}_weights`, [
-    int('axis', 3),
-  ]),
-  node('MatMul', [`${prefix}_weights`, names.v], `${prefix}_heads`),
-  node('Transpose', [`${prefix}_heads`], `${prefix}_turned`, [ints('perm', [0, 2, 1, 3])]),
-  constant(`${prefix}_flat`, [3], [0, 0, heads * size]),
-  node('Reshape', [`${prefix}_turned`, `${prefix}_flat`], `${prefix}_out`),
-]
-
-/** `at_past`: the places of the new tokens; `own_hidden`: what each must not see, later ones and padding. */
-const masks = (isMasked: boolean, firstCache = 'past_key_values.0.key'): Uint8Array[] => [
-  constant('zero', [], [0]),
-  constant('one', [], [1]),
-  constant('two', [], [2]),
-  constant('first_axis', [1], [0]),
-  constant('second_axis', [1], [1]),
-  constant('middle_axes', [2], [1, 2]),
-  weight('lowest', [1], [-1e9]),
-  weight('nothing', [1], [0]),
-  node('Shape', [firstCache], 'past_shape'),
-  node('Gather', ['past_shape', 'two'], 'past_length'),
-  node('Shape', ['inputs_embeds'], 'hidden_shape'),
-  node('Gather', ['hidden_shape', 'one'], 'new_length'),
-  node('Add', ['past_length', 'new_length'], 'all_length'),
-  node('Range', ['past_length', 'all_length', 'one'], 'at_past'),
-  node('Range', ['zero', 'all_length', 'one'], 'columns'),
-  node('Unsqueeze', ['at_past', 'second_axis'], 'row_places'),
-  node('Unsqueeze', ['columns', 'first_axis'], 'column_places'),
-  node('Greater', ['column_places', 'row_places'], 'later'),
-  node('Where', ['later', 'lowest', 'nothing'], 'causal'),
-  ...(isMasked
-    ? [
-        node('Cast', ['attention_mask'], 'seen', [int('to', BOOL)]),
-        node('Where', ['seen', 'nothing', 'lowest'], 'padding'),
-        node('Unsqueeze', ['padding', 'middle_axes'], 'padding_rows'),
-        node('Add', ['causal', 'padding_rows'], 'own_hidden'),
-      ]
-    : [node('Identity', ['causal'], 'own_hidden')]),
-]
-
-const cacheType = (type: AttentionDecoderOptions['type']): number => (type === 'float16' ? FLOAT16 : FLOAT)
-
-/** Joins new keys or values to those of the past, in the type of the cache. */
-function joined(from: string, name: string, type: number): Uint8Array[] {
-  return [
-    node('Cast', [from], `${from}_stored`, [int('to', type)]),
-    node('Concat', [`past_key_values.${name}`, `${from}_stored`], `present.${name}`, [int('axis', 2)]),
-    node('Cast', [`present.${name}`], `${from}_all`, [int('to', FLOAT)]),
-    ...cacheValues(name, type, heads),
-  ]
-}
-
-function cacheValues(name: string, type: number, count: number): Uint8Array[] {
-  return [
-    value(11, `past_key_values.${name}`, type, ['batch', count, `past_of_${name}`, size]),
-    value(12, `present.${name}`, type, ['batch', count, `total_of_${name}`, size]),
-  ]
 }
 
 function plainLayer(layer: number, type: number, side = ''): Uint8Array[] {
   const of = (name: string): string => `${name}_${layer}`
   const hidden = side === '' ? `hidden_${layer}` : `hidden_${layer}_crossed`
   return [
-    ...['q', 'k', 'v'].flatMap((name) => [
-      ...project(hidden, of(`${name}_flat`), [decoderWidth, heads * size]),
-      ...split(of(`${name}_flat`), of(name), heads),
-    ]),
+    ...['q', 'k', 'v'].flatMap((name) =>
+      [
+        project(hidden, of(`${name}_flat`), [decoderWidth, heads * size]),
+        split(of(`${name}_flat`), of(name), heads),
+      ].flat(),
+    ),
     ...joined(of('k'), `${layer}${side}.key`, type),
     ...joined(of('v'), `${layer}${side}.value`, type),
     ...attend(of('own'), { q: of('q'), k: `${of('k')}_all`, v: `${of('v')}_all`, hidden: 'own_hidden' }),
@@ -327,7 +252,7 @@ export function attentionDecoder(options: AttentionDecoderOptions): Uint8Array {
         node('Cast', ['encoder_attention_mask'], 'cross_seen', [int('to', BOOL)]),
         node('Where', ['cross_seen', 'nothing', 'lowest'], 'cross_padding'),
         node('Unsqueeze', ['cross_padding', 'middle_axes'], 'cross_hidden'),
-        ...layerNumbers.flatMap((layer) => [...crossLayer(layer, type), ...plainLayer(layer, type, '.decoder')]),
+        ...layerNumbers.flatMap((layer) => [crossLayer(layer, type), plainLayer(layer, type, '.decoder')].flat()),
         ...ending(options),
         value(11, 'encoder_hidden_states', FLOAT, ['batch', 'seen_places', decoderWidth]),
         value(11, 'encoder_attention_mask', INT64, ['batch', 'seen_places']),

@@ -1,4 +1,5 @@
-import { attentionDecoder, decoderVocabulary, type AttentionDecoderOptions } from './attention-decoders.ts'
+import { attentionDecoder, type AttentionDecoderOptions } from './attention-decoders.ts'
+import { decoderVocabulary } from './attention-parts.ts'
 import { edge, embedGraph, patchesEncoder, pieceTokens, rowsEncoder, textEncoder, tilesEncoder } from './chat-graphs.ts'
 
 /*

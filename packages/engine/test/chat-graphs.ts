@@ -11,7 +11,8 @@ import {
   weight,
 } from '@vision-queue/models/test/onnx-writer'
 
-import { decoderVocabulary, decoderWidth, embeddingOf } from './attention-decoders.ts'
+import { embeddingOf } from './attention-decoders.ts'
+import { decoderVocabulary, decoderWidth } from './attention-parts.ts'
 
 /*
  * What stands before the decoder of a language model that sees: encoders of images in each of the three forms that public

@@ -20,7 +20,7 @@ type Options = Parameters<typeof chatFolder>[1]
 /** Writes a tiny folder of the family. */
 export async function writeChatFolder(family: TinyFamily, decoder?: Options, files: object = {}): Promise<string> {
   const { files: own, graphs } = chatFolder(family, decoder)
-  const { 'chat_template.jinja': template, ...json } = { ...own, ...files }
+  const { 'chat_template.jinja': template, ...json }: Record<string, unknown> = { ...own, ...files }
   const folder = await writeFolder({ task: 'image-text-to-text', max_batch_size: 8 }, graphs, jsonFiles.parse(json))
   if (typeof template === 'string') await writeFile(join(folder, 'chat_template.jinja'), template)
   return folder

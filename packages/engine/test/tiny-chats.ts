@@ -1,7 +1,12 @@
 import { createStepBatcher } from '../src/batching/step-batcher.ts'
-import { createChatStepper, type ChatItem, type GenerationEnd } from '../src/generation/chat-stepper.ts'
+import {
+  createChatStepper,
+  type ChatItem,
+  type ChatSequence,
+  type GenerationEnd,
+} from '../src/generation/chat-stepper.ts'
 import type { LogitsRules } from '../src/generation/logits-rules.ts'
-import { openRaggedDecoder } from '../src/generation/ragged-decoder.ts'
+import { openRaggedDecoder, type RaggedDecoder } from '../src/generation/ragged-decoder.ts'
 import type { SamplingOptions } from '../src/generation/sampling.ts'
 import type { TokenConstraint } from '../src/generation/token-constraint.ts'
 import { embedTiny, tinyPrompt, type TinyDecoder } from './tiny-decoders.ts'
@@ -93,13 +98,16 @@ export interface ChatLimits {
   apart?: number
 }
 
+interface Waiting {
+  name: string
+  prepared: ChatItem<Piece>
+  deadlineAt: null
+  canceled: boolean
+  canceledAfter: number
+}
+
 /** Answers chats from beginning to end by a real decoder. */
-export async function runChats(
-  tiny: TinyDecoder,
-  chats: readonly TinyChat[],
-  { maxRows = 8, maxBytes, prefillTokens = 8, piecesAtOnce = 4, apart = 0 }: ChatLimits,
-): Promise<ChatRun> {
-  const decoder = openRaggedDecoder(tiny.sessions, maxBytes === undefined ? {} : { maxBytes })
+export async function runChats(tiny: TinyDecoder, chats: readonly TinyChat[], limits: ChatLimits): Promise<ChatRun> {
   const run: ChatRun = {
     outcomes: new Map(),
     texts: new Map(),
@@ -109,18 +117,39 @@ export async function runChats(
     peakBytes: 0,
     most: 0,
   }
-  const going = new Set<string>()
-  const stepper = createChatStepper<Piece>({
+  const decoder = openRaggedDecoder(tiny.sessions, limits.maxBytes === undefined ? {} : { maxBytes: limits.maxBytes })
+  const stepper = loggedStepper(decoder, run, limits)
+  const ends = new Map<string, GenerationEnd>()
+  const items = chats.map((chat): Waiting => ({
+    name: chat.name,
+    prepared: toItem(tiny, chat, ends),
+    deadlineAt: null,
+    canceled: false,
+    canceledAfter: chat.options.canceledAfter ?? Infinity,
+  }))
+  await answerAll(stepper, { items, run, ends, apart: limits.apart ?? 0 })
+  run.peakBytes = decoder.peakBytes
+  return run
+}
+
+type ChatStepper = ReturnType<typeof createChatStepper<Piece>>
+
+function loggedStepper(
+  decoder: RaggedDecoder,
+  { log }: ChatRun,
+  { maxRows = 8, prefillTokens = 8, piecesAtOnce = 4 }: ChatLimits,
+): ChatStepper {
+  return createChatStepper<Piece>({
     decoder: {
       ...decoder,
       async prefill(row, tokens) {
         const before = row.length
         const logits = await decoder.prefill(row, tokens)
-        run.log.push({ kind: 'prefill', size: row.length - before })
+        log.push({ kind: 'prefill', size: row.length - before })
         return logits
       },
       async decode(next, embeds) {
-        run.log.push({ kind: 'decode', size: next.length })
+        log.push({ kind: 'decode', size: next.length })
         return decoder.decode(next, embeds)
       },
     },
@@ -128,34 +157,31 @@ export async function runChats(
     async encodePieces(pieces) {
       if (pieces.some(({ isBroken }) => isBroken)) throw new Error('a tile of 12 values')
       for (const piece of pieces) piece.isEncoded = true
-      run.log.push({ kind: 'encode', size: pieces.length })
+      log.push({ kind: 'encode', size: pieces.length })
     },
     isEncoded: ({ isEncoded }) => isEncoded,
     maxRows,
     prefillTokens,
     piecesAtOnce,
   })
+}
+
+async function answerAll(
+  stepper: ChatStepper,
+  { items, run, ends, apart }: { items: Waiting[]; run: ChatRun; ends: Map<string, GenerationEnd>; apart: number },
+): Promise<void> {
+  const going = new Set<string>()
+  const waiting = [...items]
+  let steps = 0
   await new Promise<void>((resolve) => {
-    const ends = new Map<string, GenerationEnd>()
-    const items = chats.map((chat) => ({
-      name: chat.name,
-      prepared: toItem(tiny, chat, ends),
-      deadlineAt: null,
-      canceled: false,
-      canceledAfter: chat.options.canceledAfter ?? Infinity,
-    }))
-    let steps = 0
-    const batcher = createStepBatcher<ChatItem<Piece>, unknown, (typeof items)[number]>(
-      {
-        ...stepper,
-        choose(sequences) {
-          steps += 1
-          if (apart > 0 && steps % apart === 0) addNext()
-          for (const item of items)
-            if (run.log.length >= item.canceledAfter && going.has(item.name)) item.canceled = true
-          return stepper.choose(sequences)
-        },
-      },
+    const choose: ChatStepper['choose'] = (sequences) => {
+      steps += 1
+      if (apart > 0 && steps % apart === 0) addNext()
+      for (const item of items) if (run.log.length >= item.canceledAfter && going.has(item.name)) item.canceled = true
+      return stepper.choose(sequences)
+    }
+    const batcher = createStepBatcher<ChatItem<Piece>, ChatSequence<Piece>, Waiting>(
+      { ...stepper, choose },
       {
         async onLaunch(launched) {
           for (const { name } of launched) going.add(name)
@@ -178,20 +204,17 @@ export async function runChats(
             }
             addNext()
           }
-          if (run.ended.length === chats.length) resolve()
+          if (run.ended.length === items.length) resolve()
         },
       },
     )
-    const waiting = [...items]
     function addNext(): void {
       const item = waiting.shift()
       if (item !== undefined) batcher.add(item)
     }
-    if (apart === 0) while (waiting.length > 0) addNext()
-    else addNext()
+    const atFirst = apart === 0 ? waiting.length : 1
+    for (let count = 0; count < atFirst; count += 1) addNext()
   })
-  run.peakBytes = decoder.peakBytes
-  return run
 }
 
 function toItem(tiny: TinyDecoder, { item, options }: TinyChat, ends: Map<string, GenerationEnd>): ChatItem<Piece> {

@@ -8,13 +8,8 @@ import type { GenerationPrompt } from '../src/generation/generation-prompt.ts'
 import { toBlock } from '../src/generation/row-block.ts'
 import { openSession, type Session } from '../src/onnx/session.ts'
 import { toFeed, type Feed } from '../src/onnx/tensor.ts'
-import {
-  attentionDecoder,
-  decoderVocabulary,
-  decoderWidth,
-  embeddingOf,
-  type AttentionDecoderOptions,
-} from './attention-decoders.ts'
+import { attentionDecoder, embeddingOf, type AttentionDecoderOptions } from './attention-decoders.ts'
+import { decoderVocabulary, decoderWidth } from './attention-parts.ts'
 
 export interface TinyDecoder {
   session: Session

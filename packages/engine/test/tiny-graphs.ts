@@ -241,3 +241,42 @@ export function owlGraph(size: number | null = 4): Uint8Array {
     value(12, 'pred_boxes', FLOAT, [1, 2, 4]),
   )
 }
+
+/**
+ * Grounding DINO's form: one text of all labels. `logits` ``[images, 2, 256]`` are how much an image has of the colour that
+ * each token names, a little less at the second place, and next to nothing beyond the text; boxes as owlGraph's. With
+ * `length` the text is of that many tokens.
+ */
+export function groundingGraph(size: number | null = 4, length: number | null = null): Uint8Array {
+  const tokens = length ?? 'sequence_length'
+  const edges = [size ?? 'height', size ?? 'width']
+  return model(
+    weight('meanings', [tinyWords.length, 3], meanings),
+    node('Gather', ['meanings', 'input_ids'], 'words'),
+    node('ReduceMean', ['pixel_values'], 'colours', [ints('axes', [2, 3]), int('keepdims', 0)]),
+    constant('last', [1], [2]),
+    node('Unsqueeze', ['colours', 'last'], 'column'),
+    node('MatMul', ['words', 'column'], 'likeness'),
+    node('Transpose', ['likeness'], 'here', [ints('perm', [0, 2, 1])]),
+    weight('factors', [1, 2, 1], [9, 5]),
+    node('Mul', ['here', 'factors'], 'scored'),
+    weight('less', [1], [-4]),
+    node('Add', ['scored', 'less'], 'of_text'),
+    node('Shape', ['input_ids'], 'shape'),
+    constant('second', [1], [1]),
+    node('Gather', ['shape', 'second'], 'there'),
+    constant('most', [1], [256]),
+    node('Sub', ['most', 'there'], 'missing'),
+    constant('none', [5], [0, 0, 0, 0, 0]),
+    node('Concat', ['none', 'missing'], 'padding', [int('axis', 0)]),
+    weight('nothing', [], [-Infinity]),
+    node('Pad', ['of_text', 'padding', 'nothing'], 'logits'),
+    weight('boxes', [1, 2, 4], [0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 0.5, 0.5]),
+    node('Identity', ['boxes'], 'pred_boxes'),
+    value(11, 'pixel_values', FLOAT, ['images', 3, ...edges]),
+    value(11, 'pixel_mask', INT64, ['images', ...edges]),
+    ...['input_ids', 'token_type_ids', 'attention_mask'].map((name) => value(11, name, INT64, ['images', tokens])),
+    value(12, 'logits', FLOAT, ['images', 2, 256]),
+    value(12, 'pred_boxes', FLOAT, [1, 2, 4]),
+  )
+}

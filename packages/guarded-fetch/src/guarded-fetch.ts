@@ -41,8 +41,15 @@ export type FetchOutcome =
   | { kind: 'wrong_type' }
   | { kind: 'too_large' }
 
+/** What ends a fetch early. Every AbortSignal is one. */
+export interface FetchSignal {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 /** Never rejects. The signal ends it early, as unreachable. */
-export type GuardedFetch = (address: string, options?: { signal?: AbortSignal }) => Promise<FetchOutcome>
+export type GuardedFetch = (address: string, options?: { signal?: FetchSignal }) => Promise<FetchOutcome>
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 

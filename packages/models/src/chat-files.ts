@@ -12,7 +12,7 @@ export interface ChatTemplateFile {
 export interface ChatFiles {
   /** config.json. */
   config: Record<string, unknown>
-  /** preprocessor_config.json. */
+  /** preprocessor_config.json, or what stands in its place in processor_config.json. */
   preprocessor: Record<string, unknown>
   /** processor_config.json. */
   processor: Record<string, unknown>
@@ -27,15 +27,18 @@ export interface ChatReaders {
 }
 
 const objectSchema = z.looseObject({})
+/** Transformers 5 saves preprocessor_config.json within it. */
+const processorSchema = z.looseObject({ image_processor: objectSchema.nullish() })
 const namedSchema = z.array(z.looseObject({ name: z.string(), template: z.string() }))
 const templatesSchema = z.looseObject({ chat_template: z.union([z.string(), namedSchema]).nullish() })
 
 /** Reads what there is. Rejects with `model_unavailable` naming file and field. */
 export async function readChatFiles({ json, text }: ChatReaders): Promise<ChatFiles> {
+  const processor = (await json('processor_config.json', processorSchema)) ?? {}
   return {
     config: (await json('config.json', objectSchema)) ?? {},
-    preprocessor: (await json('preprocessor_config.json', objectSchema)) ?? {},
-    processor: (await json('processor_config.json', objectSchema)) ?? {},
+    preprocessor: (await json('preprocessor_config.json', objectSchema)) ?? processor.image_processor ?? {},
+    processor,
     template: await readTemplate({ json, text }),
   }
 }

@@ -171,10 +171,17 @@ const chatTask = 'image-text-to-text'
 
 type Read = <S extends z.ZodType>(file: string, schema: S) => Promise<z.infer<S> | null>
 
+const processorConfigSchema = z.looseObject({ image_processor: preprocessorConfigSchema.nullish() })
+
 /** preprocessor_config.json; of a timm model, whose config.json has the settings, that file names the model at most. */
 async function readPreprocessor(read: Read, config: ConfigJson | null): Promise<PreprocessorConfig | null> {
   const cfg = config?.pretrained_cfg
-  if (cfg == null) return read('preprocessor_config.json', preprocessorConfigSchema)
+  if (cfg == null) {
+    const file = await read('preprocessor_config.json', preprocessorConfigSchema)
+    if (file !== null) return file
+    // Transformers 5 saves it in a file with the rest of what prepares inputs.
+    return (await read('processor_config.json', processorConfigSchema))?.image_processor ?? null
+  }
   const own = await read('preprocessor_config.json', z.looseObject({}))
   if (own !== null && ('size' in own || 'pretrained_cfg' in own)) {
     return read('preprocessor_config.json', preprocessorConfigSchema)

@@ -102,6 +102,20 @@ export const modelJsonSchema = z.strictObject({
   detection: detectionSchema
     .optional()
     .describe('object-detection: how the outputs tell of objects, where they are not those of the DETR kind'),
+  sample_shapes: z
+    .record(z.string(), z.array(z.int().min(0).max(16_384)).max(16))
+    .optional()
+    .describe(
+      'tensors: a shape for each input that the graph runs with, for the warm-up, where it is not found by trying',
+    ),
+  max_output_bytes: z
+    .int()
+    .min(1)
+    .max(256 * 1024 * 1024)
+    .default(4 * 1024 * 1024)
+    .describe(
+      'tensors: the most bytes of outputs that a job gets, as they are in memory; JSON takes up to six times as many',
+    ),
   cache: z
     .boolean()
     .default(true)

@@ -2,7 +2,10 @@ export { availableCores } from './cores.ts'
 export { createDeferred, type Deferred } from './deferred.ts'
 export { int8Saturates, readInt8Instructions } from './int8-instructions.ts'
 export { createJobController, type JobController, type JobSignal } from './job-signal.ts'
+export { listenError } from './listen-error.ts'
 export { createLoopDelay, type LoopDelay, type LoopDelays } from './loop-delay.ts'
+export { describeMisspelt, type MisspeltSetting, misspeltSettings } from './misspelt-settings.ts'
+export { isMistyped } from './mistyped-names.ts'
 export { PlainError } from './plain-error.ts'
 export { safeLogging } from './log-safety.ts'
 export {
@@ -15,6 +18,7 @@ export {
 } from './request-context.ts'
 export { type Part, type Program, runProcess, type RunningPart } from './run-process.ts'
 export { parseRedisUrl, type RedisAddress, type RedisTarget } from './redis-url.ts'
+export { sameSecret } from './same-secret.ts'
 export {
   booleanSetting,
   describeSettings,

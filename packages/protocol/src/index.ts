@@ -1,4 +1,5 @@
 export * from './errors.ts'
+export * from './gpu.ts'
 export * from './job-event.ts'
 export * from './job-fields.ts'
 export * from './job.ts'

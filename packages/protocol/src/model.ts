@@ -56,6 +56,8 @@ export const modelManifestSchema = z.object({
   /** Hugging Face's name of the task, such as `visual-question-answering`. */
   task: z.string(),
   variant: z.string(),
+  /** Which of its files each graph runs, by the graph's name: folders may have other variants for each. Absent: of a consumer from before. */
+  graphVariants: z.record(z.string(), z.string()).optional(),
   /** Absent: of a consumer from before. */
   choice: variantChoiceSchema.optional(),
   /** The execution provider it runs on, such as `cpu`. */
@@ -156,6 +158,24 @@ export const noModelStats: ModelStats = {
  */
 export const modelStatusSchema = z.enum(['ready', 'loading', 'failed', 'unloaded'])
 export type ModelStatus = z.infer<typeof modelStatusSchema>
+
+/**
+ * What an engine does that loads its model: it reads the folder's files, opens its graphs one after the other, warms up
+ * by runs.
+ */
+export const loadStepSchema = z.object({
+  step: z.enum(['reading', 'opening', 'warming_up']),
+  /** The graph or the run that it is at, from 1 on, and how many there are as far as it knows; null: not counted. */
+  at: z.int().min(1).nullable(),
+  of: z.int().min(1).nullable(),
+})
+export type LoadStep = z.infer<typeof loadStepSchema>
+
+export const loadProgressSchema = loadStepSchema.extend({
+  /** Since when it does that, in milliseconds since 1970. */
+  since: z.int(),
+})
+export type LoadProgress = z.infer<typeof loadProgressSchema>
 
 /** What an administrator may ask of a model, of one version or of all of them. */
 export const modelActionSchema = z.enum(['load', 'unload', 'reload'])

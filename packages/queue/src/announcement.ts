@@ -1,6 +1,8 @@
 import { z } from 'zod'
 
 import {
+  gpuFiguresSchema,
+  loadProgressSchema,
   modelAliasesSchema,
   modelManifestSchema,
   modelNameSchema,
@@ -25,6 +27,8 @@ export const announcedModelSchema = z.object({
   retryAt: z.int().nullable().optional(),
   /** Null until it was ready once. */
   manifest: modelManifestSchema.nullable(),
+  /** What an engine does that loads it, the first one or one for newer files; absent: of a consumer from before. */
+  loading: loadProgressSchema.nullable().optional(),
   engines: z.int(),
   /** Those of them that can take jobs now; absent: of a consumer from before. */
   enginesUp: z.int().optional(),
@@ -42,6 +46,8 @@ export const consumerAnnouncementSchema = z.object({
   models: z.array(announcedModelSchema),
   /** Over how many parts of each queue its models' jobs may be spread; absent, of a consumer from before: one. */
   queueParts: z.int().min(1).optional(),
+  /** The GPUs of its machine, where it can tell; absent: of a consumer from before. */
+  gpus: z.array(gpuFiguresSchema).optional(),
   /** By model name. */
   aliases: z.record(modelNameSchema, modelAliasesSchema),
   process: z.object({

@@ -48,6 +48,6 @@ export {
   partsOfInput,
   type TextPart,
 } from './parts.ts'
-export { mostParts } from './queue-places.ts'
+export { mostParts, readPlaces } from './queue-places.ts'
 export { type QueuedJob, queuedJobSchema } from './queued-job.ts'
 export { failedJob } from './unfinished-ends.ts'

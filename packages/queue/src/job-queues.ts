@@ -28,8 +28,11 @@ export interface JobQueues {
 /** How many entries BullMQ's event stream keeps; nothing here reads it. */
 export const eventStreamLength = 100
 
-/** The step that queues a job as `JobQueues.add` does; `carried`: in the turn that the chain's admission has given it. */
-export function queueStep(job: QueuedJob, turn: number | null | 'carried'): Step {
+/**
+ * The step that queues a job as `JobQueues.add` does; `carried`: in the turn that the chain's admission has given it.
+ * `json`: the job as JSON, where the caller has it.
+ */
+export function queueStep(job: QueuedJob, turn: number | null | 'carried', json = JSON.stringify(job)): Step {
   const options = {
     ...(typeof turn === 'number' ? { priority: turn } : {}),
     // The result is stored apart and expires by itself; BullMQ's copy goes at once.
@@ -40,7 +43,7 @@ export function queueStep(job: QueuedJob, turn: number | null | 'carried'): Step
   }
   return addStep(
     { prefix: queuePrefix(placeOf(job)), name: queueNameOf(job) },
-    { id: job.id, name: 'infer', data: job, opts: options },
+    { id: job.id, name: 'infer', dataJson: json, opts: options },
     { priorityFromCarry: turn === 'carried' },
   )
 }

@@ -90,6 +90,10 @@ export const modelPartsKey = `${root}:model-parts`
 export const modelAliasesKey = `${root}:model-aliases`
 /** HASH: what administrators ordered (modelOrderSchema), by name or name@version; reloads under `reload <reference>`. */
 export const modelOrdersKey = `${root}:model-orders`
+/** HASH: jobs a second that a consumer of a model version got through as last announced, by name@version. */
+export const modelCapacitiesKey = `${root}:model-capacities`
+/** STRING: the API process that tells Prometheus what all of them know, see figures-claim.ts. */
+export const figuresClaimKey = `${root}:figures-claim`
 /** HASH: which variant of a model version the fleet runs (variantDecisionSchema), by the fingerprint of its files. */
 export const modelVariantsKey = (name: string, version: string): string => `${root}:model-variants:${name}@${version}`
 /** ZSET: consumer ids by last heartbeat, in Redis' time. */

@@ -1,5 +1,5 @@
 /** For processes that take jobs and write what they end with. */
-export { startAnnouncer } from './worker/announcer.ts'
+export { type Announcer, startAnnouncer } from './worker/announcer.ts'
 export { type Cancellations, openCancellations } from './worker/cancellations.ts'
 export { createModelForgetting } from './worker/forget-model.ts'
 export { type Delivery, type Disposition, type JobSource, openJobSource } from './worker/job-source.ts'

@@ -1,5 +1,6 @@
 export { defineScript } from './define-script.ts'
 export { createLogLimit } from './log-limit.ts'
+export { greetRedis, lookAtRedis, type RedisLook } from './look-at-redis.ts'
 export { parseJson } from './parse-json.ts'
 export {
   assertNoEviction,

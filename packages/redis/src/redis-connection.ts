@@ -1,4 +1,4 @@
-import { parseRedisUrl, type RedisTarget } from '@vision-queue/process'
+import { parseRedisUrl, PlainError, type RedisTarget } from '@vision-queue/process'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { Cluster, Redis, ReplyError } from 'ioredis'
 
@@ -150,7 +150,7 @@ export async function readEvictionPolicy(redis: RedisClient): Promise<string | n
 export async function assertNoEviction(redis: RedisClient): Promise<void> {
   const policy = await readEvictionPolicy(redis)
   if (policy !== null) {
-    throw new Error(
+    throw new PlainError(
       `Redis evicts keys when its memory is full (maxmemory-policy ${policy}), which would lose accepted jobs. ` +
         'Set it to noeviction, on every node: redis-cli config set maxmemory-policy noeviction',
     )

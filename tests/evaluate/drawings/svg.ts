@@ -92,7 +92,13 @@ function finish({ style }: DrawnScene, random: Random): string {
   return style !== 'shadow' && random() < 0.15 ? 'stroke="black" stroke-width=".06"' : ''
 }
 
-function shapeOf(object: Drawn, index: number, scene: DrawnScene, random: Random, finishing: string): string {
+/** An object, and the shadow behind it, which is no part of it. */
+interface Shape {
+  behind: string
+  shape: string
+}
+
+function shapeOf(object: Drawn, index: number, scene: DrawnScene, random: Random, finishing: string): Shape {
   const { x, y, radius, turn, fill } = object
   const place = `transform="translate(${x} ${y}) rotate(${turn}) scale(${radius})"`
   const path = outlines[object.shape](random)
@@ -100,23 +106,36 @@ function shapeOf(object: Drawn, index: number, scene: DrawnScene, random: Random
     const [dx, dy] = [radius * between(random, 0.02, 0.18), radius * between(random, 0.05, 0.2)]
     const blur = `<filter id="s${index}" x="-50%" y="-50%" width="200%" height="200%"><feGaussianBlur stdDeviation="${(radius * between(random, 0.02, 0.12)).toFixed(2)}"/></filter>`
     const cast = `<g filter="url(#s${index})" opacity="${between(random, 0.25, 0.6).toFixed(2)}"><path d="${path}" transform="translate(${x + dx} ${y + dy}) rotate(${turn}) scale(${radius})" fill="black"/></g>`
-    return `${blur}${cast}<path d="${path}" ${place} fill="${fill}"/>`
+    return { behind: `${blur}${cast}`, shape: `<path d="${path}" ${place} fill="${fill}"/>` }
   }
   if (scene.style === 'gradient') {
     const inner = `<linearGradient id="g${index}" x2="0" y2="1"><stop offset="0" stop-color="${fill}"/><stop offset="1" stop-color="${fill}" stop-opacity=".78"/></linearGradient>`
-    return `${inner}<path d="${path}" ${place} fill="white"/><path d="${path}" ${place} fill="url(#g${index})"/>`
+    return {
+      behind: '',
+      shape: `${inner}<path d="${path}" ${place} fill="white"/><path d="${path}" ${place} fill="url(#g${index})"/>`,
+    }
   }
   if (scene.style === 'hand-drawn') {
     const filter = `<filter id="h${index}" x="-30%" y="-30%" width="160%" height="160%"><feTurbulence baseFrequency="${between(random, 0.01, 0.03).toFixed(3)}" numOctaves="2" seed="${Math.floor(random() * 99)}"/><feDisplacementMap in="SourceGraphic" scale="${(radius * between(random, 0.1, 0.3)).toFixed(1)}" xChannelSelector="R" yChannelSelector="G"/></filter>`
-    return `${filter}<g filter="url(#h${index})"><path d="${path}" ${place} fill="${fill}" ${finishing}/></g>`
+    return {
+      behind: '',
+      shape: `${filter}<g filter="url(#h${index})"><path d="${path}" ${place} fill="${fill}" ${finishing}/></g>`,
+    }
   }
-  return `<path d="${path}" ${place} fill="${fill}" ${finishing}/>`
+  return { behind: '', shape: `<path d="${path}" ${place} fill="${fill}" ${finishing}/>` }
 }
 
-export function svgOf(scene: DrawnScene, random: Random): string {
+/** The picture, and each of its objects alone on nothing, which tells what it covers. */
+export function svgOf(scene: DrawnScene, random: Random): { picture: string; alone: string[] } {
   const { width, height, ground, objects } = scene
   const finishing = finish(scene, random)
   const drawn = objects.map((object, index) => shapeOf(object, index, scene, random, finishing))
   const back = backdrops[scene.style]?.(scene, random) ?? ''
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${rect(ground, [0, 0, width, height])}${back}${drawn.join('')}</svg>`
+  const svg = (content: string): string =>
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${content}</svg>`
+  const all = drawn.map(({ behind, shape }) => behind + shape).join('')
+  return {
+    picture: svg(`${rect(ground, [0, 0, width, height])}${back}${all}`),
+    alone: drawn.map(({ shape }) => svg(shape)),
+  }
 }

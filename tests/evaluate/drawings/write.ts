@@ -6,9 +6,28 @@ import { parseArgs } from 'node:util'
 import { seededRandom } from '@vision-queue/test-support/seeded-random'
 import sharp from 'sharp'
 
+import type { Box } from '../average-precision.ts'
 import { labelOf, namesOf, phrasesAbout, questionsAbout, statementsAbout } from './ask.ts'
 import { drawScene, pick, styles } from './scene.ts'
 import { svgOf } from './svg.ts'
+
+/** The box around what an SVG covers at least by half, in pixels. */
+async function extentOf(svg: string): Promise<Box> {
+  const { data, info } = await sharp(Buffer.from(svg))
+    .extractChannel('alpha')
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  const box = { xmin: info.width, ymin: info.height, xmax: 0, ymax: 0 }
+  for (const [at, alpha] of data.entries()) {
+    if (alpha < 128) continue
+    const [x, y] = [at % info.width, Math.floor(at / info.width)]
+    box.xmin = Math.min(box.xmin, x)
+    box.ymin = Math.min(box.ymin, y)
+    box.xmax = Math.max(box.xmax, x + 1)
+    box.ymax = Math.max(box.ymax, y + 1)
+  }
+  return box
+}
 
 /** Draws `count` scenes of each style into a folder per style, with what `cases.ts` reads; returns the folders. */
 export async function writeDrawings(out: string, count: number, seed = 1): Promise<string[]> {
@@ -23,7 +42,8 @@ export async function writeDrawings(out: string, count: number, seed = 1): Promi
       if (scene.objects.length === 0) continue
       const format = pick(random, ['png', 'jpeg', 'webp'] as const)
       const image = `${String(tasks.length).padStart(3, '0')}.${format}`
-      const picture = sharp(Buffer.from(svgOf(scene, random))).removeAlpha()
+      const { picture: svg, alone } = svgOf(scene, random)
+      const picture = sharp(Buffer.from(svg)).removeAlpha()
       writeFileSync(
         join(folder, image),
         await picture.toFormat(format, format === 'png' ? {} : { quality: 50 + Math.floor(random() * 46) }).toBuffer(),
@@ -37,6 +57,9 @@ export async function writeDrawings(out: string, count: number, seed = 1): Promi
         names: namesOf(scene),
         label: labelOf(scene),
         phrases: [phrasesAbout(scene, random)],
+        objects: await Promise.all(
+          scene.objects.map(async ({ shape }, at) => ({ label: shape, box: await extentOf(alone[at] ?? '') })),
+        ),
       })
     }
     writeFileSync(join(folder, 'test.json'), JSON.stringify(questions))

@@ -23,8 +23,8 @@ export const parts: Scenario = {
         subjects.push(subject)
         await warmUp(subject, plan.warmUpJobs)
       }
-      // The parts of this model's queue lie on different nodes of the Cluster.
-      const onClusters = (await whyNoRedisGroups()) === null ? [1, 2] : []
+      // Two parts of this model's queue, and three, lie on different nodes of the Cluster.
+      const onClusters = (await whyNoRedisGroups()) === null ? clusterParts : []
       for (const queueParts of onClusters) {
         const name = `Cluster, ${queueParts === 1 ? 'one part' : `${queueParts} parts`}`
         const subject = await openQueueTraffic({ name, onCluster: { queueParts } })
@@ -32,8 +32,13 @@ export const parts: Scenario = {
         await warmUp(subject, plan.warmUpJobs)
       }
       const judged = await measureRounds(subjects, plan, say)
-      const [one = Number.NaN, two = Number.NaN, whole = Number.NaN, halves = Number.NaN] = subjects.map(({ name }) =>
+      const [one = Number.NaN, two = Number.NaN, ...inParts] = subjects.map(({ name }) =>
         fullCoreRate(windowsOf(judged.rounds, name)),
+      )
+      const shares = subjects.slice(2).map(({ name }) => busiestShare(windowsOf(judged.rounds, name)))
+      const partsSaid = clusterParts.map(
+        (queueParts, index) =>
+          `${queueParts === 1 ? 'one part' : `${queueParts} parts`}: ${inParts[index]?.toFixed(0)} jobs/s, ${((shares[index] ?? Number.NaN) * 100).toFixed(0)} % of what all nodes do for a job`,
       )
       return {
         notes: [
@@ -42,7 +47,7 @@ export const parts: Scenario = {
           ...(onClusters.length === 0
             ? []
             : [
-                `On a Cluster of three nodes what a job has of its own lies on all of them, and the queue of its model on one; in two parts (QUEUE_PARTS=2) on two. By the busiest node it bears ${whole.toFixed(0)} jobs/s in one part, and ${halves.toFixed(0)} in two.`,
+                `On a Cluster of three nodes what a job has of its own lies on all of them, and the queue of its model on one; in parts (QUEUE_PARTS) on several. What it bears by the busiest node, and that node's share of the CPU time, a third at best. ${partsSaid.join('; ')}.`,
               ]),
           windowNote(judged, plan.warmUpJobs, plan.windowMs),
         ],
@@ -66,11 +71,24 @@ export const parts: Scenario = {
   },
 }
 
+/** Into how many parts the queue is spread on a Cluster. */
+const clusterParts = [1, 2, 3]
+
+/** The CPU time of each Redis in a window. */
+function redisUs({ cpuUs }: Window): number[] {
+  return Object.entries(cpuUs).flatMap(([part, us]) => (part.startsWith('Redis') ? [us] : []))
+}
+
+/** The busiest Redis' share of the CPU time of all. */
+function busiestShare(windows: readonly Window[]): number {
+  const shares = windows.map((window) => {
+    const all = redisUs(window)
+    return Math.max(...all) / all.reduce((sum, us) => sum + us, 0)
+  })
+  return lowerQuartile(shares)
+}
+
 /** Jobs/s at which the busiest Redis has a whole core. */
 function fullCoreRate(windows: readonly Window[]): number {
-  const busiest = windows.map(({ cpuUs }) => {
-    const servers = Object.entries(cpuUs).filter(([part]) => part.startsWith('Redis'))
-    return Math.max(...servers.map(([, us]) => us))
-  })
-  return 1e6 / lowerQuartile(busiest)
+  return 1e6 / lowerQuartile(windows.map((window) => Math.max(...redisUs(window))))
 }

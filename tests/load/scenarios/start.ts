@@ -137,7 +137,7 @@ async function startAll(env: Record<string, string>, dataFolder: string): Promis
 async function firstAnswer(port: number): Promise<void> {
   const form = new FormData()
   form.set('model', 'shapes-vqa')
-  form.set('question', 'What is the colour of the star?')
+  form.set('question', 'What is the color of the little cross?')
   form.set('image', new Blob([await readFile(join(model, 'examples/scene-01.jpg'))]), 'scene-01.jpg')
   for (const end = performance.now() + 120_000; performance.now() < end; await sleep(20)) {
     const response = await fetch(`http://127.0.0.1:${port}/jobs`, {

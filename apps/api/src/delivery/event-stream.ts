@@ -1,3 +1,4 @@
+import { createJobController, type JobSignal } from '@vision-queue/process'
 import type { JobEvent } from '@vision-queue/protocol'
 import type { OwnedJobs } from '@vision-queue/queue/producer'
 
@@ -34,7 +35,7 @@ interface Options {
   heartbeatMs: number
   addressOf: AddressOf
   /** Ends the stream early; the client then reconnects, to another process. */
-  closing: AbortSignal
+  closing: JobSignal
 }
 
 /**
@@ -43,7 +44,7 @@ interface Options {
  */
 export async function openEventStream(options: Options): Promise<ReadableStream<Uint8Array>> {
   const { jobs, id, lastEventId, heartbeatMs, addressOf, closing } = options
-  const ending = new AbortController()
+  const ending = createJobController()
   const end = (): void => {
     closing.removeEventListener('abort', end)
     ending.abort()

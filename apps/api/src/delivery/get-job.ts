@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import type { JobClient } from '@vision-queue/queue/producer'
 import { z } from 'zod'
 
@@ -5,6 +6,7 @@ import type { ApiHandler } from '../api-env.ts'
 import { maxWaitSeconds } from '../config.ts'
 import { parseRequest } from '../expectation.ts'
 import { jobIdFromPath, jobNotFound, jobResponse } from '../doors/native/job-response.ts'
+import { jsonResponse } from '../doors/native/json-response.ts'
 import { filledQuery } from '../doors/native/query.ts'
 import { booleanOfText, numberOfText } from '../intake/typed-text.ts'
 import { openWaitSignal } from './wait-signal.ts'
@@ -26,7 +28,7 @@ export const getJobQuerySchema = z.object({
 })
 
 /** `GET /jobs/{id}`: the job as it is; with `?wait=N` once it is final, or as it is after N seconds. */
-export function getJob({ jobs, closing }: { jobs: JobClient; closing: AbortSignal }): ApiHandler {
+export function getJob({ jobs, closing }: { jobs: JobClient; closing: JobSignal }): ApiHandler {
   return async (c) => {
     const id = jobIdFromPath(c.req.param('id'))
     const { wait = 0 } = parseRequest(getJobQuerySchema, filledQuery(c, Object.keys(getJobQuerySchema.shape)))
@@ -35,7 +37,7 @@ export function getJob({ jobs, closing }: { jobs: JobClient; closing: AbortSigna
       const own = jobs.of(c.get('caller').owner)
       const job = wait === 0 ? await own.read(id) : await own.waitFor(id, wait * 1000, waiting.signal)
       if (job === null) throw jobNotFound()
-      return c.json(jobResponse(job, c.get('addressOf')), 200, { 'Cache-Control': 'no-store' })
+      return jsonResponse(jobResponse(job, c.get('addressOf')), 200)
     } finally {
       waiting.release()
     }

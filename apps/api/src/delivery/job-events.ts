@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import { isFinal } from '@vision-queue/protocol'
 import type { JobClient } from '@vision-queue/queue/producer'
 
@@ -16,7 +17,7 @@ const headers = {
 const finalEventId = '3'
 
 /** `GET /jobs/{id}/events`: the job as server-sent events, until it is final or somebody hangs up. */
-export function jobEvents(options: { jobs: JobClient; closing: AbortSignal; heartbeatMs: number }): ApiHandler {
+export function jobEvents(options: { jobs: JobClient; closing: JobSignal; heartbeatMs: number }): ApiHandler {
   return async (c) => {
     const id = jobIdFromPath(c.req.param('id'))
     const jobs = options.jobs.of(c.get('caller').owner)

@@ -1,14 +1,14 @@
 import { isIPv4 } from 'node:net'
 
 import type { Scope } from '@vision-queue/queue'
-import { SettingsError } from '@vision-queue/process'
+import { sameSecret, SettingsError } from '@vision-queue/process'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { type ApiKeys, rateWindowSeconds, type RequestRate } from '@vision-queue/queue/producer'
 import type { Context } from 'hono'
 import type { Logger } from 'pino'
 
 import type { ApiEnv, ApiMiddleware } from '../api-env.ts'
-import { bearerToken, type Caller, identify, sameText } from './caller.ts'
+import { bearerToken, type Caller, identify } from './caller.ts'
 import type { ApiSettings } from '../config.ts'
 
 /** The doors of the API: put before the handler of every route that isn't open to everybody. */
@@ -42,7 +42,7 @@ export function createAccess({ keys, settings }: { keys: ApiKeys; settings: Acce
     },
     async scrape(c, next) {
       const token = bearerToken(c.req.header('authorization'))
-      const isScraper = metricsToken === '' ? anonymous : token !== null && sameText(token, metricsToken)
+      const isScraper = metricsToken === '' ? anonymous : token !== null && sameSecret(token, metricsToken)
       if (!isScraper) await admit(c, 'admin')
       await next()
     },
@@ -102,9 +102,7 @@ function tellRate(c: Context<ApiEnv>, { limit, remaining, resetMs, exceeded }: R
     'RateLimit-Policy': `"minute";q=${limit};w=${rateWindowSeconds}`,
     RateLimit: `"minute";r=${remaining};t=${Math.ceil(resetMs / 1000)}`,
   }
-  for (const [name, value] of Object.entries(headers)) c.header(name, value)
-  // For problem documents, which are made whole.
-  c.set('errorHeaders', headers)
+  for (const [name, value] of Object.entries(headers)) c.env.outgoing.setHeader(name, value)
   if (!exceeded) return
   throw new VisionQueueError('rate_limited', `This key may send ${limit} requests a minute.`, { retryAfterMs: resetMs })
 }

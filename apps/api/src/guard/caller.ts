@@ -1,5 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
-
+import { sameSecret } from '@vision-queue/process'
 import { type ApiKey, type Scope, scopes as allScopes } from '@vision-queue/queue'
 import { VisionQueueError } from '@vision-queue/protocol'
 import type { ApiKeys, JobQuota } from '@vision-queue/queue/producer'
@@ -39,7 +38,7 @@ interface Options {
 export async function identify(authorization: string | undefined, options: Options): Promise<Caller> {
   const { keys, adminKey, anonymous } = options
   const token = bearerToken(authorization)
-  if (token !== null && adminKey !== '' && sameText(token, adminKey)) {
+  if (token !== null && adminKey !== '' && sameSecret(token, adminKey)) {
     return anonymous ? callers.localAdministrator : callers.administrator
   }
   if (token?.startsWith('vq_') === true) {
@@ -55,10 +54,4 @@ export async function identify(authorization: string | undefined, options: Optio
 /** What follows `Bearer` in the header; null where there is nothing. */
 export function bearerToken(authorization: string | undefined): string | null {
   return /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? null
-}
-
-/** In a time that tells nothing of where they differ; hashed, so that not even their lengths count. */
-export function sameText(a: string, b: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(a), digest(b))
 }

@@ -6,7 +6,7 @@ import type { ApiMiddleware } from '../api-env.ts'
 export const refuseIdempotencyKey: ApiMiddleware = async (c, next) => {
   if (c.req.header('idempotency-key') !== undefined) {
     const detail =
-      'Idempotency-Key is for POST /jobs and POST /jobs/{id}/retry. This request does the same if it is sent again without one.'
+      'Idempotency-Key is for POST /jobs, POST /jobs/{id}/retry and POST /v1/chat/completions. This request does the same if it is sent again without one.'
     throw new VisionQueueError('invalid_request', detail)
   }
   await next()

@@ -23,7 +23,7 @@ const onlyOnce = new Map(
  * (RFC 9112, 3.2; HTTP/1.0 may leave it out, as health checks of load balancers do). Node's parsed headers hide a
  * second value, so this looks at the raw ones.
  */
-export const refuseAmbiguousHeaders: ApiMiddleware = async (c, next) => {
+export const refuseAmbiguousHeaders: ApiMiddleware = (c, next) => {
   const { rawHeaders, headers, httpVersion } = c.env.incoming
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new VisionQueueError('invalid_request', 'The header Host is missing; HTTP/1.1 needs it.')
@@ -36,5 +36,5 @@ export const refuseAmbiguousHeaders: ApiMiddleware = async (c, next) => {
     if (seen.has(name)) throw new VisionQueueError('invalid_request', `The header ${written} may be sent only once.`)
     seen.add(name)
   }
-  await next()
+  return next()
 }

@@ -4,11 +4,12 @@ import {
   type GuardedFetchOptions,
   parseHostPatterns,
 } from '@vision-queue/guarded-fetch'
-import { type RequestContext, requestFields } from '@vision-queue/process'
+import { type JobSignal, type RequestContext, requestFields } from '@vision-queue/process'
 import { imageTypes, VisionQueueError } from '@vision-queue/protocol'
 import type { Logger } from 'pino'
 
-import { type ApiSettings, parsePorts } from '../config.ts'
+import { parsePorts } from '../address-settings.ts'
+import type { ApiSettings } from '../config.ts'
 import { refusal } from '../expectation.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { imageTypeOf } from './image.ts'
@@ -19,7 +20,7 @@ import { imageTypeOf } from './image.ts'
  */
 export type FetchImage = (
   submitted: { address: string; field: string },
-  signal: AbortSignal,
+  signal: JobSignal,
   request?: RequestContext,
 ) => Promise<Uint8Array>
 

@@ -170,7 +170,7 @@ test('every other route that changes something refuses a key instead of passing 
   const routes = new Set(
     api.app.routes.flatMap(({ method, path }) => (['POST', 'DELETE'].includes(method) ? [`${method} ${path}`] : [])),
   )
-  const takesKeys = ['POST /jobs', 'POST /jobs/:id/retry']
+  const takesKeys = ['POST /jobs', 'POST /jobs/:id/retry', 'POST /v1/chat/completions']
   expect([...routes]).toEqual(expect.arrayContaining(takesKeys))
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
@@ -181,6 +181,6 @@ test('every other route that changes something refuses a key instead of passing 
     })
     const { status, detail } = await problemOf(response)
     expect([route, status]).toEqual([route, 400])
-    expect(detail).toContain('Idempotency-Key is for POST /jobs and POST /jobs/{id}/retry.')
+    expect(detail).toContain('Idempotency-Key is for POST /jobs, POST /jobs/{id}/retry and POST /v1/chat/completions.')
   }
 })

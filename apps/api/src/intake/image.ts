@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash as hashOf } from 'node:crypto'
 
 import { formatOf, uprightSizeOf } from '@vision-queue/image-header'
 import { type ImageFacts, type ImageType, VisionQueueError } from '@vision-queue/protocol'
@@ -26,7 +26,7 @@ export function inspectImage(
       `The image has ${width} x ${height} pixels; at most ${maxImagePixels} are taken.`,
     )
   }
-  return { hash: createHash('sha256').update(image).digest('hex'), bytes: image.length, type, width, height }
+  return { hash: hashOf('sha256', image, 'hex'), bytes: image.length, type, width, height }
 }
 
 /** The type that an image's first 12 bytes tell; null for those that aren't taken. */

@@ -1,4 +1,5 @@
 import type { Uploads } from '@vision-queue/blobs'
+import type { JobSignal } from '@vision-queue/process'
 import { isFinal, type Job } from '@vision-queue/protocol'
 import type { IdempotencyClaim, JobClient, ModelDirectory, ServedModel } from '@vision-queue/queue/producer'
 
@@ -37,7 +38,7 @@ export interface IntakeOptions {
   settings: ApiSettings
   metrics: Metrics
   /** Fires when the server closes: who waits for a job is then answered with the job as it is. */
-  closing: AbortSignal
+  closing: JobSignal
 }
 
 /** Longer than it takes to choose a model, check an input and hold an image. */

@@ -2,7 +2,7 @@ import type { ModelManifest } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { refusal } from '../expectation.ts'
-import { isMistyped } from './mistyped-names.ts'
+import { isMistyped } from '@vision-queue/process'
 import { envelopeNames, type JsonValue, type Question } from './submission.ts'
 
 const objectSchema = z.object({
@@ -42,9 +42,21 @@ export function asMisplaced(field: string): { field: string; expected: string } 
   return { field, expected: 'in the body; only beside the bytes of an image is it in the query' }
 }
 
-function namesOf(schema: ModelManifest['inputSchema']): { known: ReadonlySet<string>; open: boolean } {
+interface SchemaNames {
+  known: ReadonlySet<string>
+  open: boolean
+}
+
+/** By the schemas that the consumers announced, which stay the same for many questions. */
+const readNames = new WeakMap<object, SchemaNames>()
+
+function namesOf(schema: ModelManifest['inputSchema']): SchemaNames {
+  const read = readNames.get(schema)
+  if (read !== undefined) return read
   const { properties, additionalProperties } = objectSchema.parse(schema)
-  return { known: new Set(Object.keys(properties)), open: additionalProperties !== false }
+  const names = { known: new Set(Object.keys(properties)), open: additionalProperties !== false }
+  readNames.set(schema, names)
+  return names
 }
 
 function wasSent(name: string, { input, model, metadata, deadlineMs, parameters }: Question): boolean {

@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import { type Job, type Priority, submissionSchema } from '@vision-queue/protocol'
 import type { BlobPart, QueuedJob } from '@vision-queue/queue'
 import type { z } from 'zod'
@@ -60,7 +61,7 @@ export interface Caller extends Pick<KnownCaller, 'owner' | 'quota'> {
   /** The request, as its job tells of it in logs. */
   context: NonNullable<QueuedJob['context']>
   /** A signal that fires when the client goes away or, if it is given, with `closing`. */
-  watch(closing?: AbortSignal): WaitSignal
+  watch(closing?: JobSignal): WaitSignal
 }
 
 /** What is known of a fresh job's turn. */

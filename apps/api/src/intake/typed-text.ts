@@ -14,6 +14,17 @@ const propertySchema = alternativeSchema.extend({
 })
 const typesSchema = z.object({ properties: z.record(z.string(), propertySchema).catch({}) })
 
+type Properties = z.infer<typeof typesSchema>['properties']
+
+/** By the schemas that the consumers announced, which stay the same for many questions. */
+const readProperties = new WeakMap<object, Properties>()
+
+function propertiesOf(inputSchema: Readonly<Record<string, JsonValue>>): Properties {
+  const read = readProperties.get(inputSchema) ?? typesSchema.parse(inputSchema).properties
+  readProperties.set(inputSchema, read)
+  return read
+}
+
 /**
  * Form fields and query parameters with the types that a model's input schema gives them: numbers,
  * true and false, lists (a repeated field, JSON, or items between commas). A text that isn't what the schema
@@ -23,7 +34,7 @@ export function typeTextInput(
   input: Readonly<Record<string, JsonValue>>,
   inputSchema: Readonly<Record<string, JsonValue>>,
 ): Record<string, JsonValue> {
-  const { properties } = typesSchema.parse(inputSchema)
+  const properties = propertiesOf(inputSchema)
   return Object.fromEntries(
     Object.entries(input).map(([name, value]) => {
       const property = Object.hasOwn(properties, name) ? properties[name] : undefined

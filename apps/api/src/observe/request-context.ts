@@ -13,13 +13,14 @@ export function requestIdFrom(header: string | undefined): string {
 
 /**
  * Names every request and says the name in every answer, so that a caller's report finds its log lines; keeps the
- * trace that it belongs to. Before the answer is made, for a header added to a made one costs a copy of it; problem
- * documents bring theirs.
+ * trace that it belongs to. What every answer carries is set on Node's own response, which an answer's own headers
+ * overrule: the Headers of the fetch standard check, copy and sort each of them for each request.
  */
-export const nameRequest: ApiMiddleware = async (c, next) => {
+export const nameRequest: ApiMiddleware = (c, next) => {
   const requestId = requestIdFrom(c.req.header('x-request-id'))
   c.set('requestId', requestId)
   c.set('requestContext', { requestId, traceparent: parseTraceparent(c.req.header('traceparent')) })
-  for (const [name, value] of Object.entries(commonHeaders(requestId))) c.header(name, value)
-  await next()
+  const { outgoing } = c.env
+  for (const [name, value] of Object.entries(commonHeaders(requestId))) outgoing.setHeader(name, value)
+  return next()
 }

@@ -1,3 +1,4 @@
+import { createGpuMetrics } from './gpu-metrics.ts'
 import type { ServedModel, ServingConsumer } from '@vision-queue/queue/producer'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
@@ -13,16 +14,19 @@ export interface ServedSnapshot {
  */
 export function createServedMetrics(registry: Registry): (snapshot: ServedSnapshot | null) => void {
   const metrics = registerMetrics(registry)
+  const tellGpus = createGpuMetrics(registry)
   return (snapshot) => {
     for (const metric of Object.values(metrics)) metric.reset()
     for (const [model, { jobs, bytes }] of snapshot?.depths ?? []) {
       metrics.queueJobs.set({ model }, jobs)
       metrics.queueBytes.set({ model }, bytes)
     }
+    for (const [model, seconds] of drainSeconds(snapshot)) metrics.drain.set({ model }, seconds)
     for (const served of snapshot?.models ?? []) {
       const version = { model: served.name, version: served.version }
       metrics.modelStatus.set({ ...version, status: served.status }, 1)
       metrics.consumersAlive.set(version, served.consumers.length)
+      if (served.rememberedCapacity !== null) metrics.remembered.set(version, served.rememberedCapacity)
       const { manifest } = served
       if (manifest !== null) {
         metrics.modelInfo.set({ ...version, variant: manifest.variant, provider: manifest.provider }, 1)
@@ -39,6 +43,7 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
       metrics.resident.set({ consumer }, figures.residentBytes)
       metrics.delay.set({ consumer }, figures.eventLoopDelayMs / 1000)
     }
+    tellGpus(snapshot?.models.flatMap((model) => model.consumers) ?? [])
   }
 }
 
@@ -73,10 +78,38 @@ function registerMetrics(registry: Registry) {
     ]),
     batchSize: gauge('batch_size_wanted', 'The size that batches are gathered to', perConsumer),
     capacity: gauge('capacity_jobs_per_second', 'Jobs a second when there is always work', perConsumer),
+    remembered: gauge(
+      'remembered_capacity_jobs_per_second',
+      'What one consumer got through as last announced, also while there is none',
+      ['model', 'version'],
+    ),
+    drain: gauge(
+      'drain_seconds',
+      'How long the live consumers take for the unfinished jobs of a model; where there are none, how long one would take',
+      ['model'],
+    ),
     cpu: counter('consumer_cpu_seconds_total', 'CPU time of a consumer and its engines', ['consumer', 'part']),
     resident: gauge('consumer_resident_bytes', 'Resident memory of a consumer and its engines', ['consumer']),
     delay: gauge('consumer_event_loop_delay_seconds', 'Longest pause since the heartbeat before', ['consumer']),
   }
+}
+
+/** Where nothing was ever measured: not too little, so that somebody who starts consumers by it starts one. */
+const unknownCapacity = 1
+
+/**
+ * How long it takes to finish a model's jobs, by its name. Without consumers it is told all the same, by what one of
+ * them got through the last time: whoever starts consumers by it starts the first one, too.
+ */
+function drainSeconds(snapshot: ServedSnapshot | null): [string, number][] {
+  return [...(snapshot?.depths ?? [])].map(([model, { jobs }]) => {
+    const versions = snapshot?.models.filter(({ name }) => name === model) ?? []
+    const live = versions.flatMap(({ consumers, rememberedCapacity }) =>
+      consumers.map(({ stats }) => stats.capacity ?? rememberedCapacity ?? unknownCapacity),
+    )
+    const one = Math.max(...versions.map(({ rememberedCapacity }) => rememberedCapacity ?? 0)) || unknownCapacity
+    return [model, jobs / (live.length === 0 ? one : live.reduce((sum, each) => sum + each))]
+  })
 }
 
 /** Adds what one consumer has announced of one version. */

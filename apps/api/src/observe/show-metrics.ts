@@ -10,12 +10,21 @@ interface Options {
   metrics: Metrics
 }
 
-/** `GET /metrics`: Prometheus text; without Redis, what this process counted itself. */
+/** For who looks by hand. */
+const elsewhereNote =
+  '# What all API processes know (queues, models, consumers) is told by another one, which was scraped before this one.\n'
+
+/**
+ * `GET /metrics`: Prometheus text of what this process counted itself, and, where no other API process tells it, of what
+ * all of them read from Redis (decision 78). Without Redis, the first alone.
+ */
 export function showMetrics({ jobs, models, metrics }: Options): ApiHandler {
   const renew = createServedMetrics(metrics.registry)
-  const look = async (): Promise<ServedSnapshot | null> => {
+  const look = async (): Promise<ServedSnapshot | 'elsewhere' | null> => {
     try {
       const known = await models.list()
+      // A Redis that refuses writes can be read all the same, and that is when the figures are needed.
+      if (!(await models.claimFigures().catch(() => true))) return 'elsewhere'
       const names = [...new Set(known.map(({ name }) => name))]
       const depths = await Promise.all(names.map(async (name) => [name, await jobs.depth(name)] as const))
       return { models: known, depths: new Map(depths) }
@@ -26,9 +35,10 @@ export function showMetrics({ jobs, models, metrics }: Options): ApiHandler {
   return async (c) => {
     const snapshot = await look()
     // No await until the text is made: a second scrape must not empty these meanwhile.
-    renew(snapshot)
+    renew(snapshot === 'elsewhere' ? null : snapshot)
     metrics.redisUp.set(snapshot === null ? 0 : 1)
     const text = metrics.registry.metrics()
-    return c.body(await text, 200, { 'Content-Type': metrics.registry.contentType })
+    const note = snapshot === 'elsewhere' ? elsewhereNote : ''
+    return c.body(note + (await text), 200, { 'Content-Type': metrics.registry.contentType })
   }
 }

@@ -49,10 +49,12 @@ export function servedModel(
     status: consumers > 0 ? 'ready' : 'no_consumers',
     error: null,
     retryAt: null,
+    loading: null,
     serving: false,
     reported: consumers > 0,
     aliases: [],
     queueParts: 1,
+    rememberedCapacity: 200,
     consumers: Array.from({ length: consumers }, (_, index) => ({
       id: `consumer-${index}`,
       manifest: changed,
@@ -73,6 +75,8 @@ export interface MemoryModels extends ModelDirectory {
   orders: Parameters<ModelDirectory['order']>[0][]
   /** As `name@version`. */
   forgotten: string[]
+  /** Whether another process tells the figures that all know; `refused`: Redis takes no writes. */
+  figuresElsewhere: boolean | 'refused'
 }
 
 export function openMemoryModels(models: ServedModel[] = [servedModel()]): MemoryModels {
@@ -81,6 +85,7 @@ export function openMemoryModels(models: ServedModel[] = [servedModel()]): Memor
     down: false,
     orders: [],
     forgotten: [],
+    figuresElsewhere: false,
     async list() {
       if (memory.down) throw new VisionQueueError('queue_unavailable', 'The queue is away.', { retryAfterMs: 1000 })
       return memory.models
@@ -91,6 +96,10 @@ export function openMemoryModels(models: ServedModel[] = [servedModel()]): Memor
     async forget(name, version) {
       memory.forgotten.push(`${name}@${version}`)
       return true
+    },
+    async claimFigures() {
+      if (memory.figuresElsewhere === 'refused') throw new VisionQueueError('queue_unavailable', 'Redis is full.')
+      return !memory.figuresElsewhere
     },
     async close() {},
   }

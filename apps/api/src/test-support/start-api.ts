@@ -1,6 +1,4 @@
-import { setMaxListeners } from 'node:events'
-
-import { parseSettings, safeLogging } from '@vision-queue/process'
+import { createJobController, parseSettings, safeLogging } from '@vision-queue/process'
 import { type Problem, problemSchema } from '@vision-queue/protocol'
 import { type MemoryJobs, openMemoryJobs } from '@vision-queue/queue/memory'
 import { type Logger, pino } from 'pino'
@@ -43,8 +41,7 @@ export async function startApi(
     { ...safeLogging, level: 'info' },
     { write: (line: string) => void logged.push(JSON.parse(line)) },
   )
-  const closing = new AbortController()
-  setMaxListeners(0, closing.signal)
+  const closing = createJobController()
   const jobs = openMemoryJobs()
   const uploads = openMemoryUploads(settings.SHARE_ANSWERS)
   const keys = openMemoryKeys()

@@ -7,7 +7,7 @@ import { highestFirst } from './model-policy.ts'
 import { versionsToLoad, versionThatServes } from './selected-versions.ts'
 
 /** What is announced of a version, without the figures of its engines and jobs. */
-export type DescribedModel = Omit<AnnouncedModel, 'engines' | 'enginesUp' | 'stats'>
+export type DescribedModel = Omit<AnnouncedModel, 'engines' | 'enginesUp' | 'stats' | 'loading'>
 
 /** The versions that are in the repository or open here, highest first. */
 export function describeModels(desired: Desired, actual: Actual): DescribedModel[] {

@@ -85,6 +85,7 @@ function fakePool(version: string, onTrouble: () => void): FakePool {
       pids: [],
       engines: 1,
       enginesUp: 1,
+      loading: null,
       get trouble() {
         return trouble
       },

@@ -7,7 +7,7 @@ import type { JobSource } from '@vision-queue/queue/worker'
 import type { Logger } from 'pino'
 
 import type { Action } from './action.ts'
-import { type Actual, type Pool, readyPool, runningPool } from './actual.ts'
+import { type Actual, type ActualVersion, type Pool, readyPool, runningPool } from './actual.ts'
 import type { Desired } from './desired.ts'
 import type { DecideVariant } from './fleet-variant.ts'
 import { createOpenPools, type OpenPools } from './open-pools.ts'
@@ -52,8 +52,8 @@ export interface Executor {
   pursue(desired: Desired): void
   /** What is to run the job, as things are now; null: nothing here. */
   choosePool(model: string, job: Pick<QueuedJob, 'modelVersion' | 'versionPinned'>): ChosenPool | null
-  /** The pool that runs a version's jobs, for its figures. */
-  runningPool(model: string, version: string): EnginePool | undefined
+  /** One of a version's pools, for its figures. */
+  poolOf(model: string, version: string, which: (version: ActualVersion) => Pool | null): EnginePool | undefined
   /** Does nothing more. Who calls this closes the queues and the pools. */
   stop(): void
 }
@@ -121,9 +121,9 @@ export function createExecutor(options: ExecutorOptions): Executor {
       const drained: FleetEvent = { kind: 'drained', model, version, pool: data.id }
       return { manifest: chosen.manifest, run: counted(data, pool, () => send(drained)) }
     },
-    runningPool(model, version) {
+    poolOf(model, version, which) {
       const there = actual.models.get(model)?.versions.get(version)
-      const data = there === undefined ? null : runningPool(there)
+      const data = there === undefined ? null : which(there)
       return data === null ? undefined : pools.get(data.id)
     },
     stop() {

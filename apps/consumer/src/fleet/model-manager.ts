@@ -2,6 +2,7 @@ import type { AnnouncedModel, QueuedJob } from '@vision-queue/queue'
 import { type FinalJob, type ModelAliases, noModelStats } from '@vision-queue/protocol'
 import type { JobSource } from '@vision-queue/queue/worker'
 
+import { comingPool, runningPool } from './actual.ts'
 import { describeAliases, type DescribedModel, describeModels } from './describe-models.ts'
 import { createExecutor, type ExecutorOptions } from './executor.ts'
 import { createFinishedJobs } from './finished-jobs.ts'
@@ -67,9 +68,10 @@ export function startModelManager(options: ModelManagerOptions): ModelManager {
 
   const withFigures = (described: DescribedModel): AnnouncedModel => {
     const { name, version } = described
-    const pool = executor.runningPool(name, version)
+    const pool = executor.poolOf(name, version, runningPool)
     const stats = { ...(pool?.stats() ?? noModelStats), ...finished.of(name, version) }
-    return { ...described, engines: pool?.engines ?? 0, enginesUp: pool?.enginesUp ?? 0, stats }
+    const loading = executor.poolOf(name, version, comingPool)?.loading ?? pool?.loading ?? null
+    return { ...described, loading, engines: pool?.engines ?? 0, enginesUp: pool?.enginesUp ?? 0, stats }
   }
   const stop = (): void => {
     closed = true

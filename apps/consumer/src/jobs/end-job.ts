@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import { logEndedJob } from './ended-job-log.ts'
 
 export interface JobEndOptions {
-  results: Pick<ResultStore, 'finish' | 'endOf'>
+  results: Pick<ResultStore, 'endOf'>
   poison: PoisonStore
   retention: Retention
   /** Told of every job that reached its final state here. */
@@ -17,27 +17,28 @@ export interface JobEndOptions {
 
 /** Has the answer of a job stored as it leaves the queue. `digest`: the name under which it is kept for others. */
 export function finishJob(options: JobEndOptions, job: QueuedJob, final: FinalJob, digest: string | null): Disposition {
+  return endJob(options, job, final, { digest })
+}
+
+/** Has a job's final state stored as it leaves the queue, unless it has one already. */
+function endJob(
+  options: JobEndOptions,
+  job: QueuedJob,
+  final: FinalJob,
+  { digest = null, cause }: { digest?: string | null; cause?: unknown } = {},
+): Disposition {
   const { steps, settle } = options.results.endOf(job, final, digest)
   return {
     kind: 'done',
     ending: {
       steps,
       async settle(replies) {
-        if (await settle(replies)) tell(options, job, final)
+        if (!(await settle(replies))) return
+        options.onFinished(final)
+        logEndedJob(options.log, job, final, cause)
       },
     },
   }
-}
-
-/** Stores a job's final state, unless it has one already. */
-async function endJob(options: JobEndOptions, job: QueuedJob, final: FinalJob, cause?: unknown): Promise<Disposition> {
-  if (await options.results.finish(job, final)) tell(options, job, final, cause)
-  return { kind: 'done' }
-}
-
-function tell({ onFinished, log }: JobEndOptions, job: QueuedJob, final: FinalJob, cause?: unknown): void {
-  onFinished(final)
-  logEndedJob(log, job, final, cause)
 }
 
 export async function failJob(
@@ -50,15 +51,11 @@ export async function failJob(
   const status = error.code === 'deadline_exceeded' ? 'expired' : 'failed'
   const ending = { status, error: error.toJobError(), version, startedAt, attempts } as const
   const final = finalJob(job, ending, options.retention.failedResultTtlMs)
-  return endJob(options, job, final, error.cause)
+  return endJob(options, job, final, { cause: error.cause })
 }
 
 /** The process that canceled a job has written its final state. This is for the case that only its message came. */
-export async function endCanceledJob(
-  options: JobEndOptions,
-  job: QueuedJob,
-  { attempts, startedAt }: Delivery,
-): Promise<Disposition> {
+export function endCanceledJob(options: JobEndOptions, job: QueuedJob, { attempts, startedAt }: Delivery): Disposition {
   const final = finalJob(job, { status: 'canceled', attempts, startedAt }, options.retention.failedResultTtlMs)
   return endJob(options, job, final)
 }

@@ -36,8 +36,10 @@ export interface PlainJob {
   /** Empty: BullMQ's own counter gives it one. */
   readonly id: string
   readonly name: string
-  /** Any value that JSON can hold. */
-  readonly data: unknown
+  /** Any value that JSON can hold. Default: {}. */
+  readonly data?: unknown
+  /** The same as JSON, of whoever has it in that form already. Default: made of `data`. */
+  readonly dataJson?: string
   readonly opts: PlainJobOptions
   /** When it came, in milliseconds since 1970. Default: now. */
   readonly timestamp?: number
@@ -57,7 +59,7 @@ export interface AddStepOptions {
  */
 export function addStep(
   queue: { readonly prefix: string; readonly name: string },
-  { id, name, data, opts, timestamp = Date.now() }: PlainJob,
+  { id, name, data, dataJson = JSON.stringify(data ?? {}), opts, timestamp = Date.now() }: PlainJob,
   { priorityFromCarry = false, events = false }: AddStepOptions = {},
 ): Step {
   const { backoff, ...others } = opts
@@ -69,7 +71,7 @@ export function addStep(
       ? {}
       : { backoff: typeof backoff === 'number' ? { type: 'fixed', delay: backoff } : backoff }),
   }
-  const json = { id, name, data: JSON.stringify(data ?? {}), timestamp, opts: stored }
+  const json = { id, name, data: dataJson, timestamp, opts: stored }
   return storedStep(`${queue.prefix}:${queue.name}:`, json, { priorityFromCarry, events })
 }
 

@@ -84,9 +84,7 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
       if (outcome.kind === 'value') {
         const { item, value: sequence, runMs, batchSize } = outcome
         running.push({ item, sequence, runMs, runs: 1, sizes: batchSize })
-      } else {
-        failed.push(outcome)
-      }
+      } else failed.push(outcome)
     }
     report(failed)
   }

@@ -60,5 +60,5 @@ function toLogprobs(logprobs: readonly TokenLogprob[], { endIds, bytesOf, nameOf
   }
   return logprobs
     .filter(({ token }) => !endIds.has(token))
-    .map((place) => ({ ...name(place), top_logprobs: place.alternatives.map(name) }))
+    .map((place) => Object.assign(name(place), { top_logprobs: place.alternatives.map(name) }))
 }

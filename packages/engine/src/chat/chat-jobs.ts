@@ -57,6 +57,13 @@ export function openChatJobs(
     const images = planImages(request.images, { chat, parameters, conversation })
     const prompt = chat.writePrompt(conversation, images)
     checkLength(prompt, conversation, maxPositions)
+    const beginLength = chat.textEncoder === null ? prompt.ids.length : 1
+    const rules = toRules(folder.generation, parameters, beginLength)
+    const size = {
+      maxTokens: rules.maxLength,
+      maxCrossTokens: chat.textEncoder === null ? 0 : prompt.textTokens + prompt.imageTokens,
+    }
+    checkMemory(chat, size)
     const seen = await Promise.all(
       images.map(async ({ plan }, index) => {
         const file = request.images[index] ?? new Uint8Array()
@@ -64,13 +71,10 @@ export function openChatJobs(
       }),
     )
     const cachedImages = seen.filter(isEncoded).length
-    const beginLength = chat.textEncoder === null ? prompt.ids.length : 1
-    const rules = toRules(folder.generation, parameters, beginLength)
     const { readAnswer } = family
     return {
       maxRows: 1,
-      maxTokens: rules.maxLength,
-      maxCrossTokens: chat.textEncoder === null ? 0 : prompt.textTokens + prompt.imageTokens,
+      ...size,
       pieces: piecesToEncode(seen),
       toPrompt: async () => feed(prompt, images, seen),
       rules,
@@ -139,6 +143,15 @@ function checkLength({ textTokens, imageTokens }: PromptIds, { field }: Conversa
     field,
     `at most ${most} tokens, which is all that the model can read; the text is ${textTokens}${images}`,
   )
+}
+
+/** What would never fit is refused before an image of it is decoded. */
+function checkMemory({ decoder }: ChatModel, size: { maxTokens: number; maxCrossTokens: number }): void {
+  const bytes = decoder.bytesOf([size])
+  if (bytes <= decoder.maxBytes) return
+  const mb = (count: number): string => (count / 1024 ** 2).toFixed(1)
+  const expected = `fewer, or a shorter prompt: together they are up to ${size.maxTokens} tokens, whose keys and values take ${mb(bytes)} MB of ${mb(decoder.maxBytes)}`
+  throw refuse('parameters.max_new_tokens', expected)
 }
 
 function once<T>(make: () => T): () => T {

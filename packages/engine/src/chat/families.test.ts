@@ -1,8 +1,9 @@
 import { blankImage } from '../images/image-preprocessing.ts'
 import { afterAll, describe, expect, it } from 'vitest'
 
-import { decoderWidth, embeddingOf } from '../../test/attention-decoders.ts'
-import type { TinyFamily } from '../../test/chat-folders.ts'
+import { embeddingOf } from '../../test/attention-decoders.ts'
+import { decoderWidth } from '../../test/attention-parts.ts'
+import { chatFolder, type TinyFamily } from '../../test/chat-folders.ts'
 import { openTinyChat, writeChatFolder } from '../../test/open-chat.ts'
 import { removeFolders } from '../../test/tiny-folder.ts'
 
@@ -92,6 +93,25 @@ describe('a prompt of', () => {
     expect(item.rules.forcedFirstId).toBe(1)
     const grounded = await promptOf('florence2', { prompt: '<GROUND>a red car' }, [await image(9, 9)])
     expect(grounded.cross?.tensors.get('encoder_hidden_states')?.dims[1]).toBe(4 + 6)
+  })
+})
+
+describe('a folder of Transformers 5', () => {
+  it('has what its images need in processor_config.json', async () => {
+    const { files } = chatFolder('idefics3')
+    const { 'preprocessor_config.json': images, 'processor_config.json': processor } = files
+    const folder = await writeChatFolder(
+      'idefics3',
+      {},
+      {
+        'preprocessor_config.json': null,
+        'processor_config.json': { ...Object(processor), image_processor: images },
+      },
+    )
+    const tiny = await openTinyChat(folder)
+    open.push(tiny)
+    const item = await tiny.prepare({ images: [await image(64, 32)], input: { prompt: 'a' }, parameters: {} })
+    expect(item.pieces).toHaveLength(3)
   })
 })
 

@@ -40,8 +40,7 @@ export function openPromptWriter(
 
   return (conversation, images) => {
     refuseReserved(conversation, reserved)
-    const written = plainPrompt === null || render !== null ? render?.(conversation) : undefined
-    const text = written ?? plainPrompt?.(conversation, images.length) ?? ''
+    const text = render === null ? (plainPrompt?.(conversation, images.length) ?? '') : render(conversation)
     const prompt = featureToken === null ? text : expandImages(text, { conversation, images, family })
     const isWhole = !family.addsSpecialTokens || (begin !== null && begin !== '' && prompt.startsWith(begin))
     const ids = isWhole ? tokenizer.encodePlain(prompt) : tokenizer.encode(prompt).ids

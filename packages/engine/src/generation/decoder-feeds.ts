@@ -109,6 +109,6 @@ function crossMask({ members }: RowBatch): Plain {
 
 function positionIds({ positionAxes }: DecoderLayout, { positions, length }: StepTokens, rows: number): Plain {
   const axes = Array.from({ length: positionAxes }, (_, axis) => positions[axis] ?? positions[0] ?? new Int32Array())
-  const numbers = axes.flatMap((axis) => [...axis])
+  const numbers = axes.flatMap((axis) => Array.from(axis))
   return { numbers, shape: positionAxes === 1 ? [rows, length] : [positionAxes, rows, length] }
 }

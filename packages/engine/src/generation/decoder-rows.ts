@@ -4,7 +4,6 @@ import {
   createCacheMemory,
   type CacheBlock,
   type CachePool,
-  type CacheTensor,
   type CacheView,
   type RowCopy,
 } from './cache-memory.ts'
@@ -64,8 +63,8 @@ export interface RowMemory {
   spareFor: (batch: RowBatch, width: number) => CacheBlock
   setCross: (row: DecoderRow, batch: RowBatch, fill: (view: CacheView) => void) => void
   release: (row: DecoderRow) => void
-  /** Packs batches that rows have left, before anything new takes memory. */
-  pack: () => void
+  /** Packs batches that rows have left, before anything new takes memory; those whose rows are all moved next need not. */
+  pack: (moved: ReadonlySet<DecoderRow>) => void
   readonly peakBytes: number
 }
 
@@ -86,6 +85,9 @@ export function createRowMemory(layout: DecoderLayout, keptBytes: number): RowMe
   function assemble(rows: readonly DecoderRow[], more: number): RowBatch {
     const [first] = rows
     if (first === undefined) throw new Error('there are no rows')
+    const outgrown = rows.find(({ length, maxTokens }) => length + more > maxTokens)
+    if (outgrown !== undefined)
+      throw new Error(`a row outgrows the ${outgrown.maxTokens} tokens that it was counted with`)
     const longest = Math.max(...rows.map(({ length }) => length))
     const present = first.batch
     if (present !== null && isWhole(present, rows) && (!isRight || longest + more <= present.own.width)) return present
@@ -98,14 +100,7 @@ export function createRowMemory(layout: DecoderLayout, keptBytes: number): RowMe
     const width = isRight ? growing(rows, longest + more) : longest
     const block = take(own, rows, width)
     const view = { block, rows: rows.length, width }
-    const copies = rows.flatMap((row, at): RowCopy[] => {
-      if (row.batch === null) return []
-      const { own: from, members } = row.batch
-      const { length } = row
-      const fromStart = isRight ? 0 : from.width - length
-      return [{ from, fromRow: members.indexOf(row), fromStart, row: at, start: isRight ? 0 : width - length, length }]
-    })
-    copyRows(layout.own, view, copies)
+    copyRows(layout.own, view, ownCopies(rows, { isRight, width }))
     const batch: RowBatch = { members: rows, own: view, spare: null, cross: joinCross(rows) }
     for (const row of rows) row.batch = batch
     for (const source of sources) {
@@ -115,19 +110,12 @@ export function createRowMemory(layout: DecoderLayout, keptBytes: number): RowMe
     return batch
   }
 
-  /** Encoder's states lie from the left, whatever the side of the sequence's own. */
   function joinCross(rows: readonly DecoderRow[]): CacheView | null {
     if (layout.cross.length === 0 || rows.some(({ batch }) => batch?.cross == null)) return null
     const width = Math.max(...rows.map(({ crossLength }) => crossLength))
     const cells = rows.length * width
     const view = { block: cross.take({ least: cells, cells, most: cells }), rows: rows.length, width }
-    const copies = rows.flatMap((row, at): RowCopy[] => {
-      const from = row.batch?.cross
-      if (row.batch === null || from == null) return []
-      const fromRow = row.batch.members.indexOf(row)
-      return [{ from, fromRow, fromStart: 0, row: at, start: 0, length: row.crossLength }]
-    })
-    copyRows(layout.cross, view, copies)
+    copyRows(layout.cross, view, crossCopies(rows))
     return view
   }
 
@@ -154,12 +142,11 @@ export function createRowMemory(layout: DecoderLayout, keptBytes: number): RowMe
       if (batch.members.some((member) => member.batch === batch)) left.add(batch)
       else close(batch)
     },
-    pack() {
-      for (const batch of left)
-        assemble(
-          batch.members.filter((row) => row.batch === batch),
-          0,
-        )
+    pack(moved) {
+      for (const batch of left) {
+        const rows = batch.members.filter((row) => row.batch === batch)
+        if (!rows.every((row) => moved.has(row))) assemble(rows, 0)
+      }
     },
     get peakBytes() {
       return memory.peakBytes
@@ -171,6 +158,26 @@ function isWhole(batch: RowBatch, rows: readonly DecoderRow[]): boolean {
   return (
     batch.members.length === rows.length && rows.every((row, at) => batch.members[at] === row && row.batch === batch)
   )
+}
+
+function ownCopies(rows: readonly DecoderRow[], to: { isRight: boolean; width: number }): RowCopy[] {
+  return rows.flatMap((row, at): RowCopy[] => {
+    if (row.batch === null) return []
+    const { own: from, members } = row.batch
+    const { length } = row
+    const [fromStart, start] = to.isRight ? [0, 0] : [from.width - length, to.width - length]
+    return [{ from, fromRow: members.indexOf(row), fromStart, row: at, start, length }]
+  })
+}
+
+/** Encoder's states lie from the left, whatever the side of the sequence's own. */
+function crossCopies(rows: readonly DecoderRow[]): RowCopy[] {
+  return rows.flatMap((row, at): RowCopy[] => {
+    const from = row.batch?.cross
+    if (row.batch === null || from == null) return []
+    const fromRow = row.batch.members.indexOf(row)
+    return [{ from, fromRow, fromStart: 0, row: at, start: 0, length: row.crossLength }]
+  })
 }
 
 /** A width with some room to grow, at once for what is left of a prompt, within what the rows may need. */

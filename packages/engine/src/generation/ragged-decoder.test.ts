@@ -147,6 +147,17 @@ describe('a decoder', () => {
     await tiny.close()
   })
 
+  it('refuses to let a row outgrow the tokens that it was counted with', async () => {
+    const tiny = await openTinyDecoder({ kind: 'grouped' })
+    const decoder = openRaggedDecoder(tiny.sessions)
+    const prompt = tinyPrompt(tiny, 4, 1)
+    const row = decoder.begin(prompt, 4)
+    await decoder.prefill(row, 9)
+    await expect(decoder.decode([{ row, id: 1 }], embedTiny([1]))).rejects.toThrow('outgrows the 4 tokens')
+    expect(() => decoder.begin(prompt, 3)).toThrow('a prompt of 4 tokens')
+    await tiny.close()
+  })
+
   it('whose graph computes a row from the others runs each by itself', async () => {
     const tiny = await openTinyDecoder({ kind: 'plain' })
     const rows: (number | undefined)[] = []

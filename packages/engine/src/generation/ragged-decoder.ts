@@ -74,7 +74,7 @@ export function openRaggedDecoder(
       wantsLogits: true,
     })
     for (const row of batch.members) row.position += 1
-    const inOrder = new Array<Float32Array>(next.length)
+    const inOrder: Float32Array[] = []
     for (const [place, at] of order.entries()) inOrder[at] = logits[place] ?? new Float32Array()
     return inOrder
   }
@@ -91,7 +91,7 @@ export function openRaggedDecoder(
     async prefill(row, tokens) {
       const { prompt } = row
       if (prompt === null) throw new Error('a prompt is fed once')
-      memory.pack()
+      memory.pack(new Set())
       const from = row.length
       const length = Math.min(prompt.ids.length - from, Math.max(tokens, pieceLimit.least), pieceLimit.most)
       const isLast = from + length === prompt.ids.length
@@ -110,7 +110,7 @@ export function openRaggedDecoder(
     keyOf: ({ length, crossLength }) =>
       `${layout.padding === 'none' ? length : ''} ${layout.masksCross ? '' : crossLength}`,
     async decode(next, embeds) {
-      memory.pack()
+      memory.pack(new Set(next.map(({ row }) => row)))
       if (next.length <= layout.maxShared) return decodeTogether(next, embeds)
       const logits: Float32Array[] = []
       for (const [at, one] of next.entries()) {

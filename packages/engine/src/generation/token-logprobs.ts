@@ -11,7 +11,8 @@ export function readLogprobs(logits: Float32Array, count: number): (token: numbe
   const log = logSumExp(logits)
   const own = logits.slice()
   const alternatives: { token: number; logprob: number }[] = []
-  for (let token = 0; token < logits.length && count > 0; token += 1) {
+  const looksAt = count === 0 ? 0 : logits.length
+  for (let token = 0; token < looksAt; token += 1) {
     const logprob = (logits[token] ?? -Infinity) - log
     const last = alternatives[count - 1]
     if (last !== undefined && logprob <= last.logprob) continue

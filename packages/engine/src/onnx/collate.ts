@@ -5,12 +5,14 @@ import { blankFeed, toFeed, type Feed, type PixelArray, type PixelType, type Ten
  * Pixels (`float32`, `float16`, `uint8`): always the same shape; they write all of their place of
  * the batch, so that nothing is copied twice. `int64`: as long as it is, filled up with `padValue` to the longest of the batch; `exact`: never filled up, so
  * that only items of its length may share a run (exactLengths). `numbers`: a mask or the like, always of one shape.
+ * `whole`: a tensor that its task hands to the graph itself, told for its dimensions only, by which batches are made.
  * Numbers that are no pixels reach the graph in the type that it takes, such as int32, bool or float16.
  */
 export type Row =
   | { type: PixelType; dims: readonly number[]; write: (target: PixelArray, offset: number) => void }
   | { type: 'numbers'; dims: readonly number[]; values: ArrayLike<number> }
   | { type: 'int64'; values: readonly number[]; padValue: number; exact?: boolean }
+  | { type: 'whole'; dims: readonly number[] }
 
 /**
  * The shapes of an item's rows that must not be filled up: those of images, and texts' lengths if so. Items of different
@@ -78,6 +80,7 @@ function stack({ name, type, fixedLength }: StackedInput, rows: readonly Row[], 
     for (const [index, row] of rows.entries()) if (row.type === 'numbers') all.set(row.values, index * size)
     return toFeed(type, all, [rows.length, ...first.dims])
   }
+  if (first?.type === 'whole') throw new Error(`${name} is its task's own to hand over`)
   if (first !== undefined && first.type !== 'int64') {
     const feed = blank(first.type, [rows.length, ...first.dims])
     const size = feed.data.length / rows.length

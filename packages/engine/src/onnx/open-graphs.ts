@@ -7,10 +7,13 @@ import type { ModelFolder } from '@vision-queue/models'
 import type { GraphFacts } from '@vision-queue/models'
 import { openSession, type Session, type SessionOptions } from './session.ts'
 import type { Task } from '../tasks/task.ts'
+import { type OnLoadStep, untold } from '../load-step.ts'
 
 /** A model's graphs in one variant, loaded. */
 export interface OpenGraphs {
   variant: Variant
+  /** By its name, in which variant each graph is open. */
+  variants: ReadonlyMap<string, Variant>
   /** The first, which takes the image. */
   session: Session
   sessions: ReadonlyMap<string, Session>
@@ -55,25 +58,29 @@ export async function openGraphs(
   folder: ModelFolder,
   names: readonly string[],
   variant: Variant,
-  { rowsApart = false, ...options }: SessionOptions & { rowsApart?: boolean },
+  { rowsApart = false, onStep = untold, ...options }: SessionOptions & { rowsApart?: boolean; onStep?: OnLoadStep },
 ): Promise<OpenGraphs> {
   const sessions = new Map<string, Session>()
   const open = new Set<Session>()
+  const variants = new Map<string, Variant>()
   const close = async (): Promise<void> => {
     await Promise.all([...open].map(async (session) => session.close()))
   }
   const openOne = async (name: string): Promise<{ session: Session; facts: GraphFacts }> => {
-    const { path } = findGraph(folder, name, variant)
+    const { path, variant: found } = findGraph(folder, name, variant)
     const facts = await inspectGraph(path)
     const loaded = await openSession(path, options)
     const session: Session = {
       ...loaded,
       operators: facts.operators,
       async close() {
-        if (open.delete(session)) await loaded.close()
+        if (!open.delete(session)) return
+        variants.delete(name)
+        await loaded.close()
       },
     }
     open.add(session)
+    variants.set(name, found)
     const apart = rowsApart || facts.mixesRows !== null
     return { facts, session: apart ? withRowsApart(session) : withAnyBatch(session) }
   }
@@ -81,7 +88,8 @@ export async function openGraphs(
     folder.graphs.some((graph) => graph.name === name) ? (await openOne(name)).session : null
   try {
     let facts: GraphFacts | null = null
-    for (const name of names) {
+    for (const [index, name] of names.entries()) {
+      await onStep({ step: 'opening', at: index + 1, of: names.length })
       const opened = await openOne(name)
       facts ??= opened.facts
       sessions.set(name, opened.session)
@@ -90,7 +98,7 @@ export async function openGraphs(
     if (session === undefined || facts === null) throw new Error('a task names no graphs')
     const areApart = [...sessions.values()].some((one) => one.rowsApart === true)
     const named = namedVariant(folder, names, { variant, session })
-    return { variant: named, session, sessions, facts, openBeside, rowsApart: areApart, close }
+    return { variant: named, variants, session, sessions, facts, openBeside, rowsApart: areApart, close }
   } catch (error) {
     await close()
     throw error

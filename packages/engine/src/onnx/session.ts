@@ -5,6 +5,7 @@ import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-nod
 
 import { availableCores } from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions, type ProviderRefusal } from '@vision-queue/models'
+import { type ExactTensor, fromOnnxTensor, toOnnxTensor } from './exact-tensor.ts'
 import { fromHalves } from './half-float.ts'
 import type { Feed, OutputTensor, TensorShape } from './tensor.ts'
 
@@ -30,6 +31,16 @@ export interface Session {
    * None: a session of a test that needs none.
    */
   runInto?: (feeds: Record<string, Feed>, outputs: Record<string, Feed | null>) => Promise<Record<string, Feed>>
+  /**
+   * Computes the named outputs in the types of the graph, to the bit, from tensors of its types, whatever `rowsApart` says.
+   * None: a session of a test that needs none.
+   */
+  runExact?: (feeds: Record<string, ExactTensor>, outputs: readonly string[]) => Promise<Record<string, ExactTensor>>
+  /**
+   * Whether all inputs and outputs have one and the same free dimension as their first, by its name in the file: the rows
+   * of a batch. Default: no, or not known.
+   */
+  hasBatch?: boolean
   close: () => Promise<void>
 }
 
@@ -124,8 +135,20 @@ function wrapSession(session: InferenceSession, provider: string, refusals: read
         Object.entries(fetched).map(([name, tensor]) => [name, outputs[name] ?? fromTensor(name, tensor)]),
       )
     },
+    async runExact(feeds, outputs) {
+      const tensors = Object.entries(feeds).map(([name, tensor]) => [name, toOnnxTensor(tensor)] as const)
+      const fetched = await session.run(Object.fromEntries(tensors), outputs)
+      return Object.fromEntries(Object.entries(fetched).map(([name, tensor]) => [name, fromOnnxTensor(name, tensor)]))
+    },
+    hasBatch: hasBatch([...session.inputMetadata, ...session.outputMetadata]),
     close: async () => session.release(),
   }
+}
+
+function hasBatch(values: readonly InferenceSession.ValueMetadata[]): boolean {
+  const firsts = values.map((value) => (value.isTensor ? value.shape[0] : undefined))
+  const [first] = firsts
+  return typeof first === 'string' && first !== '' && firsts.every((other) => other === first)
 }
 
 function unloadable(graphPath: string, cause: unknown): VisionQueueError {

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -71,6 +71,15 @@ function answerOf(options: Record<string, unknown>, tokens: readonly number[]): 
   const generated = tokens.filter((id) => id >= specialIds).map((id) => words[id])
   return { text: [...prompt, ...generated].join(' '), tokens: tokens.length }
 }
+
+it('a folder with another variant for each graph says which graph runs in which', async () => {
+  const mixed = join(folder, 'mixed')
+  await cp(join(folder, 'merged'), mixed, { recursive: true })
+  await rename(join(mixed, 'onnx/decoder_model_merged.onnx'), join(mixed, 'onnx/decoder_model_merged_q4.onnx'))
+  const model = await load(mixed)
+  expect(model.manifest.graphVariants).toEqual({ encoder_model: 'fp32', decoder_model_merged: 'q4' })
+  await model.close()
+})
 
 describe.each(['merged', 'in two'])('with its decoder %s', (form) => {
   it.each(golden.cases)('says what PyTorch says, alone and in one batch: $options', async ({ options, tokens }) => {

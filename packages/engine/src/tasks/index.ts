@@ -8,6 +8,7 @@ import { imageTextToText } from './image-text-to-text.ts'
 import { imageToText } from './image-to-text.ts'
 import { objectDetection } from './object-detection.ts'
 import type { Task } from './task.ts'
+import { tensors } from './tensors.ts'
 import { visualEntailment } from './visual-entailment.ts'
 import { visualQuestionAnswering } from './visual-question-answering.ts'
 import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
@@ -26,6 +27,7 @@ export const tasks: readonly Task[] = [
   zeroShotObjectDetection,
   imageSegmentation,
   depthEstimation,
+  tensors,
 ]
 
 /** Their names. */

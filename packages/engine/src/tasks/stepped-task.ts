@@ -1,11 +1,9 @@
-import type { z } from 'zod'
-
 import { createStepBatcher, type StepBatcherOptions } from '../batching/step-batcher.ts'
 import type { BatchItem } from '../batching/run-or-split.ts'
 import type { DynamicBatcher } from '../batching/dynamic-batcher.ts'
 import type { Row } from '../onnx/collate.ts'
 import type { Stepper } from './stepper.ts'
-import type { TaskRequest } from './task.ts'
+import type { OwnAnnouncement, TaskRequest } from './task.ts'
 
 /** A job that is ready for a task which answers in steps. What else it holds is the task's own. */
 export interface SteppedItem {
@@ -16,9 +14,7 @@ export interface SteppedItem {
 }
 
 /** A task that generates answers step by step. */
-export interface SteppedTask {
-  /** The parameters with this model's own defaults, instead of the task's. */
-  parameters?: z.ZodType
+export interface SteppedTask extends OwnAnnouncement {
   /** Rejects as a single run's does. */
   prepare: (request: TaskRequest) => Promise<SteppedItem>
   /** A batcher whose items join and leave between steps. They are what this task's `prepare` gave. */

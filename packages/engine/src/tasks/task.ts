@@ -86,8 +86,20 @@ export interface TaskModel {
 /** A task with its model. */
 export type OpenTask = SingleRunTask | SteppedTask
 
+/** What a model tells of itself instead of its task's, where it isn't the same for all models of the task. */
+export interface OwnAnnouncement {
+  images?: ImageCount
+  /** As the task's `input`. */
+  input?: z.ZodType
+  /** As the task's `parameters`, with this model's own defaults. */
+  parameters?: z.ZodType
+  sampleInput?: Record<string, unknown>
+  /** Whether no two jobs share a run. */
+  runsAlone?: boolean
+}
+
 /** Answers each batch in one go. `prepare` runs for many items at a time, `run` for one batch at a time. */
-export interface SingleRunTask {
+export interface SingleRunTask extends OwnAnnouncement {
   /** Rejects with `invalid_input`, `image_undecodable` or `image_too_large`. */
   prepare: (request: TaskRequest) => Promise<PreparedItem>
   /** An output or an error for each item, in order. Rejects where the batch failed as a whole. */

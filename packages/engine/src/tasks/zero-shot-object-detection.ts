@@ -1,17 +1,16 @@
 import { z } from 'zod'
 
-import { collate, groupByExactLengths, type Row } from '../onnx/collate.ts'
 import type { OutputTensor } from '../onnx/tensor.ts'
 import { type Candidate, withoutOverlaps } from './box-overlap.ts'
+import { openCaptionLabels } from './caption-labels.ts'
 import { sigmoid } from './label-scores.ts'
 import { toOriginal } from './image-place.ts'
 import { lacking } from './lacking.ts'
-import { openPlacedInput, sampleRows } from './model-inputs.ts'
+import { openPlacedInput } from './model-inputs.ts'
 import { objectsSchema } from './object-detection.ts'
 import { matrixOf } from './output-rows.ts'
-import { sliceOutput } from './single-run.ts'
-import { onlyImage, parseInput, type PreparedItem, type Task, type TaskModel } from './task.ts'
-import { openTextInput, type TextInput } from './text-input.ts'
+import { onlyImage, parseInput, type PreparedItem, type Task } from './task.ts'
+import { openTextLabels } from './text-labels.ts'
 import { toBox } from './told-head.ts'
 
 const label = 'a label of 1 to 256 characters'
@@ -33,9 +32,9 @@ const parametersSchema = z.strictObject({
     .describe('of boxes of one label that overlap by more (intersection over union) the best one stays'),
 })
 /**
- * Where an image shows what the caller's own labels say, by a graph of the OWL-ViT kind: an image and a text for each
- * label to `logits` ``[1, places, labels]`` and `pred_boxes` ``[1, places, 4]``, centre and size in fractions. Its
- * exports take one image a run, so that each job runs by itself.
+ * Where an image shows what the caller's own labels say: to `logits` and `pred_boxes` ``[1, places, 4]``, centre and size in
+ * fractions, go an image and a text for each label (OWL-ViT, text-labels.ts) or one text of all (Grounding DINO,
+ * caption-labels.ts). Exports take one image a run, so that each job runs by itself.
  */
 export const zeroShotObjectDetection: Task = {
   name: 'zero-shot-object-detection',
@@ -51,17 +50,16 @@ export const zeroShotObjectDetection: Task = {
       if (!there.includes(output))
         throw lacking(folder, `an output named ${output}; the graph has: ${there.join(', ')}`)
     }
-    if (session.inputs.has('token_type_ids')) {
-      throw lacking(folder, 'a text for each label, as OWL-ViT has them; this graph takes one text of all labels')
-    }
     const toImageRows = openPlacedInput(model)
-    const toTokens = await openTexts(model)
+    // Segments are a matter of texts of several parts.
+    const head = session.inputs.has('token_type_ids') ? openCaptionLabels(model) : await openTextLabels(model)
+    const unit = session.inputs.has('pixel_mask') ? 'image' : 'fraction'
     const texts = new WeakMap<PreparedItem, readonly string[]>()
     return {
       async prepare(request) {
         const { candidate_labels: labels } = parseInput(inputSchema, request.input, 'input')
         const parameters = parseInput(parametersSchema, request.parameters, 'parameters')
-        for (const text of labels) toTokens(text)
+        head.check(labels)
         const { rows, place } = await toImageRows(onlyImage(request))
         const item: PreparedItem = {
           rows,
@@ -71,7 +69,7 @@ export const zeroShotObjectDetection: Task = {
             const objects = best.map(({ label: index, score, box }) => ({
               label: labels[index] ?? String(index),
               score,
-              box: toOriginal(box, place, 'fraction'),
+              box: toOriginal(box, place, unit),
             }))
             return { objects }
           },
@@ -83,7 +81,7 @@ export const zeroShotObjectDetection: Task = {
         const answers: (Awaited<ReturnType<PreparedItem['decode']>> | Error)[] = []
         for (const item of items) {
           try {
-            answers.push(await item.decode(await runOne(model, toTokens, item.rows, texts.get(item) ?? [])))
+            answers.push(await item.decode(await head.run(item.rows, texts.get(item) ?? [])))
           } catch (error) {
             answers.push(error instanceof Error ? error : new Error('the run failed'))
           }
@@ -92,59 +90,6 @@ export const zeroShotObjectDetection: Task = {
       },
     }
   },
-}
-
-/** Texts are filled up to the longest beside them only where that was seen to change nothing. */
-async function openTexts(model: TaskModel): Promise<TextInput> {
-  const besides = async (): Promise<Record<string, Row>> =>
-    sampleRows(model, async (image) => (await openPlacedInput(model)(image)).rows)
-  return openTextInput(model, {
-    output: 'logits',
-    besides,
-    rowOf: ({ data, dims: [, places = 1, columns = 1] }, index) => ({
-      data: Float32Array.from({ length: places }, (_, place) => data[place * columns + index] ?? NaN),
-      dims: [places],
-    }),
-  })
-}
-
-/** The outputs for one image and its labels, in their order. Labels whose texts must not be padded run with those of their length. */
-async function runOne(
-  { session }: TaskModel,
-  toTokens: TextInput,
-  rows: Record<string, Row>,
-  labels: readonly string[],
-): Promise<Record<string, OutputTensor>> {
-  const columns: Float32Array[] = []
-  let boxes: OutputTensor | undefined
-  for (const group of groupByExactLengths(labels, toTokens)) {
-    const feeds = {
-      ...collate([rows], session.inputs),
-      ...collate(
-        group.map(({ item }) => toTokens(item)),
-        session.inputs,
-      ),
-    }
-    const outputs = await session.run(feeds, ['logits', 'pred_boxes'])
-    const { logits, pred_boxes: found } = outputs
-    if (logits === undefined || found === undefined) throw new Error('no logits or boxes came out')
-    boxes = sliceOutput(found, 0)
-    const [images = 1, places = 1, count = 1] = logits.dims
-    // A graph whose inputs are all fixed to one row gives one for each label.
-    if (images * count !== group.length)
-      throw new Error(`logits is [${logits.dims.join(', ')}] for ${group.length} labels`)
-    for (const [column, { index }] of group.entries()) {
-      const start = count === 1 ? column * places : column
-      columns[index] = Float32Array.from({ length: places }, (_, place) => logits.data[start + place * count] ?? NaN)
-    }
-  }
-  if (boxes === undefined) throw new Error('there are no labels')
-  const places = boxes.dims[0] ?? 1
-  const data = new Float32Array(places * columns.length)
-  for (const [index, column] of columns.entries()) {
-    for (let place = 0; place < places; place += 1) data[place * columns.length + index] = column[place] ?? NaN
-  }
-  return { logits: { data, dims: [places, columns.length] }, pred_boxes: boxes }
 }
 
 function candidatesOf(outputs: Record<string, OutputTensor>, threshold: number): Candidate[] {

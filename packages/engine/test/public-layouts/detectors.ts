@@ -1,6 +1,6 @@
 import { fixedOutputs } from '../fixed-outputs.ts'
 import { detector } from '../public-graphs.ts'
-import { owlGraph } from '../tiny-graphs.ts'
+import { groundingGraph, owlGraph } from '../tiny-graphs.ts'
 import { detr, half, imageMean, imageStd, labels, likeClip, of, text, usual, type Layout } from './folder.ts'
 
 const zeros = (...dims: number[]) => ({
@@ -56,6 +56,21 @@ export const detectors: readonly Layout[] = [
         size: { height: 768, width: 768 },
       },
       'onnx/model.onnx': owlGraph(null),
+    }),
+  },
+  {
+    name: 'Grounding DINO',
+    files: of('GroundingDinoForObjectDetection', {
+      ...text,
+      'preprocessor_config.json': {
+        ...detr,
+        do_convert_annotations: true,
+        do_pad: true,
+        image_processor_type: 'GroundingDinoImageProcessor',
+        pad_size: null,
+        size: { longest_edge: 96, shortest_edge: 64 },
+      },
+      'onnx/model.onnx': groundingGraph(null),
     }),
   },
   {

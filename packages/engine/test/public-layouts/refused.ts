@@ -1,5 +1,5 @@
 import { classifier, named } from '../public-graphs.ts'
-import { likeVit, detr, labels, text, of, type Layout } from './folder.ts'
+import { likeVit, labels, of, type Layout } from './folder.ts'
 
 const one = classifier(4)
 
@@ -7,14 +7,6 @@ const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.re
 
 /** Models of tasks that are lacking, and what people save instead of a graph. */
 export const lacking: readonly Layout[] = [
-  {
-    name: 'Grounding DINO',
-    files: of('GroundingDinoForObjectDetection', {
-      ...text,
-      'preprocessor_config.json': { ...detr, image_processor_type: 'GroundingDinoImageProcessor' },
-      'onnx/model.onnx': named(['pixel_values', 'input_ids', 'token_type_ids'], { logits: 3, pred_boxes: 3 }),
-    }),
-  },
   {
     name: 'SAM',
     files: of('SamModel', {

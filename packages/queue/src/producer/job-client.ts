@@ -1,6 +1,6 @@
 import { createRedisBlobs } from '@vision-queue/blobs'
 import type { Turns } from '@vision-queue/bullmq-batching'
-import type { Retention } from '@vision-queue/process'
+import type { JobSignal, Retention } from '@vision-queue/process'
 import type { Job } from '@vision-queue/protocol'
 import {
   guarded as guardedBy,
@@ -72,7 +72,7 @@ export interface JobClient extends IdempotencyKeys {
   submitAndWait(
     job: QueuedJob,
     blobs: BlobBytes,
-    options: Partial<SubmitOptions> & { timeoutMs: number; signal?: AbortSignal },
+    options: Partial<SubmitOptions> & { timeoutMs: number; signal?: JobSignal },
   ): Promise<Accepted>
   /** Cancels the jobs that wait for the model, those pinned to `versions` too; resolves to how many there were. */
   purge(model: string, versions: readonly string[]): Promise<number>
@@ -115,7 +115,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const admission = createAdmission(redis, {}, turns)
   const quotas = createOwnerQuotas(redis, turns)
   const stored = createRedisBlobs(redis, turns)
-  const jobBlobs = createJobBlobs(redis, stored, turns)
+  const jobBlobs = createJobBlobs(redis, stored)
   const queues = createJobQueues(redis, turns)
   const clock = openRedisClock(redis)
   const { retention } = options

@@ -39,10 +39,10 @@ interface Options {
 export function createJobEnder({ redis, queues, results }: Options): JobEnder {
   return {
     async end(job, final) {
-      await results.finish(job, final)
-      if (!(await queues.remove(job))) await redis.publish(cancellationsChannel, job.id)
       // Another one may have been first, and one that is written may expire earlier than it was to.
-      return (await results.read(job.id)) ?? final
+      const standing = await results.end(job, final)
+      if (!(await queues.remove(job))) await redis.publish(cancellationsChannel, job.id)
+      return standing
     },
   }
 }

@@ -1,4 +1,4 @@
-import { jobFields } from '@vision-queue/process'
+import { jobFields, type JobSignal } from '@vision-queue/process'
 import { isFinal, type Job, type JobEvent, VisionQueueError } from '@vision-queue/protocol'
 import type { TransportLog } from '@vision-queue/redis'
 
@@ -11,7 +11,7 @@ export interface JobEventsOptions {
   /** The position of the last event that the reader has seen: what came after it is told. Default: everything is. */
   after?: string | null
   /** Ends the events when it fires, without an error. */
-  signal?: AbortSignal
+  signal?: JobSignal
   /** Whether the text of an answer on its way is told, too. Default: true. */
   deltas?: boolean
 }
@@ -100,7 +100,7 @@ async function listenAndRead(
       )
     const log = reader.wantsLog(job) ? await readText(id) : null
     const first = inOrder(job, reader, log)
-    signal?.addEventListener('abort', stop, { once: true })
+    signal?.addEventListener('abort', stop)
     if (signal?.aborted === true) inbox.end()
     return { reader, inbox, first, stop }
   } catch (error) {

@@ -59,7 +59,6 @@ export function createJobReading(options: Options): (id: string, owner: string |
     if (place.state !== 'failed') {
       return unfinishedJob(job, place.state === 'active' ? place.startedAt : null, place.attempts)
     }
-    await results.finish(job, failedJob(job, place.attempts, ttlMs))
-    return results.read(id)
+    return results.end(job, failedJob(job, place.attempts, ttlMs))
   }
 }

@@ -161,3 +161,34 @@ test('a version that one consumer has ready is ready, with the other’s failure
   expect(await directory.forget('m', '1')).toBe(true)
   expect(await directory.list()).toEqual([])
 })
+
+test('what an engine does that loads a version is known while its consumer says so', async () => {
+  const loading = { step: 'warming_up', at: 1, of: 4, since: 1 } as const
+  const told = announcement('loads')
+  const models = told.models.map((model) => ({ ...model, status: 'loading' as const, manifest: null, loading }))
+  const loads = await startAnnouncer({ redis, heartbeatMs: 10_000, log: quiet, describe: () => ({ ...told, models }) })
+  const shown = async (): Promise<unknown> => (await directory.list()).find(({ version }) => version === '1')?.loading
+  expect(await shown()).toEqual(loading)
+  await loads.close()
+  expect(await shown()).toBeNull()
+})
+
+test('what a consumer got through is remembered when it is gone, until its version is forgotten', async () => {
+  const remembered = async (): Promise<unknown> =>
+    (await directory.list()).find(({ name, version }) => `${name}@${version}` === 'm@1')?.rememberedCapacity
+  const measured = (id: string): ConsumerAnnouncement => {
+    const told = announcement(id)
+    return { ...told, models: told.models.map((model) => ({ ...model, stats: { ...noModelStats, capacity: 300 } })) }
+  }
+  const consumer = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => measured('measured') })
+  expect(await remembered()).toBe(300)
+  await consumer.close()
+  expect(await consumers()).toEqual([])
+  expect(await remembered()).toBe(300)
+  // One that has measured nothing yet takes nothing away.
+  const fresh = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => announcement('fresh') })
+  expect(await remembered()).toBe(300)
+  await fresh.close()
+  await directory.forget('m', '1')
+  expect(await redis.exists('vq:model-capacities')).toBe(0)
+})

@@ -1,11 +1,14 @@
 import { type ConsumerAnnouncement, consumerAnnouncementSchema } from '../announcement.ts'
-import { consumerKey, consumersKey, modelAliasesKey, modelPartsKey, modelsKey } from '../keys.ts'
-import type { ModelAction, ModelManifest, ModelStats, ModelStatus } from '@vision-queue/protocol'
+import { consumerKey, consumersKey, modelAliasesKey, modelCapacitiesKey, modelPartsKey, modelsKey } from '../keys.ts'
+import type { LoadProgress, ModelAction, ModelManifest, ModelStats, ModelStatus } from '@vision-queue/protocol'
 
 import { createModelForgetting } from '../worker/forget-model.ts'
+import { createFiguresClaim } from './figures-claim.ts'
 import { createKnownModels, type KnownModels } from './known-models.ts'
 import { giveModelOrder, readModelOrders } from '../worker/model-orders.ts'
 import { parseJson } from '@vision-queue/redis'
+import { nanoid } from 'nanoid'
+
 import { guarded, openFailFastConnection, type RedisClient, type TransportLog } from '@vision-queue/redis'
 
 /** A consumer that serves a model version now, and what it has done with it. */
@@ -20,6 +23,8 @@ export interface ServingConsumer {
   startedAt: number
   heartbeatAt: number
   process: ConsumerAnnouncement['process']
+  /** The GPUs of its machine; undefined: it is of a release that didn't say. */
+  gpus?: ConsumerAnnouncement['gpus']
 }
 
 /** A model version as the directory knows it. */
@@ -34,6 +39,8 @@ export interface ServedModel {
   error: string | null
   /** When a consumer that lacks engines tries again to start them, in milliseconds since 1970. */
   retryAt: number | null
+  /** What the engine of a consumer does that loads it; null: none does. */
+  loading: LoadProgress | null
   /** Whether a consumer runs jobs that name no version on it. */
   serving: boolean
   /** Whether a live consumer has it in its repository; if not, it is only remembered. */
@@ -45,6 +52,8 @@ export interface ServedModel {
    * is, as many as were ever used, as whoever comes takes from all of these.
    */
   queueParts: number
+  /** Jobs a second that a consumer got through as last announced, also while there is none; null: never known. */
+  rememberedCapacity: number | null
   /** Those that have it ready. */
   consumers: ServingConsumer[]
 }
@@ -57,6 +66,8 @@ export interface ModelDirectory {
   order(order: { name: string; version: string | null; action: ModelAction }): Promise<void>
   /** Takes a version that nobody has any more out of the list; resolves to false while jobs wait for it. */
   forget(name: string, version: string): Promise<boolean>
+  /** To be called once for each scrape: whether this process tells Prometheus what all API processes know. */
+  claimFigures(): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -71,6 +82,7 @@ export interface ModelDirectoryOptions {
 export function openModelDirectory(options: ModelDirectoryOptions): ModelDirectory {
   const redis = openFailFastConnection({ ...options, name: 'api-models' })
   const forgetting = createModelForgetting(redis)
+  const claim = createFiguresClaim(redis, nanoid())
   let view: { models: ServedModel[]; at: number } | null = null
   const known = createKnownModels(options.log)
   let refreshing: Promise<ServedModel[]> | null = null
@@ -100,7 +112,9 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
       view = null
       return forgotten
     },
+    claimFigures: async () => guarded(claim.holds()),
     async close() {
+      if (redis.status === 'ready') await claim.giveUp().catch(() => {})
       await forgetting.close()
       redis.disconnect()
     },
@@ -108,11 +122,12 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
 }
 
 async function readModels(redis: RedisClient, known: KnownModels, log: TransportLog): Promise<ServedModel[]> {
-  const [manifests, aliases, orders, usedParts, ids] = await Promise.all([
+  const [manifests, aliases, orders, usedParts, capacities, ids] = await Promise.all([
     redis.hgetall(modelsKey),
     redis.hgetall(modelAliasesKey),
     readModelOrders(redis),
     redis.hgetall(modelPartsKey),
+    redis.hgetall(modelCapacitiesKey),
     redis.zrange(consumersKey, '0', '-1'),
   ])
   const models = new Map<string, ServedModel>()
@@ -125,10 +140,12 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       status: orders.of(name, version).wanted === 'unloaded' ? 'unloaded' : 'no_consumers',
       error: null,
       retryAt: null,
+      loading: null,
       serving: false,
       reported: false,
       aliases: known.aliasesOf(name, version, aliases[name]),
       queueParts: 1,
+      rememberedCapacity: capacityIn(capacities[reference]),
       consumers: [],
     }
     models.set(reference, model)
@@ -150,13 +167,25 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
     }
     const { queueParts = 1 } = announcement.data
     for (const announced of announcement.data.models) {
-      const { name, version, status, serving, error, retryAt = null, manifest, stats, engines } = announced
+      const {
+        name,
+        version,
+        status,
+        serving,
+        error,
+        retryAt = null,
+        loading = null,
+        manifest,
+        stats,
+        engines,
+      } = announced
       parts.set(name, Math.min(queueParts, parts.get(name) ?? queueParts))
       const model = versionOf(name, version)
       if (manifest !== null) model.manifest ??= known.manifest(`${name}@${version}`, JSON.stringify(manifest))
       if (ranks[status] > ranks[model.status]) model.status = status
       model.reported = true
       if (model.error === null && error !== null) Object.assign(model, { error, retryAt })
+      model.loading ??= loading
       model.serving ||= serving
       if (status === 'ready') {
         const { enginesUp = engines } = announced
@@ -168,6 +197,12 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
   return [...models.values()].toSorted(
     (a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version, 'en', { numeric: true }),
   )
+}
+
+/** Null where the text is no number that could be one. */
+function capacityIn(text: string | undefined): number | null {
+  const capacity = Number(text)
+  return Number.isFinite(capacity) && capacity > 0 ? capacity : null
 }
 
 /** Of what consumers say of one version, what counts: one that has it is enough, hope goes before failure. */

@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import type { Job } from '@vision-queue/protocol'
 import { guarded as guardedBy, type RedisClient, type TransportLog } from '@vision-queue/redis'
 
@@ -19,7 +20,7 @@ export interface OwnedJobs {
   /** What happens to the job, from now on or after a position that the reader has. */
   events(id: string, options?: JobEventsOptions): JobEvents
   /** The job once it is final, or as it is after `timeoutMs` or when `signal` fires; null if no such job is known. */
-  waitFor(id: string, timeoutMs: number, signal?: AbortSignal): Promise<Job | null>
+  waitFor(id: string, timeoutMs: number, signal?: JobSignal): Promise<Job | null>
   /**
    * Ends the job as `canceled`, or leaves it with the final state it has; resolves to the job as it is then, to null if
    * no such job is known. Of a cancellation and a result the first that is written stays. Safe to repeat.

@@ -30,6 +30,8 @@ export interface Chain<Result> {
 export interface StoredJob {
   /** As it goes through the queue. */
   queued: QueuedJob
+  /** The same as JSON. */
+  json: string
   /** The steps that enter it in its owner's list. */
   listed: Step[]
   forMs: number
@@ -41,15 +43,15 @@ export interface StoredJob {
  * ids that came to nothing.
  */
 export function queueingChain(
-  { queued, listed, forMs }: StoredJob,
+  { queued, json, listed, forMs }: StoredJob,
   turn: number | 'carried',
 ): Chain<{ done: boolean; shared: BlobAddress[] }> {
   const addresses = addressesOf(queued)
   const steps = [
     ...addresses.map((address) => needStep(address, queued.id, forMs)),
     ...listed,
-    recordStep(jobKey(queued.id), JSON.stringify(queued), forMs),
-    queueStep(queued, turn),
+    recordStep(jobKey(queued.id), json, forMs),
+    queueStep(queued, turn, json),
   ]
   return {
     steps,

@@ -123,12 +123,11 @@ function enteringPart(
   { given, admit, part, parts }: { given: BlobBytes; admit: Partial<AdmitOptions>; part: number; parts: number },
 ): Entering {
   const job = part === 0 ? whole : { ...whole, part }
-  // The bytes are where jobs of shape 2 have them from now on.
-  const queued = clock.jobToRedis({ ...job, parts: job.parts.map(withoutOld) })
+  const queued = clock.jobToRedis(withoutOld(job))
   const { pace = null } = admit
   return {
     job,
-    stored: { queued, listed: index.steps(job), forMs: limits.payloadTtlMs },
+    stored: { queued, json: JSON.stringify(queued), listed: index.steps(job), forMs: limits.payloadTtlMs },
     given,
     admit: { ...admit, pace: pace === null ? null : { ...pace, jobsPerSecond: pace.jobsPerSecond / parts } },
     limits: {
@@ -239,10 +238,14 @@ async function undo({ queues, turns }: Options, job: QueuedJob): Promise<void> {
 }
 
 /** The bytes are where jobs of shape 2 have them from now on. */
-function withoutOld(part: Part): Part {
-  if (part.kind !== 'blob') return part
-  const { old: _old, ...blob }: BlobPart = part
-  return blob
+function withoutOld(job: QueuedJob): QueuedJob {
+  if (blobsOf(job).every(({ old }) => old === undefined)) return job
+  const parts = job.parts.map((part): Part => {
+    if (part.kind !== 'blob') return part
+    const { old: _old, ...blob }: BlobPart = part
+    return blob
+  })
+  return { ...job, parts }
 }
 
 function blobGone({ retryOf }: QueuedJob): VisionQueueError {

@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import { isFinal, type Job } from '@vision-queue/protocol'
 
 import { createInbox } from './inbox.ts'
@@ -42,7 +43,7 @@ interface Options {
   /** The job as it is, after a reconnect. */
   read: () => Promise<Job | null>
   timeoutMs: number
-  signal: AbortSignal | undefined
+  signal: JobSignal | undefined
 }
 
 /**
@@ -56,7 +57,7 @@ export async function waitForReply(
   const inbox = createInbox<Heard>()
   const leave = await channels.listen(id, 'replies', inbox.push)
   const timer = setTimeout(inbox.end, timeoutMs)
-  signal?.addEventListener('abort', inbox.end, { once: true })
+  signal?.addEventListener('abort', inbox.end)
   if (signal?.aborted === true) inbox.end()
   try {
     let last = await submit()

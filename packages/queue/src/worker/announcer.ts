@@ -1,5 +1,5 @@
 import type { ConsumerAnnouncement } from '../announcement.ts'
-import { consumerKey, consumersKey, modelAliasesKey, modelsKey } from '../keys.ts'
+import { consumerKey, consumersKey, modelAliasesKey, modelCapacitiesKey, modelsKey } from '../keys.ts'
 import { raiseParts } from '../queue-places.ts'
 import type { ModelManifest } from '@vision-queue/protocol'
 
@@ -10,6 +10,8 @@ import type { RedisClient, TransportLog } from '@vision-queue/redis'
 export interface Announcer {
   /** Announces at once what has changed; failures are logged. */
   renew(): void
+  /** When Redis last took an announcement, by the monotonic clock. */
+  readonly announcedAt: number
   /** Stops the heartbeat and removes the announcement; its models stay known. */
   close(): Promise<void>
 }
@@ -45,6 +47,10 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
     const manifests = models.flatMap(({ status, manifest }): ModelManifest[] =>
       status === 'ready' && manifest !== null ? [manifest] : [],
     )
+    // What a consumer is good for stays known when there is none, so that somebody can tell when to start one.
+    const capacities = models.flatMap(({ name, version, status, stats: { capacity } }): [string, string][] =>
+      status === 'ready' && capacity !== null ? [[`${name}@${version}`, String(capacity)]] : [],
+    )
     // Before API processes may put jobs there.
     await raiseParts(redis, new Set(models.map(({ name }) => name)), queueParts)
     await Promise.all([
@@ -53,11 +59,14 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
       ...manifests.map(async (manifest) =>
         redis.hset(modelsKey, `${manifest.name}@${manifest.version}`, JSON.stringify(manifest)),
       ),
+      ...(capacities.length === 0 ? [] : [redis.hset(modelCapacitiesKey, ...capacities.flat())]),
       ...Object.entries(aliases).map(async ([name, its]) => redis.hset(modelAliasesKey, name, JSON.stringify(its))),
     ])
+    announcedAt = performance.now()
     return id
   }
 
+  let announcedAt = 0
   const id = await announce()
   let closed = false
   let beating = false
@@ -77,6 +86,9 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
   const timer = setInterval(beat, heartbeatMs)
 
   return {
+    get announcedAt() {
+      return announcedAt
+    },
     renew() {
       if (closed) return
       again = beating

@@ -1,4 +1,4 @@
-import { modelAliasesKey, modelOrdersKey, modelsKey, modelVariantsKey } from '../keys.ts'
+import { modelAliasesKey, modelCapacitiesKey, modelOrdersKey, modelsKey, modelVariantsKey } from '../keys.ts'
 
 import { createAdmission } from '../producer/admission.ts'
 import { createJobQueues } from '../job-queues.ts'
@@ -30,6 +30,7 @@ export function createModelForgetting(redis: RedisClient): ModelForgetting {
       const reference = `${name}@${version}`
       await Promise.all([
         redis.hdel(modelsKey, reference),
+        redis.hdel(modelCapacitiesKey, reference),
         redis.unlink(modelVariantsKey(name, version)),
         redis.hdel(modelOrdersKey, reference, `reload ${reference}`),
         // How many parts its queue has had stays known: a job may have been accepted a moment ago.

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 
 import { jobChangeSchema } from '../job-change.ts'
+import { finalJob } from '../job-forms.ts'
 import { jobKey, replyChannel } from '../keys.ts'
 import type { QueuedJob } from '../queued-job.ts'
 import { newReplyName } from '../reply-name.ts'
@@ -94,6 +95,27 @@ describe('jobs that end with their answer', () => {
     await expect.poll(async () => queue.redis.keys('vq:{m}:jobs:job_*')).toEqual([])
     expect(await queue.redis.keys('vq:{blob:*')).toEqual([])
   })
+
+  test.each(['failed', 'canceled', 'expired'] as const)(
+    'as %s do so by one script call, what is kept for another try included',
+    async (status) => {
+      const [first, second] = await submitted(2, { metadata: null })
+      if (first === undefined || second === undefined) throw new Error('none')
+      const results = queue.resultStore({ failedPayloadTtlMs: 60_000, failedPayloadMaxBytes: 1e6 })
+      const end = async (job: QueuedJob): Promise<boolean> =>
+        results.finish(job, finalJob(job, { status, attempts: 1 }, 60_000))
+      // Redis learns the script.
+      expect(await end(first)).toBe(true)
+      await queue.redis.config('RESETSTAT')
+      expect(await end(second)).toBe(true)
+      const stats = await queue.redis.info('commandstats')
+      expect(/^cmdstat_evalsha:calls=(\d+),/m.exec(stats)?.[1]).toBe('1')
+      expect(stats).not.toMatch(/^cmdstat_eval:/m)
+      expect(await queue.client.depth('m')).toEqual({ jobs: 0, bytes: 0 })
+      expect(await queue.client.of(null).readForRetry(second.id)).toMatchObject({ id: second.id })
+      expect((await queue.redis.keys('vq:{blob:*:bytes')).length).toBe(1)
+    },
+  )
 
   test('stand when their call is carried out twice, because its reply was lost', async () => {
     const [job] = await submitted(1)

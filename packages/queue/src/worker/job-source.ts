@@ -91,7 +91,7 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     if (options.redis === undefined) redis.disconnect()
   }
   const turns = options.turns ?? turnsOf(redis)
-  const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns), turns)
+  const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns))
   const clock = openRedisClock(redis)
   const errorLimit = createLogLimit()
   const { deliver, backend } = createDelivering({ ...options, clock, turns, readBlobs: blobs.read })

@@ -1,4 +1,3 @@
-import { createRedisBlobs, releaseStep } from '@vision-queue/blobs'
 import type { Step, Turns } from '@vision-queue/bullmq-batching'
 import type { Retention } from '@vision-queue/process'
 import { type FinalJob, finalJobSchema } from '@vision-queue/protocol'
@@ -7,7 +6,7 @@ import { z } from 'zod'
 
 import { type CachedAnswer, cachedAnswerSchema } from '../cached-answer.ts'
 import { createEndedBytes } from '../ended-bytes.ts'
-import { addressesOf, createJobBlobs } from '../job-blobs.ts'
+import { keepSteps, releaseSteps } from '../job-blobs.ts'
 import { answerKey, idempotencyKey, jobKey, placeOf, resultKey } from '../keys.ts'
 import { dischargeStep } from '../producer/admission-steps.ts'
 import { endingStep } from '../producer/job-index.ts'
@@ -31,6 +30,8 @@ export interface ResultStore {
    * already has the state stored with an earlier `expires_at`. Safe to repeat.
    */
   finish(job: QueuedJob, final: FinalJob, digest?: string | null): Promise<boolean>
+  /** The same; resolves to the final state that the job has then. */
+  end(job: QueuedJob, final: FinalJob): Promise<FinalJob>
   /** The same as steps of the caller's chain, which runs when memory is full, too. */
   endOf(job: QueuedJob, final: FinalJob, digest?: string | null): JobEnd
   /** Stores the final state of a job that was never queued; resolves to it as it is stored. */
@@ -63,7 +64,6 @@ export function createResultStore({
   retention,
   answerTtlMs,
 }: ResultStoreOptions): ResultStore {
-  const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns), turns)
   const readOfTurn = turnReaderOf(redis)
   const ended = createEndedBytes(redis, retention, turns)
   // A job that was accepted must come to its end when Redis' memory is full, too, and what its end gives back is more
@@ -75,60 +75,54 @@ export function createResultStore({
     return stored === null ? null : finalJobSchema.parse(JSON.parse(stored))
   }
 
-  /** What is left to be done once it is known which final state stands. */
-  const settle = async (job: QueuedJob, standing: FinalJob, digest: string | null, final: FinalJob): Promise<void> => {
-    const keep = keptFor(standing, retention)
-    const steps = [
-      ...leavingSteps(job, readableFor(standing)),
-      ...(keep === null ? goneSteps(job) : []),
-      ...(standing.status === 'succeeded' ? [] : [endingStep(job, standing, retention)]),
-      ...answerSteps(job, final, digest, answerTtlMs),
-    ]
+  /** Does what the steps of an end could not, by what they have replied. */
+  const settle = async (end: PlannedEnd, [there, ...replies]: readonly unknown[]): Promise<Standing> => {
+    const { job, final, json } = end
+    // The same text: it was stored by a call whose reply was lost.
+    const isFirst = there === 1 || there === json
+    if (there === 1) await finishLeaving(job, end.leaving, replies)
+    // Which final state stands decides what is kept: a result that comes after a cancellation must not take along what
+    // another try needs.
+    const standing = typeof there === 'string' ? finalJobSchema.parse(JSON.parse(there)) : final
+    if (there !== 1) {
+      const leaving = leavingOf(job, standing, retention)
+      const rest = [...leaving.steps, ...answerSteps(job, final, end.digest, answerTtlMs)]
+      await finishLeaving(job, leaving, await inOneVisit(rest))
+    }
+    if (isFirst) ended.add(final, { result: json.length, record: end.leaving.keptBytes })
+    return { isFirst, standing }
+  }
+
+  const finishLeaving = async (job: QueuedJob, leaving: Leaving, replies: readonly unknown[]): Promise<void> => {
+    const rest = leaving.rest(replies)
     await Promise.all([
-      inOneVisit(steps),
-      keep === null ? null : blobs.keep(job, keep),
-      keep === null ? null : keepRecord(redis, job, keep.forMs),
+      rest.length === 0 ? null : inOneVisit(rest),
+      leaving.keptForMs === null ? null : dropMetadata(redis, job, leaving.keptForMs),
     ])
   }
 
-  const endOf: ResultStore['endOf'] = (job, unlimited, digest = null) => {
+  const plan = (job: QueuedJob, unlimited: FinalJob, digest: string | null): PlannedEnd => {
     const final = ended.limited(unlimited)
     const json = JSON.stringify(final)
-    const forMs = readableFor(final)
-    const first = resultStep(job, json, forMs)
-    const succeeds = final.status === 'succeeded'
-    const steps = succeeds
-      ? // The places first: whoever hears the result may submit the next job.
-        [first, ...leavingSteps(job, forMs), ...goneSteps(job), ...answerSteps(job, final, digest, answerTtlMs)]
-      : [first]
-    return {
-      steps,
-      async settle(replies) {
-        const [there] = replies
-        // The same text: it was stored by a call whose reply was lost.
-        const stands = there === 1 || there === json
-        // Not before it is known which final state stands: a result that comes after a cancellation must not take
-        // along what another try needs.
-        if (there !== 1 || !succeeds) {
-          const standing = typeof there === 'string' ? finalJobSchema.parse(JSON.parse(there)) : final
-          await settle(job, standing, digest, final)
-        }
-        if (!stands) return false
-        const keep = keptFor(final, retention)
-        const record = keep === null ? 0 : JSON.stringify([job.parts, job.input, job.parameters]).length
-        ended.add(final, { result: json.length, record })
-        return true
-      },
-    }
+    const leaving = leavingOf(job, final, retention)
+    // The places first: whoever hears the result may submit the next job.
+    const steps = [
+      resultStep(job, json, readableFor(final)),
+      ...leaving.steps,
+      ...answerSteps(job, final, digest, answerTtlMs),
+    ]
+    return { job, final, json, digest, leaving, steps }
   }
+  const carryOut = async (end: PlannedEnd): Promise<Standing> => settle(end, await inOneVisit(end.steps))
 
   return {
     read,
-    endOf,
-    async finish(job, final, digest) {
-      const end = endOf(job, final, digest)
-      return end.settle(await inOneVisit(end.steps))
+    endOf(job, final, digest = null) {
+      const end = plan(job, final, digest)
+      return { steps: end.steps, settle: async (replies) => (await settle(end, replies)).isFirst }
     },
+    finish: async (job, final, digest = null) => (await carryOut(plan(job, final, digest))).isFirst,
+    end: async (job, final) => (await carryOut(plan(job, final, null))).standing,
     async keep(unlimited) {
       const final = ended.limited(unlimited)
       const encoded = JSON.stringify(final)
@@ -158,13 +152,55 @@ function answerSteps(
   return [answerStep(job, digest, JSON.stringify(answer), forMs)]
 }
 
-/** A job that is not tried again leaves neither its blobs nor its record. */
-function goneSteps(job: QueuedJob): Step[] {
-  return [...addressesOf(job).map((address) => releaseStep(address, job.id)), unlinkStep(jobKey(job.id))]
+/** A job's end, before it is carried out. */
+interface PlannedEnd {
+  job: QueuedJob
+  final: FinalJob
+  /** The final state as JSON. */
+  json: string
+  digest: string | null
+  leaving: Leaving
+  steps: Step[]
+}
+
+interface Standing {
+  /** Whether the final state is the one that was given. */
+  isFirst: boolean
+  /** The final state that the job has. */
+  standing: FinalJob
+}
+
+/** What becomes of all that an ended job has beside its result. */
+interface Leaving {
+  steps: Step[]
+  /** The steps that are left, by what these have replied. */
+  rest(replies: readonly unknown[]): Step[]
+  /** For how long the record is kept for another try; null: it isn't. */
+  keptForMs: number | null
+  /** Of the record, roughly. */
+  keptBytes: number
+}
+
+function leavingOf(job: QueuedJob, final: FinalJob, retention: Retention): Leaving {
+  const keep = keptFor(final, retention)
+  const before = placeSteps(job, readableFor(final))
+  const after = final.status === 'succeeded' ? [] : [endingStep(job, final, retention)]
+  // A job that is not tried again leaves neither its blobs nor its record.
+  if (keep === null) {
+    const steps = [...before, ...releaseSteps(job), unlinkStep(jobKey(job.id)), ...after]
+    return { steps, rest: () => [], keptForMs: null, keptBytes: 0 }
+  }
+  const kept = keepSteps(job, keep)
+  return {
+    steps: [...before, ...kept.steps, expireStep(jobKey(job.id), keep.forMs), ...after],
+    rest: (replies) => kept.untaken(replies.slice(before.length)),
+    keptForMs: keep.forMs,
+    keptBytes: JSON.stringify([job.parts, job.input, job.parameters]).length,
+  }
 }
 
 /** Every ended job gives back its places, and its Idempotency-Key lapses with its result, in `forMs`. */
-function leavingSteps(job: QueuedJob, forMs: number): Step[] {
+function placeSteps(job: QueuedJob, forMs: number): Step[] {
   const { owner, idempotencyKeyHash: keyHash } = job
   const place = placeBackStep(job)
   return [
@@ -190,9 +226,11 @@ function keptFor(final: FinalJob, retention: Retention): { forMs: number; maxByt
 /** Of whatever release it is. */
 const recordSchema = z.record(z.string(), z.json())
 
-/** Keeps the record of an ended job, without the metadata: the result has it, and it may be most of what is kept. */
-async function keepRecord(redis: RedisClient, { id, metadata }: QueuedJob, forMs: number): Promise<void> {
-  await redis.pexpire(jobKey(id), forMs)
+/**
+ * Takes the metadata out of the record that is kept of an ended job: the result has it, and it may be most of what is
+ * kept. Not among the steps, as it takes a parser that changes nothing else.
+ */
+async function dropMetadata(redis: RedisClient, { id, metadata }: QueuedJob, forMs: number): Promise<void> {
   if (metadata === null) return
   const record = await redis.get(jobKey(id))
   if (record === null) return

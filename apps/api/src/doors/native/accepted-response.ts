@@ -4,6 +4,7 @@ import type { Context } from 'hono'
 import type { ApiEnv } from '../../api-env.ts'
 import type { Accepted } from '../../intake/submission.ts'
 import { jobResponse } from './job-response.ts'
+import { jsonResponse } from './json-response.ts'
 
 /** Tells that the answer is an earlier request's, as Stripe's API does. */
 export const replayedHeader = { 'Idempotent-Replayed': 'true' } as const
@@ -16,8 +17,8 @@ export function acceptedResponse(
 ): Response {
   // For the log line of the request.
   c.set('jobId', job.id)
-  const all = { 'Cache-Control': 'no-store', ...(replayed ? replayedHeader : {}), ...headers }
-  if (waited && isFinal(job.status)) return c.json(jobResponse(job, c.get('addressOf')), 200, all)
+  const all = { ...(replayed ? replayedHeader : {}), ...headers }
+  if (waited && isFinal(job.status)) return jsonResponse(jobResponse(job, c.get('addressOf')), 200, all)
   const response = jobResponse(job, c.get('addressOf'), turn)
-  return c.json(response, 202, { ...all, Location: response.urls.self })
+  return jsonResponse(response, 202, { ...all, Location: response.urls.self })
 }

@@ -9,7 +9,10 @@ import {
 import type { ServedModel, ServingConsumer } from '@vision-queue/queue/producer'
 import { z } from 'zod'
 
+import { variantReason } from './variant-reason.ts'
 import type { ModelVersions } from '../../intake/model-choice.ts'
+import { gpuResponse, gpuResponseSchema } from './gpu-response.ts'
+import { loadingResponse, loadingSchema } from './loading-response.ts'
 import type { JsonValue } from '../../intake/submission.ts'
 
 const jsonSchemaSchema = z.record(z.string(), z.json()).describe('a JSON Schema (2020-12)')
@@ -38,9 +41,13 @@ export const modelVersionResponseSchema = z.object({
       'why a consumer could not load it, could not load its newest files, or lacks engines; another may have it ready',
     ),
   retry_at: retryAtSchema,
+  loading: loadingSchema,
   serving: z.boolean().describe('whether jobs that name no version run on it'),
   aliases: z.array(z.string()).describe('name@alias pins a job to the version the alias stands for'),
   variant: z.string().nullable().describe('such as fp32 or int8'),
+  graph_variants: z
+    .record(z.string(), z.string())
+    .describe('the same by graph: a folder may have other variants for each'),
   variant_reason: variantReasonSchema,
   provider: z.string().nullable(),
   refused_providers: z
@@ -114,6 +121,7 @@ export const consumerStatsSchema = z.object({
   devices: z
     .array(z.int())
     .describe('the GPUs that its engines are placed on in turn, as the provider counts them; none on a CPU'),
+  gpus: z.array(gpuResponseSchema).describe('all GPUs of its machine, where nvidia-smi tells of them'),
 })
 
 /** A model as `GET /models/{name}` shows it. */
@@ -145,15 +153,17 @@ export function modelResponse({ name, serving, versions }: ModelVersions): Model
 }
 
 function versionResponse(model: ServedModel): z.infer<typeof modelVersionResponseSchema> {
-  const { version, status, error, retryAt, serving, aliases, manifest, consumers } = model
+  const { version, status, error, retryAt, loading, serving, aliases, manifest, consumers } = model
   return {
     version,
     status,
     error,
     retry_at: isoTime(retryAt),
+    loading: loadingResponse(loading),
     serving,
     aliases,
     variant: manifest?.variant ?? null,
+    graph_variants: manifest?.graphVariants ?? {},
     variant_reason: variantReason(manifest),
     provider: manifest?.provider ?? null,
     refused_providers: manifest?.refusedProviders ?? [],
@@ -169,22 +179,6 @@ function isoTime(at: number | null): string | null {
 function variantsOf({ manifest, consumers }: ServedModel): string[] {
   const ofConsumers = consumers.flatMap((consumer) => consumer.manifest?.variant ?? [])
   return ofConsumers.length > 0 ? ofConsumers : manifest === null ? [] : [manifest.variant]
-}
-
-function variantReason(manifest: ModelManifest | null): string | null {
-  if (manifest?.choice === undefined) return null
-  const { basis, reason, at } = manifest.choice
-  switch (basis) {
-    case 'setting':
-    case 'model_json':
-      return reason
-    case 'capability':
-      return `by capability: ${reason}`
-    case 'fleet':
-      return `recorded by the fleet${at === null ? '' : ` at ${new Date(at).toISOString()}`}, by capability: ${reason}`
-    default:
-      return basis satisfies never
-  }
 }
 
 export function modelDetail(model: ModelVersions): z.infer<typeof modelDetailSchema> {
@@ -234,6 +228,7 @@ function consumerStats(version: string, consumer: ServingConsumer): z.infer<type
     cost: stats.cost === null ? null : costStats(stats.cost),
     capacity: stats.capacity,
     devices: stats.devices ?? [],
+    gpus: (consumer.gpus ?? []).map(gpuResponse),
   }
 }
 

@@ -123,6 +123,17 @@ test('a model whose engines can not be started is shown with the reason and when
   expect(detail.version_details).toMatchObject([{ status: 'loading', error, retry_at: '2025-06-15T15:06:40.000Z' }])
 })
 
+test('a version that is loading tells what it does and since when; one that is not tells nothing', async () => {
+  const api = await startApi()
+  const loading = { step: 'opening', at: 2, of: 3, since: 1_750_000_000_000 } as const
+  api.models.models = [servedModel(), { ...servedModel({ version: '2' }, 0), status: 'loading', loading }]
+  const detail = modelDetailSchema.parse(await (await fetch(`${api.url}/models/shapes-vqa`)).json())
+  expect(detail.version_details.map((version) => [version.version, version.loading])).toEqual([
+    ['2', { ...loading, since: '2025-06-15T15:06:40.000Z' }],
+    ['1', null],
+  ])
+})
+
 test('an unknown model is 404 and the answer lists what there is', async () => {
   const api = await startApi()
   const problem = await problemOf(await fetch(`${api.url}/models/cats`))

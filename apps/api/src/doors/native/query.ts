@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 
 import { refusal } from '../../expectation.ts'
-import { isMistyped } from '../../intake/mistyped-names.ts'
+import { isMistyped } from '@vision-queue/process'
 
 /**
  * What a request's query holds of these names, the first of each; an empty one counts as not sent. Other names are

@@ -1,6 +1,7 @@
 import { inputOfParts } from '@vision-queue/queue'
 import { expect, test } from 'vitest'
 
+import type { JsonValue } from '../../intake/submission.ts'
 import { answerJobs, type Doing } from '../../test-support/answer-jobs.ts'
 import { chatModel, wordyModels } from '../../test-support/chat-models.ts'
 import { png } from '../../test-support/images.ts'
@@ -86,7 +87,8 @@ test('a conversation is a job of the model that talks, and its text the message'
   })
 })
 
-test.each([
+/** A model, a body, the job's input, its output, and the message. */
+const forms: [string, object, object, Record<string, JsonValue>, string][] = [
   ['shapes-vqa', { messages: [ask('What colour?')] }, { question: 'What colour?' }, redAnswers, 'red'],
   [
     'shapes-entailment',
@@ -124,7 +126,8 @@ test.each([
     { labels: [{ label: 'dog', score: 0.7 }] },
     '{"it":"dog"}',
   ],
-] as const)('%s is asked by what it takes: %#', async (model, body, input, output, content) => {
+]
+test.each(forms)('%s is asked by what it takes: %#', async (model, body, input, output, content) => {
   const api = await startChat(output)
   const completion = await complete(api, { model, ...body })
   expect(inputOfParts(api.jobs.submitted[0]?.job ?? { input: {}, parts: [] })).toEqual(input)

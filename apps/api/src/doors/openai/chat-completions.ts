@@ -1,3 +1,4 @@
+import type { JobSignal } from '@vision-queue/process'
 import { type FinalJob, isFinal, type Job, type JobEvent, VisionQueueError } from '@vision-queue/protocol'
 import type { JobClient, ModelDirectory } from '@vision-queue/queue/producer'
 import type { Context } from 'hono'
@@ -56,7 +57,7 @@ export function chatCompletions({ intake, jobs, models, bodyBudget, settings }: 
     nameJobs(c, accepted)
     const abandon = async (): Promise<void> => chatJobs.abandon(accepted, { idempotencyKey })
     if (stream) {
-      const events = (id: string, signal: AbortSignal): AsyncIterable<JobEvent> =>
+      const events = (id: string, signal: JobSignal): AsyncIterable<JobEvent> =>
         jobs.of(caller.owner).events(id, { signal })
       const includeUsage = chat.request.stream_options?.include_usage === true
       const { SSE_HEARTBEAT_MS: heartbeatMs } = settings
@@ -105,8 +106,8 @@ function nameJobs(c: Context<ApiEnv>, accepted: readonly Accepted[]): void {
   if (first !== undefined) c.set('jobId', first)
   const replayed = accepted.some((one) => one.replayed)
   const headers = { 'X-Job-Id': ids.join(', '), ...(replayed ? replayedHeader : {}) }
-  for (const [name, value] of Object.entries(headers)) c.header(name, value)
-  c.set('errorHeaders', { ...c.get('errorHeaders'), ...headers })
+  // On Node's own response, so that an error carries them, too.
+  for (const [name, value] of Object.entries(headers)) c.env.outgoing.setHeader(name, value)
 }
 
 /** Reads what a job ended with, its answer or, thrown, what it has instead. */

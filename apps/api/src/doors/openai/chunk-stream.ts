@@ -1,3 +1,4 @@
+import { createJobController, type JobSignal } from '@vision-queue/process'
 import type { FinalJob, JobEvent } from '@vision-queue/protocol'
 
 import { openEventBody } from '../../delivery/event-body.ts'
@@ -11,7 +12,7 @@ import type { OpenAiError } from './error-response.ts'
 interface Options {
   accepted: readonly Accepted[]
   /** The events of a job, until the signal fires. */
-  events: (id: string, signal: AbortSignal) => AsyncIterable<JobEvent>
+  events: (id: string, signal: JobSignal) => AsyncIterable<JobEvent>
   /** Throws where the job has no answer. */
   readAnswer: (job: FinalJob) => Answer
   includeUsage: boolean
@@ -27,7 +28,7 @@ export function openChunkStream(options: Options): ReadableStream<Uint8Array> {
   const { accepted, client, includeUsage, readAnswer, heartbeatMs } = options
   const [first] = accepted
   if (first === undefined) throw new Error('a stream without choices')
-  const ending = new AbortController()
+  const ending = createJobController()
   let isWhole = false
   const end = (): void => {
     if (ending.signal.aborted) return

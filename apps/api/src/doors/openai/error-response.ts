@@ -28,7 +28,7 @@ export function openAiError(error: VisionQueueError): OpenAiError {
 }
 
 /** Any thrown value as an answer in OpenAI's form, with its status. */
-export function openAiErrorResponse(error: unknown, { requestId, log, headers = {} }: FailedRequest): Response {
+export function openAiErrorResponse(error: unknown, { requestId, log }: FailedRequest): Response {
   const known = toVisionQueueError(error)
   noteInternalError(known, { requestId, log })
   const { status, retryable } = errorTable[known.code]
@@ -37,7 +37,6 @@ export function openAiErrorResponse(error: unknown, { requestId, log, headers = 
     headers: {
       ...commonHeaders(requestId),
       'Content-Type': 'application/json',
-      ...headers,
       ...errorHeaders(known),
       // OpenAI's clients try every 5xx and 409 again, unless they are told not to.
       ...(retryable ? {} : { 'X-Should-Retry': 'false' }),

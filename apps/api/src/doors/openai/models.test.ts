@@ -6,13 +6,19 @@ import { startApi } from '../../test-support/start-api.ts'
 
 test('every announced model is listed, and which of them can be asked in a conversation', async () => {
   const api = await startApi()
-  api.models.models = [chatModel, ...wordyModels, servedModel({ name: 'gone' }, 0)]
+  api.models.models = [
+    chatModel,
+    ...wordyModels,
+    servedModel({ name: 'gone' }, 0),
+    { ...servedModel({ name: 'new' }), manifest: null },
+  ]
   const response = await fetch(`${api.url}/v1/models`)
   const { object, data } = Object(await response.json())
   expect(object).toBe('list')
   const short = data.map(({ id, created, task, chat }: Record<string, unknown>) => [id, created, task, chat])
   expect(short).toEqual([
     ['gone', 0, 'visual-question-answering', true],
+    ['new', 1_750_000_000, null, null],
     ['shapes-caption', 1_750_000_000, 'image-to-text', true],
     ['shapes-chat', 1_750_000_000, 'image-text-to-text', true],
     ['shapes-classify', 1_750_000_000, 'image-classification', true],

@@ -12,7 +12,7 @@ export const openAiModelSchema = z.object({
   created: z.int().describe('when its consumers began to serve it, in seconds since 1970; 0 where none does'),
   owned_by: z.string(),
   task: z.string().nullable().describe('Hugging Face’s name of it; null where no version was ever ready'),
-  chat: z.boolean().describe('whether POST /v1/chat/completions asks it'),
+  chat: z.boolean().nullable().describe('whether POST /v1/chat/completions asks it; null as task'),
 })
 type OpenAiModel = z.infer<typeof openAiModelSchema>
 
@@ -44,6 +44,6 @@ function openAiModel(id: string, { manifest, consumers }: ServedModel): OpenAiMo
     created: Number.isFinite(since) ? Math.floor(since / 1000) : 0,
     owned_by: 'vision-queue',
     task: manifest?.task ?? null,
-    chat: manifest !== null && chatFormOf(manifest) !== null,
+    chat: manifest === null ? null : chatFormOf(manifest) !== null,
   }
 }

@@ -88,15 +88,15 @@ export function schemaGrammar(schema: unknown, under: string): Grammar {
     let made: Grammar | null = null
     // A definition may refer to itself: who asks before it is made gets it later.
     known.set(reference, { kind: 'later', get: () => made ?? refuse(path, 'a definition') })
-    made = toGrammar(target, path, known, ofReference)
+    made = toGrammar(target, path, ofReference)
     return made
   }
-  return toGrammar(root, under, known, ofReference)
+  return toGrammar(root, under, ofReference)
 }
 
 type OfReference = (reference: string, path: string) => Grammar
 
-function toGrammar(value: unknown, path: string, known: Map<string, Grammar>, ofReference: OfReference): Grammar {
+function toGrammar(value: unknown, path: string, ofReference: OfReference): Grammar {
   if (value === true) return anyValue
   const parsed = jsonSchema.safeParse(value)
   if (!parsed.success) {
@@ -104,7 +104,7 @@ function toGrammar(value: unknown, path: string, known: Map<string, Grammar>, of
     return refuse([path, ...(issue?.path ?? [])].join('.'), `JSON Schema (${issue?.message ?? 'an object'})`)
   }
   const schema = parsed.data
-  const inner = (one: unknown, below: string): Grammar => toGrammar(one, `${path}.${below}`, known, ofReference)
+  const inner = (one: unknown, below: string): Grammar => toGrammar(one, `${path}.${below}`, ofReference)
   const used = Object.keys(schema).filter((name) => !annotations.has(name))
   const alone = (name: string): void => {
     const other = used.find((one) => one !== name)
