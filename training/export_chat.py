@@ -24,7 +24,7 @@ from make_chats import tokenizer
 from network import CELLS, WIDTH
 
 LONGEST = 2048  # positions; what comes after is not refused, only never seen in training
-LONGEST_EDGE = 2 * IMAGE_SIZE  # so that a picture becomes 2 x 2 tiles and the whole
+LONGEST_EDGE = IMAGE_SIZE  # the whole picture alone; twice as much makes 2 x 2 tiles and the whole
 LANCZOS = 1
 TEMPLATE = (
     "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}:"

@@ -1,6 +1,6 @@
 """Makes a test set of shapes-chat: pictures as the image processor gives them, prompts and true answers.
 
-    python3 make_chat_tests.py --work WORK --out FOLDER [--scenes 300] [--pairs 60] [--longest-edge 256] [--blind]
+    python3 make_chat_tests.py --work WORK --out FOLDER [--scenes 300] [--pairs 60] [--longest-edge 128] [--blind]
 
 Writes FOLDER/tests.json and FOLDER/pieces.bin (uint8, [pieces, 128, 128, 3]) for evaluate_chat.mjs.
 """
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scenes", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=60)
-    parser.add_argument("--longest-edge", type=int, default=2 * IMAGE_SIZE)
+    parser.add_argument("--longest-edge", type=int, default=IMAGE_SIZE)
     parser.add_argument("--blind", action="store_true", help="grey pictures, to learn what the words alone tell")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

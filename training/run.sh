@@ -87,12 +87,12 @@ drawn=$(echo "$work"/drawn/*)
   run quantize_all report --models "$models" --work "$work" --out "$here/../docs/int8.md" --tests $tests
 
   run make_chat_tests --work "$work" --out "$work/chat-tests"
-  run make_chat_tests --work "$work" --out "$work/chat-whole" --longest-edge 128
+  run make_chat_tests --work "$work" --out "$work/chat-tiles" --longest-edge 256
   run make_chat_tests --work "$work" --out "$work/chat-blind" --blind
   node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-tests" --out "$work/chat.json"
   node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-tests" --variant fp16 --out "$work/chat-fp16.json"
-  node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-whole" --out "$work/chat-whole.json"
+  node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-tiles" --out "$work/chat-tiles.json"
   node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-blind" --out "$work/chat-blind.json"
   run write_chat_card --work "$work" --model "$chat" --plain "$work/chat.json" --grouped "$work/chat-fp16.json" \
-    --whole "$work/chat-whole.json" --blind "$work/chat-blind.json"
+    --tiles "$work/chat-tiles.json" --blind "$work/chat-blind.json"
 }

@@ -1,6 +1,6 @@
 """Writes the card of shapes-chat from cards/chat.md and what evaluate_chat.mjs measured.
 
-    python3 write_chat_card.py --work WORK --model FOLDER --plain R.json --grouped R.json --blind R.json [--whole R.json]
+    python3 write_chat_card.py --work WORK --model FOLDER --plain R.json --grouped R.json --blind R.json [--tiles R.json]
 """
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ def table(columns: dict[str, Result]) -> str:
 
 def lists(result: Result) -> str:
     found = result["found"]["list"]
-    return (f"Of {found['total']} lists {100 * found['valid'] / found['total']:.1f} % are valid JSON without any help; with "
-            "`response_format` all are.")
+    return (f"Of {found['total']} lists {100 * found['valid'] / found['total']:.1f} % are valid JSON without any help.")
 
 
 def training_of(work: Path) -> str:
@@ -50,12 +49,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     for name in ("plain", "grouped", "blind"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--whole", type=Path, help="with the whole picture alone, no tiles")
+    parser.add_argument("--tiles", type=Path, help="with 2 x 2 tiles and the whole picture")
     parser.add_argument("--notes", type=Path)
     args = parser.parse_args()
     read = {k: json.loads(p.read_text()) for k, p in (
-        ("tiles, plain", args.plain), ("tiles, grouped fp16", args.grouped), ("whole, plain", args.whole),
-        ("blind, plain", args.blind)) if p}
+        ("plain, float32", args.plain), ("grouped, float16", args.grouped), ("with tiles", args.tiles),
+        ("blind", args.blind)) if p}
     model = ShapesChat(len(tokenizer().vocabulary))
     size = sum(p.stat().st_size for p in (args.model / "onnx").iterdir())
     card = fill((Path(__file__).parent / "cards/chat.md").read_text(), {
