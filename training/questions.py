@@ -89,6 +89,9 @@ class Question:
     phrases: list[tuple[int, int]] = field(default_factory=list)
     #: bit mask of the objects the answer is about, or None where there is no such thing
     focus: int | None = None
+    #: which of the templates it was written by, and what was put into it
+    template: str = ""
+    words: dict[str, str] = field(default_factory=dict)
 
 
 def question_vocabulary() -> dict[str, int]:
@@ -184,4 +187,4 @@ class Writer:
             done += words[piece] if i % 2 else piece
             if i % 2 and piece in phrase:
                 ends.append((len(tokenize(done)), mask_of(self.scene, specs[piece])))
-        return Question(kind, done, answer, ends, focus)
+        return Question(kind, done, answer, ends, focus, template, words)

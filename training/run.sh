@@ -42,6 +42,15 @@ for what in statements captions phrases; do run make_texts --work "$work" --what
   run tune_detect --work "$work" --steps $tune_steps
 }
 run export_more --work "$work" --models "$models"
+
+# shapes-chat, on the encoder and arranger that shapes-caption has now
+chat=$models/shapes-chat/1
+run make_chats --work "$work"
+run encode_chat --work "$work" --models "$models"
+run chat_tiles --work "$work" --models "$models"
+run train_chat --work "$work"
+run export_chat --work "$work" --models "$models" --out "$chat"
+run make_chat_examples --models "$models"
 run make_task_tests --models "$models"
 
 node -e 'require("module").createRequire((process.env.MODULES_FROM || process.argv[1]) + "/x.js").resolve("onnxruntime-node")' "$here" 2>/dev/null || {
@@ -77,4 +86,14 @@ drawn=$(echo "$work"/drawn/*)
   run write_cards --models "$models" --work "$work" --files "$work/files-tasks.json" \
     --drawn "$work/drawn-tasks.json" "$work/drawn-tasks_int8.json"
   run quantize_all report --models "$models" --work "$work" --out "$here/../docs/int8.md" --tests $tests
+
+  run make_chat_tests --work "$work" --out "$work/chat-tests"
+  run make_chat_tests --work "$work" --out "$work/chat-tiles" --longest-edge 256
+  run make_chat_tests --work "$work" --out "$work/chat-blind" --blind
+  node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-tests" --out "$work/chat.json"
+  node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-tests" --variant fp16 --out "$work/chat-fp16.json"
+  node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-tiles" --out "$work/chat-tiles.json"
+  node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-blind" --out "$work/chat-blind.json"
+  run write_chat_card --work "$work" --model "$chat" --plain "$work/chat.json" --grouped "$work/chat-fp16.json" \
+    --tiles "$work/chat-tiles.json" --blind "$work/chat-blind.json"
 }

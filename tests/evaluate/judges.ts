@@ -72,6 +72,15 @@ export const judges: Record<string, (example: Record<string, unknown>) => Asked>
       },
     }
   },
+  'image-text-to-text': (example) => {
+    const { prompt, messages, text } = z
+      .object({ prompt: z.string().optional(), messages: z.array(z.unknown()).optional(), text: z.string() })
+      .parse(example)
+    return {
+      input: messages === undefined ? { prompt } : { messages },
+      judgeOutput: (output) => expect(text, z.object({ text: z.string() }).parse(output).text),
+    }
+  },
   'image-classification': (example) => {
     const { label } = z.object({ label: z.string() }).parse(example)
     return {

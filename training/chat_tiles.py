@@ -1,0 +1,85 @@
+"""Pictures cut up as Idefics3's image processor does it, and what the encoder sees on the tiles.
+
+    python3 chat_tiles.py --work WORK --models MODELS [--train 2000] [--valid 100]
+
+Writes WORK/tiles_{train,valid}.npy: for the first scenes of a split, [scenes, TILES, CELLS, 2 * WIDTH] float16.
+"""
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+from machine import in_parallel  # noqa: F401  (before torch)
+import numpy as np
+from PIL import Image
+
+from chat_prefix import TILES
+from dataset import IMAGE_SIZE, record, scene_rng
+from drawing import compressed, render
+from encode_chat import see_all, shipped_eyes
+from network import CELLS, WIDTH
+from scenes import TRAIN_DIMS, Scene, sample_scene
+
+
+def to_longest_edge(picture: Image.Image, edge: int) -> Image.Image:
+    """Scaled, up or down, so that the longer side has `edge` pixels and the other an even number."""
+    width, height = picture.size
+    aspect = width / height
+    size = (edge, int(edge / aspect)) if width >= height else (int(edge * aspect), edge)
+    width, height = (max(1, v + v % 2) if v != edge else v for v in size)
+    return picture.resize((width, height), Image.LANCZOS)
+
+
+def to_whole_tiles(picture: Image.Image) -> Image.Image:
+    def up(v: int) -> int:
+        return math.ceil(v / IMAGE_SIZE) * IMAGE_SIZE
+    width, height = picture.size
+    aspect = width / height
+    if width >= height:
+        width = up(width)
+        height = up(int(width / aspect))
+    else:
+        height = up(height)
+        width = up(int(height * aspect))
+    return picture.resize((width, height), Image.LANCZOS)
+
+
+def pieces(picture: Image.Image, longest_edge: int) -> list[np.ndarray]:
+    """The tiles row by row and then the whole, or the whole alone; each IMAGE_SIZE square."""
+    whole = to_whole_tiles(to_longest_edge(picture, longest_edge))
+    width, height = whole.size
+    tiles = [np.asarray(whole.crop((x, y, x + IMAGE_SIZE, y + IMAGE_SIZE)))
+             for y in range(0, height, IMAGE_SIZE) for x in range(0, width, IMAGE_SIZE)]
+    if len(tiles) == 1:
+        return tiles
+    return [*tiles, np.asarray(whole.resize((IMAGE_SIZE, IMAGE_SIZE), Image.LANCZOS))]
+
+
+def picture_again(split: str, seed: int, number: int) -> tuple[Scene, Image.Image]:
+    """A scene that dataset.py drew, drawn again."""
+    rng = scene_rng(split, seed, number)
+    scene = sample_scene(rng, *rng.choice(TRAIN_DIMS))
+    return scene, compressed(render(scene, rng), rng)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--train", type=int, default=2000)
+    parser.add_argument("--valid", type=int, default=100)
+    args = parser.parse_args()
+    started, eyes = time.time(), shipped_eyes(args.models)
+    for split, count in (("valid", args.valid), ("train", args.train)):
+        cut = np.stack([t for i in range(count) for t in pieces(picture_again(split, args.seed, i)[1], 2 * IMAGE_SIZE)[:TILES]])
+        seen = see_all(eyes, cut)
+        np.save(args.work / f"tiles_{split}.npy", seen.reshape(count, TILES, CELLS, 2 * WIDTH))
+        print(f"{split}: {time.time() - started:.0f} s", flush=True)
+    record(args.work, "tiles for shapes-chat", seconds=round(time.time() - started))
+
+
+if __name__ == "__main__":
+    main()
