@@ -1,4 +1,4 @@
-"""The examples of shapes-chat: pictures that shapes-vqa's examples have too, with true answers from their scenes.
+"""The examples of shapes-chat: pictures of scenes with seeds of their own, with true answers.
 
     python3 make_chat_examples.py --models MODELS
 
@@ -16,13 +16,14 @@ from chats import (BRIEFLY, IN_A_SENTENCE, Turn, ask_caption, ask_judgement, ask
                    ask_unseen, capital)
 from dataset import scene_rng
 from export import replace, replace_json
-from make_examples import EXAMPLES
+from drawing import render
+from make_examples import EXAMPLES, TARGET_BYTES, as_bytes
 from pairs import ask_more, ask_which
 from question_kinds import EVEN_WEIGHTS
 from scenes import Scene, sample_scene
 from statements import EVEN_WEIGHTS as STATEMENTS
 
-PICTURES = [0, 1, 2, 5, 6, 7, 8, 11, 13, 17, 18, 23]  # of shapes-vqa's, the lighter ones
+PICTURES = [0, 1, 2, 5, 6, 7, 8, 11, 13, 17, 18, 23]  # of make_examples.py's scenes, those in formats that stay light
 
 
 def typed(text: str) -> str:
@@ -82,8 +83,11 @@ def main() -> None:
     drawn: list[tuple[str, Scene]] = []
     for number, i in enumerate(PICTURES):
         width, height, kind = EXAMPLES[i % len(EXAMPLES)]
-        scene, name = sample_scene(scene_rng("examples", args.seed, i), width, height), f"scene-{i + 1:02d}.{kind}"
-        replace(folder / name, (args.models / "shapes-vqa/1/examples" / name).read_bytes())
+        scene_random, name = scene_rng("examples", args.seed, i), f"scene-{i + 1:02d}.{kind}"
+        scene = sample_scene(scene_random, width, height)
+        picture = render(scene, scene_random)
+        replace(folder / name, next(content for quality in (90, 80, 70, 60, 50, 40)
+                                    if len(content := as_bytes(picture, kind, quality)) <= TARGET_BYTES or quality == 40))
         drawn.append((name, scene))
         if not scene.objects:
             continue
