@@ -6,7 +6,7 @@ import { readAppendOnlyFiles } from './append-only-files.ts'
 import type { StartSettings } from './config.ts'
 import { inDataFolder, openDataFolder, userFolder } from './data-folder.ts'
 import { takeFolder } from './data-lock.ts'
-import { exampleRequest } from './example-request.ts'
+import { exampleRequests } from './example-request.ts'
 import { findRedisServer } from './find-redis.ts'
 import { addressOf, freePort, refuseTakenPort } from './free-port.ts'
 import { createLeash, type Leash } from './leash.ts'
@@ -195,8 +195,9 @@ async function announce({ settings, root }: Options, { say, signal, progress }: 
   progress.served = true
   const what = models.length === 0 ? 'whoever has an API key' : models.join(', ')
   say(`Ready: ${url} serves ${what}.`)
-  const example = await exampleRequest({ root, url })
-  const otherwise = example === null ? '' : ` Or ask it in another terminal:\n\n  ${example}\n`
+  const examples = await exampleRequests({ root, url })
+  const lines = examples.map((line) => `\n  ${line}\n`).join('')
+  const otherwise = examples.length === 0 ? '' : ` Or ask it in another terminal:\n${lines}`
   say(`Open ${url}/docs in a browser.${otherwise}`)
   say('Ctrl-C stops everything.')
 }

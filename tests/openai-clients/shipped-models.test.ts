@@ -33,7 +33,7 @@ const ask = (text: string, url = imageUri) => [
     ],
   },
 ]
-const starQuestion = 'What is the colour of the star?'
+const question = 'What is the color of the little cross?'
 
 test('every shipped model is listed', async () => {
   const models = await allOf(client.models.list())
@@ -43,12 +43,12 @@ test('every shipped model is listed', async () => {
 test('shapes-vqa answers a question, with its score as logprob', async () => {
   const completion = await client.chat.completions.create({
     model: 'shapes-vqa',
-    messages: ask(starQuestion),
+    messages: ask(question),
     logprobs: true,
     top_logprobs: 3,
   })
   const [choice] = completion.choices
-  expect([choice?.message.content, choice?.finish_reason]).toEqual(['blue', 'stop'])
+  expect([choice?.message.content, choice?.finish_reason]).toEqual(['red', 'stop'])
   const [token] = choice?.logprobs?.content ?? []
   expect(token?.logprob).toBeGreaterThan(Math.log(0.5))
   expect(token?.top_logprobs).toHaveLength(3)
@@ -59,11 +59,11 @@ test('an uploaded image is asked about by its id, and a job is found by the id i
   const uploaded = await fetch(`${system.url}/images`, { method: 'POST', body: await readFile(example) })
   const { id } = Object(await uploaded.json())
   const { data, response } = await client.chat.completions
-    .create({ model: 'shapes-vqa', messages: ask(starQuestion, String(id)) })
+    .create({ model: 'shapes-vqa', messages: ask(question, String(id)) })
     .withResponse()
-  expect(data.choices[0]?.message.content).toBe('blue')
+  expect(data.choices[0]?.message.content).toBe('red')
   const job: unknown = await (await fetch(`${system.url}/jobs/${response.headers.get('x-job-id')}`)).json()
-  expect(job).toMatchObject({ status: 'succeeded', output: { answers: [{ answer: 'blue' }] } })
+  expect(job).toMatchObject({ status: 'succeeded', output: { answers: [{ answer: 'red' }] } })
 })
 
 test('shapes-caption streams the text that it answers with', async () => {
@@ -91,7 +91,7 @@ test('shapes-caption is cut where it is told to be', async () => {
 
 test('a broken image is an error of the request', async () => {
   const cut = `data:image/jpeg;base64,${(await readFile(example)).subarray(0, 2000).toString('base64')}`
-  const asking = client.chat.completions.create({ model: 'shapes-vqa', messages: ask(starQuestion, cut) })
+  const asking = client.chat.completions.create({ model: 'shapes-vqa', messages: ask(question, cut) })
   await expect(asking).rejects.toMatchObject({ status: 422, code: 'image_undecodable' })
 })
 
@@ -108,7 +108,7 @@ test('the example of docs/openai.md runs as it is, with either major of the clie
       const file = join(folder, 'example.mjs')
       await writeFile(file, program.replace('http://127.0.0.1:3000', system.url))
       const { stdout } = await promisify(execFile)(process.execPath, [file], { cwd: root })
-      expect(stdout).toMatch(/^blue\n.{10,}/)
+      expect(stdout).toMatch(/^red\n.{10,}/)
     } finally {
       await rm(folder, { recursive: true })
     }
