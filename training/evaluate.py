@@ -58,6 +58,11 @@ def drawn_table(full: dict[str, dict], small: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
+def per_size(files: dict[str, dict]) -> str:
+    """How many questions were asked about the files of each size."""
+    return " and ".join(sorted({f"{table['all'][1]:,}" for table in files.values()})) or "no"
+
+
 def read_json(path: Path | None) -> dict:
     return json.loads(path.read_text()) if path else {}
 
@@ -89,9 +94,11 @@ def main() -> None:
     model, test = load_model(args.work / "vqa.pt"), load(args.work, "test")
     memory = encode_all(model.encoder, test["images"])
     model.eval()
+    others, theirs = load(args.work, "nameless-test"), np.load(args.work / "memory_nameless-test.npy").astype(np.float32)
     result = {
         "torch": accuracy_by_kind(answer_all(model.reader, model.head, test, memory), test),
         "blind": accuracy_by_kind(answer_all(model.reader, model.head, test, np.roll(memory, 1, 0)), test),
+        "nameless": accuracy_by_kind(answer_all(model.reader, model.head, others, theirs), others),
         "scenes": len(test["images"]), "questions": int(test["answers"].size), "files": {},
     }
     if args.files:
@@ -108,6 +115,7 @@ def main() -> None:
         "backgrounds": ", ".join(BACKGROUND_NAMES), "words": str(len(question_vocabulary()) - 4),
         "vocabulary": " ".join(list(question_vocabulary())[4:]),
         "wordings": str(sum(len(t) for k, t in TEMPLATES.items() if k != "prefix")),
+        "nameless": f"{100 * result['nameless']['all'][0]:.1f}", "per_size": per_size(result["files"]),
         "accuracy": f"{100 * result['torch']['all'][0]:.1f}",
         "bytes": f"{(args.model / 'onnx/model.onnx').stat().st_size / 1e6:.2f} MB",
         "training": training_summary(args.work),

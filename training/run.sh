@@ -14,9 +14,9 @@ mkdir -p "$work"
 work=$(cd "$work" && pwd)
 python=${PYTHON:-/usr/bin/python3}
 export PYTHONDONTWRITEBYTECODE=1
-start= encoder_steps=6000 vqa_steps=3000 entailment_steps=2000 caption_steps=3000 classify_steps=1000 clip_steps=2000 detect_steps=3000
+start= encoder_steps=6000 vqa_steps=3000 entailment_steps=2000 caption_steps=3000 classify_steps=1000 clip_steps=2000 detect_steps=2200 tune_steps=3000
 if [ -n "${START:-}" ]; then
-  start="--start $START" encoder_steps=2000 vqa_steps=1000 entailment_steps=700 caption_steps=1000 classify_steps=500 clip_steps=700 detect_steps=1000
+  start="--start $START" encoder_steps=2000 vqa_steps=1000 entailment_steps=700 caption_steps=1000 classify_steps=500 clip_steps=700 detect_steps=700 tune_steps=1000
 fi
 run() { script=$1; shift; "$python" "$here/$script.py" "$@"; }
 
@@ -39,6 +39,7 @@ for what in statements captions phrases; do run make_texts --work "$work" --what
   run train_classify --work "$work" --steps $classify_steps $start
   run train_clip --work "$work" --steps $clip_steps $start
   run train_detect --work "$work" --steps $detect_steps $start
+  run tune_detect --work "$work" --steps $tune_steps
 }
 run export_more --work "$work" --models "$models"
 

@@ -22,7 +22,7 @@ from train_classify import LABELS
 from train_entailment import load_texts
 
 STAGES = {"entailment": ("statements texts", "statements"), "caption": ("captions texts", "captions"),
-          "classify": ("labels",), "detect": ("objects", "objects, from earlier weights"), "clip": ("phrases texts", "phrases"), "embed": ("phrases texts", "phrases")}
+          "classify": ("labels",), "detect": ("objects", "objects, from earlier weights", "objects with the encoder"), "clip": ("phrases texts", "phrases"), "embed": ("phrases texts", "phrases")}
 
 
 def table_of(files: dict[str, dict[str, list[float]]]) -> str:

@@ -1,4 +1,4 @@
-import { modelManifestSchema, type ModelManifest } from '@vision-queue/protocol'
+import { modelManifestSchema, type ModelManifest, type VariantChoice } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { answerBy, type Answering, type PreparedJob } from './answering.ts'
@@ -9,7 +9,7 @@ import { fingerprintFolder } from '@vision-queue/models'
 import { checkDigest } from '@vision-queue/models'
 import { defaultHeavyImageBytes } from './images/heavy-images.ts'
 import { blankImage, defaultShrinkAbovePixels } from './images/image-preprocessing.ts'
-import { readModelFolder, type ModelLocation } from '@vision-queue/models'
+import { readModelFolder, type ModelFolder, type ModelLocation } from '@vision-queue/models'
 import { readInt8Instructions } from '@vision-queue/process'
 import { chooseGraphs, isDynamic, listVariants, openGraphs, type OpenGraphs } from './onnx/open-graphs.ts'
 import { padBatches, paddedSizes } from './onnx/padded-batch.ts'
@@ -125,8 +125,19 @@ export async function loadModel(
     }
   }
   const { model, choice } = await openChosen(machine, { execution, ofModel: folder.settings.variant }, open)
-  const { graphs, own, answering, maxBatchSize, runs } = model
-  const manifest = modelManifestSchema.parse({
+  const manifest = manifestOf(folder, model, { task, choice, fingerprint: await fingerprintFolder(location.folder) })
+  const { answering, runs, close } = model
+  const warmUpRuns = answering.openSteps === undefined ? runs : []
+  const { sampleInput, sampleParameters } = model.own
+  return { ...answering, manifest, warmUpRuns, sampleInput, sampleParameters, close }
+}
+
+function manifestOf(
+  folder: ModelFolder,
+  { graphs, own, maxBatchSize }: WarmModel,
+  { task, choice, fingerprint }: { task: Task; choice: VariantChoice | undefined; fingerprint: string },
+): ModelManifest {
+  return modelManifestSchema.parse({
     name: folder.name,
     version: folder.version,
     task: task.name,
@@ -140,13 +151,10 @@ export async function loadModel(
     inputSchema: z.toJSONSchema(own.input, { io: 'input' }),
     parametersSchema: z.toJSONSchema(own.parameters, { io: 'input' }),
     outputSchema: z.toJSONSchema(task.output),
-    fingerprint: await fingerprintFolder(location.folder),
+    fingerprint,
     cacheable: folder.settings.cache,
     labels: folder.labels,
   })
-  const warmUpRuns = answering.openSteps === undefined ? runs : []
-  const { sampleInput, sampleParameters } = own
-  return { ...answering, manifest, warmUpRuns, sampleInput, sampleParameters, close: graphs.close }
 }
 
 /** What is announced of a model: its own where it has any, else its task's. */

@@ -12,7 +12,7 @@ export type RedisLook =
   | { kind: 'away'; sentence: string }
 
 /** By the codes of Redis: who is refused so is refused until somebody changes the settings. */
-const lockedCodes: readonly string[] = ['NOAUTH', 'WRONGPASS']
+const lockedCodes: ReadonlySet<string> = new Set(['NOAUTH', 'WRONGPASS'])
 
 /** Connects once, and tells what came of it in words for the person who set REDIS_URL, without the password in it. */
 export async function lookAtRedis(redisUrl: string, timeoutMs: number): Promise<RedisLook> {
@@ -28,8 +28,7 @@ export async function lookAtRedis(redisUrl: string, timeoutMs: number): Promise<
     })
     if (error === null) return { kind: 'answers' }
     const refusal = readRefusal(error)
-    if (refusal !== null && lockedCodes.includes(refusal.code))
-      return { kind: 'locked', sentence: locked(where, refusal) }
+    if (refusal !== null && lockedCodes.has(refusal.code)) return { kind: 'locked', sentence: locked(where, refusal) }
     const why = refusal?.sentence ?? `Nothing answers there (${codeOf(error)}): is Redis running?`
     return { kind: 'away', sentence: `REDIS_URL: ${where}. ${why}` }
   } finally {

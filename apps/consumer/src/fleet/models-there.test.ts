@@ -21,12 +21,16 @@ async function addModel(name: string): Promise<void> {
 }
 
 test('an empty repository is waited for, whatever is selected of it', async () => {
-  for (const models of ['', '*', 'one']) await assertModelsThere(repository, models)
+  for (const models of ['', '*', 'one']) {
+    await expect(assertModelsThere(repository, models)).resolves.toBeUndefined()
+  }
 })
 
 test('one of the named models is enough, and so is *', async () => {
   await addModel('one')
-  for (const models of ['', 'one', 'one,two', 'one@7', 'two,*', '*@*']) await assertModelsThere(repository, models)
+  for (const models of ['', 'one', 'one,two', 'one@7', 'two,*', '*@*']) {
+    await expect(assertModelsThere(repository, models)).resolves.toBeUndefined()
+  }
 })
 
 test('where none of the named models is there, what is there is told', async () => {

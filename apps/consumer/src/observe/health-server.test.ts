@@ -42,7 +42,7 @@ async function serve(view: Partial<ConsumerView>, metricsToken = ''): Promise<st
 test('a consumer that runs jobs is live and ready', async () => {
   const url = await serve({})
   for (const path of ['/health', '/health/live', '/health/ready', '/health/ready?x=1']) {
-    expect((await fetch(url + path)).status, path).toBe(200)
+    expect([path, (await fetch(url + path)).status]).toEqual([path, 200])
   }
   expect(await (await fetch(`${url}/health/ready`)).json()).toEqual({ status: 'ready', missing: [] })
   const head = await fetch(`${url}/health/ready`, { method: 'HEAD' })

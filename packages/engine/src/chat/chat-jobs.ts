@@ -7,6 +7,7 @@ import { parseInput, type TaskRequest } from '../tasks/task.ts'
 import { readTokenBytes } from '../text/token-bytes.ts'
 import { toAnswer } from './chat-answer.ts'
 import { toAnswerFormat, toRules, toSampling } from './chat-defaults.ts'
+import { createEarlyPixels } from './early-pixels.ts'
 import type { PlannedImage } from './chat-family.ts'
 import { chatInputSchema, type ChatParameters, type chatParametersSchema } from './chat-schemas.ts'
 import { type Conversation, refuse, toConversation } from './conversation.ts'
@@ -16,6 +17,9 @@ import type { ChatModel } from './open-model.ts'
 import type { PromptIds } from './prompt-text.ts'
 import type { VisionPiece } from './vision-encoder.ts'
 import { cachedImage, patchTokens } from './vision-images.ts'
+
+/** Some ten photos of 13 tiles, each 512 pixels wide. */
+const earlyPixelBytes = 128 * 1024 ** 2
 
 interface Options {
   chat: ChatModel
@@ -45,6 +49,7 @@ export function openChatJobs(
   const constraints = once((): AnswerConstraints =>
     openAnswerConstraints({ tokens: tokenBytes(), endIds: [...endIds] }),
   )
+  const early = createEarlyPixels(earlyPixelBytes)
   const feed = openPromptFeeder(chat, { startId })
   const toText = (ids: readonly number[]): string =>
     tokenizer.decode(ids, dropped, family.keepsSpecialTokens ?? false).trim()
@@ -67,7 +72,9 @@ export function openChatJobs(
     const seen = await Promise.all(
       images.map(async ({ plan }, index) => {
         const file = request.images[index] ?? new Uint8Array()
-        return cachedImage(cache, { pixels: chat.pixels, file, plan })
+        const image = await cachedImage(cache, { pixels: chat.pixels, file, plan })
+        await early.load(image, plan)
+        return image
       }),
     )
     const cachedImages = seen.filter(isEncoded).length

@@ -6,6 +6,7 @@ import { decoderWidth } from '../../test/attention-parts.ts'
 import { chatFolder, type TinyFamily } from '../../test/chat-folders.ts'
 import { openTinyChat, writeChatFolder } from '../../test/open-chat.ts'
 import { removeFolders } from '../../test/tiny-folder.ts'
+import { piecesOf } from './vision-images.ts'
 
 const open: { close: () => Promise<void> }[] = []
 afterAll(async () => {
@@ -173,6 +174,20 @@ describe('an image that is asked about again', () => {
     expect((await ask()).pieces).toEqual([])
     // The same image in another size is another one.
     expect((await ask({ detail: 'low' })).pieces).toHaveLength(1)
+  })
+  it('is decoded when its turn has come where it was not before, to the same features', async () => {
+    const tiny = await openTinyChat(await writeChatFolder('idefics3'))
+    open.push(tiny)
+    const file = await image(40, 40)
+    const { pieces: early } = await tiny.prepare({ images: [file], input: { prompt: 'a' }, parameters: {} })
+    const late = piecesOf(tiny.chat.pixels, file, tiny.chat.pixels.planOf(file))
+    expect(late.map(({ pixels }) => pixels)).toEqual([null, null, null, null, null])
+    await tiny.chat.encoder.encode(early)
+    // A part of them first, as steps do.
+    await tiny.chat.encoder.encode(late.slice(0, 2))
+    await tiny.chat.encoder.encode(late.slice(2))
+    expect(late.map(({ features }) => features)).toEqual(early.map(({ features }) => features))
+    expect(late.map(({ pixels, load }) => [pixels, load])).toEqual(late.map(() => [null, null]))
   })
   it('twice in a conversation is encoded once', async () => {
     const tiny = await openTinyChat(await writeChatFolder('llava'))

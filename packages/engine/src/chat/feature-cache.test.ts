@@ -5,6 +5,7 @@ import type { VisionPiece } from './vision-encoder.ts'
 
 function image(bytes: number): VisionImage & { piece: VisionPiece } {
   const piece: VisionPiece = {
+    load: null,
     pixels: { dims: [bytes], type: 'float32', write() {}, mask: null },
     grid: null,
     tokens: null,

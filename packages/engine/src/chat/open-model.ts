@@ -12,7 +12,7 @@ import { findFamily } from './families.ts'
 import { openPromptWriter, type WritePrompt } from './prompt-text.ts'
 import { type EmbedIds, openTextEmbedder } from './text-embedder.ts'
 import { piecesOf } from './vision-images.ts'
-import { openVisionEncoder, type VisionEncoder } from './vision-encoder.ts'
+import { openVisionEncoder, type VisionEncoder, type VisionPiece } from './vision-encoder.ts'
 
 /** A language model that sees, open: what its jobs are prepared and answered with. */
 export interface ChatModel {
@@ -77,11 +77,13 @@ export async function openChatModel(model: TaskModel): Promise<ChatModel> {
 }
 
 /** The first piece of a white image and of a red one, as small as the model sees images. */
-async function samplePieces(pixels: VisionPixels): ReturnType<typeof piecesOf> {
+async function samplePieces(pixels: VisionPixels): Promise<VisionPiece[]> {
   const images = ['#ffffff', '#ff0000'].map(async (colour) => {
     const file = await blankImage({ width: 64, height: 64 }, colour)
     const plan = pixels.planOf(file, { detail: 'low' })
-    return (await piecesOf(pixels, file, plan)).slice(0, 1)
+    const [first] = piecesOf(pixels, file, plan)
+    await first?.load?.()
+    return first ?? []
   })
   return (await Promise.all(images)).flat()
 }

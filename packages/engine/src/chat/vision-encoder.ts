@@ -8,7 +8,9 @@ import { isFar } from '../tasks/neighbours.ts'
 
 /** A piece of an image on its way to its features: a tile, or a whole image. */
 export interface VisionPiece {
-  /** Null once it is encoded. */
+  /** Decodes its image, unless that was done. Null once it is encoded, so that the image's file is let go. */
+  load: (() => Promise<void>) | null
+  /** Null before it is loaded, and once it is encoded. */
   pixels: PixelPiece | null
   /** Of an image in patches: how many there are by time, height and width. Null of others. */
   grid: readonly [number, number, number] | null
@@ -72,6 +74,7 @@ export async function openVisionEncoder(
     pieceTokens: layout === 'patches' ? null : data.length / (dims.at(-1) ?? 1),
     piecesAtOnce: Math.max(1, Math.min(mostAtOnce, Math.floor(momentMs / pieceMs))),
     async encode(pieces) {
+      await Promise.all([...new Set(pieces.map(({ load }) => load))].map(async (load) => load?.()))
       const groups = together ? groupBySize(pieces, layout) : pieces.map((piece) => [piece])
       const features: [VisionPiece, Float32Array][] = []
       for (const group of groups) {
@@ -85,6 +88,7 @@ export async function openVisionEncoder(
       for (const [piece, own] of features) {
         piece.features = own
         piece.pixels = null
+        piece.load = null
       }
     },
   }
@@ -195,6 +199,6 @@ function split({ data, dims }: OutputTensor, pieces: readonly VisionPiece[]): Fl
 }
 
 function pixelsOf({ pixels }: VisionPiece): PixelPiece {
-  if (pixels === null) throw new Error('a piece was to be encoded twice')
+  if (pixels === null) throw new Error('a piece was to be encoded that is not loaded, or twice')
   return pixels
 }

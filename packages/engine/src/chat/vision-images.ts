@@ -5,16 +5,33 @@ import type { VisionPixels } from '../images/vision-pixels.ts'
 import type { FeatureCache, VisionImage } from './feature-cache.ts'
 import type { VisionPiece } from './vision-encoder.ts'
 
-/** The pieces of an image, decoded. */
-export async function piecesOf(pixels: VisionPixels, file: Uint8Array, plan: ImagePlan): Promise<VisionPiece[]> {
-  const read = await pixels.read(file, plan)
+/** The pieces of an image, which is decoded when the first of them is loaded. */
+export function piecesOf(pixels: VisionPixels, file: Uint8Array, plan: ImagePlan): VisionPiece[] {
+  let loading: Promise<void> | null = null
+  const read = async (): Promise<void> => {
+    try {
+      const decoded = await pixels.read(file, plan)
+      for (const [index, piece] of pieces.entries()) {
+        if (piece.features === null) piece.pixels ??= decoded[index] ?? null
+      }
+    } finally {
+      loading = null
+    }
+  }
+  const load = async (): Promise<void> => {
+    if (pieces.some((piece) => piece.pixels === null && piece.features === null)) await (loading ??= read())
+  }
   const isPatches = plan.rule === 'patches'
-  return read.map((piece) => ({
-    pixels: piece,
-    grid: isPatches ? [plan.grid.time, plan.grid.height, plan.grid.width] : null,
-    tokens: isPatches ? patchTokens(plan) : null,
-    features: null,
-  }))
+  const pieces = Array.from({ length: plan.pieces }, (): VisionPiece => {
+    return {
+      load,
+      pixels: null,
+      grid: isPatches ? [plan.grid.time, plan.grid.height, plan.grid.width] : null,
+      tokens: isPatches ? patchTokens(plan) : null,
+      features: null,
+    }
+  })
+  return pieces
 }
 
 /** How many features an image in patches has. */
@@ -30,5 +47,5 @@ export async function cachedImage(
   // Hashed in libuv's threads, beside the images that are being decoded.
   const digest = await webcrypto.subtle.digest('SHA-256', new Uint8Array(file))
   const key = `${Buffer.from(digest).toString('base64')} ${plan.key}`
-  return cache.get(key, async () => ({ pieces: await piecesOf(pixels, file, plan) }))
+  return cache.get(key, async () => ({ pieces: piecesOf(pixels, file, plan) }))
 }

@@ -178,7 +178,8 @@ test('what a consumer got through is remembered when it is gone, until its versi
     (await directory.list()).find(({ name, version }) => `${name}@${version}` === 'm@1')?.rememberedCapacity
   const measured = (id: string): ConsumerAnnouncement => {
     const told = announcement(id)
-    return { ...told, models: told.models.map((model) => ({ ...model, stats: { ...noModelStats, capacity: 300 } })) }
+    const stats = { ...noModelStats, capacity: 300 }
+    return { ...told, models: told.models.map((model) => Object.assign(model, { stats })) }
   }
   const consumer = await startAnnouncer({ redis, heartbeatMs, log: quiet, describe: () => measured('measured') })
   expect(await remembered()).toBe(300)

@@ -44,13 +44,17 @@ const endId = 0
 const constraints = openAnswerConstraints({ tokens, endIds: [endId] })
 const under = 'parameters.response_format'
 
+/** Ends are likely, that free texts don't go on for ever. */
+const likely = Float32Array.from(tokens, (bytes) =>
+  bytes === null || /["}\]]/.test(Buffer.from(bytes).toString()) ? 3 : 0,
+)
+
 /** What chance writes under a constraint; null where it goes on for more than `most` tokens. */
-function write(format: AnswerFormat, seed: number, most = 400): string | null {
+function write(format: AnswerFormat, seed: number, most = 200): string | null {
   const constraint = constraints.compile(format, under)()
   const written: Uint8Array[] = []
   for (let step = 0; step < most; step += 1) {
-    // Ends are likely, that free texts don't go on for ever.
-    const scores = Float32Array.from(tokens, (bytes) => (bytes === null || /["}\]]/.test(String(bytes)) ? 3 : 0))
+    const scores = likely.slice()
     constraint.mask(scores)
     const token = sampleToken(scores, { temperature: 1, topP: 1, topK: 0, minP: 0, seed, logprobs: null }, step)
     if (token === endId) return Buffer.concat(written).toString()
@@ -73,7 +77,7 @@ const person = z.strictObject({
 const tree: z.ZodType = z.strictObject({
   label: z.literal('node'),
   get children() {
-    return z.array(tree).max(2)
+    return z.array(tree).max(1)
   },
 })
 
@@ -89,17 +93,17 @@ describe('an answer by a schema', () => {
     ['a text', z.string().min(2).max(5)],
   ])('is JSON that the schema takes, whatever the model would say: %s', { timeout: 60_000 }, (_, schema) => {
     const format: AnswerFormat = { type: 'json_schema', schema: z.toJSONSchema(schema) }
-    const written = Array.from({ length: 60 }, (__, seed) => write(format, seed)).filter((text) => text !== null)
+    const written = Array.from({ length: 40 }, (__, seed) => write(format, seed)).filter((text) => text !== null)
     expect(written.length).toBeGreaterThan(5)
     for (const text of written) expect(schema.safeParse(JSON.parse(text))).toMatchObject({ success: true })
-    expect(new Set(written).size).toBeGreaterThan(5)
+    expect(new Set(written).size).toBeGreaterThan(3)
   })
 
   it('of any object is an object', () => {
-    const written = Array.from({ length: 60 }, (_, seed) => write({ type: 'json_object' }, seed)).filter(
+    const written = Array.from({ length: 40 }, (_, seed) => write({ type: 'json_object' }, seed)).filter(
       (text) => text !== null,
     )
-    expect(written.length).toBeGreaterThan(20)
+    expect(written.length).toBeGreaterThan(5)
     for (const text of written) expect(JSON.parse(text)).toBeTypeOf('object')
   })
 
