@@ -2,6 +2,7 @@ import { blobsOf } from '@vision-queue/queue'
 import { jobResponseSchema } from '@vision-queue/protocol'
 import { describe, expect, test } from 'vitest'
 
+import { openAiErrorSchema } from '../doors/openai/error-response.ts'
 import { png } from '../test-support/images.ts'
 import { postJson, problemOf, startApi, type TestApi } from '../test-support/start-api.ts'
 
@@ -30,7 +31,10 @@ describe('where keys are needed', () => {
       const response = await fetch(api.url + path.replace(':id', 'x').replace(':name', 'shapes-vqa'), { method })
       expect([path, response.status]).toEqual([path, 401])
       expect(response.headers.get('www-authenticate')).toBe('Bearer realm="vision-queue"')
-      expect((await problemOf(response)).code).toBe('unauthorized')
+      const code = path.startsWith('/v1/')
+        ? openAiErrorSchema.parse(await response.json()).error.code
+        : (await problemOf(response)).code
+      expect(code).toBe('unauthorized')
     }
     for (const path of open) expect((await get(api, path.replace(':file', 'start.js'))).status).toBe(200)
   })
