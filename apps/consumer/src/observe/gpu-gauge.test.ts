@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -21,9 +21,11 @@ afterEach(async () => {
 /** A program of that name, of whose runs a line each is left in the file `runs`. */
 async function fakeNvidiaSmi(script: string): Promise<void> {
   const path = join(folder, 'nvidia-smi')
+  const next = `${path}.next`
+  await writeFile(next, `#!/bin/sh\necho "$@" >> "${folder}/runs"\n${script}\n`)
+  await chmod(next, 0o755)
   // Renamed over the one before it: a script that runs is not to be changed.
-  await writeFile(path, `#!/bin/sh\necho "$@" >> "${folder}/runs"\n${script}\n`)
-  await chmod(path, 0o755)
+  await rename(next, path)
 }
 
 const env = (): Record<string, string> => ({ PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}` })
