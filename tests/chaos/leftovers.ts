@@ -87,6 +87,8 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'job', pattern: like(jobKey('*')), owner: 'expiry' },
   { kind: 'result', pattern: like(resultKey('*')), owner: 'expiry' },
   { kind: 'models', pattern: like(modelsKey), owner: 'fixed' },
+  { kind: 'model capacities', pattern: like('vq:model-capacities'), owner: 'fixed' },
+  { kind: 'figures claim', pattern: like('vq:figures-claim'), owner: 'expiry' },
   { kind: 'model aliases', pattern: like(modelAliasesKey), owner: 'fixed' },
   { kind: 'model parts', pattern: like(modelPartsKey), owner: 'fixed' },
   { kind: 'model orders', pattern: like(modelOrdersKey), owner: 'fixed' },
