@@ -69,3 +69,17 @@ def mean_average_precision(pictures: Sequence[Judged], labels: Sequence[str], le
     table = {label: average_precision(pictures, label, least) for label in labels}
     there = {label: value for label, value in table.items() if value is not None}
     return {"all": sum(there.values()) / len(there), **there}
+
+
+def complete(pictures: Sequence[Judged], threshold: float, least: float = 0.5) -> float:
+    """In what share of the pictures the finds of at least that score are the objects, each once, and nothing else."""
+    def whole(found: list[Found], truth: list[Truth]) -> bool:
+        sure = [f for f in found if f.score >= threshold]
+        left = list(truth)
+        for find in sure:
+            match = next((t for t in left if t.label == find.label and overlap(find.box, t.box) >= least), None)
+            if match is None:
+                return False
+            left.remove(match)
+        return not left
+    return sum(whole(found, truth) for found, truth in pictures) / len(pictures)

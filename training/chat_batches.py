@@ -1,26 +1,35 @@
-"""Batches of conversations: a few scenes, for each the same prefix and a few rows, grouped by length."""
+"""Batches of conversations: a few scenes, for each the same prefix and a few rows, grouped by length.
+
+All that is trained on lies on the device that trains, and grows while scene_chunks.py makes more.
+"""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from chat_prefix import SYSTEM, TILES, prefix_ids
 from chat_tokens import END, IMAGE
-from machine import WORKERS
 from make_chats import LENGTH, NONE, tokenizer
-from network import CELLS, WIDTH
+from network import CELLS
+from scene_chunks import Arrays, Incoming, chunks
 from scenes import MAX_OBJECTS
 
-Data = dict[str, np.ndarray]
-Pointers = tuple[Tensor, Tensor, Tensor]  # rows, positions, and [K, cells] what they point at
-SCENES, ROWS = 24, 6
-GROUPS = (4, 2)  # rows by length: shorter and longer
+GROUPS = (4, 2)  # rows of a scene by length: shorter and longer
+ROWS = sum(GROUPS)
 SHORT, LONGEST = 36, 64  # tokens of a row; most batches have short rows, the others long ones, so that little is padding
 NO_PICTURE = "There is no image."
+LABELS = ("cells", "maps", "radius", "background")
+CHATS = ("tokens", "say", "phrase", "about", "kinds")
+
+
+@dataclass
+class Pointers:
+    """What the tokens of some rows point at: [rows, T] whether they do, [rows, T, cells] at what."""
+    there: Tensor
+    meant: Tensor
 
 
 @dataclass
@@ -37,46 +46,48 @@ class Group:
 @dataclass
 class Batch:
     prefix: Tensor
-    seen: Tensor    # [scenes, pictures, CELLS, 2 * WIDTH]
+    images: Tensor  # uint8 [scenes, pictures, 128, 128, 3]
     starts: list[int]  # of each picture in the prefix
-    run: int        # cells in each
     cells: Tensor   # positions in the prefix that pointers may point at
+    labelled: slice  # of the pictures, those whose cells have labels
+    labels: dict[str, Tensor]
     groups: list[Group] = field(default_factory=list)
 
 
-def pointers(data: Data, key: str, rows: np.ndarray, chosen: np.ndarray, length: int, maps: np.ndarray) -> Pointers:
-    """`maps` is [scenes, objects, cells]; rows of a scene follow each other."""
-    masks = data[key][rows[:, None], chosen].reshape(-1, LENGTH)[:, :length]
-    row, at = np.nonzero(masks != NONE)
-    bits = (masks[row, at][:, None] >> np.arange(maps.shape[1]) & 1).astype(np.float32)
-    meant = np.einsum("ko,koc->kc", bits, maps[row // chosen.shape[1]])
-    return torch.from_numpy(row), torch.from_numpy(at), torch.from_numpy(meant)
+class Store:
+    """Arrays with a row for each of something, as many as have come in so far."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.parts, self.count = device, {}, 0  # type: ignore[var-annotated]
+
+    def add(self, arrays: dict[str, Tensor]) -> None:
+        new = len(next(iter(arrays.values())))
+        for key, value in arrays.items():
+            room = len(self.parts[key]) if key in self.parts else 0
+            if self.count + new > room:
+                larger = torch.empty((max(self.count + new, 2 * room), *value.shape[1:]), dtype=value.dtype, device=self.device)
+                if room:
+                    larger[:self.count] = self.parts[key][:self.count]
+                self.parts[key] = larger
+            self.parts[key][self.count:self.count + new] = value.to(self.device)
+        self.count += new
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self.parts[key][:self.count]
 
 
-def make_group(data: Data, rows: np.ndarray, chosen: np.ndarray, maps: np.ndarray, share: float) -> Group:
-    tokens = data["tokens"][rows[:, None], chosen].reshape(-1, LENGTH).astype(np.int64)
-    length = min(LENGTH, int((tokens > 0).sum(1).max()) + 7 & ~7)  # few different forms are faster
-    say = data["say"][rows[:, None], chosen].reshape(-1, LENGTH)[:, :length]
-    row, at = np.nonzero(say)
-    weight = 1 / np.sqrt(say.sum(1).clip(1))
-    return Group(torch.from_numpy(tokens[:, :length]), (torch.from_numpy(row), torch.from_numpy(at)),
-                 torch.from_numpy(weight[row].astype(np.float32)),
-                 pointers(data, "phrase", rows, chosen, length, maps), pointers(data, "about", rows, chosen, length, maps),
-                 torch.from_numpy(data["kinds"][rows[:, None], chosen].reshape(-1).astype(np.int64)), share)
-
-
-def begin(seen: np.ndarray, pictures: int, tiles: bool, system: str) -> Batch:
-    prefix = prefix_ids(tokenizer(), pictures, tiles, system)
-    at = [i for i, t in enumerate(prefix) if t == tokenizer().special(IMAGE)]
-    starts = at[::CELLS]
-    shown = at[TILES * CELLS:] if tiles else at
-    return Batch(torch.tensor([prefix]), torch.from_numpy(seen.astype(np.float32)), starts, CELLS,
-                 torch.tensor(shown, dtype=torch.long))
+def pointers(masks: Tensor, maps: Tensor) -> Pointers:
+    """`masks` [rows, T] of objects; `maps` [scenes, objects, cells]; rows of a scene follow each other."""
+    there = masks != NONE
+    bits = (masks.long().unsqueeze(-1) >> torch.arange(maps.shape[1], device=maps.device)) & 1
+    bits = (bits * there.unsqueeze(-1)).float()
+    meant = torch.matmul(bits.reshape(len(maps), -1, maps.shape[1]), maps)
+    return Pointers(there, meant.reshape(*masks.shape, -1))
 
 
 def blind(group: Group) -> Group:
     """The first question of each row, asked without a picture."""
-    t = tokenizer()
+    t, device = tokenizer(), group.tokens.device
     after, said = t.encode("\nassistant:"), t.encode(NO_PICTURE, keep_case=True)
     rows, say = [], []
     for row in group.tokens.tolist():
@@ -84,98 +95,99 @@ def blind(group: Group) -> Group:
         rows.append([*ask, *said, t.special(END)])
         say.append([len(ask) - 1 + i for i in range(len(said) + 1)])
     length = max(map(len, rows))
-    tokens = torch.zeros(len(rows), length, dtype=torch.long)
-    for i, row in enumerate(rows):
-        tokens[i, :len(row)] = torch.tensor(row)
-    at = torch.tensor(say)
-    where = torch.arange(len(rows))[:, None].expand_as(at).flatten(), at.flatten()
-    empty = torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), torch.zeros(0, CELLS)
-    return Group(tokens, where, torch.ones(at.numel()), empty, empty, group.kinds, group.share)
-
-
-def load(path: Path) -> Data:
-    with np.load(path) as data:
-        return {k: data[k] for k in data.files}
+    tokens = torch.tensor([row + [0] * (length - len(row)) for row in rows], device=device)
+    at = torch.tensor(say, device=device)
+    where = torch.arange(len(rows), device=device)[:, None].expand_as(at).flatten(), at.flatten()
+    nothing = Pointers(torch.zeros(tokens.shape, dtype=torch.bool, device=device), torch.zeros(*tokens.shape, 0, device=device))
+    return Group(tokens, where, torch.ones(at.numel(), device=device), nothing, nothing, group.kinds, group.share)
 
 
 class Source:
-    """Endless batches of all sorts, in seeded random order, one for each worker."""
+    """Endless batches of all sorts in random order, of the scenes of a split that are there."""
 
-    def __init__(self, data: dict[str, Data], maps: np.ndarray, seen: np.ndarray, tiles: np.ndarray | None, seed: int):
-        self.data, self.maps, self.seen, self.tiles = data, maps, seen, tiles
-        self.rng = np.random.default_rng(seed)
-        self.orders: dict[str, tuple[np.ndarray, int]] = {}
+    def __init__(self, work: Path, split: str, device: torch.device, seed: int, picture: str = "", live: bool = False):
+        self.folder, self.split, self.picture = work / "chunks", split, picture
+        self.incoming = Incoming(self.folder, (split,)) if live else None
+        self.device, self.generator = device, torch.Generator().manual_seed(seed)
+        self.scenes, self.tiles, self.pairs = (Store(device) for _ in range(3))
 
-    def draw(self, kind: str, count: int, total: int) -> np.ndarray:
-        order, at = self.orders.get(kind, (np.zeros(0, np.int64), 0))
-        if at + count > len(order):
-            order, at = self.rng.permutation(total), 0
-        self.orders[kind] = order, at + count
-        return order[at:at + count]
+    def take_in(self) -> int:
+        """Takes the next chunk if there is one, or all where no more will come; says how many scenes there are."""
+        for chunk in chunks(self.folder, (self.split,), set()) if not self.incoming else [self.incoming.next()]:
+            if chunk:
+                self.add(chunk)
+        return self.scenes.count
 
-    def next(self) -> list[Batch]:
-        roll, asked = self.rng.random(), ROWS
-        kind = "pairs" if roll < 0.13 else "tiles" if roll < 0.23 and self.tiles is not None else \
-            "none" if roll > 0.985 else "chats"
-        system = SYSTEM[self.rng.integers(len(SYSTEM))] if self.rng.random() < 0.2 else ""
-        data = self.data["pairs" if kind == "pairs" else "chats"]
-        total = len(self.tiles) if kind == "tiles" and self.tiles is not None else len(data["tokens"])
-        count = {"pairs": SCENES // 2, "tiles": SCENES // 4, "none": SCENES // 4}.get(kind, SCENES)
-        rows = self.draw(kind, count, total)
-        short = self.rng.random() < 0.65
-        return [self.batch(kind, data, part, system, asked, short) for part in np.array_split(rows, WORKERS)]
+    def add(self, chunk: Arrays) -> None:
+        base, count, device = self.scenes.count, len(chunk["maps"]), self.device
+        part = {key: torch.from_numpy(value) for key, value in chunk.items()}
+        # In training mostly as the image processor makes them: other ways to scale teach more.
+        squashed = torch.rand(count, generator=self.generator) < {"": 0.3, "processed": 0, "squashed": 1}[self.picture]
+        images = torch.where(squashed[:, None, None, None], part["squashed"], part["processed"])
+        self.scenes.add({"images": images, **{k: part[k] for k in LABELS}, **{k: part[f"chats_{k}"] for k in CHATS}})
+        if len(part["tiles"]):
+            self.tiles.add({"images": part["tiles"], "scene": base + torch.arange(len(part["tiles"]))})
+        self.pairs.add({"scenes": base + part["pairs_scenes"].long(), **{k: part[f"pairs_{k}"] for k in CHATS}})
 
-    def batch(self, kind: str, data: Data, rows: np.ndarray, system: str, asked: int, short: bool) -> Batch:
-        lengths = (data["tokens"][rows] > 0).sum(-1)
-        least, most = (0, SHORT) if short else (SHORT + 1, LONGEST)
-        unfit = (lengths < least) + (lengths > most) + 1.0 * (lengths > LONGEST)
-        chosen = (self.rng.random(lengths.shape) + unfit).argsort(1)[:, :asked]
-        lengths = np.take_along_axis(lengths, chosen, 1)
-        chosen = np.take_along_axis(chosen, lengths.argsort(1, kind="stable"), 1)
-        return self.fill(kind, data, rows, system, np.split(chosen, np.cumsum(GROUPS)[:-1], 1), asked)
+    def roll(self) -> float:
+        return torch.rand(1, generator=self.generator).item()
 
-    def fill(self, kind: str, data: Data, rows: np.ndarray, system: str, parts: list[np.ndarray], asked: int) -> Batch:
-        scenes = data["scenes"][rows]
-        maps = self.maps[scenes[:, 0]].astype(np.float32)
+    def draw(self, kind: str, count: int) -> Batch:
+        """So many scenes with some of their conversations."""
+        store = {"pairs": self.pairs, "tiles": self.tiles}.get(kind, self.scenes)
+        rows = torch.randint(store.count, (count,), generator=self.generator).to(self.device)
+        system = SYSTEM[int(self.roll() * len(SYSTEM))] if self.roll() < 0.2 else ""
+        asked = self.tiles["scene"][rows] if kind == "tiles" else rows
+        data = self.pairs if kind == "pairs" else self.scenes
+        lengths = (data["tokens"][asked] > 0).sum(-1)
+        least, most = (0, SHORT) if self.roll() < 0.65 else (SHORT + 1, LONGEST)
+        unfit = (lengths < least).float() + (lengths > most).float() + (lengths > LONGEST).float()
+        chosen = (torch.rand(lengths.shape, device=self.device) + unfit).argsort(1)[:, :ROWS]
+        chosen = chosen.gather(1, lengths.gather(1, chosen).argsort(1))
+        return self.fill(kind, rows, list(chosen.split(GROUPS, 1)), system)
+
+    def fill(self, kind: str, rows: Tensor, parts: list[Tensor], system: str = "") -> Batch:
+        t, data = tokenizer(), self.pairs if kind == "pairs" else self.scenes
+        asked = self.tiles["scene"][rows] if kind == "tiles" else rows
+        shown = self.pairs["scenes"][rows] if kind == "pairs" else asked[:, None]
+        images = self.tiles["images"][rows] if kind == "tiles" else self.scenes["images"][shown]
+        maps = self.scenes["maps"][shown].float()
         if kind == "pairs":
-            seen = self.seen[scenes]
-            maps = np.zeros((len(rows), 2 * MAX_OBJECTS, 2 * CELLS), np.float32)
-            for i in range(2):
-                maps[:, i * MAX_OBJECTS:(i + 1) * MAX_OBJECTS, i * CELLS:(i + 1) * CELLS] = self.maps[scenes[:, i]]
-        elif kind == "tiles" and self.tiles is not None:
-            seen = np.concatenate([self.tiles[rows], self.seen[scenes[:, :1]]], 1)
-        elif kind == "none":
-            seen = np.zeros((len(rows), 0, CELLS, 2 * WIDTH), np.float16)
+            both = torch.zeros(len(rows), 2 * MAX_OBJECTS, 2 * CELLS, device=self.device)
+            both[:, :MAX_OBJECTS, :CELLS], both[:, MAX_OBJECTS:, CELLS:] = maps[:, 0], maps[:, 1]
+            maps = both
         else:
-            seen = self.seen[scenes[:, :1]]
-        batch = begin(seen, {"pairs": 2, "none": 0}.get(kind, 1), kind == "tiles", system)
-        batch.groups = [make_group(data, rows, part, maps, part.shape[1] / asked) for part in parts]
+            maps = maps[:, 0]
+        prefix = prefix_ids(t, {"pairs": 2, "none": 0}.get(kind, 1), kind == "tiles", system)
+        at = [i for i, token in enumerate(prefix) if token == t.special(IMAGE)]
+        batch = Batch(torch.tensor([prefix], device=self.device), images if kind != "none" else images[:, :0], at[::CELLS],
+                      torch.tensor(at[TILES * CELLS:] if kind == "tiles" else at, dtype=torch.long, device=self.device),
+                      slice(TILES, None) if kind == "tiles" else slice(None),
+                      {k: self.scenes[k][shown].flatten(0, 1) for k in LABELS})
+        longest = [min(LENGTH, length + 7 & ~7) for length in torch.stack(  # few different forms are faster
+            [(data["tokens"][asked[:, None], part] > 0).sum(-1).max() for part in parts]).tolist()]
+        total = sum(part.shape[1] for part in parts)
+        batch.groups = [self.group(data, asked, part, length, maps, part.shape[1] / total)
+                        for part, length in zip(parts, longest)]
         if kind == "none":
             batch.groups = [blind(group) for group in batch.groups]
         return batch
 
+    def group(self, data: Store, rows: Tensor, chosen: Tensor, length: int, maps: Tensor, share: float) -> Group:
+        tokens, say, phrase, about, kinds = (data[key][rows[:, None], chosen].flatten(0, 1) for key in CHATS)
+        say = say[:, :length]
+        row, at = torch.nonzero(say, as_tuple=True)
+        weight = say.sum(1).clamp(min=1).float().rsqrt()
+        return Group(tokens[:, :length].long(), (row, at), weight[row], pointers(phrase[:, :length], maps),
+                     pointers(about[:, :length], maps), kinds.long(), share)
 
-def source_of(work: Path, split: str, seed: int) -> Source:
-    with np.load(work / f"{split}.npz") as drawn:
-        maps = drawn["maps"]
-    tiles = work / f"tiles_{split}.npy"
-    return Source({k: load(work / f"{k}_{split}.npz") for k in ("chats", "pairs")}, maps,
-                  np.load(work / f"seen_{split}.npy"), np.load(tiles) if tiles.exists() else None, seed)
-
-
-def sources(work: Path, seed: int) -> Source:
-    return source_of(work, "train", seed)
-
-
-def validation(work: Path, scenes: int = 120) -> list[Batch]:
-    """Batches with all rows of the first scenes and pairs, and of some scenes as tiles."""
-    source, batches = source_of(work, "valid", 0), []
-    for kind, total in (("chats", scenes), ("pairs", scenes // 2)):
-        data = source.data[kind]
-        for at in range(0, total, 20):
-            rows = np.arange(at, at + 20)
-            every = np.tile(np.arange(data["tokens"].shape[1]), (len(rows), 1))
-            lengths = (data["tokens"][rows[:, None], every] > 0).sum(-1)
-            every = np.take_along_axis(every, lengths.argsort(1, kind="stable"), 1)
-            batches.append(source.fill(kind, data, rows, "", np.array_split(every, 3, 1), every.shape[1]))
-    return batches
+    def all_of(self, kind: str, total: int, step: int = 20) -> list[Batch]:
+        """Batches with all rows of the first scenes, pairs or scenes in tiles."""
+        batches, data = [], self.pairs if kind == "pairs" else self.scenes
+        total = min(total, {"pairs": self.pairs, "tiles": self.tiles}.get(kind, self.scenes).count)
+        for start in range(0, total, step):
+            rows = torch.arange(start, min(start + step, total), device=self.device)
+            asked = self.tiles["scene"][rows] if kind == "tiles" else rows
+            order = (data["tokens"][asked] > 0).sum(-1).argsort(1)
+            batches.append(self.fill(kind, rows, list(torch.tensor_split(order, 3, 1))))
+        return batches

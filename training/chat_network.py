@@ -1,6 +1,6 @@
 """shapes-chat: a small decoder-only language model that reads a picture's cells as if they were words.
 
-    picture -> PictureEncoder -> Arranger (both as they ship) -> ImageFeatures [N, CELLS, CHAT_WIDTH]
+    picture -> KeenEncoder -> Arranger -> ImageFeatures [N, CELLS, CHAT_WIDTH]
     words and image features -> ChatDecoder -> logits of the next token
 
 The decoder is what public chat models are: causal attention with rotary positions, fewer heads of keys than of
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from network import CELLS, WIDTH, coordinates
+from caption_network import Arranger
+from network import CELLS, WIDTH, KeenEncoder, coordinates
 
 CHAT_WIDTH, HEADS, KEY_HEADS, HEAD_WIDTH, WIDE = 128, 4, 2, 32, 320
 LAYERS, PHRASE_LAYER, ABOUT_LAYER = 6, 1, 4
@@ -27,8 +28,20 @@ GROUP = HEADS // KEY_HEADS
 KeyValue = tuple[Tensor, Tensor]
 
 
+class Eyes(nn.Module):
+    """Pictures to cells: what was seen on each, beside what the arranger made of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.arranger = KeenEncoder(), Arranger()
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        memory = self.encoder(pixel_values)
+        return torch.cat([memory, self.arranger(memory)[0]], -1)
+
+
 class ImageFeatures(nn.Module):
-    """From what the frozen encoder and arranger say of each cell to the decoder's width."""
+    """From what encoder and arranger say of each cell to the decoder's width."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,10 +54,10 @@ class ImageFeatures(nn.Module):
         return self.norm(self.project(seen) + self.place)
 
 
-def rotations(start: int, length: int) -> KeyValue:
+def rotations(start: int, length: int, device: torch.device) -> KeyValue:
     """Cosines and sines for the positions from `start`, [length, HEAD_WIDTH]."""
-    speed = 1 / ROPE_BASE ** (torch.arange(0, HEAD_WIDTH, 2) / HEAD_WIDTH)
-    angles = (torch.arange(start, start + length)[:, None] * speed).repeat(1, 2)
+    speed = 1 / ROPE_BASE ** (torch.arange(0, HEAD_WIDTH, 2, device=device) / HEAD_WIDTH)
+    angles = (torch.arange(start, start + length, device=device)[:, None] * speed).repeat(1, 2)
     return angles.cos(), angles.sin()
 
 
@@ -102,8 +115,8 @@ class ChatLayer(nn.Module):
         return self.finish(x, attended), scores
 
 
-def causal(length: int) -> Tensor:
-    return torch.triu(torch.full((length, length), -1e4), 1)
+def causal(length: int, device: torch.device) -> Tensor:
+    return torch.triu(torch.full((length, length), -1e4, device=device), 1)
 
 
 @dataclass
@@ -127,9 +140,10 @@ class ChatDecoder(nn.Module):
 
     def forward(self, prefix: Tensor, groups: list[Tensor]) -> list[Seen]:
         """For rows of several lengths: each group holds rows of all scenes, equally many of each."""
-        start = prefix.shape[1]
-        first, mask = rotations(0, start), causal(start)
-        seen = [Seen(self.embed(tokens), rotations(start, tokens.shape[1]), causal(tokens.shape[1])) for tokens in groups]
+        start, device = prefix.shape[1], prefix.device
+        first, mask = rotations(0, start, device), causal(start, device)
+        seen = [Seen(self.embed(tokens), rotations(start, tokens.shape[1], device), causal(tokens.shape[1], device))
+                for tokens in groups]
         for i, layer in enumerate(self.layers):
             prefix, before = layer.prefix(prefix, first, mask)
             for group in seen:
@@ -145,4 +159,4 @@ class ChatDecoder(nn.Module):
 class ShapesChat(nn.Module):
     def __init__(self, words: int):
         super().__init__()
-        self.features, self.decoder = ImageFeatures(), ChatDecoder(words)
+        self.eyes, self.features, self.decoder = Eyes(), ImageFeatures(), ChatDecoder(words)

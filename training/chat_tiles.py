@@ -1,25 +1,13 @@
-"""Pictures cut up as Idefics3's image processor does it, and what the encoder sees on the tiles.
-
-    python3 chat_tiles.py --work WORK --models MODELS [--train 2000] [--valid 100]
-
-Writes WORK/tiles_{train,valid}.npy: for the first scenes of a split, [scenes, TILES, CELLS, 2 * WIDTH] float16.
-"""
+"""Pictures cut up as Idefics3's image processor does it."""
 from __future__ import annotations
 
-import argparse
 import math
-import time
-from pathlib import Path
 
-from machine import in_parallel  # noqa: F401  (before torch)
 import numpy as np
 from PIL import Image
 
-from chat_prefix import TILES
-from dataset import IMAGE_SIZE, record, scene_rng
+from dataset import IMAGE_SIZE, scene_rng
 from drawing import compressed, render
-from encode_chat import see_all, shipped_eyes
-from network import CELLS, WIDTH
 from scenes import TRAIN_DIMS, Scene, sample_scene
 
 
@@ -62,24 +50,3 @@ def picture_again(split: str, seed: int, number: int) -> tuple[Scene, Image.Imag
     rng = scene_rng(split, seed, number)
     scene = sample_scene(rng, *rng.choice(TRAIN_DIMS))
     return scene, compressed(render(scene, rng), rng)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--models", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--train", type=int, default=2000)
-    parser.add_argument("--valid", type=int, default=100)
-    args = parser.parse_args()
-    started, eyes = time.time(), shipped_eyes(args.models)
-    for split, count in (("valid", args.valid), ("train", args.train)):
-        cut = np.stack([t for i in range(count) for t in pieces(picture_again(split, args.seed, i)[1], 2 * IMAGE_SIZE)[:TILES]])
-        seen = see_all(eyes, cut)
-        np.save(args.work / f"tiles_{split}.npy", seen.reshape(count, TILES, CELLS, 2 * WIDTH))
-        print(f"{split}: {time.time() - started:.0f} s", flush=True)
-    record(args.work, "tiles for shapes-chat", seconds=round(time.time() - started))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,6 @@
 """Writes the folder of shapes-chat, laid out as public SmolVLM exports are: three graphs and their configuration.
 
-    python3 export_chat.py --work WORK --models MODELS --out MODEL_FOLDER [--checkpoint chat.pt]
-
-`MODELS` has shapes-caption, whose encoder and arranger go into the vision encoder unchanged.
+    python3 export_chat.py --work WORK --out MODEL_FOLDER [--checkpoint chat.pt]
 """
 from __future__ import annotations
 
@@ -15,10 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from chat_graphs import decoder_graph, embed_graph
-from chat_network import CHAT_WIDTH, HEAD_WIDTH, HEADS, KEY_HEADS, LAYERS, ROPE_BASE, WIDE, ImageFeatures, ShapesChat
+from chat_network import CHAT_WIDTH, HEAD_WIDTH, HEADS, KEY_HEADS, LAYERS, ROPE_BASE, WIDE, Eyes, ImageFeatures, ShapesChat
 from chat_tokens import END, FAKE, GLOBAL, IMAGE, PAD, ROWS, START, ChatTokenizer
 from dataset import IMAGE_SIZE
-from encode_chat import Eyes, shipped_eyes
 from export import export_graph, replace, replace_json
 from make_chats import tokenizer
 from network import CELLS, WIDTH
@@ -96,10 +93,10 @@ def write_configuration(folder: Path, t: ChatTokenizer, longest_edge: int) -> No
     replace(folder / "model.json", b'{"task":"image-text-to-text","max_batch_size":32,"shrink_above_pixels":0}\n')
 
 
-def write_graphs(folder: Path, model: ShapesChat, eyes: Eyes, words: int) -> None:
+def write_graphs(folder: Path, model: ShapesChat, words: int) -> None:
     example = torch.randn(2, 2, 3, IMAGE_SIZE, IMAGE_SIZE), torch.ones(2, 2, IMAGE_SIZE, IMAGE_SIZE, dtype=torch.bool)
     pictures = {0: "batch_size", 1: "num_images"}
-    vision = export_graph(VisionEncoder(eyes, model.features), example,
+    vision = export_graph(VisionEncoder(model.eyes, model.features), example,
                           {"pixel_values": pictures, "pixel_attention_mask": pictures},
                           {"image_features": {0: "all_images"}}, folder.parent)
     state = {k: v.detach() for k, v in model.decoder.state_dict().items()}
@@ -113,7 +110,6 @@ def write_graphs(folder: Path, model: ShapesChat, eyes: Eyes, words: int) -> Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--checkpoint", default="chat.pt")
     parser.add_argument("--longest-edge", type=int, default=LONGEST_EDGE)
@@ -124,7 +120,7 @@ def main() -> None:
     model = ShapesChat(len(t.vocabulary))
     model.load_state_dict(torch.load(args.work / args.checkpoint)["model"])
     write_configuration(args.out, t, args.longest_edge)
-    write_graphs(args.out, model.eval(), shipped_eyes(args.models), len(t.vocabulary))
+    write_graphs(args.out, model.eval(), len(t.vocabulary))
     print({p.name: p.stat().st_size for p in sorted((args.out / "onnx").iterdir())})
 
 

@@ -1,10 +1,10 @@
-"""Makes the conversations of shapes-chat for the scenes that dataset.py drew, as arrays.
+"""The conversations of shapes-chat for the scenes that dataset.py draws, as arrays; those to test with as text too.
 
     python3 make_chats.py --work WORK [--seed 1]
 
-Writes WORK/chats_{train,valid,test}.npz (one picture), WORK/pairs_*.npz (two) and, for the test, the same as text.
-A row is all that follows the picture: question, answer, perhaps a second question with its answer. The picture
-and what stands before it are the same for all rows of a scene and are put there by the trainer.
+Writes WORK/chat_tests.json; scene_chunks.py makes what is trained on. A row is all that follows the picture: question,
+answer, perhaps a second question with its answer. The picture and what stands before it are the same for all rows of
+a scene and are put there by the trainer.
 """
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import argparse
 import json
 import multiprocessing
 import random
-import time
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -23,7 +22,6 @@ import statements
 from chat_tokens import END, ChatTokenizer
 from chats import (Turn, ask_caption, ask_judgement, ask_list, ask_of_it, ask_sentence, ask_short, ask_unseen,
                    chat_texts)
-from dataset import record
 from make_texts import scenes_again
 from pairs import ask_pair, pair_texts
 from question_kinds import EVEN_WEIGHTS, TRAIN_WEIGHTS
@@ -32,8 +30,10 @@ from scenes import Scene
 
 LENGTH = 88  # tokens of a row; longer ones are not used
 ROWS = {"train": 12, "valid": 12, "test": 12}
-PAIRS = {"train": 12000, "valid": 300, "test": 600}
+TESTED, TEST_PAIRS = 2000, 600  # scenes and pairs to test with
 PAIR_ROWS = 8
+# Up to which roll a turn is of that kind: for tests, and in training, where the long answers come more often.
+EVEN_SHARES, TRAIN_SHARES = (0.46, 0.62, 0.68, 0.80, 0.90), (0.36, 0.48, 0.62, 0.75, 0.91)
 CHAT_KINDS = [*KINDS, "sentence", "caption", "entailment", "list", "unseen", "follow_up", "which", "more", "in_one"]
 NONE = -1
 Row = tuple[list[int], list[bool], list[int], list[int]]
@@ -46,14 +46,15 @@ def tokenizer() -> ChatTokenizer:
 
 def ask(scene: Scene, rng: random.Random, noisy: bool) -> Turn:
     """One turn about one picture."""
-    weights = TRAIN_WEIGHTS if noisy else EVEN_WEIGHTS
+    weights, judged = (TRAIN_WEIGHTS, statements.TRAIN_WEIGHTS) if noisy else (EVEN_WEIGHTS, statements.EVEN_WEIGHTS)
+    short, sentence, caption, judgement, listed = TRAIN_SHARES if noisy else EVEN_SHARES
     while True:
         roll = rng.random()
-        turn = (ask_short(scene, rng, noisy, weights) if roll < 0.46 else
-                ask_sentence(scene, rng, noisy, weights) if roll < 0.62 else
-                ask_caption(scene, rng) if roll < 0.68 else
-                ask_judgement(scene, rng, noisy, statements.TRAIN_WEIGHTS if noisy else statements.EVEN_WEIGHTS) if roll < 0.80 else
-                ask_list(scene, rng) if roll < 0.90 else ask_unseen(scene, rng, noisy))
+        turn = (ask_short(scene, rng, noisy, weights) if roll < short else
+                ask_sentence(scene, rng, noisy, weights) if roll < sentence else
+                ask_caption(scene, rng) if roll < caption else
+                ask_judgement(scene, rng, noisy, judged) if roll < judgement else
+                ask_list(scene, rng) if roll < listed else ask_unseen(scene, rng, noisy))
         if turn:
             return turn
 
@@ -127,7 +128,7 @@ def make_chats(split: str, seed: int, start: int, count: int) -> tuple[dict[str,
     out, texts = empty(count, ROWS[split]), []
     noisy = split == "train"
     for i, (scene, rng) in enumerate(scenes_again(split, seed, start, count, "chats")):
-        out["scenes"][i] = start + i
+        out["scenes"][i] = i
         rows = []
         for j in range(ROWS[split]):
             turns = conversation(scene, rng, noisy)
@@ -139,14 +140,15 @@ def make_chats(split: str, seed: int, start: int, count: int) -> tuple[dict[str,
     return out, texts
 
 
-def make_pairs(split: str, seed: int, start: int, count: int, total: int) -> tuple[dict[str, np.ndarray], list[object]]:
-    """Scene i of the split together with another one."""
+def make_pairs(split: str, seed: int, start: int, count: int, first: int,
+               total: int) -> tuple[dict[str, np.ndarray], list[object]]:
+    """Each scene together with another one of the `total` from `first` on; both are told as so many after `start`."""
     out, texts = empty(count, PAIR_ROWS), []
     noisy, weights = split == "train", TRAIN_WEIGHTS if split == "train" else EVEN_WEIGHTS
     for i, (scene, rng) in enumerate(scenes_again(split, seed, start, count, "pairs")):
-        other = (start + i + 1 + rng.randrange(total - 1)) % total
+        other = first + (start + i - first + 1 + rng.randrange(total - 1)) % total
         second = next(scenes_again(split, seed, other, 1, "pairs"))[0]
-        out["scenes"][i] = start + i, other
+        out["scenes"][i] = i, other - start
         rows = []
         for j in range(PAIR_ROWS):
             turns = [ask_pair((scene, second), rng, noisy, weights)]
@@ -162,23 +164,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--train", type=int, default=40000)
     args = parser.parse_args()
-    started, texts = time.time(), {}
-    totals = {"test": 2000, "valid": 1000, "train": args.train}
-    for split, total in totals.items():
-        step, pairs = 500, min(PAIRS[split], total)
+    texts, step, _ = {}, 100, tokenizer()
+    with multiprocessing.Pool() as pool:
         for name, work, jobs in (
-                ("chats", make_chats, [(split, args.seed, at, min(step, total - at)) for at in range(0, total, step)]),
-                ("pairs", make_pairs, [(split, args.seed, at, min(step, pairs - at), total) for at in range(0, pairs, step)])):
-            with multiprocessing.Pool(2) as pool:
-                chunks = pool.starmap(work, jobs, chunksize=1)
-            np.savez(args.work / f"{name}_{split}.npz", **{k: np.concatenate([c[0][k] for c in chunks]) for k in chunks[0][0]})
-            if split == "test":
-                texts[name] = [t for c in chunks for t in c[1]]
+                ("chats", make_chats, [("test", args.seed, at, step) for at in range(0, TESTED, step)]),
+                ("pairs", make_pairs, [("test", args.seed, at, step, 0, TESTED) for at in range(0, TEST_PAIRS, step)])):
+            texts[name] = [t for _, told in pool.starmap(work, jobs, chunksize=1) for t in told]
     (args.work / "chat_tests.json").write_text(json.dumps(texts))
-    record(args.work, "chats texts", seconds=round(time.time() - started))
-    print(f"chats: {time.time() - started:.0f} s, {len(tokenizer().vocabulary)} tokens", flush=True)
 
 
 if __name__ == "__main__":

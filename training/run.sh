@@ -39,17 +39,17 @@ for what in statements captions phrases; do run make_texts --work "$work" --what
   run train_classify --work "$work" --steps $classify_steps $start
   run train_clip --work "$work" --steps $clip_steps $start
   run train_detect --work "$work" --steps $detect_steps $start
-  run tune_detect --work "$work" --steps $tune_steps
 }
+# What shapes-detect and shapes-chat learn on: more scenes, in files of a few hundred (see README.md, "On a GPU")
+run scene_chunks --work "$work"
+run tune_detect --work "$work" --steps $tune_steps
 run export_more --work "$work" --models "$models"
 
-# shapes-chat, on the encoder and arranger that shapes-caption has now
+# shapes-chat, from the encoder and arranger that shapes-caption has now
 chat=$models/shapes-chat/1
 run make_chats --work "$work"
-run encode_chat --work "$work" --models "$models"
-run chat_tiles --work "$work" --models "$models"
-run train_chat --work "$work"
-run export_chat --work "$work" --models "$models" --out "$chat"
+run train_chat --work "$work" --models "$models"
+run export_chat --work "$work" --out "$chat"
 run make_chat_examples --models "$models"
 run make_task_tests --models "$models"
 

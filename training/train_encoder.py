@@ -69,7 +69,7 @@ def label_loss(labels: CellLabels, memory: Tensor, cells: Tensor, centres: Tenso
     if on_object.any():
         loss = loss + 2 * F.mse_loss(parts[4][..., 0][on_object], radius[on_object].log() + 2)
     for i, part in enumerate(parts[:3]):
-        weight = torch.ones(part.shape[-1])
+        weight = torch.ones(part.shape[-1], device=part.device)
         weight[0] = EMPTY_WEIGHT
         loss = loss + F.cross_entropy(part.flatten(0, 1), cells[..., i].flatten(), weight)
     return loss + 4 * F.binary_cross_entropy_with_logits(parts[3][..., 0], centres)

@@ -1,57 +1,127 @@
 """shapes-detect, second stage: the head and an encoder of its own, together.
 
-    python3 tune_detect.py --work WORK [--steps 1500] [--more]
+    python3 tune_detect.py --work WORK [--steps 1500 | --minutes M] [--more] [--device cuda]
 
 What is hard is what a small shape is; the frozen encoder was never asked about grey ones, and has no time for the
-smallest. `--more` goes on from WORK/detect.pt. Writes WORK/detect.pt, and WORK/detect.json: the precision.
+smallest. An object between cells may belong to any of the four around its centre: to the one that is surest of it
+already, so that it need not guess which cell's centre is nearer. `--more` goes on from WORK/detect.pt. In the end the
+scores are moved so that 0.5 is the best threshold on what is validated on. Writes WORK/detect.pt, and
+WORK/detect.json: the precision.
 """
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 
 from machine import WORKERS, in_parallel  # before torch
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from average_precision import mean_average_precision
-from dataset import TRAIN_SPLITS, load, load_without_images, record
+from average_precision import Judged, complete, mean_average_precision
+from chat_batches import Store
+from dataset import TRAIN_SPLITS, record
 from detector import DetectionHead, Detector
-from network import encoder_of, normalise
-from scenes import SHAPES
-from train_detect import detection_loss, goals_of, judge
-from train_encoder import apply_gradients, cosine_rate
+from earlier import load_known
+from network import CELLS, GRID, KeenEncoder, encoder_of, normalise
+from scene_chunks import Incoming, chunks
+from scenes import MAX_OBJECTS, SHAPES
+from train_chat import Schedule
+from train_detect import detection_loss, judge
+
+NEARER = 0.3  # what the nearer cell has before the others, in shares of certainty
+THRESHOLDS = [i / 100 for i in range(10, 91)]
 
 
 def load_detector(work: Path) -> Detector:
     """The trained model from WORK/detect.pt."""
-    model = Detector(encoder_of(work), DetectionHead())
-    model.load_state_dict(torch.load(work / "detect.pt"))
+    model = Detector(KeenEncoder(), DetectionHead())
+    left = load_known(model, torch.load(work / "detect.pt", map_location="cpu"))
+    if any(".more." not in name for name in left):
+        raise ValueError(f"{work} has no weights for {left}")
     return model.eval()
 
 
-def pixels_of(images: np.ndarray) -> Tensor:
-    return normalise(torch.from_numpy(images)).contiguous(memory_format=torch.channels_last)
+def pixels_of(images: Tensor) -> Tensor:
+    return normalise(images).contiguous(memory_format=torch.channels_last)
 
 
-def precision_on(model: Detector, work: Path, split: str) -> dict[str, dict[str, float]]:
-    """Mean average precision on a split by overlap and label, from the pictures on."""
-    data = load(work, split)
-    pictures = judge(lambda part: model(pixels_of(data["images"][part])), data)
-    return {str(least): mean_average_precision(pictures, SHAPES, least) for least in (0.5, 0.75)}
+class Pictures:
+    """Of some splits, those that are there."""
+
+    def __init__(self, work: Path, splits: tuple[str, ...], device: torch.device, live: bool = False):
+        self.folder, self.splits, self.store = work / "chunks", splits, Store(device)
+        self.incoming = Incoming(self.folder, splits) if live else None
+
+    def take_in(self) -> int:
+        """Takes the next chunk if there is one, or all where no more will come; says how many scenes there are."""
+        for chunk in chunks(self.folder, self.splits, set()) if not self.incoming else [self.incoming.next()]:
+            if chunk:
+                self.store.add({k: torch.from_numpy(chunk[k]) for k in ("squashed", "shapes", "boxes")})
+        return self.store.count
 
 
-def mirror(images: np.ndarray, boxes: np.ndarray) -> None:
-    """Turns pictures and their boxes left to right, in place."""
-    images[:] = images[:, :, ::-1].copy()
-    boxes[..., [0, 2]] = 1 - boxes[..., [2, 0]]
+def mirrored(images: Tensor, boxes: Tensor, half: int) -> tuple[Tensor, Tensor]:
+    """The first half of the pictures and their boxes turned left to right."""
+    images = torch.cat([images[:half].flip(2), images[half:]])
+    turned = torch.stack([1 - boxes[..., 2], boxes[..., 1], 1 - boxes[..., 0], boxes[..., 3]], -1)
+    return images, torch.cat([turned[:half], boxes[half:]])
 
 
-def short(table: dict[str, dict[str, float]]) -> str:
-    return ", ".join(f"mAP@{least} {100 * by['all']:.2f}" for least, by in table.items())
+@torch.no_grad()
+def goals_of(logits: Tensor, shapes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """For each cell the shape that it answers for (0: none), and its box as corners."""
+    every, likely = torch.arange(len(logits), device=logits.device), torch.sigmoid(logits)
+    labels = torch.zeros(len(logits), CELLS, dtype=torch.long, device=logits.device)
+    places = torch.zeros(len(logits), CELLS, 4, device=logits.device)
+    for i in range(MAX_OBJECTS):
+        there, shape, box = shapes[:, i] > 0, shapes[:, i].long(), boxes[:, i]
+        at = ((box[:, :2] + box[:, 2:]) / 2 * GRID - 0.5).clamp(0, GRID - 1)
+        low = at.floor().clamp(max=GRID - 2)
+        part = at - low
+        cells, near = [], []
+        for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            cells.append((low[:, 1] + dy) * GRID + low[:, 0] + dx)
+            near.append((part[:, 0] if dx else 1 - part[:, 0]) * (part[:, 1] if dy else 1 - part[:, 1]))
+        around, nearness = torch.stack(cells, 1).long(), torch.stack(near, 1)
+        sure = likely[every[:, None], around, (shape - 1).clamp(min=0)[:, None]] + NEARER * nearness
+        sure = sure - 10.0 * (labels.gather(1, around) > 0)
+        cell = around.gather(1, sure.argmax(1, keepdim=True)).squeeze(1)
+        rows, cell = every[there], cell[there]
+        labels[rows, cell], places[rows, cell] = shape[there], box[there]
+    return labels, places
+
+
+def found_in(model: Detector, pictures: Pictures) -> list[Judged]:
+    store, was = pictures.store, model.training
+    model.eval()
+    data = {k: store[k].cpu().numpy() for k in ("shapes", "boxes")}
+    found = judge(lambda part: tuple(v.float().cpu() for v in model(pixels_of(store["squashed"][part]))), data)
+    model.train(was)
+    return found
+
+
+def precision(found: list[Judged]) -> dict[str, dict[str, float]]:
+    """Mean average precision by overlap and label."""
+    return {str(least): mean_average_precision(found, SHAPES, least) for least in (0.5, 0.75)}
+
+
+def short(found: list[Judged]) -> str:
+    by_threshold = ", ".join(f"{100 * complete(found, t):.1f} at {t}" for t in (0.3, 0.4, 0.5, 0.6))
+    return ", ".join(f"mAP@{least} {100 * by['all']:.2f}" for least, by in precision(found).items()) + f", complete {by_threshold}"
+
+
+@torch.no_grad()
+def calibrate(model: Detector, pictures: Pictures) -> float:
+    """Moves all scores so that the threshold at which most pictures are complete becomes 0.5; says which it was."""
+    found = found_in(model, pictures)
+    best = max(complete(found, t) for t in THRESHOLDS)
+    good = [t for t in THRESHOLDS if complete(found, t) > best - 0.002]
+    threshold = good[len(good) // 2]
+    model.head.shape.bias -= math.log(threshold / (1 - threshold))
+    return threshold
 
 
 def main() -> None:
@@ -59,55 +129,71 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--minutes", type=float, help="train so long, however many steps that is")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--report", type=int, default=250)
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--more", action="store_true")
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
-    rng, mean = np.random.default_rng(args.seed), 0.0
-    model = load_detector(args.work) if args.more else Detector(encoder_of(args.work), DetectionHead())
-    if not args.more:
+    device, gpu = torch.device(args.device), args.device != "cpu"
+    torch.manual_seed(args.seed)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    if args.more:
+        model = load_detector(args.work)
+    else:
+        model = Detector(KeenEncoder(), DetectionHead())
+        load_known(model.encoder, encoder_of(args.work).state_dict())
         model.head.load_state_dict(torch.load(args.work / "detect-head.pt"))
-    # Batch norm keeps its statistics: as in the exported graph, and the same in every thread.
-    model = model.to(memory_format=torch.channels_last).eval()
-    images = [np.load(args.work / f"{split}.npz")["images"] for split in TRAIN_SPLITS]
-    starts, data = np.cumsum([0, *map(len, images)]), load_without_images(args.work, *TRAIN_SPLITS)
-    parameters, started = list(model.parameters()), time.time()
+    # With several threads, batch norm keeps its statistics, as in the exported graph.
+    model = model.to(device, memory_format=torch.channels_last).train(gpu)
+    pictures = Pictures(args.work, TRAIN_SPLITS, device, live=args.minutes is not None)
+    while pictures.take_in() < 2:
+        time.sleep(1)
+    valid = Pictures(args.work, ("valid",), device)
+    valid.take_in()
+    parameters, mean = list(model.parameters()), torch.zeros((), device=device)
 
-    def gradients(rows: np.ndarray) -> tuple[float, tuple[Tensor, ...]]:
-        splits = np.searchsorted(starts, rows, "right") - 1
-        seen = np.stack([images[s][row - starts[s]] for s, row in zip(splits, rows)])
-        shapes, boxes = data["shapes"][rows], data["boxes"][rows]
-        half = len(rows) // 2
-        mirror(seen[:half], boxes[:half])
-        labels, places = goals_of(shapes, boxes)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits, found = model(pixels_of(seen))
-        loss = detection_loss(logits.float(), found.float(), torch.from_numpy(labels), torch.from_numpy(places))
-        return loss.item(), torch.autograd.grad(loss / WORKERS, parameters)
+    def gradients(rows: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        store = pictures.store
+        images, boxes = mirrored(store["squashed"][rows], store["boxes"][rows], len(rows) // 2)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            logits, found = model(pixels_of(images))
+        logits, found = logits.float(), found.float()
+        loss = detection_loss(logits, found, *goals_of(logits, store["shapes"][rows], boxes))
+        return loss.detach(), torch.autograd.grad(loss, parameters)
 
-    optimiser = torch.optim.AdamW(parameters, lr=args.rate, weight_decay=0.01)
-    order, at = rng.permutation(starts[-1]), 0
-    for step in range(args.steps):
+    optimiser, schedule = torch.optim.AdamW(parameters, lr=args.rate, weight_decay=0.01), Schedule(args.steps, args.minutes, args.rate)
+    while schedule.done < 1:
         for group in optimiser.param_groups:
-            group["lr"] = cosine_rate(step, args.steps, args.rate)
-        if at + args.batch > len(order):
-            order, at = rng.permutation(starts[-1]), 0
-        shares = in_parallel(gradients, np.array_split(order[at:at + args.batch], WORKERS))
-        at += args.batch
-        apply_gradients(parameters, [g for _, g in shares])
+            group["lr"] = schedule.rate()
+        if args.minutes and schedule.step % 3 == 0:
+            pictures.take_in()
+        rows = torch.randint(pictures.store.count, (args.batch,), device=device)
+        shares = [gradients(rows)] if gpu else in_parallel(gradients, list(rows.tensor_split(WORKERS)))
+        for i, parameter in enumerate(parameters):
+            parameter.grad = sum(g[i] for _, g in shares) / len(shares)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        loss = sum(value for value, _ in shares) / WORKERS
-        mean = loss if step == 0 else 0.98 * mean + 0.02 * loss
-        if (step + 1) % args.report == 0 or step + 1 == args.steps:
-            torch.save(model.state_dict(), args.work / "detect.pt")
-            print(f"{step + 1} {time.time() - started:.0f} s loss {mean:.4f}", short(precision_on(model, args.work, "valid")),
-                  flush=True)
-    record(args.work, "objects with the encoder", steps=args.steps, seconds=round(time.time() - started))
-    table = {split: precision_on(model, args.work, split) for split in ("test", "nameless-test")}
+        loss = torch.stack([value for value, _ in shares]).mean()
+        mean = loss if schedule.step == 0 else 0.98 * mean + 0.02 * loss
+        schedule.step += 1
+        if schedule.step % args.report == 0:
+            torch.save({k: v.cpu() for k, v in model.state_dict().items()}, args.work / "detect.pt")
+            print(f"{schedule.step} {schedule.elapsed:.0f} s loss {mean.item():.4f} scenes {pictures.store.count}",
+                  short(found_in(model, valid)), flush=True)
+    threshold = calibrate(model, valid)
+    torch.save({k: v.cpu() for k, v in model.state_dict().items()}, args.work / "detect.pt")
+    record(args.work, "objects with the encoder", steps=schedule.step, scenes=pictures.store.count, threshold=threshold,
+           seconds=round(schedule.elapsed))
+    table = {}
+    for split in ("valid", "test", "nameless-test"):
+        held = Pictures(args.work, (split,), device)
+        held.take_in()
+        found = found_in(model, held)
+        table[split] = precision(found)
+        print(split, short(found), flush=True)
     (args.work / "detect.json").write_text(json.dumps(table, indent=2))
-    for split, by in table.items():
-        print(split, short(by))
 
 
 if __name__ == "__main__":
