@@ -203,6 +203,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=16, help="of a step, and half as many pairs and the like beside them")
     parser.add_argument("--report", type=int, default=250)
     parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--warmup", type=int, default=150)
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--check", type=int, default=120, help="scenes to validate on")
@@ -225,11 +226,11 @@ def main() -> None:
     parameters = list(training.parameters())
     print("parameters", parameter_count(training.model), "scenes", source.scenes.count, flush=True)
     optimiser = torch.optim.AdamW(parameters, lr=args.rate, weight_decay=0.01)
-    schedule, mean = Schedule(args.steps, args.minutes, args.rate), torch.zeros(3, device=device)
+    schedule, mean = Schedule(args.steps, args.minutes, args.rate, args.warmup), torch.zeros(3, device=device)
     while schedule.done < 1:
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate()
-        if args.minutes and schedule.step % 3 == 0:
+        if args.minutes:
             source.take_in()
 
         def gradients(batch: Batch) -> tuple[Tensor, tuple[Tensor | None, ...]]:
