@@ -12,7 +12,7 @@ import machine  # noqa: F401  (before torch)
 import numpy as np
 
 import train_caption
-from average_precision import Judged, judged, mean_average_precision
+from average_precision import Judged, complete, judged, mean_average_precision
 from captions import PROMPTS
 from evaluate import drawn_table, fill, read_json
 from export import replace
@@ -70,6 +70,16 @@ def drawn_precision_table(full: dict[str, dict], small: dict[str, dict]) -> str:
                                 for style, pictures in tables[0].items())])
 
 
+def complete_table(*results: dict[str, dict]) -> str:
+    """Of pictures of the training's generator and of drawings, in how many all is found and nothing else."""
+    thresholds = (0.3, 0.4, 0.5, 0.6)
+    lines = ["| pictures | " + " | ".join(f"at {t}" for t in thresholds) + " |", "|---|" + "---:|" * len(thresholds)]
+    for name, files in zip(("files", "drawings", "drawings, int8"), results):
+        every = [picture for pictures in objects_of(files).values() for picture in pictures]
+        lines.append(f"| {name} | " + " | ".join(f"{100 * complete(every, t):.1f}" for t in thresholds) + " |")
+    return "\n".join(lines)
+
+
 def torch_objects(work: Path) -> str:
     table = read_json(work / "detect.json")
     return "; ".join(f"{split}: " + ", ".join(f"mAP@{least} {100 * by['all']:.1f}" for least, by in at.items())
@@ -112,7 +122,8 @@ def write_card(model: str, args: argparse.Namespace, measured: dict[str, dict], 
         "wordings": str(sum(len(t) for k, t in TEMPLATES.items() if k != "prefix")),
         "drawn": drawn_of(*(d["clip" if model == "embed" else model]["files"] for d in drawn)) if drawn else "(not measured)",
         "torch": torch_captions(args.work) if model == "caption" else torch_objects(args.work) if model == "detect" else "",
-        "shapes": ", ".join(SHAPES),
+        "shapes": ", ".join(SHAPES), "complete": complete_table(result["files"], *(d["detect"]["files"] for d in drawn))
+        if model == "detect" else "",
     }
     replace(folder / "README.md", fill((Path(__file__).parent / "cards" / f"{model}.md").read_text(), values).encode())
 

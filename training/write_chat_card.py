@@ -18,7 +18,7 @@ from make_chats import CHAT_KINDS, tokenizer
 from network import parameter_count
 
 Result = dict[str, Any]
-STAGES = ("cells for shapes-chat", "chats texts", "tiles for shapes-chat", "chat")
+STAGES = ("chat",)
 
 
 def table(columns: dict[str, Result]) -> str:
