@@ -1,4 +1,4 @@
-import { copyFile, cp, link, mkdir, mkdtemp, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, cp, link, mkdir, mkdtemp, realpath, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -88,6 +88,8 @@ export interface ContainerOptions {
   env: Record<string, string>
   memoryMb: number
   cpus?: number
+  /** Instead of the image's. */
+  user?: string
 }
 
 export interface Container {
@@ -102,25 +104,29 @@ export interface Container {
   remove(): Promise<void>
 }
 
-/** Starts a container as docs/deploy.md says they are to be run, on the network of this machine. */
-export async function startContainer({ image, env, memoryMb, cpus = 1 }: ContainerOptions): Promise<Container> {
-  const podman = async (...args: readonly string[]): Promise<string> => await run('podman', [...podmanOptions, ...args])
-  const hardened = ['--read-only', '--read-only-tmpfs=false', '--cap-drop=all', '--security-opt', 'no-new-privileges']
-  // podman's own limits can't be set everywhere, and bridges need plugins.
-  const local = ['--network', 'host', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096']
-  const limits = ['--memory', `${memoryMb}m`, '--cpus', String(cpus)]
-  const variables = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
-  const id = await podman(
-    'run',
-    '--detach',
-    '--log-driver',
-    'k8s-file',
-    ...local,
-    ...hardened,
-    ...limits,
-    ...variables,
-    image,
-  )
+/** How docs/deploy.md says that containers are to be run, on the network of this machine. */
+const hardened = ['--read-only', '--read-only-tmpfs=false', '--cap-drop=all', '--security-opt', 'no-new-privileges']
+/** podman's own limits can't be set everywhere, and bridges need plugins. */
+const local = ['--network', 'host', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096']
+
+async function podman(...args: readonly string[]): Promise<string> {
+  return await run('podman', [...podmanOptions, ...args])
+}
+
+const variables = (env: Record<string, string>): string[] => {
+  return Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
+}
+
+/** Runs a program of an image to its end. Resolves to what it printed. */
+export async function runOnce(image: string, env: Record<string, string>, command: readonly string[]): Promise<string> {
+  return await podman('run', '--rm', ...local, ...hardened, ...variables(env), image, ...command)
+}
+
+export async function startContainer(options: ContainerOptions): Promise<Container> {
+  const { image, env, memoryMb, cpus = 1, user } = options
+  const limits = ['--memory', `${memoryMb}m`, '--cpus', String(cpus), ...(user === undefined ? [] : ['--user', user])]
+  const detached = ['--detach', '--log-driver', 'k8s-file']
+  const id = await podman('run', ...detached, ...local, ...hardened, ...limits, ...variables(env), image)
   return {
     exec: async (...command) => await podman('exec', id, ...command),
     async checkHealth() {
@@ -138,12 +144,4 @@ export async function startContainer({ image, env, memoryMb, cpus = 1 }: Contain
       await podman('rm', '--force', '--time', '0', id)
     },
   }
-}
-
-/** The folder of what proofs keep, for one that keeps something itself. */
-export async function writeCached(name: string, text: string): Promise<string> {
-  await mkdir(cache, { recursive: true })
-  const path = join(cache, name)
-  await writeFile(path, text)
-  return path
 }

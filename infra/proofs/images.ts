@@ -1,12 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { freePort } from '@vision-queue/local/free-port'
-import { jobSchema } from '@vision-queue/protocol'
-import { forms } from '@vision-queue/test-support/client'
-import { readExamples } from '@vision-queue/test-support/examples'
 import { startTestRedis } from '@vision-queue/test-support/redis'
 import { until } from '@vision-queue/test-support/until'
 
+import { ask } from './ask.ts'
 import {
   buildTarget,
   type Container,
@@ -93,15 +91,6 @@ async function answers(url: string): Promise<boolean> {
     ({ ok }) => ok,
     () => false,
   )
-}
-
-/** A job from the request to its answer. */
-async function ask(url: string): Promise<string> {
-  const [example] = readExamples()
-  if (example === undefined) throw new Error('There are no examples.')
-  const job = jobSchema.parse(await (await forms.raw(url, example, { prefer: 'wait=60' })).json())
-  if (job.status !== 'succeeded') throw new Error(`The job is ${job.status}: ${JSON.stringify(job.error)}`)
-  return JSON.stringify(job.output)
 }
 
 async function checkHardening(container: Container): Promise<void> {

@@ -1,7 +1,9 @@
 import { balancer } from './balancer.ts'
 import { compose } from './compose.ts'
 import { images } from './images.ts'
+import { kustomize } from './kustomize.ts'
+import { pods } from './pods.ts'
 import type { Proof } from './proof.ts'
 
 /** All proofs, in the order in which they are run. One file each. */
-export const proofs: readonly Proof[] = [compose, balancer, images]
+export const proofs: readonly Proof[] = [compose, kustomize, balancer, images, pods]
