@@ -25,9 +25,9 @@ const vulkan = await findVulkan(`${root}.vision-queue/software-vulkan`).catch((e
   return process.exit(0)
 })
 console.log(`webgpu over ${vulkan.description}`)
-const problems: string[] = []
-for (const model of models) problems.push(...(await prove(model, vulkan)).map((problem) => `${model}: ${problem}`))
-if (problems.length > 0) throw new Error(problems.join('\n'))
+const failures: string[] = []
+for (const model of models) failures.push(...(await prove(model, vulkan)).map((problem) => `${model}: ${problem}`))
+if (failures.length > 0) throw new Error(failures.join('\n'))
 
 /** Resolves to what differs. */
 async function prove(model: string, { env, isOwn }: Vulkan): Promise<string[]> {
@@ -47,8 +47,9 @@ async function prove(model: string, { env, isOwn }: Vulkan): Promise<string[]> {
   })
   for (const { details } of [onCpu, onWebgpu]) console.log(`GET /models/${model}: ${JSON.stringify(details)}`)
   for (const line of onWebgpu.gpuMetrics) console.log(`GET /metrics: ${line}`)
+  const problems = compare(onCpu, onWebgpu)
   if (isOwn) await time(model)
-  return compare(onCpu, onWebgpu)
+  return problems
 }
 
 function compare(onCpu: Answers, onWebgpu: Answers): string[] {
