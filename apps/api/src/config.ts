@@ -15,7 +15,7 @@ export const maxWaitSeconds = 60
 
 const mebibyte = 1024 * 1024
 
-/** What the API reads from its environment. README's table is written from these descriptions. */
+/** What the API reads from its environment. docs/settings.md is written from these descriptions. */
 export const apiSettings = z.object({
   HOST: z
     .string()

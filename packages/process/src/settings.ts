@@ -5,7 +5,7 @@ import { parseRedisUrl } from './redis-url.ts'
 
 /**
  * Settings come from the environment, are described where they are parsed, and are parsed once in
- * each app's `main.ts`. README's tables are written from the same schemas.
+ * each app's `main.ts`. The tables of docs/settings.md are written from the same schemas.
  */
 export type SettingsSchema = z.ZodObject<Record<string, z.ZodType>>
 
