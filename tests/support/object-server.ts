@@ -17,11 +17,18 @@ export interface ObjectServer {
   /** What a process needs to be let in. */
   env: { AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string }
   objects: Map<string, StoredBytes>
-  /** Methods and names of the requests so far. */
-  requests: string[]
+  /** The requests so far. */
+  requests: SeenRequest[]
   /** Answers everything with this status until it is set to null; 'silence': not at all. */
   trouble: number | 'silence' | null
   stop(): Promise<void>
+}
+
+export interface SeenRequest {
+  method: string
+  name: string
+  /** Whether it came by an address that was signed ahead. */
+  signedAhead: boolean
 }
 
 export interface StoredBytes {
@@ -67,7 +74,7 @@ async function answer(state: ObjectServer, request: IncomingMessage, response: S
   const url = new URL(request.url ?? '/', 'http://host')
   const [, at = '', ...path] = url.pathname.split('/').map((part) => decodeURIComponent(part))
   const name = path.join('/')
-  state.requests.push(`${request.method} ${name}`)
+  state.requests.push({ method: request.method ?? '', name, signedAhead: url.searchParams.has('X-Amz-Signature') })
   if (state.trouble === 'silence') return
   const refuse = (status: number, code: string): void => {
     response.writeHead(status, { 'Content-Type': 'application/xml' }).end(`<Error><Code>${code}</Code></Error>`)
@@ -75,7 +82,7 @@ async function answer(state: ObjectServer, request: IncomingMessage, response: S
   if (state.trouble !== null) return refuse(state.trouble, 'InternalError')
   if (!isSigned(request, sha256(body).toString('hex'), secrets)) return refuse(403, 'SignatureDoesNotMatch')
   if (at !== state.bucket) return refuse(404, 'NoSuchBucket')
-  switch (request.method) {
+  switch (request.method ?? '') {
     case 'PUT':
       return put(state, name, body, request, response, refuse)
     case 'POST':

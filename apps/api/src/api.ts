@@ -1,4 +1,4 @@
-import { openBlobStore, openObjectSweep, openUploads } from '@vision-queue/blobs'
+import { openBlobStore, openUploads } from '@vision-queue/blobs'
 import { createJobController, parseBlobStore, toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
 import { greetRedis, type RedisClient } from '@vision-queue/redis'

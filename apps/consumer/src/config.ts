@@ -1,4 +1,10 @@
-import { blobStoreSetting, integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/process'
+import {
+  blobStoreSetting,
+  integerSetting,
+  logLevelSetting,
+  redisUrlSetting,
+  retentionSettings,
+} from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { mostParts } from '@vision-queue/queue'
 import { z } from 'zod'

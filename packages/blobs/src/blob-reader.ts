@@ -37,7 +37,8 @@ export function openBlobReader({ redisUrl, timeoutMs }: { redisUrl: string; time
     async read(address, bytes) {
       await opened
       const value = await turns.run(bytes, async () => redis.getBuffer(blobBytesKey(address)))
-      if (value !== null && objectOf(value) !== null) throw new Error('the blob is an object, which this reader can not read')
+      if (value !== null && objectOf(value) !== null)
+        throw new Error('the blob is an object, which this reader can not read')
       return value
     },
     close: () => redis.disconnect(),

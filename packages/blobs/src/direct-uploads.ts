@@ -36,10 +36,7 @@ export interface DirectUploads {
    * `inspect` reads an image's facts from its first bytes, or says that it needs all of them: null. What it throws ends
    * the upload. Rejects with `image_not_found` where nothing has come. Safe to repeat.
    */
-  complete(
-    id: string,
-    inspect: (start: Uint8Array, image: AnnouncedImage) => ImageFacts | null,
-  ): Promise<UploadedImage>
+  complete(id: string, inspect: (start: Uint8Array, image: AnnouncedImage) => ImageFacts | null): Promise<UploadedImage>
 }
 
 interface Options {
@@ -68,7 +65,12 @@ export function createDirectUploads({ redis, objects, keeping, owner, imageTtlMs
       const name = newObjectName(address)
       const signed = await unavailable(objects.addressToPut(name, { hash, bytes }, addressMs))
       const id = `upl_${randomBytes(16).toString('hex')}`
-      await redis.set(begunUploadKey(id), JSON.stringify({ owner, hash, bytes, name } satisfies BegunRecord), 'PX', begunMs)
+      await redis.set(
+        begunUploadKey(id),
+        JSON.stringify({ owner, hash, bytes, name } satisfies BegunRecord),
+        'PX',
+        begunMs,
+      )
       return { id, ...signed, expiresAt: Date.now() + addressMs }
     },
 
@@ -121,7 +123,10 @@ async function lookAt(
 }
 
 function otherBytes(): VisionQueueError {
-  return new VisionQueueError('invalid_request', 'What has come is not what was announced: other bytes, or another number.')
+  return new VisionQueueError(
+    'invalid_request',
+    'What has come is not what was announced: other bytes, or another number.',
+  )
 }
 
 function isRefusal(error: unknown): boolean {

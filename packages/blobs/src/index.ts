@@ -4,7 +4,14 @@ export { type Budget } from './budget.ts'
 export { type BudgetKeys, budgetSteps, readTaken, takeStep } from './budget-steps.ts'
 export { type BlobValues, inlineValues } from './blob-values.ts'
 export type { AnnouncedImage, BegunUpload, DirectUploads } from './direct-uploads.ts'
-export { begunUploadKey, blobBytesKey, blobFactsKey, blobHoldersKey, objectSweepKey, uploadsBudgetKeys } from './keys.ts'
+export {
+  begunUploadKey,
+  blobBytesKey,
+  blobFactsKey,
+  blobHoldersKey,
+  objectSweepKey,
+  uploadsBudgetKeys,
+} from './keys.ts'
 export { createMemoryBlobs, createMemoryBudget } from './memory-blobs.ts'
 export { type OpenBlobStore, openBlobStore, redisBlobStore } from './objects/open-objects.ts'
 export { objectOf, pointerTo } from './objects/object-name.ts'

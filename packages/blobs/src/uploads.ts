@@ -112,8 +112,7 @@ export function createUploads({
       }
 
       return {
-        keep: async (facts, bytes) =>
-          keepBy(facts, async () => blobs.put(addressOf(facts.hash), bytes, imageTtlMs)),
+        keep: async (facts, bytes) => keepBy(facts, async () => blobs.put(addressOf(facts.hash), bytes, imageTtlMs)),
         find: async (hash) => uploadedOf(await blobs.find(addressOf(hash), holder)),
         async hold(hash, jobId, forMs) {
           const through = { holder, forMs: imageTtlMs }

@@ -21,9 +21,17 @@ export function isSigned(request: IncomingMessage, bodyHash: string, secrets: Re
   if (present.some((name) => !headerNames.includes(name))) return false
   const canonical = [
     request.method,
-    url.pathname.split('/').map((part) => encode(decodeURIComponent(part))).join('/'),
+    url.pathname
+      .split('/')
+      .map((part) => encode(decodeURIComponent(part)))
+      .join('/'),
     canonicalQuery(url),
-    ...headerNames.map((name) => `${name}:${String(request.headers[name] ?? '').trim().replaceAll(/ +/g, ' ')}`),
+    ...headerNames.map(
+      (name) =>
+        `${name}:${String(request.headers[name] ?? '')
+          .trim()
+          .replaceAll(/ +/g, ' ')}`,
+    ),
     '',
     headerNames.join(';'),
     payload,

@@ -73,7 +73,12 @@ export function ready({ maxAgeMs, ...options }: ReadyOptions): ApiHandler {
 }
 
 /** Never rejects. */
-async function readReadiness({ jobs, models, checkStore, trouble }: Omit<ReadyOptions, 'maxAgeMs'>): Promise<Readiness> {
+async function readReadiness({
+  jobs,
+  models,
+  checkStore,
+  trouble,
+}: Omit<ReadyOptions, 'maxAgeMs'>): Promise<Readiness> {
   let reads = false
   try {
     if ((await jobs.evictionPolicy()) !== null) {

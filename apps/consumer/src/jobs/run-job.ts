@@ -122,10 +122,12 @@ async function imagesOf(
   const blobs = blobsOf(job)
   if (objects !== null && blobs.some(({ bytes }) => !objects.isInline(bytes))) {
     const handed = await delivery.handOverBlobs(job)
-    return handed?.flatMap((image, index) => {
-      const { hash, bytes } = blobs[index] ?? { hash: '', bytes: 0 }
-      return [typeof image === 'string' ? { url: image, hash, bytes, timeoutMs: objects.waitMs } : image]
-    }) ?? null
+    return (
+      handed?.flatMap((image, index) => {
+        const { hash, bytes } = blobs[index] ?? { hash: '', bytes: 0 }
+        return [typeof image === 'string' ? { url: image, hash, bytes, timeoutMs: objects.waitMs } : image]
+      }) ?? null
+    )
   }
   return (enginesReadBlobs ? imageAddresses(job) : null) ?? (await delivery.readBlobs(job))
 }

@@ -168,7 +168,11 @@ describe('a store that can not be used', () => {
 
   test.each([
     ['s3://no-such-bucket', {}, /there is no bucket no-such-bucket at http/],
-    ['s3://test-images', { AWS_SECRET_ACCESS_KEY: 'wrong' }, /may not do this with the bucket|does not know these credentials/],
+    [
+      's3://test-images',
+      { AWS_SECRET_ACCESS_KEY: 'wrong' },
+      /may not do this with the bucket|does not know these credentials/,
+    ],
   ])('is found out by a look: %s %o', async (bucket, env, sentence) => {
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
     const { objects, close } = await openBlobStore(

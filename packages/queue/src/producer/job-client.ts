@@ -127,12 +127,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
   const keepMs = options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs)
-  const index = createJobIndex({
-    redis,
-    turns,
-    listLength: options.listLength,
-    keepMs,
-  })
+  const index = createJobIndex({ redis, turns, listLength: options.listLength, keepMs })
   const orphans = openOrphanSweep({
     redis,
     admission,
@@ -146,7 +141,12 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const processName = newReplyName()
   const read = createJobReading({ ...controlled, ender })
   // A submission is some commands, each of which may take its time.
-  const idempotency = createIdempotencyKeys({ redis, read, sendMs: 1000 + 6 * options.commandTimeoutMs + values.patienceMs, keepMs })
+  const idempotency = createIdempotencyKeys({
+    redis,
+    read,
+    sendMs: 1000 + 6 * options.commandTimeoutMs + values.patienceMs,
+    keepMs,
+  })
   const channels = openJobChannels({ subscriber, replies: replyChannel(processName), log: options.log })
   const of = createOwnedJobs({ redis, read, channels, control, index, log: options.log })
 
