@@ -1,6 +1,7 @@
 export { type BlobStoreTarget, parseBlobStore } from './blob-store-url.ts'
 export { availableCores } from './cores.ts'
 export { createDeferred, type Deferred } from './deferred.ts'
+export { everyTogether, type Repetition } from './every-together.ts'
 export { int8Saturates, readInt8Instructions } from './int8-instructions.ts'
 export { createJobController, type JobController, type JobSignal } from './job-signal.ts'
 export { listenError } from './listen-error.ts'
