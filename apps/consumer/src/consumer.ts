@@ -22,6 +22,7 @@ import type { Logger } from 'pino'
 
 import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
+import { createJobWork } from './observe/job-work.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
@@ -140,6 +141,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
   const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
+  const work = createJobWork()
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -151,6 +153,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     cancellations,
     shared: settings.ANSWER_TTL_MS === 0 ? null : createSharedAnswers<Answer>(),
     enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
+    work,
     log,
   })
 
@@ -181,7 +184,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     describe: () => ({
       ...said,
       heartbeatAt: Date.now(),
-      ...manager.describe(),
+      ...work.announced(manager.describe()),
       gpus: gpus.read(),
       process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },
     }),
