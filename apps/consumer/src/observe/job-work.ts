@@ -35,6 +35,17 @@ const usageSchema = z.object({
   usage: z.object({ prompt_tokens: z.int() }).optional(),
 })
 
+/**
+ * Counters that are there before anything is counted: a counter that appears with its first event doesn't rise, as far as
+ * Prometheus can see, and no alert would hear of it.
+ */
+function newModelWork(): ModelWork {
+  return {
+    attempts: { first: 0, retry: 0, takeover: 0 },
+    failures: { engine_crashed: 0, inference_failed: 0, payload_expired: 0, model_unavailable: 0, deadline_exceeded: 0 },
+  }
+}
+
 export function createJobWork(): JobWork {
   const versions = new Map<string, VersionWork>()
   const models = new Map<string, ModelWork>()
@@ -46,7 +57,7 @@ export function createJobWork(): JobWork {
     return known
   }
   const modelWork = (model: string): ModelWork => {
-    const known = models.get(model) ?? { attempts: {}, failures: {} }
+    const known = models.get(model) ?? newModelWork()
     models.set(model, known)
     return known
   }
@@ -73,6 +84,7 @@ export function createJobWork(): JobWork {
     announced: (described) => ({
       ...described,
       models: described.models.map((model) => {
+        modelWork(model.name)
         const work = versions.get(`${model.name}@${model.version}`)
         return work === undefined ? model : { ...model, work }
       }),
