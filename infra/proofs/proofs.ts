@@ -1,0 +1,5 @@
+import { prometheus } from './prometheus.ts'
+import type { Proof } from './proof.ts'
+
+/** All proofs, in the order in which they are run. One file each. */
+export const proofs: readonly Proof[] = [prometheus]
