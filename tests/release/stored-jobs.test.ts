@@ -17,20 +17,23 @@ test('there are recordings of more than one earlier release', () => {
   expect(recordings.length).toBeGreaterThan(1)
 })
 
-test.each(recordings)('jobs that wait since $revision are answered by the consumers and APIs of now', async (recording) => {
-  const redis = await startTestRedis()
-  onTestFinished(async () => await redis.stop())
-  await restore(redis.url, recording.keys)
-  const system = await startSystem({ redis, composition: 'apart' })
-  onTestFinished(async () => await system.stop())
+test.each(recordings)(
+  'jobs that wait since $revision are answered by the consumers and APIs of now',
+  async (recording) => {
+    const redis = await startTestRedis()
+    onTestFinished(async () => await redis.stop())
+    await restore(redis.url, recording.keys)
+    const system = await startSystem({ redis, composition: 'apart' })
+    onTestFinished(async () => await system.stop())
 
-  const seen = []
-  for (const { id, form } of recording.jobs) {
-    const job = await final(system.url, id)
-    seen.push({ id, form, status: job.status, answer: answerOf(job) })
-  }
-  expect(seen).toEqual(recording.jobs.map((job) => ({ ...job, status: 'succeeded' })))
-})
+    const seen = []
+    for (const { id, form } of recording.jobs) {
+      const job = await final(system.url, id)
+      seen.push({ id, form, status: job.status, answer: answerOf(job) })
+    }
+    expect(seen).toEqual(recording.jobs.map((job) => ({ ...job, status: 'succeeded' })))
+  },
+)
 
 async function restore(url: string, keys: StoredJobs['keys']): Promise<void> {
   const redis = new Redis(url)
