@@ -1,5 +1,6 @@
 import { parseHostPatterns } from '@vision-queue/guarded-fetch'
 import {
+  blobStoreSetting,
   booleanSetting,
   integerSetting,
   logLevelSetting,
@@ -33,6 +34,7 @@ export const apiSettings = z.object({
         'proxy takes the path off the front. Empty: addresses are paths from the root.',
     ),
   REDIS_URL: redisUrlSetting,
+  BLOB_STORE: blobStoreSetting,
   LOG_LEVEL: logLevelSetting,
   MAX_BODY_BYTES: integerSetting(1024, 512 * mebibyte)
     .default(20 * mebibyte)

@@ -1,4 +1,5 @@
-import { toRetention, int8Saturates } from '@vision-queue/process'
+import { openBlobStore } from '@vision-queue/blobs'
+import { parseBlobStore, toRetention, int8Saturates } from '@vision-queue/process'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { availableCores } from '@vision-queue/process'
 import { probeProvider } from '@vision-queue/engine-pool'
@@ -22,6 +23,7 @@ import type { Logger } from 'pino'
 
 import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
+import { createJobWork } from './observe/job-work.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
@@ -32,7 +34,7 @@ import { parseModelPolicy } from './fleet/model-policy.ts'
 import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
 import type { Answer } from './jobs/run-job.ts'
 import { createSharedAnswers } from './jobs/shared-answers.ts'
-import { createPoolOpening } from './fleet/open-pool.ts'
+import { blobWaitMs, createPoolOpening } from './fleet/open-pool.ts'
 import { createSourceOpening } from './jobs/open-source.ts'
 
 export interface Consumer {
@@ -131,6 +133,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const said = { version: 2 as const, id, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
+  const store = await openBlobStore(parseBlobStore(settings.BLOB_STORE))
   const retention = toRetention(settings)
   const results = createResultStore({ redis, retention, answerTtlMs: settings.ANSWER_TTL_MS })
   const textLog = createTextLog(redis)
@@ -140,6 +143,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
   const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
+  const work = createJobWork()
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -151,6 +155,9 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     cancellations,
     shared: settings.ANSWER_TTL_MS === 0 ? null : createSharedAnswers<Answer>(),
     enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
+    values: store.values,
+    objects: store.objects === null ? null : { isInline: store.values.isInline, waitMs: blobWaitMs(settings) },
+    work,
     log,
   })
 
@@ -181,7 +188,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     describe: () => ({
       ...said,
       heartbeatAt: Date.now(),
-      ...manager.describe(),
+      ...work.announced(manager.describe()),
       gpus: gpus.read(),
       process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },
     }),
@@ -195,6 +202,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     gauge.close()
     gpus.close()
     cancellations.close()
+    store.close()
     redis.disconnect()
   }
   return { id, manager, announcer, release }
