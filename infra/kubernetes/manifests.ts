@@ -53,7 +53,7 @@ const generated = '# Written by infra/kubernetes/write-manifests.ts from TypeScr
 export function files(version: string): Record<string, string> {
   const base = Object.entries(manifests).map(([name, objects]) => [
     `base/${name}`,
-    generated + objects.map((object) => stringify(object.toJSON(), { lineWidth: 0 })).join('---\n'),
+    generated + objects.map((object) => stringify(object.toJSON(), { lineWidth: 0, singleQuote: true })).join('---\n'),
   ])
   return {
     ...Object.fromEntries(base),
@@ -75,5 +75,5 @@ export function files(version: string): Record<string, string> {
 
 function kustomization(content: Record<string, unknown>): string {
   const head = { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization' }
-  return generated + stringify({ ...head, ...content }, { lineWidth: 0 })
+  return generated + stringify({ ...head, ...content }, { lineWidth: 0, singleQuote: true })
 }
