@@ -23,6 +23,7 @@ import type { Logger } from 'pino'
 
 import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
+import { createJobWork } from './observe/job-work.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
@@ -142,6 +143,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
   const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
+  const work = createJobWork()
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -155,6 +157,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
     values: store.values,
     objects: store.objects === null ? null : { isInline: store.values.isInline, waitMs: blobWaitMs(settings) },
+    work,
     log,
   })
 
@@ -185,7 +188,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     describe: () => ({
       ...said,
       heartbeatAt: Date.now(),
-      ...manager.describe(),
+      ...work.announced(manager.describe()),
       gpus: gpus.read(),
       process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },
     }),

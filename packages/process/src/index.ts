@@ -10,6 +10,7 @@ export { describeMisspelt, type MisspeltSetting, misspeltSettings } from './miss
 export { isMistyped } from './mistyped-names.ts'
 export { PlainError } from './plain-error.ts'
 export { safeLogging } from './log-safety.ts'
+export { release } from './release.ts'
 export {
   contextIn,
   jobFields,

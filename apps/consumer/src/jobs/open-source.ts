@@ -50,7 +50,9 @@ export function createSourceOpening(
       }),
       giveUp: async (job, attempts) => {
         const final = failedJob(job, attempts, retention.failedResultTtlMs)
-        if (await results.finish(job, final)) logEndedJob(log, job, final)
+        if (!(await results.finish(job, final))) return
+        options.work.ended(job, final, null)
+        logEndedJob(log, job, final)
       },
       log,
     })

@@ -5,6 +5,7 @@ import type { Delivery } from '@vision-queue/queue/worker'
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 
+import { createJobWork } from '../observe/job-work.ts'
 import { createJobProcessor } from './process-job.ts'
 import type { ChosenPool } from './run-job.ts'
 import { createSuspectGate } from './suspect-gate.ts'
@@ -45,6 +46,7 @@ const manifest: ChosenPool['manifest'] = {
 /** A processor whose engines are `run`, and what became of the jobs. */
 function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
   const finals: FinalJob[] = []
+  const work = createJobWork()
   const canceling = new AbortController()
   const deliver = createJobProcessor({
     choosePool: () => ({ manifest, run }),
@@ -84,6 +86,7 @@ function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
     maxStalls: 5,
     maxAttempts: 3,
     onFinished() {},
+    work,
     log: pino({ level: 'silent' }),
   })
   const processJob: typeof deliver = async (taken) => {
@@ -92,7 +95,7 @@ function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
     if (disposition.kind === 'done') await disposition.ending?.settle([1])
     return disposition
   }
-  return { processJob, finals, canceling }
+  return { processJob, finals, canceling, work }
 }
 
 function delivery(attempts = 1, queued: QueuedJob = job): Delivery {

@@ -5,7 +5,14 @@ import { HandedBackError, type InferenceResult } from '@vision-queue/engine-pool
 import type { Cancellations, Delivery, Disposition, ResultStore } from '@vision-queue/queue/worker'
 
 import { endCanceledJob, failJob, finishJob, type JobEndOptions } from './end-job.ts'
-import { type Answer, type ChosenPool, runJob, type RunJobContext, type RunJobOptions } from './run-job.ts'
+import {
+  type Answer,
+  type ChosenPool,
+  runJob,
+  type RunJobContext,
+  type RunJobOptions,
+  type TimedRun,
+} from './run-job.ts'
 import type { SuspectGate } from './suspect-gate.ts'
 
 export interface ProcessJobOptions extends RunJobOptions, JobEndOptions {
@@ -42,6 +49,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     const { job, stalls } = delivery
     // A newer release may have queued it. The consumers of that release understand it.
     if (job === null) return { kind: 'delay', delayMs: 5000 }
+    options.work.taken(job.model, delivery)
     if (delivery.attempts > 1) {
       // An earlier attempt may have got as far as its result.
       const stored = await results.read(job.id)
@@ -81,10 +89,12 @@ async function infer(
     )
   let final: FinalJob
   let digest: string | null = null
+  let own: TimedRun | null = null
   try {
     const ran = await runJob(options, job, delivery, { pool, ...context })
     const result = ran.own ? ran.answer.result : null
     final = answered(job, delivery, ran.answer.kept, result, options.retention.resultTtlMs)
+    own = result
     if (result !== null) digest = ran.digest
   } catch (error) {
     if (context.signal.aborted) return endCanceledJob(options, job, delivery)
@@ -99,7 +109,7 @@ async function infer(
     }
     return failJob(options, job, delivery, { error: failure, version: pool.manifest.version })
   }
-  return finishJob(options, job, final, digest)
+  return finishJob(options, job, final, { digest, run: own })
 }
 
 /** Whether the failure is not the job's own, and another attempt may go better. */

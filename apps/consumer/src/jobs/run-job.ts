@@ -22,10 +22,18 @@ export interface ChosenPool {
   run: EnginePool['run']
 }
 
+/** A run with what it took beside its engine's work, in milliseconds. */
+export interface TimedRun extends InferenceResult {
+  /** To read from Redis here what the job needs. */
+  fetchMs: number
+  /** For an engine, and there for its batch. */
+  batchWaitMs: number
+}
+
 /** What others who ask the same are given, and the run that it came from; null: it was kept from before. */
 export interface Answer {
   kept: Omit<CachedAnswer, 'expiresAt'>
-  result: InferenceResult | null
+  result: TimedRun | null
 }
 
 export interface RunJobOptions {
@@ -82,6 +90,7 @@ async function compute(
   delivery: Delivery,
   { pool, digest, alone, signal }: RunJobContext & { pool: ChosenPool; digest: string | null },
 ): Promise<Answer> {
+  const startedAt = performance.now()
   const [images, poisonous, kept] = await Promise.all([
     imagesOf(job, delivery, { enginesReadBlobs, objects }),
     poison.has(job),
@@ -92,6 +101,7 @@ async function compute(
     throw new VisionQueueError('engine_crashed', 'This image crashed an engine lately; it is refused for now.')
   }
   const text = openText(job)
+  const runAt = performance.now()
   try {
     const { id, context, parameters, deadlineAt } = job
     const request = { id, context, input: inputOfParts(job), parameters, deadlineAt, alone, signal, onTokens: text.add }
@@ -107,7 +117,11 @@ async function compute(
       }
       return run(await delivery.readBlobs(job))
     })
-    return { kept: { output: result.output, variant: result.variant, version: pool.manifest.version }, result }
+    const batchWaitMs = Math.max(0, performance.now() - runAt - result.preprocessMs - result.inferenceMs)
+    return {
+      kept: { output: result.output, variant: result.variant, version: pool.manifest.version },
+      result: { ...result, fetchMs: runAt - startedAt, batchWaitMs },
+    }
   } finally {
     text.end()
   }

@@ -95,6 +95,16 @@ export function openMemoryJobs(): MemoryJobs {
       const jobs = unfinished(model).length
       return { jobs, bytes: jobs * 100 }
     },
+    async backlog(model) {
+      store.assertUp()
+      const waiting = unfinished(model).filter(({ status }) => status === 'queued').length
+      return { waiting, running: unfinished(model).length - waiting, oldestWaitingMs: waiting === 0 ? 0 : 3000 }
+    },
+    async redisFigures() {
+      store.assertUp()
+      const server = { usedBytes: 1000, maxBytes: 2000, clients: 3, appendOnlyOk: true, snapshotOk: false }
+      return [{ node: '', answerMs: 2, ...server }]
+    },
     async close() {
       store.close()
     },

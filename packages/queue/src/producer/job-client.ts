@@ -7,7 +7,9 @@ import {
   openFailFastConnection,
   openSubscriber,
   readEvictionPolicy,
+  readRedisFigures,
   type RedisClient,
+  type RedisFigures,
   type TransportLog,
 } from '@vision-queue/redis'
 
@@ -20,6 +22,7 @@ import { turnsOf } from '../redis-turns.ts'
 import { newReplyName } from '../reply-name.ts'
 import { createResultStore } from '../worker/result-store.ts'
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
+import { type Backlog, readBacklog } from './backlog.ts'
 import { createIdempotencyKeys, type IdempotencyClaim, type IdempotencyKeys } from './idempotency-keys.ts'
 import { openJobChannels } from './job-channels.ts'
 import { createJobControl, createJobEnder } from './job-control.ts'
@@ -84,6 +87,10 @@ export interface JobClient extends IdempotencyKeys {
   evictionPolicy(): Promise<string | null>
   /** Unfinished jobs admitted for the model, and their payload bytes. */
   depth(model: string): Promise<{ jobs: number; bytes: number }>
+  /** What they do: wait, or are held by a consumer. `versions`: those that jobs may be pinned to. */
+  backlog(model: string, versions: readonly string[]): Promise<Backlog>
+  /** What each Redis server tells of itself. */
+  redisFigures(): Promise<RedisFigures[]>
   /** Ends all events, waits and connections; waits for none of them. */
   close(): Promise<void>
 }
@@ -184,6 +191,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     probeWrite: (models) => guarded(probeWrite(redis, models)),
     evictionPolicy: () => guarded(assertLoaded(redis).then(async () => await readEvictionPolicy(redis))),
     depth: (model) => guarded(admission.depth(model)),
+    backlog: (model, versions) => guarded(readBacklog(redis, { model, versions, payloadTtlMs: options.payloadTtlMs })),
+    redisFigures: () => guarded(readRedisFigures(redis)),
     async close() {
       orphans.close()
       clock.close()
