@@ -1,8 +1,8 @@
 // Runs beside an installed @huggingface/transformers, as a program of its own: prints the ids that it makes of an image of
 // one colour and a text, and what it answers. Its argument is what oracle.ts gives it.
-import { AutoModelForImageTextToText, AutoProcessor, env, RawImage } from '@huggingface/transformers'
-
-const { folders, family, image, text, parameters } = JSON.parse(process.argv[2])
+const { library, folders, family, image, text, parameters } = JSON.parse(process.argv[2])
+// Named by its caller: it is no dependency of this package.
+const { AutoModelForImageTextToText, AutoProcessor, env, RawImage } = await import(library)
 env.allowRemoteModels = false
 env.localModelPath = folders
 const processor = await AutoProcessor.from_pretrained(family)

@@ -15,6 +15,7 @@ import { writeOracleFolder } from './oracle-folders.ts'
  * families, and compares prompts and answers with the values that the engine's tests hold ours to (golden-chats.ts). It is
  * installed into a folder of its own and removed again: 470 MB, so that it is no dependency.
  */
+const library = '@huggingface/transformers'
 const version = '4.3.1'
 const program = 'oracle-program.mjs'
 const saidSchema = z.object({ ids: z.array(z.int()), generated: z.array(z.int()) })
@@ -23,14 +24,13 @@ const run = promisify(execFile)
 const folder = await mkdtemp(join(tmpdir(), 'vision-queue-oracle-'))
 try {
   await writeFile(join(folder, 'package.json'), '{"private":true}')
-  const install = ['install', '--no-audit', '--no-fund', '--ignore-scripts', `@huggingface/transformers@${version}`]
+  const install = ['install', '--no-audit', '--no-fund', '--ignore-scripts', `${library}@${version}`]
   const failure = await run('npm', install, { cwd: folder }).then(
     () => null,
     (error: unknown) => String(error),
   )
   if (failure === null) await compare()
-  else
-    console.error(`SKIPPED, nothing was proved: @huggingface/transformers ${version} can't be had here (${failure}).`)
+  else console.error(`SKIPPED, nothing was proved: ${library} ${version} can't be had here (${failure}).`)
 } finally {
   await rm(folder, { recursive: true })
 }
@@ -46,6 +46,7 @@ async function compare(): Promise<void> {
     const { width, height, colour } = image
     const rgb = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16))
     const asked = {
+      library,
       folders: `${folders}/`,
       family,
       image: { width, height, rgb },
