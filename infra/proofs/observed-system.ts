@@ -13,6 +13,7 @@ export interface ObservedSystem {
   system: System
   /** Addresses by the names in prometheus.yml. */
   targets: Record<'vision-queue-api' | 'vision-queue-consumer', string[]>
+  /** All that were started, those that died too. */
   consumers: RunningProcess[]
   /** One more consumer, at the address of one that died. */
   replaceConsumer(): Promise<RunningProcess>
@@ -64,7 +65,11 @@ export async function startObservedSystem(): Promise<ObservedSystem> {
         'vision-queue-api': system.apis.map(({ url }) => new URL(url).host),
         'vision-queue-consumer': ports.map((port) => `127.0.0.1:${port}`),
       },
-      replaceConsumer: async () => consumerAt(first),
+      async replaceConsumer() {
+        const consumer = await consumerAt(first)
+        consumers.push(consumer)
+        return consumer
+      },
       startLoad: () => startLoad(system),
       stop,
     }

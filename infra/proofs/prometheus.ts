@@ -105,7 +105,7 @@ async function showAlert(
   await until(
     () => server.received.has('on-call: VisionQueueNoConsumers shapes-vqa'),
     'on-call is told that there is no consumer',
-    () => [...server.received].join('\n'),
+    () => `${[...server.received].join('\n')}\n${server.said()}`,
   )
   const [seconds = 0] = (await server.query('max(vision_queue_drain_seconds{model="shapes-vqa"})')).values()
   if (!(seconds > 0))

@@ -2,6 +2,7 @@ import { openUploads } from '@vision-queue/blobs'
 import { createJobController, toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
 import { greetRedis, type RedisClient } from '@vision-queue/redis'
+import { openTracing } from '@vision-queue/tracing'
 import type { Logger } from 'pino'
 
 import { createApp } from './app.ts'
@@ -55,7 +56,9 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log })
-  const app = createApp({ jobs, uploads, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  const tracing = openTracing(settings, 'vision-queue-api')
+  const options = { jobs, uploads, keys, models, fetchImage, settings, log, metrics, tracing }
+  const app = createApp({ ...options, closing: closing.signal })
   const server = await openHttpServer({
     app,
     host: settings.HOST,
@@ -74,6 +77,7 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
       keys.close()
       await uploads.close()
       await jobs.close()
+      await tracing?.close()
     },
   }
 }

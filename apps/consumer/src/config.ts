@@ -1,6 +1,7 @@
 import { integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { mostParts } from '@vision-queue/queue'
+import { tracingSettings } from '@vision-queue/tracing'
 import { z } from 'zod'
 
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
@@ -24,6 +25,7 @@ export const consumerSettings = z.object({
     ),
   LOG_LEVEL: logLevelSetting,
   ...observeSettings,
+  ...tracingSettings,
   MODEL_REPOSITORY: z
     .string()
     .default('models')

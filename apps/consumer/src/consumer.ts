@@ -17,12 +17,14 @@ import {
 } from '@vision-queue/queue/worker'
 import { assertNoEviction, greetRedis, openDurableConnection, type RedisClient } from '@vision-queue/redis'
 import { type QueuedJob } from '@vision-queue/queue'
+import { openTracing } from '@vision-queue/tracing'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
 import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
 import { createJobWork } from './observe/job-work.ts'
+import { createJobTracing } from './observe/trace-jobs.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
@@ -100,7 +102,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
         log.warn({ deadlineMs }, 'Not everything was finished or handed back in time')
         await manager.abandon()
       }
-      release()
+      await release()
       await health?.close()
     },
   }
@@ -121,7 +123,7 @@ interface Opened {
   manager: ModelManager
   announcer: Announcer
   /** Lets go of what is left once both are closed. */
-  release: () => void
+  release: () => Promise<void>
 }
 
 async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Opened> {
@@ -142,6 +144,8 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const gauge = createProcessGauge()
   const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
   const work = createJobWork()
+  const tracing = openTracing(settings, 'vision-queue-consumer')
+  const traces = createJobTracing(tracing)
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -154,6 +158,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     shared: settings.ANSWER_TTL_MS === 0 ? null : createSharedAnswers<Answer>(),
     enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
     work,
+    traces,
     log,
   })
 
@@ -163,7 +168,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     policy: parseModelPolicy(settings.MODELS),
     pollMs: settings.MODEL_POLL_MS,
     readOrders: async () => readModelOrders(redis),
-    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, log }),
+    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, onLaunch: traces.launched, log }),
     decideVariant: createFleetVariant({
       agree: async (model, own) => agreeOnVariant(redis, model, own),
       int8Saturates: await int8Saturates(),
@@ -194,11 +199,12 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   // What became ready while the first announcement was under way.
   announcer.renew()
 
-  const release = (): void => {
+  const release = async (): Promise<void> => {
     gauge.close()
     gpus.close()
     cancellations.close()
     redis.disconnect()
+    await tracing?.close()
   }
   return { id, manager, announcer, release }
 }

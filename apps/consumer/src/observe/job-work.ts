@@ -42,7 +42,13 @@ const usageSchema = z.object({
 function newModelWork(): ModelWork {
   return {
     attempts: { first: 0, retry: 0, takeover: 0 },
-    failures: { engine_crashed: 0, inference_failed: 0, payload_expired: 0, model_unavailable: 0, deadline_exceeded: 0 },
+    failures: {
+      engine_crashed: 0,
+      inference_failed: 0,
+      payload_expired: 0,
+      model_unavailable: 0,
+      deadline_exceeded: 0,
+    },
   }
 }
 
