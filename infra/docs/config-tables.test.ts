@@ -8,10 +8,10 @@ import { expect, test } from 'vitest'
 
 import { withConfigTables } from './config-tables.ts'
 
-test("README's tables of settings are those of the schemas; if not: npm run docs:config", async () => {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+test('docs/settings.md has the settings as the schemas have them; if not: npm run docs:config', async () => {
+  const page = await readFile(new URL('../../docs/settings.md', import.meta.url), 'utf8')
 
-  expect(withConfigTables(readme)).toBe(readme)
+  expect(withConfigTables(page)).toBe(page)
 })
 
 test('a stale table is replaced, and what stands around it stays', async () => {
@@ -26,8 +26,8 @@ test('a stale table is replaced, and what stands around it stays', async () => {
   expect(text).not.toContain('stale')
 })
 
-test('a README without one of the markers is refused', () => {
-  expect(() => withConfigTables('no markers')).toThrow('README.md has no <!-- settings:start -->')
+test('a page without one of the markers is refused', () => {
+  expect(() => withConfigTables('no markers')).toThrow('docs/settings.md has no <!-- settings:start -->')
 })
 
 test('no setting of one program is taken for a misspelt one of another', () => {

@@ -3,7 +3,7 @@ import { consumerSettings } from '@vision-queue/consumer/config'
 import { describeSettings, type SettingsSchema } from '@vision-queue/process'
 import { startSettings } from '@vision-queue/local/config'
 
-/** README's tables by the name in their markers, `<!-- settings:api -->` to `<!-- /settings:api -->`. */
+/** The tables of docs/settings.md by the name in their markers, `<!-- settings:api -->` to `<!-- /settings:api -->`. */
 const schemas: Readonly<Record<string, SettingsSchema>> = {
   start: startSettings,
   api: apiSettings,
@@ -11,12 +11,12 @@ const schemas: Readonly<Record<string, SettingsSchema>> = {
 }
 
 /** The text with all tables of settings as the schemas have them now. Throws where a table's markers are missing. */
-export function withConfigTables(readme: string): string {
-  let text = readme
+export function withConfigTables(page: string): string {
+  let text = page
   for (const [name, schema] of Object.entries(schemas)) {
     const [open, close] = [`<!-- settings:${name} -->`, `<!-- /settings:${name} -->`]
     const [from, to] = [text.indexOf(open), text.indexOf(close)]
-    if (from < 0 || to < from) throw new Error(`README.md has no ${open} before a ${close}.`)
+    if (from < 0 || to < from) throw new Error(`docs/settings.md has no ${open} before a ${close}.`)
     text = `${text.slice(0, from)}${open}\n${table(schema)}\n${text.slice(to)}`
   }
   return text

@@ -25,6 +25,7 @@ const notRun: Readonly<Record<string, string>> = {
   'npx pnpm@12.21.0 install': 'needs the network',
   'npm run dev': 'is npm start with another option',
   'npm run bench': 'takes ten minutes',
+  'npm run -s vq -- models add': 'names a folder that there is not; apps/cli tests it',
   'npm run load': 'takes a minute; tests/e2e/load.test.ts runs it',
   'npm run -s vq -- keys revoke': 'names a key that there is not; apps/cli tests it',
   'npm run models:check': 'names a model that does not ship; packages/engine tests it',

@@ -22,7 +22,7 @@ import { traceRequests } from './observe/trace-requests.ts'
 import { cancelJob } from './doors/native/cancel-job.ts'
 import { docsFile, docsPage, openApiDocument, whatIsWhere } from './doors/native/docs.ts'
 import { getJob } from './delivery/get-job.ts'
-import { live, ready } from './observe/health.ts'
+import { live, ready, type StoreCheck } from './observe/health.ts'
 import { jobEvents } from './delivery/job-events.ts'
 import { listJobs } from './doors/native/list-jobs.ts'
 import { showMetrics } from './observe/show-metrics.ts'
@@ -35,6 +35,7 @@ import { isOpenAiPath, openAiErrorResponse } from './doors/openai/error-response
 import { getOpenAiModel, listOpenAiModels } from './doors/openai/models.ts'
 import { submitJob } from './doors/native/submit-job.ts'
 import { createBodyBudget } from './guard/body-budget.ts'
+import { beginUpload, completeUpload } from './doors/native/direct-upload.ts'
 import { getImage, removeImage, uploadImage } from './doors/native/upload-image.ts'
 import type { FetchImage } from './intake/fetch-image.ts'
 import { refuseAmbiguousHeaders } from './guard/unambiguous-headers.ts'
@@ -44,6 +45,8 @@ export interface AppOptions {
   uploads: Uploads
   keys: ApiKeys
   models: ModelDirectory
+  /** Rejects, saying why, where images that are not in Redis can't be stored; null: all are in Redis. */
+  checkStore: StoreCheck | null
   /** Null: images aren't taken by their address. */
   fetchImage: FetchImage | null
   settings: ApiSettings
@@ -61,6 +64,7 @@ export function createApp({
   uploads,
   keys,
   models,
+  checkStore,
   fetchImage,
   settings,
   log,
@@ -98,6 +102,8 @@ export function createApp({
   app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ uploads, bodyBudget, settings }))
   app.get('/images/:id', needs('submit'), getImage(uploads))
   app.delete('/images/:id', needs('submit'), refuseIdempotencyKey, removeImage(uploads))
+  app.post('/uploads', needs('submit'), refuseIdempotencyKey, beginUpload({ uploads, bodyBudget, settings }))
+  app.post('/uploads/:id/complete', needs('submit'), refuseIdempotencyKey, completeUpload({ uploads, settings }))
   app.get('/models', needs('read'), listModels(models))
   app.get('/models/:name', needs('read'), getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {
@@ -114,7 +120,7 @@ export function createApp({
   app.get('/v1/models/:id', needs('read'), getOpenAiModel(models))
   app.get('/health', live)
   app.get('/health/live', live)
-  app.get('/health/ready', ready({ jobs, models, trouble, maxAgeMs: settings.READINESS_MAX_AGE_MS }))
+  app.get('/health/ready', ready({ jobs, models, checkStore, trouble, maxAgeMs: settings.READINESS_MAX_AGE_MS }))
   app.get('/metrics', scrape, showMetrics({ jobs, models, metrics }))
   app.get('/openapi.json', openApiDocument(allowsAnonymous(settings) ? models : null, settings))
   app.get('/docs', docsPage)

@@ -1,5 +1,6 @@
 import { parseHostPatterns } from '@vision-queue/guarded-fetch'
 import {
+  blobStoreSetting,
   booleanSetting,
   integerSetting,
   logLevelSetting,
@@ -16,7 +17,7 @@ export const maxWaitSeconds = 60
 
 const mebibyte = 1024 * 1024
 
-/** What the API reads from its environment. README's table is written from these descriptions. */
+/** What the API reads from its environment. docs/settings.md is written from these descriptions. */
 export const apiSettings = z.object({
   HOST: z
     .string()
@@ -34,6 +35,7 @@ export const apiSettings = z.object({
         'proxy takes the path off the front. Empty: addresses are paths from the root.',
     ),
   REDIS_URL: redisUrlSetting,
+  BLOB_STORE: blobStoreSetting,
   LOG_LEVEL: logLevelSetting,
   MAX_BODY_BYTES: integerSetting(1024, 512 * mebibyte)
     .default(20 * mebibyte)

@@ -1,4 +1,5 @@
-import { toRetention, int8Saturates } from '@vision-queue/process'
+import { openBlobStore } from '@vision-queue/blobs'
+import { parseBlobStore, toRetention, int8Saturates } from '@vision-queue/process'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { availableCores } from '@vision-queue/process'
 import { probeProvider } from '@vision-queue/engine-pool'
@@ -35,7 +36,7 @@ import { parseModelPolicy } from './fleet/model-policy.ts'
 import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
 import type { Answer } from './jobs/run-job.ts'
 import { createSharedAnswers } from './jobs/shared-answers.ts'
-import { createPoolOpening } from './fleet/open-pool.ts'
+import { blobWaitMs, createPoolOpening } from './fleet/open-pool.ts'
 import { createSourceOpening } from './jobs/open-source.ts'
 
 export interface Consumer {
@@ -134,6 +135,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const said = { version: 2 as const, id, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
+  const store = await openBlobStore(parseBlobStore(settings.BLOB_STORE))
   const retention = toRetention(settings)
   const results = createResultStore({ redis, retention, answerTtlMs: settings.ANSWER_TTL_MS })
   const textLog = createTextLog(redis)
@@ -157,6 +159,8 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     cancellations,
     shared: settings.ANSWER_TTL_MS === 0 ? null : createSharedAnswers<Answer>(),
     enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
+    values: store.values,
+    objects: store.objects === null ? null : { isInline: store.values.isInline, waitMs: blobWaitMs(settings) },
     work,
     traces,
     log,
@@ -203,6 +207,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     gauge.close()
     gpus.close()
     cancellations.close()
+    store.close()
     redis.disconnect()
     await tracing?.close()
   }

@@ -71,13 +71,19 @@ export function createPoolOpening({
   }
 }
 
+/** How long an engine waits for an image: it says that it could not read it well before it is killed for its silence. */
+export function blobWaitMs({ RUN_TIMEOUT_MS: runTimeoutMs }: Pick<ConsumerSettings, 'RUN_TIMEOUT_MS'>): number {
+  return Math.min(longestBlobWaitMs, Math.ceil(runTimeoutMs / 4))
+}
+
 /** How engines come to read images themselves. */
 function blobAccess(settings: ConsumerSettings): Pick<EnginePoolOptions, 'blobs' | 'env'> {
-  const { ENGINE_REDIS_URL: redisUrl, NODE_EXTRA_CA_CERTS: certificates, RUN_TIMEOUT_MS: runTimeoutMs } = settings
-  if (redisUrl === undefined) return {}
+  const { ENGINE_REDIS_URL: redisUrl, NODE_EXTRA_CA_CERTS: certificates, BLOB_STORE: store } = settings
+  if (redisUrl === undefined && store === 'redis') return {}
   return {
-    // Well before the engine is killed for its silence.
-    blobs: { redisUrl, timeoutMs: Math.min(longestBlobWaitMs, Math.ceil(runTimeoutMs / 4)) },
-    ...(certificates === undefined ? {} : { env: { NODE_EXTRA_CA_CERTS: certificates } }),
+    ...(redisUrl === undefined ? {} : { blobs: { redisUrl, timeoutMs: blobWaitMs(settings) } }),
+    ...(certificates === undefined
+      ? {}
+      : { env: { ...toEngineEnvironment(settings), NODE_EXTRA_CA_CERTS: certificates } }),
   }
 }

@@ -75,6 +75,7 @@ function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
     cancellations: { hold: () => ({ signal: canceling.signal, release() {} }), close() {} },
     shared: null,
     enginesReadBlobs,
+    objects: null,
     retention: {
       resultTtlMs: 1000,
       failedResultTtlMs: 2000,
@@ -107,6 +108,7 @@ function delivery(attempts = 1, queued: QueuedJob = job): Delivery {
     stalls: 0,
     startedAt: Date.now(),
     readBlobs: async () => [new Uint8Array([1])],
+    handOverBlobs: async () => [new Uint8Array([1])],
   }
 }
 

@@ -100,7 +100,7 @@ async function infer(
     if (context.signal.aborted) return endCanceledJob(options, job, delivery)
     if (error instanceof HandedBackError) return { kind: 'hand-back' }
     const failure = toVisionQueueError(error, 'inference_failed')
-    if (mayPass(failure) && delivery.attempts < options.maxAttempts) {
+    if (mayPass(failure) && (delivery.attempts < options.maxAttempts || isOfStorage(failure))) {
       options.log.info(
         { ...jobFields(job), code: failure.code, cause: failure.cause, attempts: delivery.attempts },
         'An attempt failed; the job waits for another',
@@ -117,9 +117,14 @@ function mayPass({ code }: VisionQueueError): boolean {
   return errorTable[code].retryable && code !== 'deadline_exceeded'
 }
 
+/** Whether images could not be read: that says nothing of the job, however often it happens. */
+function isOfStorage({ code }: VisionQueueError): boolean {
+  return code === 'queue_unavailable'
+}
+
 /** Spread, so that jobs that failed together don't come back together. */
 function backoffMs(attempts: number): number {
-  return Math.min(30_000, 500 * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2)
+  return Math.min(30_000, 500 * 2 ** Math.min(attempts - 1, 16)) * (0.5 + Math.random() / 2)
 }
 
 /** The final form of a job that has its answer: by a run of its own, or with `result` null by another's. */

@@ -46,7 +46,15 @@ export interface RunJobOptions {
   shared: SharedAnswers<Answer> | null
   /** Whether the engines can read the blobs themselves; else they are given the bytes. */
   enginesReadBlobs: boolean
+  /** Which images are objects outside of Redis, and how long an engine waits for one. Null: none is. */
+  objects: ObjectImages | null
   log: Logger
+}
+
+export interface ObjectImages {
+  /** Whether an image of so many bytes stands in Redis. */
+  isInline: (bytes: number) => boolean
+  waitMs: number
 }
 
 /** How a job is run: by itself, without a share in what others ask, if it is a suspect. */
@@ -77,15 +85,14 @@ export async function runJob(
 }
 
 async function compute(
-  { results, openText, poison, enginesReadBlobs, log }: RunJobOptions,
+  { results, openText, poison, enginesReadBlobs, objects, log }: RunJobOptions,
   job: QueuedJob,
   delivery: Delivery,
   { pool, digest, alone, signal }: RunJobContext & { pool: ChosenPool; digest: string | null },
 ): Promise<Answer> {
   const startedAt = performance.now()
-  const addresses = enginesReadBlobs ? imageAddresses(job) : null
   const [images, poisonous, kept] = await Promise.all([
-    addresses ?? delivery.readBlobs(job),
+    imagesOf(job, delivery, { enginesReadBlobs, objects }),
     poison.has(job),
     digest === null ? null : results.readAnswer(job, digest),
   ])
@@ -118,6 +125,25 @@ async function compute(
   } finally {
     text.end()
   }
+}
+
+/** The job's images as an engine gets them: bytes, or where to read them; null where one is gone. */
+async function imagesOf(
+  job: QueuedJob,
+  delivery: Delivery,
+  { enginesReadBlobs, objects }: Pick<RunJobOptions, 'enginesReadBlobs' | 'objects'>,
+): Promise<InferenceRequest['images'] | null> {
+  const blobs = blobsOf(job)
+  if (objects !== null && blobs.some(({ bytes }) => !objects.isInline(bytes))) {
+    const handed = await delivery.handOverBlobs(job)
+    return (
+      handed?.flatMap((image, index) => {
+        const { hash, bytes } = blobs[index] ?? { hash: '', bytes: 0 }
+        return [typeof image === 'string' ? { url: image, hash, bytes, timeoutMs: objects.waitMs } : image]
+      }) ?? null
+    )
+  }
+  return (enginesReadBlobs ? imageAddresses(job) : null) ?? (await delivery.readBlobs(job))
 }
 
 /** Where the job's images are, each as often as the job names it; null where a release before has put some elsewhere. */

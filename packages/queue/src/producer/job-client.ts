@@ -1,4 +1,4 @@
-import { createRedisBlobs } from '@vision-queue/blobs'
+import { type BlobValues, createRedisBlobs, inlineValues } from '@vision-queue/blobs'
 import type { Turns } from '@vision-queue/bullmq-batching'
 import type { JobSignal, Retention } from '@vision-queue/process'
 import type { Job } from '@vision-queue/protocol'
@@ -109,6 +109,8 @@ export interface JobClientOptions extends AdmissionLimits {
   orphanCheckMs: number
   /** A connection that fails fast, shared with others and left open; default: one of its own. */
   redis?: RedisClient | undefined
+  /** What Redis holds of blobs. Default: their bytes. */
+  values?: BlobValues
   /** Of the same connection, where others share them; default: its own. They know what `turnsOf` gives. */
   turns?: Turns
   log: TransportLog
@@ -121,7 +123,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const turns = options.turns ?? turnsOf(redis)
   const admission = createAdmission(redis, {}, turns)
   const quotas = createOwnerQuotas(redis, turns)
-  const stored = createRedisBlobs(redis, turns)
+  const values = options.values ?? inlineValues
+  const stored = createRedisBlobs(redis, turns, values)
   const jobBlobs = createJobBlobs(redis, stored)
   const queues = createJobQueues(redis, turns)
   const clock = openRedisClock(redis)
@@ -131,12 +134,7 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
   const keepMs = options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs)
-  const index = createJobIndex({
-    redis,
-    turns,
-    listLength: options.listLength,
-    keepMs,
-  })
+  const index = createJobIndex({ redis, turns, listLength: options.listLength, keepMs })
   const orphans = openOrphanSweep({
     redis,
     admission,
@@ -150,7 +148,12 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const processName = newReplyName()
   const read = createJobReading({ ...controlled, ender })
   // A submission is some commands, each of which may take its time.
-  const idempotency = createIdempotencyKeys({ redis, read, sendMs: 1000 + 6 * options.commandTimeoutMs, keepMs })
+  const idempotency = createIdempotencyKeys({
+    redis,
+    read,
+    sendMs: 1000 + 6 * options.commandTimeoutMs + values.patienceMs,
+    keepMs,
+  })
   const channels = openJobChannels({ subscriber, replies: replyChannel(processName), log: options.log })
   const of = createOwnedJobs({ redis, read, channels, control, index, log: options.log })
 
@@ -158,12 +161,13 @@ export function openJobClient(options: JobClientOptions): JobClient {
     ...controlled,
     turns,
     jobBlobs,
+    values,
     index,
     seen: createLatelySeen(),
     known: createKnownAnswers(options.answerMemoryBytes),
     limits: options,
-    // For a few commands.
-    placeMs: 1000 + 4 * options.commandTimeoutMs,
+    // For a few commands, and for what is stored elsewhere in between.
+    placeMs: 1000 + 4 * options.commandTimeoutMs + values.patienceMs,
     patienceMs: options.commandTimeoutMs + clockToleranceMs,
   })
 
