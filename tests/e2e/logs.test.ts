@@ -163,7 +163,7 @@ test('what the configurations for Elasticsearch and Loki and docs/logs.md name i
   await submitAs('named')
   await until(() => consumerLines().some(({ msg }) => msg === 'Job succeeded'), 'a job has succeeded')
   const lines = [...apiLines(), ...consumerLines()]
-  const found = new Set(lines.flatMap((line) => Object.keys(line)))
+  const inLines = new Set(lines.flatMap((line) => Object.keys(line)))
   const textOf = async (file: string): Promise<string> => readFile(new URL(`../../${file}`, import.meta.url), 'utf8')
   const alloy = /expressions = \{(.*)\}/.exec(await textOf('infra/logs/config.alloy'))?.[1] ?? ''
   const table = (await textOf('docs/logs.md')).split('\n').filter((line) => line.startsWith('| `'))
@@ -174,5 +174,5 @@ test('what the configurations for Elasticsearch and Loki and docs/logs.md name i
   ]
   expect(named.length).toBeGreaterThan(30)
   // Errors are in lines only where there was one.
-  expect(named.filter((name) => name !== undefined && !found.has(name) && name !== 'err')).toEqual([])
+  expect(named.filter((name) => name !== undefined && !inLines.has(name) && name !== 'err')).toEqual([])
 })
