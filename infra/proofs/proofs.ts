@@ -1,5 +1,10 @@
+import { balancer } from './balancer.ts'
+import { compose } from './compose.ts'
+import { images } from './images.ts'
+import { kustomize } from './kustomize.ts'
+import { pods } from './pods.ts'
 import { prometheus } from './prometheus.ts'
 import type { Proof } from './proof.ts'
 
 /** All proofs, in the order in which they are run. One file each. */
-export const proofs: readonly Proof[] = [prometheus]
+export const proofs: readonly Proof[] = [compose, kustomize, balancer, prometheus, images, pods]

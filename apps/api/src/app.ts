@@ -74,10 +74,8 @@ export function createApp({
 }: AppOptions): Hono<ApiEnv> {
   // Not strict: `/jobs/` is `/jobs`, for every method, without a redirect that would lose the body.
   const app = new Hono<ApiEnv>({ strict: false })
-  app.use(nameRequest)
-  // Before the log, which names the trace.
-  if (tracing !== null) app.use(traceRequests(tracing))
-  app.use(observeRequests({ log, metrics }))
+  // The log names the trace.
+  app.use(nameRequest, ...(tracing === null ? [] : [traceRequests(tracing)]), observeRequests({ log, metrics }))
   if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
   const addressOf = addressesAt(settings.PUBLIC_URL)
   app.use(refuseAmbiguousHeaders, (c, next) => {

@@ -18,14 +18,13 @@ import {
 } from '@vision-queue/queue/worker'
 import { assertNoEviction, greetRedis, openDurableConnection, type RedisClient } from '@vision-queue/redis'
 import { type QueuedJob } from '@vision-queue/queue'
-import { openTracing } from '@vision-queue/tracing'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
 
 import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
 import { createJobWork } from './observe/job-work.ts'
-import { createJobTracing } from './observe/trace-jobs.ts'
+import { openJobTracing } from './observe/trace-jobs.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
@@ -131,8 +130,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const required = settings.REQUIRE_PROVIDER
   const refusal = required === null ? null : await probeProvider(required, toEngineEnvironment(settings))
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
-  const id = `con_${nanoid()}`
-  const said = { version: 2 as const, id, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
+  const said = { version: 2 as const, id: `con_${nanoid()}`, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
   const store = await openBlobStore(parseBlobStore(settings.BLOB_STORE))
@@ -146,8 +144,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const gauge = createProcessGauge()
   const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
   const work = createJobWork()
-  const tracing = openTracing(settings, 'vision-queue-consumer')
-  const traces = createJobTracing(tracing)
+  const traces = openJobTracing(settings)
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -209,9 +206,9 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     cancellations.close()
     store.close()
     redis.disconnect()
-    await tracing?.close()
+    await traces.close()
   }
-  return { id, manager, announcer, release }
+  return { id: said.id, manager, announcer, release }
 }
 
 /** Tells the gauge of every job that is about to run. */

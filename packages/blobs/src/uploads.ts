@@ -80,11 +80,13 @@ export function createUploads({
       const holder = uploadHolder(owner)
       const addressOf = (hash: string): BlobAddress => ({ space: shared ? null : owner, hash })
       const entryOf = (hash: string): string => `${owner ?? ''} ${hash}`
+      const assertFits = (bytes: number): void => {
+        if (bytes <= maxBytes) return
+        throw new VisionQueueError('payload_too_large', `All uploaded images together may hold ${maxBytes} bytes.`)
+      }
       /** Whether the entry is new. */
       const take = async ({ hash, bytes }: Pick<ImageFacts, 'hash' | 'bytes'>, forMs: number): Promise<boolean> => {
-        if (bytes > maxBytes) {
-          throw new VisionQueueError('payload_too_large', `All uploaded images together may hold ${maxBytes} bytes.`)
-        }
+        assertFits(bytes)
         const taken = await budget.take(entryOf(hash), { bytes, forMs, maxBytes })
         if (taken.taken) return taken.isNew
         const detail = `All uploaded images together may hold ${maxBytes} bytes; room comes as they expire.`
@@ -112,7 +114,10 @@ export function createUploads({
       }
 
       return {
-        keep: async (facts, bytes) => keepBy(facts, async () => blobs.put(addressOf(facts.hash), bytes, imageTtlMs)),
+        async keep(facts, bytes) {
+          assertFits(bytes.byteLength)
+          return keepBy(facts, async () => blobs.put(addressOf(facts.hash), bytes, imageTtlMs))
+        },
         find: async (hash) => uploadedOf(await blobs.find(addressOf(hash), holder)),
         async hold(hash, jobId, forMs) {
           const through = { holder, forMs: imageTtlMs }

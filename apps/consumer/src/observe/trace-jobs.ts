@@ -7,13 +7,17 @@ import {
   type Span,
   SpanKind,
   SpanStatusCode,
+  openTracing,
   type Tracing,
+  type TracingSettings,
 } from '@vision-queue/tracing'
 
 import type { TimedRun } from '../jobs/run-job.ts'
 
 /** Makes spans of jobs, in the traces of the requests that handed them in. */
 export interface JobTracing {
+  /** Sends what is left. */
+  close(): Promise<void>
   /** To be told the jobs of each batch when it starts. */
   launched(model: string, ids: readonly string[]): void
   /** To be told of each job that reached its final state here. `run`: null where it had none of its own. */
@@ -32,9 +36,16 @@ interface Batch {
 /** Of batches whose jobs never end here (handed back, canceled), so many are held. */
 const mostBatches = 1000
 
-/** Nothing, where `tracing` is null. */
-export function createJobTracing(tracing: Tracing | null): JobTracing {
-  if (tracing === null) return { launched() {}, ended() {} }
+/** Nothing, where no collector is named. */
+export function openJobTracing(settings: TracingSettings): JobTracing {
+  const tracing = openTracing(settings, 'vision-queue-consumer')
+  return tracing === null ? noJobTracing : createJobTracing(tracing)
+}
+
+/** For jobs that are not traced. */
+export const noJobTracing: JobTracing = { launched() {}, ended() {}, async close() {} }
+
+function createJobTracing(tracing: Tracing): JobTracing {
   const { tracer } = tracing
   /** By the ids of their jobs. */
   const batches = new Map<string, Batch>()
@@ -46,6 +57,7 @@ export function createJobTracing(tracing: Tracing | null): JobTracing {
   }
 
   return {
+    close: async () => tracing.close(),
     launched(model, ids) {
       const startedAt = Date.now()
       const attributes = { 'vision_queue.model': model, 'vision_queue.batch_size': ids.length }
