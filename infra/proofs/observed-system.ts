@@ -56,8 +56,12 @@ export async function startObservedSystem(): Promise<ObservedSystem> {
     const [first = 0] = ports
     const consumerAt = async (port: number): Promise<RunningProcess> =>
       system.addConsumer({ CONSUMER_PORT: String(port) })
-    const consumers = await Promise.all(ports.map(consumerAt))
-    await system.waitForConsumers(2)
+    const consumers: RunningProcess[] = []
+    // One after the other: each is waited for a minute at most, and two that load models at once take longer.
+    for (const port of ports) {
+      consumers.push(await consumerAt(port))
+      await system.waitForConsumers(consumers.length)
+    }
     return {
       system,
       consumers,
