@@ -24,7 +24,7 @@ const alerts = (await readRules()).flatMap((rule) => ('alert' in rule ? [rule] :
 test('every alert has a section in docs/runbook.md, which it links to, and every section an alert', async () => {
   const runbook = await readFile(new URL('../../docs/runbook.md', import.meta.url), 'utf8')
   const sections = [...runbook.matchAll(/^## (VisionQueue\w+)$/gm)].map(([, name]) => name)
-  expect(sections.toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted())
+  expect(new Set(sections)).toEqual(new Set(alerts.map(({ alert }) => alert)))
   for (const { alert, annotations } of alerts) {
     expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`)
   }
@@ -40,7 +40,7 @@ test('every alert has a test that it fires, and the file of tests names no other
   const fired = tests.flatMap(({ alert_rule_test: each }) =>
     each.flatMap(({ alertname, exp_alerts: expected }) => (expected.length > 0 ? [alertname] : [])),
   )
-  expect(fired.toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted())
+  expect(new Set(fired)).toEqual(new Set(alerts.map(({ alert }) => alert)))
 })
 
 test('rules and dashboards name no metric that nobody tells', async () => {
@@ -84,7 +84,8 @@ test.skipIf(programs === null)(
   async () => {
     const { promtool } = programs ?? { promtool: '' }
     await run(promtool, ['check', 'config', pathOf('prometheus.yml')])
-    await run(promtool, ['test', 'rules', pathOf('alerts.test.yml')])
+    const { stdout } = await run(promtool, ['test', 'rules', pathOf('alerts.test.yml')])
+    expect(stdout).toContain('SUCCESS')
   },
 )
 

@@ -13,6 +13,7 @@ export interface ObservedSystem {
   system: System
   /** Addresses by the names in prometheus.yml. */
   targets: Record<'vision-queue-api' | 'vision-queue-consumer', string[]>
+  /** All that were started, those that died too. */
   consumers: RunningProcess[]
   /** One more consumer, at the address of one that died. */
   replaceConsumer(): Promise<RunningProcess>
@@ -55,8 +56,12 @@ export async function startObservedSystem(): Promise<ObservedSystem> {
     const [first = 0] = ports
     const consumerAt = async (port: number): Promise<RunningProcess> =>
       system.addConsumer({ CONSUMER_PORT: String(port) })
-    const consumers = await Promise.all(ports.map(consumerAt))
-    await system.waitForConsumers(2)
+    const consumers: RunningProcess[] = []
+    // One after the other: each is waited for a minute at most, and two that load models at once take longer.
+    for (const port of ports) {
+      consumers.push(await consumerAt(port))
+      await system.waitForConsumers(consumers.length)
+    }
     return {
       system,
       consumers,
@@ -64,7 +69,11 @@ export async function startObservedSystem(): Promise<ObservedSystem> {
         'vision-queue-api': system.apis.map(({ url }) => new URL(url).host),
         'vision-queue-consumer': ports.map((port) => `127.0.0.1:${port}`),
       },
-      replaceConsumer: async () => consumerAt(first),
+      async replaceConsumer() {
+        const consumer = await consumerAt(first)
+        consumers.push(consumer)
+        return consumer
+      },
       startLoad: () => startLoad(system),
       stop,
     }

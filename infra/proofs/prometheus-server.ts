@@ -19,6 +19,8 @@ export interface RunningPrometheus {
   query(expression: string): Promise<Map<string, number>>
   /** Alerts that reached a receiver, as `<receiver>: <alert> <model>`. */
   received: ReadonlySet<string>
+  /** The end of both logs. */
+  said(): string
   stop(): Promise<void>
 }
 
@@ -44,9 +46,11 @@ export async function startPrometheus(
   const leash = createLeash({ deadlineMs: 5000 })
   const started: ChildProcess[] = []
   const received = new Set<string>()
+  let said = ''
   const receiver = await openReceiver(received)
   const launch = (program: string, args: readonly string[]): void => {
-    const child = spawn(program, args, { cwd: folder, stdio: 'ignore', detached: true })
+    const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], detached: true })
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (said = `${said}${text}`.slice(-4000)))
     started.push(child)
     leash.hold(started.flatMap(({ pid }) => pid ?? []))
   }
@@ -66,7 +70,9 @@ export async function startPrometheus(
     await writeFile(join(folder, 'prometheus.yml'), await quickConfig(targets, alertPort))
     await writeFile(join(folder, 'alertmanager.yml'), await quickRoutes(receiver.url))
     await mkdir(join(folder, 'alertmanager'))
-    launch(programs['prometheus-alertmanager'], [
+    const [alertmanager, ...words] = programs.alertmanager
+    launch(alertmanager, [
+      ...words,
       '--config.file=alertmanager.yml',
       '--storage.path=alertmanager',
       `--web.listen-address=127.0.0.1:${alertPort}`,
@@ -78,8 +84,14 @@ export async function startPrometheus(
       `--web.listen-address=127.0.0.1:${port}`,
     ])
     const url = `http://127.0.0.1:${port}`
+    const alerts = `http://127.0.0.1:${alertPort}/-/ready`
+    await until(
+      async () => (await fetch(alerts).catch(() => null))?.ok === true,
+      'Alertmanager is ready',
+      () => said,
+    )
     await until(async () => (await fetch(`${url}/-/ready`).catch(() => null))?.ok === true, 'Prometheus is ready')
-    return { query: async (expression) => queryAt(url, expression), received, stop }
+    return { query: async (expression) => queryAt(url, expression), received, said: () => said, stop }
   } catch (error) {
     await stop()
     throw error

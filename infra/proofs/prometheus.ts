@@ -1,3 +1,4 @@
+import { deviceClasses, drainQuery } from '@vision-queue/kubernetes/consumers'
 import { allExpressions } from '@vision-queue/prometheus/expressions'
 import { bringPrometheus, type PrometheusPrograms } from '@vision-queue/prometheus/find-prometheus'
 import { pathOf } from '@vision-queue/prometheus/rules'
@@ -55,6 +56,9 @@ async function showExpressions(observed: ObservedSystem, server: RunningPromethe
     observed.consumers[0]?.signal('SIGKILL')
     await observed.replaceConsumer()
     const expressions = await allExpressions()
+    for (const device of deviceClasses) {
+      expressions.set(`KEDA, ${device.name}`, drainQuery({ ...device, models: ['shapes-vqa', 'shapes-chat'] }))
+    }
     const open = new Map(expressions)
     await until(
       async () => {
@@ -66,7 +70,7 @@ async function showExpressions(observed: ObservedSystem, server: RunningPromethe
       'every expression has a result',
       () => [...open].map(([where, expression]) => `${where}: ${expression}`).join('\n'),
     )
-    return `all ${expressions.size} expressions of rules and dashboards have a result under load (${load.accepted} jobs)`
+    return `all ${expressions.size} expressions of rules, dashboards and autoscaling have a result under load (${load.accepted} jobs)`
   } finally {
     await load.stop()
   }
@@ -105,9 +109,11 @@ async function showAlert(
   await until(
     () => server.received.has('on-call: VisionQueueNoConsumers shapes-vqa'),
     'on-call is told that there is no consumer',
-    () => [...server.received].join('\n'),
+    () => `${[...server.received].join('\n')}\n${server.said()}`,
   )
-  const [seconds = 0] = (await server.query('max(vision_queue_drain_seconds{model="shapes-vqa"})')).values()
+  const [device] = deviceClasses
+  if (device === undefined) throw new Error('There are no device classes.')
+  const [seconds = 0] = (await server.query(drainQuery({ ...device, models: ['shapes-vqa'] }))).values()
   if (!(seconds > 0))
     throw new Error(`With no consumer the time to drain is ${seconds}: nobody would be started by it.`)
   await replaceConsumer()

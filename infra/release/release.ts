@@ -24,5 +24,8 @@ for (const path of stdout.trim().split('\n')) {
   const text = await readFile(root + path, 'utf8')
   await writeFile(root + path, withVersion(text, current, version))
 }
+// What processes tell in metrics and traces.
+const told = `${root}packages/process/src/release.ts`
+await writeFile(told, (await readFile(told, 'utf8')).replace(`'${current}'`, `'${version}'`))
 await run('npm', ['run', '--silent', 'manifests'], { cwd: root })
 console.log(`${current} -> ${version}. Now: npm test, npm run proofs, commit, tag v${version}.`)

@@ -2,6 +2,7 @@ import { openBlobStore, openUploads } from '@vision-queue/blobs'
 import { createJobController, parseBlobStore, toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
 import { greetRedis, type RedisClient } from '@vision-queue/redis'
+import { openTracing } from '@vision-queue/tracing'
 import type { Logger } from 'pino'
 
 import { createApp } from './app.ts'
@@ -59,6 +60,7 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log })
+  const tracing = openTracing(settings, 'vision-queue-api')
   const checkStore = store.objects === null ? null : createStoreCheck(store.objects, log)
   const app = createApp({
     jobs,
@@ -70,6 +72,7 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
     settings,
     log,
     metrics,
+    tracing,
     closing: closing.signal,
   })
   const server = await openHttpServer({
@@ -91,6 +94,7 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
       await uploads.close()
       store.close()
       await jobs.close()
+      await tracing?.close()
     },
   }
 }

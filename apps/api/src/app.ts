@@ -2,6 +2,7 @@ import type { JobSignal } from '@vision-queue/process'
 import { toVisionQueueError, VisionQueueError } from '@vision-queue/protocol'
 import type { Uploads } from '@vision-queue/blobs'
 import type { ApiKeys, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
+import type { Tracing } from '@vision-queue/tracing'
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
@@ -17,6 +18,7 @@ import { observeRequests } from './observe/observe-requests.ts'
 import { type FailedRequest, problemResponse } from './problem-response.ts'
 import { createQueueTroubleLog } from './observe/queue-trouble-log.ts'
 import { nameRequest } from './observe/request-context.ts'
+import { traceRequests } from './observe/trace-requests.ts'
 import { cancelJob } from './doors/native/cancel-job.ts'
 import { docsFile, docsPage, openApiDocument, whatIsWhere } from './doors/native/docs.ts'
 import { getJob } from './delivery/get-job.ts'
@@ -50,6 +52,8 @@ export interface AppOptions {
   settings: ApiSettings
   log: Logger
   metrics: Metrics
+  /** Null, the default: nothing is traced. */
+  tracing?: Tracing | null
   /** Fires when the server closes: long-polls then answer with the job as it is, and event streams end. */
   closing: JobSignal
 }
@@ -65,11 +69,13 @@ export function createApp({
   settings,
   log,
   metrics,
+  tracing = null,
   closing,
 }: AppOptions): Hono<ApiEnv> {
   // Not strict: `/jobs/` is `/jobs`, for every method, without a redirect that would lose the body.
   const app = new Hono<ApiEnv>({ strict: false })
-  app.use(nameRequest, observeRequests({ log, metrics }))
+  // The log names the trace.
+  app.use(nameRequest, ...(tracing === null ? [] : [traceRequests(tracing)]), observeRequests({ log, metrics }))
   if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
   const addressOf = addressesAt(settings.PUBLIC_URL)
   app.use(refuseAmbiguousHeaders, (c, next) => {

@@ -7,6 +7,7 @@ import {
   redisUrlSetting,
   retentionSettings,
 } from '@vision-queue/process'
+import { tracingSettings } from '@vision-queue/tracing'
 import { z } from 'zod'
 
 import { originsSetting, parsePorts, publicUrlSetting } from './address-settings.ts'
@@ -182,6 +183,7 @@ export const apiSettings = z.object({
       'What opens /metrics, sent as `Authorization: Bearer <token>`, for a scraper that is to have no other rights. ' +
         'Without it, /metrics is open where ALLOW_ANONYMOUS holds and needs the scope admin elsewhere.',
     ),
+  ...tracingSettings,
   KEY_CACHE_MS: integerSetting(0, 60_000)
     .default(1000)
     .describe(

@@ -7,6 +7,7 @@ import {
 } from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { mostParts } from '@vision-queue/queue'
+import { tracingSettings } from '@vision-queue/tracing'
 import { z } from 'zod'
 
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
@@ -31,6 +32,7 @@ export const consumerSettings = z.object({
     ),
   LOG_LEVEL: logLevelSetting,
   ...observeSettings,
+  ...tracingSettings,
   MODEL_REPOSITORY: z
     .string()
     .default('models')

@@ -24,6 +24,7 @@ import type { Logger } from 'pino'
 import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
 import { createJobWork } from './observe/job-work.ts'
+import { openJobTracing } from './observe/trace-jobs.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
@@ -101,7 +102,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
         log.warn({ deadlineMs }, 'Not everything was finished or handed back in time')
         await manager.abandon()
       }
-      release()
+      await release()
       await health?.close()
     },
   }
@@ -122,15 +123,14 @@ interface Opened {
   manager: ModelManager
   announcer: Announcer
   /** Lets go of what is left once both are closed. */
-  release: () => void
+  release: () => Promise<void>
 }
 
 async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Opened> {
   const required = settings.REQUIRE_PROVIDER
   const refusal = required === null ? null : await probeProvider(required, toEngineEnvironment(settings))
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
-  const id = `con_${nanoid()}`
-  const said = { version: 2 as const, id, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
+  const said = { version: 2 as const, id: `con_${nanoid()}`, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
   const store = await openBlobStore(parseBlobStore(settings.BLOB_STORE))
@@ -144,6 +144,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const gauge = createProcessGauge()
   const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
   const work = createJobWork()
+  const traces = openJobTracing(settings)
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -158,6 +159,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     values: store.values,
     objects: store.objects === null ? null : { isInline: store.values.isInline, waitMs: blobWaitMs(settings) },
     work,
+    traces,
     log,
   })
 
@@ -167,7 +169,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     policy: parseModelPolicy(settings.MODELS),
     pollMs: settings.MODEL_POLL_MS,
     readOrders: async () => readModelOrders(redis),
-    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, log }),
+    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, onLaunch: traces.launched, log }),
     decideVariant: createFleetVariant({
       agree: async (model, own) => agreeOnVariant(redis, model, own),
       int8Saturates: await int8Saturates(),
@@ -198,14 +200,15 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   // What became ready while the first announcement was under way.
   announcer.renew()
 
-  const release = (): void => {
+  const release = async (): Promise<void> => {
     gauge.close()
     gpus.close()
     cancellations.close()
     store.close()
     redis.disconnect()
+    await traces.close()
   }
-  return { id, manager, announcer, release }
+  return { id: said.id, manager, announcer, release }
 }
 
 /** Tells the gauge of every job that is about to run. */

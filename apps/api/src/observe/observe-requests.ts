@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import type { ApiEnv, ApiMiddleware } from '../api-env.ts'
 import type { Metrics } from './metrics.ts'
 
+const fromMachines = /^\/(metrics|health)(\/|$)/
 const methods = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'])
 
 /**
@@ -40,7 +41,9 @@ export function observeRequests({ log, metrics }: { log: Logger; metrics: Metric
       code: c.get('errorCode'),
       ms: Math.round(ms * 10) / 10,
     }
-    log.info(fields, 'Request')
+    // Asked every few seconds; what went wrong is told like everything else.
+    if (status < 400 && fromMachines.test(route)) log.debug(fields, 'Request')
+    else log.info(fields, 'Request')
   }
 }
 

@@ -15,11 +15,19 @@ interface Options {
   cores: number
   /** The script of the engine processes, if it isn't the usual one. */
   engineEntry: string | undefined
+  /** Told the jobs of each batch when it starts. */
+  onLaunch: (model: string, ids: readonly string[]) => void
   log: Logger
 }
 
 /** Opens engines as the settings say, with each model's share of cores and memory. */
-export function createPoolOpening({ settings, cores, engineEntry, log }: Options): ModelManagerOptions['openPool'] {
+export function createPoolOpening({
+  settings,
+  cores,
+  engineEntry,
+  onLaunch,
+  log,
+}: Options): ModelManagerOptions['openPool'] {
   const devices = settings.EXECUTION_PROVIDERS === 'cpu' ? [] : toDeviceIds(settings)
   const placed = (share: CoreShare): CoreShare =>
     settings.ENGINES === 0 && devices.length > 1 ? { ...share, engines: devices.length } : share
@@ -56,6 +64,7 @@ export function createPoolOpening({ settings, cores, engineEntry, log }: Options
       execution: { ...toExecutionOptions(settings), ...(variant === null ? {} : { variant }) },
       ...blobAccess(settings),
       onTrouble,
+      onLaunch: (ids) => onLaunch(name, ids),
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })

@@ -5,6 +5,7 @@ import type { Delivery, Disposition, PoisonStore, ResultStore } from '@vision-qu
 import type { Logger } from 'pino'
 
 import type { JobWork } from '../observe/job-work.ts'
+import type { JobTracing } from '../observe/trace-jobs.ts'
 import { logEndedJob } from './ended-job-log.ts'
 import type { TimedRun } from './run-job.ts'
 
@@ -15,6 +16,7 @@ export interface JobEndOptions {
   /** Told of every job that reached its final state here. */
   onFinished: (final: FinalJob) => void
   work: JobWork
+  traces: JobTracing
   log: Logger
 }
 
@@ -47,7 +49,9 @@ function endJob(
       async settle(replies) {
         if (!(await settle(replies))) return
         options.onFinished(final)
-        options.work.ended(job, final, run === null ? null : { ...run, deliveryMs: performance.now() - endedAt })
+        const ended = run === null ? null : { ...run, deliveryMs: performance.now() - endedAt }
+        options.work.ended(job, final, ended)
+        options.traces.ended(job, final, ended)
         logEndedJob(options.log, job, final, cause)
       },
     },

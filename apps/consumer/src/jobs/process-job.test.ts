@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 
 import { createJobWork } from '../observe/job-work.ts'
+import { noJobTracing } from '../observe/trace-jobs.ts'
 import { createJobProcessor } from './process-job.ts'
 import type { ChosenPool } from './run-job.ts'
 import { createSuspectGate } from './suspect-gate.ts'
@@ -87,6 +88,7 @@ function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
     maxAttempts: 3,
     onFinished() {},
     work,
+    traces: noJobTracing,
     log: pino({ level: 'silent' }),
   })
   const processJob: typeof deliver = async (taken) => {
