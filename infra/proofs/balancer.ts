@@ -15,7 +15,7 @@ export const balancer: Proof = {
   name: 'balancer',
   title:
     'behind nginx no request fails and no job is doubled while APIs are restarted and killed; events and uploads pass',
-  short: true,
+  short: false,
   async run(say) {
     const system = await startSystem({ apis: 2, consumers: 1, composition: 'apart' })
     try {

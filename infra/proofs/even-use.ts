@@ -20,7 +20,7 @@ const consumerSlack = 0.12
 export const evenUse: Proof = {
   name: 'even-use',
   title: 'two APIs behind nginx get requests by their weights, and three consumers about as many jobs each',
-  short: true,
+  short: false,
   async run(say) {
     const system = await startSystem({
       apis: 2,

@@ -128,22 +128,15 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const jobBlobs = createJobBlobs(redis, stored)
   const queues = createJobQueues(redis, turns)
   const clock = openRedisClock(redis)
-  const { retention } = options
+  const { retention, log } = options
   const results = createResultStore({ redis, turns, retention, answerTtlMs: 0 })
   const controlled = { redis, queues, results, retention, clock }
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
   const keepMs = options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs)
   const index = createJobIndex({ redis, turns, listLength: options.listLength, keepMs })
-  const orphans = openOrphanSweep({
-    redis,
-    admission,
-    queues,
-    quotas,
-    blobs: stored,
-    everyMs: options.orphanCheckMs,
-    log: options.log,
-  })
+  const swept = { redis, admission, queues, quotas, blobs: stored }
+  const orphans = openOrphanSweep({ ...swept, everyMs: options.orphanCheckMs, log })
   /** What consumers call this process by. */
   const processName = newReplyName()
   const read = createJobReading({ ...controlled, ender })
@@ -154,8 +147,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     sendMs: 1000 + 6 * options.commandTimeoutMs + values.patienceMs,
     keepMs,
   })
-  const channels = openJobChannels({ subscriber, replies: replyChannel(processName), log: options.log })
-  const of = createOwnedJobs({ redis, read, channels, control, index, log: options.log })
+  const channels = openJobChannels({ subscriber, replies: replyChannel(processName), log })
+  const of = createOwnedJobs({ redis, read, channels, control, index, log })
 
   const { submit } = createSubmission({
     ...controlled,
