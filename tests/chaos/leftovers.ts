@@ -1,4 +1,11 @@
-import { blobBytesKey, blobFactsKey, blobHoldersKey, uploadsBudgetKeys } from '@vision-queue/blobs'
+import {
+  begunUploadKey,
+  blobBytesKey,
+  blobFactsKey,
+  blobHoldersKey,
+  objectSweepKey,
+  uploadsBudgetKeys,
+} from '@vision-queue/blobs'
 import {
   admittedBytesKey,
   admittedKey,
@@ -55,6 +62,8 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'readiness', pattern: like(readinessKey(null)), owner: 'expiry' },
   { kind: 'blob', pattern: like(blobBytesKey(anyBlob)), owner: 'expiry' },
   { kind: 'blob facts', pattern: like(blobFactsKey(anyBlob)), owner: 'expiry' },
+  { kind: 'begun upload', pattern: like(begunUploadKey('*')), owner: 'expiry' },
+  { kind: 'sweep of objects', pattern: like(objectSweepKey), owner: 'expiry' },
   { kind: 'blob holders', pattern: like(blobHoldersKey(anyBlob)), owner: 'expiry' },
   ...[true, false].map((uploaded) => ({
     kind: 'image of an earlier release',

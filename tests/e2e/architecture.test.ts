@@ -75,18 +75,22 @@ describe('the arrows between the rooms', () => {
   test.each([
     ['packages/protocol', []],
     ['packages/process', ['protocol']],
+    ['packages/tracing', ['process']],
     ['packages/models', ['process', 'protocol']],
     ['packages/redis', ['process', 'protocol']],
     ['packages/bullmq-batching', []],
-    ['packages/blobs', ['bullmq-batching', 'protocol', 'redis']],
+    ['packages/blobs', ['bullmq-batching', 'process', 'protocol', 'redis']],
     ['packages/queue', ['blobs', 'bullmq-batching', 'process', 'protocol', 'redis']],
     ['packages/image-header', []],
     ['packages/engine', ['blobs', 'image-header', 'models', 'process', 'protocol']],
     ['packages/engine-pool', ['bundles', 'engine', 'models', 'process', 'protocol']],
     ['packages/bundles', []],
     ['packages/guarded-fetch', []],
-    ['apps/api', ['blobs', 'guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis']],
-    ['apps/consumer', ['engine-pool', 'models', 'process', 'protocol', 'queue', 'redis']],
+    [
+      'apps/api',
+      ['blobs', 'guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis', 'tracing'],
+    ],
+    ['apps/consumer', ['blobs', 'engine-pool', 'models', 'process', 'protocol', 'queue', 'redis', 'tracing']],
     ['apps/server', ['api', 'consumer', 'process', 'redis']],
   ])('%s imports %j and nothing else of ours', (room, allowed) => {
     expect(ownImports(room).filter((name) => !allowed.includes(name))).toEqual([])

@@ -139,10 +139,35 @@ describe('a conversation about images', () => {
     })
   })
 
+  test('has every parameter of a job in OpenAI’s form, too', async () => {
+    const named = z.object({ parameters: z.object({ properties: z.record(z.string(), z.unknown()) }) })
+    const model = named.parse(await (await fetch(`${system.url}/models/chat`)).json())
+    // These have other names there: max_completion_tokens, and image_url.detail of each image.
+    const { max_new_tokens: _, detail: __, ...parameters } = model.parameters.properties
+    expect(Object.keys(parameters)).toContain('max_pixels')
+    const request = z.object({
+      components: z.object({
+        schemas: z.object({ ChatCompletionRequest: z.object({ properties: z.record(z.string(), z.unknown()) }) }),
+      }),
+    })
+    const { components } = request.parse(await (await fetch(`${system.url}/openapi.json`)).json())
+    const fields = Object.keys(components.schemas.ChatCompletionRequest.properties)
+    expect(fields).toEqual(expect.arrayContaining(Object.keys(parameters)))
+  })
+
   test('that is too long, or has other images than places, fails before anything is run', async () => {
     const long = await ask({ image: base64, prompt: 'a '.repeat(600) })
     expect(long).toMatchObject({ status: 'failed', error: { code: 'invalid_input' } })
     expect(long.error?.message).toMatch(/input\.prompt: at most 500 tokens.*the text is 6\d\d and its images 20/)
+    const response = await fetch(`${system.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'a '.repeat(600) }], max_tokens: 3 }),
+    })
+    expect(response.status).toBe(422)
+    expect(await response.json()).toMatchObject({
+      error: { code: 'invalid_input', message: expect.stringMatching(/at most 500 tokens.*the text is 6\d\d/) },
+    })
     const misplaced = await ask({ image: base64, messages: [turn('user', text('a'))] })
     expect(misplaced.error?.message).toMatch(/there are 0 for 1/)
   })

@@ -26,7 +26,7 @@ test('no event loop of API and consumer stands still while a slow model runs', a
   const sampling = setInterval(() => {
     Promise.all([
       readMetric(system.url, 'vision_queue_consumer_event_loop_delay_seconds'),
-      readMetric(system.url, 'vision_queue_nodejs_eventloop_lag_max_seconds'),
+      readMetric(system.url, 'nodejs_eventloop_lag_max_seconds'),
     ]).then(
       (metrics) => delays.push(...metrics.flat().map(({ value }) => value * 1000)),
       () => {},

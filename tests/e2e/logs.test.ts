@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 import { jobResponseSchema } from '@vision-queue/protocol'
@@ -157,3 +158,21 @@ function holdsForAll(lines: Line[]): void {
     expect(line).toMatchObject(ids)
   }
 }
+
+test('what the configurations for Elasticsearch and Loki and docs/logs.md name is in real lines', async () => {
+  await submitAs('named')
+  await until(() => consumerLines().some(({ msg }) => msg === 'Job succeeded'), 'a job has succeeded')
+  const lines = [...apiLines(), ...consumerLines()]
+  const inLines = new Set(lines.flatMap((line) => Object.keys(line)))
+  const textOf = async (file: string): Promise<string> => readFile(new URL(`../../${file}`, import.meta.url), 'utf8')
+  const alloy = /expressions = \{(.*)\}/.exec(await textOf('infra/logs/config.alloy'))?.[1] ?? ''
+  const table = (await textOf('docs/logs.md')).split('\n').filter((line) => line.startsWith('| `'))
+  const named = [
+    ...[...(await textOf('infra/logs/filebeat.yml')).matchAll(/from: vision_queue\.(\w+)/g)].map(([, name]) => name),
+    ...[...alloy.matchAll(/= "(\w+)"/g)].map(([, name]) => name),
+    ...table.flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name)),
+  ]
+  expect(named.length).toBeGreaterThan(30)
+  // Errors are in lines only where there was one.
+  expect(named.filter((name) => name !== undefined && !inLines.has(name) && name !== 'err')).toEqual([])
+})

@@ -1,85 +1,82 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
-import { jobSchema } from '@vision-queue/protocol'
-import { z } from 'zod'
-
-import { startSystem } from '../support/system.ts'
-import { findSoftwareVulkan } from './software-vulkan.ts'
+import { type Answers, askModel } from './ask-model.ts'
+import { compareOutputs, worst } from './compare-outputs.ts'
+import { findVulkan, type Vulkan } from './vulkan.ts'
 
 /**
- * `npm run proof:webgpu`: a shipped model end to end on the webgpu execution provider, on a machine without a GPU:
- * Vulkan runs on the CPU (SwiftShader). Compares the answers with the CPU provider's and shows what GET /models says.
- * It proves the way through Dawn and Vulkan, and says nothing of the speed of a GPU.
+ * `npm run proof:webgpu -- [model…]`: shipped models (shapes-classify, if none is named) end to end on the webgpu
+ * execution provider. It runs on the machine's GPU where its Vulkan can be used, and else on the CPU (SwiftShader), which
+ * proves the way through Dawn and Vulkan and says nothing of a GPU's speed. Compares the answers with the CPU provider's,
+ * shows what GET /models and GET /metrics say, and, on a GPU, how long batches take on both.
  */
-const model = 'shapes-classify'
-const images = 3
-/** Of a score: float32 sums in another order. */
+const named = process.argv.slice(2)
+const models = named.length === 0 ? ['shapes-classify'] : named
+/** Of two numbers in two outputs; see compareOutputs. */
 const mostDifference = 0.001
+/** SwiftShader takes seconds for each image. */
+const examplesOnCpu = 3
 
-const root = new URL('../../', import.meta.url)
-const examples = fileURLToPath(new URL(`models/${model}/1/examples/`, root))
-const labelsSchema = z.array(z.object({ label: z.string(), score: z.number() }))
-const shownSchema = z.object({
-  version_details: z.array(z.object({ provider: z.string().nullable(), status: z.string(), variant: z.string() })),
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const vulkan = await findVulkan(`${root}.vision-queue/software-vulkan`).catch((error: unknown) => {
+  console.error(`SKIPPED, nothing was proved: there is no Vulkan here, nor one on the CPU (${String(error)}).`)
+  return process.exit(0)
 })
+console.log(`webgpu over ${vulkan.description}`)
+const failures: string[] = []
+for (const model of models) failures.push(...(await prove(model, vulkan)).map((problem) => `${model}: ${problem}`))
+if (failures.length > 0) throw new Error(failures.join('\n'))
 
-type Labels = z.infer<typeof labelsSchema>
-
-async function ask(url: string, image: Buffer): Promise<Labels> {
-  const response = await fetch(`${url}/jobs?model=${model}`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'image/png', Prefer: 'wait=60' },
-    body: Uint8Array.from(image),
+/** Resolves to what differs. */
+async function prove(model: string, { env, isOwn }: Vulkan): Promise<string[]> {
+  const count = isOwn ? Infinity : examplesOnCpu
+  const onCpu = await askModel(model, { provider: 'cpu', env: {}, count })
+  const slow = { ENGINE_LOAD_TIMEOUT_MS: '600000', RUN_TIMEOUT_MS: '600000' }
+  const onWebgpu = await askModel(model, {
+    provider: 'webgpu',
+    count,
+    env: {
+      ...env,
+      EXECUTION_PROVIDERS: 'webgpu',
+      REQUIRE_PROVIDER: 'webgpu',
+      // On the CPU shaders are compiled and run for seconds for each batch size.
+      ...(isOwn ? {} : { ...slow, WARM_UP_LIMIT_MS: '1' }),
+    },
   })
-  let job = jobSchema.parse(await response.json())
-  while (job.completed_at === null) {
-    job = jobSchema.parse(await (await fetch(`${url}/jobs/${job.id}?wait=60`)).json())
-  }
-  if (job.status !== 'succeeded') throw new Error(`${job.id} is ${job.status}: ${JSON.stringify(job.error)}`)
-  return labelsSchema.parse(job.output?.['labels'])
+  for (const { details } of [onCpu, onWebgpu]) console.log(`GET /models/${model}: ${JSON.stringify(details)}`)
+  for (const line of onWebgpu.gpuMetrics) console.log(`GET /metrics: ${line}`)
+  const problems = compare(onCpu, onWebgpu)
+  if (isOwn) await time(model)
+  return problems
 }
 
-async function answersOn(env: Record<string, string>): Promise<Labels[]> {
-  const began = performance.now()
-  const system = await startSystem({
-    consumerEnv: { MODELS: model, ENGINES: '1', VARIANT: 'fp32', ENGINE_LOAD_TIMEOUT_MS: '600000', ...env },
+function compare(onCpu: Answers, onWebgpu: Answers): string[] {
+  const differences = onCpu.outputs.map(({ question, output }, index) => {
+    const other = onWebgpu.outputs[index]?.output
+    const difference = compareOutputs(output, other)
+    console.log(
+      `${question.slice(0, 120)}: ${JSON.stringify(other).slice(0, 120)}, cpu differs by ${difference.number}`,
+    )
+    return { ...difference, else: difference.else.map((what) => `${question}: ${what}`) }
   })
-  try {
-    const loadMs = performance.now() - began
-    const shown = shownSchema.parse(await (await fetch(`${system.url}/models/${model}`)).json())
-    console.log(`GET /models/${model}: ${JSON.stringify(shown.version_details[0])}, ${(loadMs / 1000).toFixed(1)} s`)
-    const wanted = env['REQUIRE_PROVIDER'] ?? 'cpu'
-    if (shown.version_details[0]?.provider !== wanted) throw new Error(`It does not run on ${wanted}.`)
-    const answers: Labels[] = []
-    for (const file of pictures) answers.push(await ask(system.url, readFileSync(`${examples}${file}`)))
-    return answers
-  } finally {
-    await system.stop()
-  }
-}
-
-const pictures = readdirSync(examples)
-  .filter((file) => file.endsWith('.png'))
-  .slice(0, images)
-const vulkan = await findSoftwareVulkan(fileURLToPath(new URL('.vision-queue/software-vulkan', root))).catch(
-  (error: unknown) => {
-    console.error(`SKIPPED, nothing was proved: there is no Vulkan on the CPU here (${String(error)}).`)
-    return process.exit(0)
-  },
-)
-const onCpu = await answersOn({})
-const webgpu = { EXECUTION_PROVIDERS: 'webgpu', REQUIRE_PROVIDER: 'webgpu', WARM_UP_LIMIT_MS: '1', ...vulkan }
-const onWebgpu = await answersOn({ ...webgpu, RUN_TIMEOUT_MS: '600000' })
-let worst = 0
-for (const [index, labels] of onCpu.entries()) {
-  const scores = new Map(onWebgpu[index]?.map(({ label, score }) => [label, score]))
-  const first = onWebgpu[index]?.[0]?.label
+  const most = worst(differences)
   console.log(
-    `${pictures[index]}: cpu ${labels[0]?.label} ${labels[0]?.score}, webgpu ${first} ${scores.get(first ?? '')}`,
+    `${differences.length} answers: ${differences.length - differences.filter((one) => one.else.length > 0).length} alike, numbers differ by ${most.number} at most`,
   )
-  if (first !== labels[0]?.label) throw new Error('The answers differ.')
-  for (const { label, score } of labels) worst = Math.max(worst, Math.abs(score - (scores.get(label) ?? score)))
+  if (differences.length === 0) return ['it has no examples']
+  return [...most.else, ...(most.number > mostDifference ? [`numbers differ by ${most.number}`] : [])]
 }
-if (pictures.length === 0 || worst > mostDifference) throw new Error(`Scores differ by ${worst}.`)
-console.log(`${pictures.length} answers agree; scores differ by ${worst} at most.`)
+
+/** Prints how long batches take on both providers, in this process's environment. */
+async function time(model: string): Promise<void> {
+  for (const provider of ['cpu', 'webgpu']) {
+    const script = `${root}packages/engine/src/check-model.ts`
+    const args = [`${root}models/${model}/1`, '--providers', provider, '--variant', 'fp32', '--threads', '64']
+    const run = promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root })
+    // A process that used webgpu may end by a signal after its work.
+    const said = await run.catch((error: unknown) => (error instanceof Error && 'stdout' in error ? error : null))
+    console.log(`models:check on ${provider}:\n${String(said?.stdout)}`)
+  }
+}

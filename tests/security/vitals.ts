@@ -33,13 +33,13 @@ export function watchVitals(
     raise('engineMib', childrenOf(consumerPid).map(residentMib))
     const seconds = async (name: string): Promise<number[]> =>
       (await readMetric(url, name)).map(({ value }) => Math.round(value * 1000))
-    raise('apiLoopMs', await seconds('vision_queue_nodejs_eventloop_lag_max_seconds'))
+    raise('apiLoopMs', await seconds('nodejs_eventloop_lag_max_seconds'))
     raise('consumerLoopMs', await seconds('vision_queue_consumer_event_loop_delay_seconds'))
     const restarts = await readMetric(url, 'vision_queue_engine_restarts_total')
     raise('engineRestarts', [restarts.reduce((sum, { value }) => sum + value, 0)])
   }
   // The pauses of its start, which this look takes away, are no answer to anything.
-  const before = readMetric(url, 'vision_queue_nodejs_eventloop_lag_max_seconds')
+  const before = readMetric(url, 'nodejs_eventloop_lag_max_seconds')
   const stopping = new AbortController()
   const watching = (async () => {
     await before

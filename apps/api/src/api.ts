@@ -1,7 +1,8 @@
-import { openUploads } from '@vision-queue/blobs'
-import { createJobController, toRetention } from '@vision-queue/process'
+import { openBlobStore, openUploads } from '@vision-queue/blobs'
+import { createJobController, parseBlobStore, toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
 import { greetRedis, type RedisClient } from '@vision-queue/redis'
+import { openTracing } from '@vision-queue/tracing'
 import type { Logger } from 'pino'
 
 import { createApp } from './app.ts'
@@ -10,6 +11,7 @@ import { assertSomebodyHasKey } from './guard/access.ts'
 import { openHttpServer } from './http-server.ts'
 import { createFetchImage } from './intake/fetch-image.ts'
 import { createMetrics } from './observe/metrics.ts'
+import { createStoreCheck } from './observe/store-check.ts'
 
 export interface ApiOptions {
   settings: ApiSettings
@@ -33,8 +35,10 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
   const closing = createJobController()
   await greetRedis(settings.REDIS_URL, settings.REDIS_COMMAND_TIMEOUT_MS, log)
   const redis = { redisUrl: settings.REDIS_URL, commandTimeoutMs: settings.REDIS_COMMAND_TIMEOUT_MS, log }
+  const store = await openBlobStore(parseBlobStore(settings.BLOB_STORE))
   const jobs = openJobClient({
     ...redis,
+    values: store.values,
     redis: shared,
     maxJobs: settings.QUEUE_MAX_JOBS,
     maxBytes: settings.QUEUE_MAX_BYTES,
@@ -46,6 +50,7 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
   })
   const uploads = openUploads({
     ...redis,
+    store,
     imageTtlMs: settings.IMAGE_TTL_MS,
     maxBytes: settings.MAX_UPLOADED_BYTES,
     shared: settings.SHARE_ANSWERS,
@@ -55,7 +60,21 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
   const models = openModelDirectory({ ...redis, refreshMs: settings.MODELS_REFRESH_MS })
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log })
-  const app = createApp({ jobs, uploads, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  const tracing = openTracing(settings, 'vision-queue-api')
+  const checkStore = store.objects === null ? null : createStoreCheck(store.objects, log)
+  const app = createApp({
+    jobs,
+    uploads,
+    keys,
+    models,
+    checkStore,
+    fetchImage,
+    settings,
+    log,
+    metrics,
+    tracing,
+    closing: closing.signal,
+  })
   const server = await openHttpServer({
     app,
     host: settings.HOST,
@@ -73,7 +92,9 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
       await models.close()
       keys.close()
       await uploads.close()
+      store.close()
       await jobs.close()
+      await tracing?.close()
     },
   }
 }

@@ -2,6 +2,7 @@ import type { JobSignal } from '@vision-queue/process'
 import { toVisionQueueError, VisionQueueError } from '@vision-queue/protocol'
 import type { Uploads } from '@vision-queue/blobs'
 import type { ApiKeys, JobClient, ModelDirectory } from '@vision-queue/queue/producer'
+import type { Tracing } from '@vision-queue/tracing'
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
@@ -17,10 +18,11 @@ import { observeRequests } from './observe/observe-requests.ts'
 import { type FailedRequest, problemResponse } from './problem-response.ts'
 import { createQueueTroubleLog } from './observe/queue-trouble-log.ts'
 import { nameRequest } from './observe/request-context.ts'
+import { traceRequests } from './observe/trace-requests.ts'
 import { cancelJob } from './doors/native/cancel-job.ts'
 import { docsFile, docsPage, openApiDocument, whatIsWhere } from './doors/native/docs.ts'
 import { getJob } from './delivery/get-job.ts'
-import { live, ready } from './observe/health.ts'
+import { live, ready, type StoreCheck } from './observe/health.ts'
 import { jobEvents } from './delivery/job-events.ts'
 import { listJobs } from './doors/native/list-jobs.ts'
 import { showMetrics } from './observe/show-metrics.ts'
@@ -33,6 +35,7 @@ import { isOpenAiPath, openAiErrorResponse } from './doors/openai/error-response
 import { getOpenAiModel, listOpenAiModels } from './doors/openai/models.ts'
 import { submitJob } from './doors/native/submit-job.ts'
 import { createBodyBudget } from './guard/body-budget.ts'
+import { beginUpload, completeUpload } from './doors/native/direct-upload.ts'
 import { getImage, removeImage, uploadImage } from './doors/native/upload-image.ts'
 import type { FetchImage } from './intake/fetch-image.ts'
 import { refuseAmbiguousHeaders } from './guard/unambiguous-headers.ts'
@@ -42,11 +45,15 @@ export interface AppOptions {
   uploads: Uploads
   keys: ApiKeys
   models: ModelDirectory
+  /** Rejects, saying why, where images that are not in Redis can't be stored; null: all are in Redis. */
+  checkStore: StoreCheck | null
   /** Null: images aren't taken by their address. */
   fetchImage: FetchImage | null
   settings: ApiSettings
   log: Logger
   metrics: Metrics
+  /** Null, the default: nothing is traced. */
+  tracing?: Tracing | null
   /** Fires when the server closes: long-polls then answer with the job as it is, and event streams end. */
   closing: JobSignal
 }
@@ -57,15 +64,18 @@ export function createApp({
   uploads,
   keys,
   models,
+  checkStore,
   fetchImage,
   settings,
   log,
   metrics,
+  tracing = null,
   closing,
 }: AppOptions): Hono<ApiEnv> {
   // Not strict: `/jobs/` is `/jobs`, for every method, without a redirect that would lose the body.
   const app = new Hono<ApiEnv>({ strict: false })
-  app.use(nameRequest, observeRequests({ log, metrics }))
+  // The log names the trace.
+  app.use(nameRequest, ...(tracing === null ? [] : [traceRequests(tracing)]), observeRequests({ log, metrics }))
   if (settings.CORS_ORIGINS.length > 0) app.use(cors({ ...corsRules, origin: settings.CORS_ORIGINS }))
   const addressOf = addressesAt(settings.PUBLIC_URL)
   app.use(refuseAmbiguousHeaders, (c, next) => {
@@ -90,6 +100,8 @@ export function createApp({
   app.post('/images', needs('submit'), refuseIdempotencyKey, uploadImage({ uploads, bodyBudget, settings }))
   app.get('/images/:id', needs('submit'), getImage(uploads))
   app.delete('/images/:id', needs('submit'), refuseIdempotencyKey, removeImage(uploads))
+  app.post('/uploads', needs('submit'), refuseIdempotencyKey, beginUpload({ uploads, bodyBudget, settings }))
+  app.post('/uploads/:id/complete', needs('submit'), refuseIdempotencyKey, completeUpload({ uploads, settings }))
   app.get('/models', needs('read'), listModels(models))
   app.get('/models/:name', needs('read'), getModel(models))
   for (const action of ['load', 'unload', 'reload'] as const) {
@@ -106,7 +118,7 @@ export function createApp({
   app.get('/v1/models/:id', needs('read'), getOpenAiModel(models))
   app.get('/health', live)
   app.get('/health/live', live)
-  app.get('/health/ready', ready({ jobs, models, trouble, maxAgeMs: settings.READINESS_MAX_AGE_MS }))
+  app.get('/health/ready', ready({ jobs, models, checkStore, trouble, maxAgeMs: settings.READINESS_MAX_AGE_MS }))
   app.get('/metrics', scrape, showMetrics({ jobs, models, metrics }))
   app.get('/openapi.json', openApiDocument(allowsAnonymous(settings) ? models : null, settings))
   app.get('/docs', docsPage)

@@ -116,7 +116,7 @@ describe('a slash at the end of an address changes nothing', () => {
   test('for GET, HEAD and OPTIONS of every route without a parameter', async () => {
     const api = await startApi()
     const paths = new Set(api.app.routes.map(({ path }) => path).filter((path) => !/[:*]/.test(path) && path !== '/'))
-    expect(paths.size).toBe(11)
+    expect(paths.size).toBe(12)
     for (const path of paths) {
       for (const method of ['GET', 'HEAD', 'OPTIONS']) {
         const [plain, slashed] = await Promise.all(

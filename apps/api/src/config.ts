@@ -1,11 +1,13 @@
 import { parseHostPatterns } from '@vision-queue/guarded-fetch'
 import {
+  blobStoreSetting,
   booleanSetting,
   integerSetting,
   logLevelSetting,
   redisUrlSetting,
   retentionSettings,
 } from '@vision-queue/process'
+import { tracingSettings } from '@vision-queue/tracing'
 import { z } from 'zod'
 
 import { originsSetting, parsePorts, publicUrlSetting } from './address-settings.ts'
@@ -33,6 +35,7 @@ export const apiSettings = z.object({
         'proxy takes the path off the front. Empty: addresses are paths from the root.',
     ),
   REDIS_URL: redisUrlSetting,
+  BLOB_STORE: blobStoreSetting,
   LOG_LEVEL: logLevelSetting,
   MAX_BODY_BYTES: integerSetting(1024, 512 * mebibyte)
     .default(20 * mebibyte)
@@ -180,6 +183,7 @@ export const apiSettings = z.object({
       'What opens /metrics, sent as `Authorization: Bearer <token>`, for a scraper that is to have no other rights. ' +
         'Without it, /metrics is open where ALLOW_ANONYMOUS holds and needs the scope admin elsewhere.',
     ),
+  ...tracingSettings,
   KEY_CACHE_MS: integerSetting(0, 60_000)
     .default(1000)
     .describe(

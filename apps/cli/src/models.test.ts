@@ -111,6 +111,21 @@ describe('vq models add', () => {
     expect((await vq(['list', '--repository', repository])).stdout).toBe('vit-tiny@1  image-classification\n')
   })
 
+  test('puts a bare graph in place as tensors, tells its inputs and how to ask', async () => {
+    const [folder, repository] = [await newFolder(), await newFolder()]
+    const graph = model(node('Relu', ['x'], 'y'), value(11, 'x', FLOAT, ['n', 4]), value(12, 'y', FLOAT, ['n', 4]))
+    await writeFile(join(folder, 'some.onnx'), graph)
+    const added = await vq(['add', join(folder, 'some.onnx'), '--task', 'tensors', '--repository', repository])
+    expect(added).toMatchObject({ code: 0, stdout: expect.stringContaining('some@1: tensors') })
+    expect(added.stdout).toContain('model input  x: float32 [any, 4]')
+    expect(added.stdout).toContain('{"model": "some", "input": {"tensors": {"INPUT": {"data": [NUMBERS]}}}}')
+    expect((await filesOf(join(repository, 'some', '1'))).toSorted()).toEqual(['model.json', 'model.onnx'])
+    // Without the task nothing says what the graph is for.
+    const other = await vq(['add', join(folder, 'some.onnx'), '--name', 'other', '--repository', repository])
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('--task') })
+    expect(await readdir(repository)).toEqual(['some'])
+  })
+
   test('leaves nothing of a model that can not be served', async () => {
     const [folder, repository] = [await newFolder(), await newFolder()]
     await writeClassifier(folder)

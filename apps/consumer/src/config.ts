@@ -1,6 +1,13 @@
-import { integerSetting, logLevelSetting, redisUrlSetting, retentionSettings } from '@vision-queue/process'
+import {
+  blobStoreSetting,
+  integerSetting,
+  logLevelSetting,
+  redisUrlSetting,
+  retentionSettings,
+} from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { mostParts } from '@vision-queue/queue'
+import { tracingSettings } from '@vision-queue/tracing'
 import { z } from 'zod'
 
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
@@ -16,14 +23,16 @@ export const consumerSettings = z.object({
     .describe(
       'The same Redis for the engines, so that they read the images of their jobs themselves, and the bytes do not pass through the consumer: with a user that may do nothing else (docs/security.md). What they can’t read so is read for them. Without it, all is. `npm start` sets it for the Redis that it starts.',
     ),
+  BLOB_STORE: blobStoreSetting,
   NODE_EXTRA_CA_CERTS: z
     .string()
     .optional()
     .describe(
-      'Node’s own: a file with certificate authorities to trust. Engines with an ENGINE_REDIS_URL of rediss:// are told of it, too.',
+      'Node’s own: a file with certificate authorities to trust. Engines with an ENGINE_REDIS_URL of rediss://, or with a BLOB_STORE of its own, are told of it, too.',
     ),
   LOG_LEVEL: logLevelSetting,
   ...observeSettings,
+  ...tracingSettings,
   MODEL_REPOSITORY: z
     .string()
     .default('models')

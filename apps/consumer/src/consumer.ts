@@ -1,4 +1,5 @@
-import { toRetention, int8Saturates } from '@vision-queue/process'
+import { openBlobStore } from '@vision-queue/blobs'
+import { parseBlobStore, toRetention, int8Saturates } from '@vision-queue/process'
 import { VisionQueueError } from '@vision-queue/protocol'
 import { availableCores } from '@vision-queue/process'
 import { probeProvider } from '@vision-queue/engine-pool'
@@ -22,6 +23,8 @@ import type { Logger } from 'pino'
 
 import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
+import { createJobWork } from './observe/job-work.ts'
+import { openJobTracing } from './observe/trace-jobs.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
@@ -32,7 +35,7 @@ import { parseModelPolicy } from './fleet/model-policy.ts'
 import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
 import type { Answer } from './jobs/run-job.ts'
 import { createSharedAnswers } from './jobs/shared-answers.ts'
-import { createPoolOpening } from './fleet/open-pool.ts'
+import { blobWaitMs, createPoolOpening } from './fleet/open-pool.ts'
 import { createSourceOpening } from './jobs/open-source.ts'
 
 export interface Consumer {
@@ -99,7 +102,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
         log.warn({ deadlineMs }, 'Not everything was finished or handed back in time')
         await manager.abandon()
       }
-      release()
+      await release()
       await health?.close()
     },
   }
@@ -120,17 +123,17 @@ interface Opened {
   manager: ModelManager
   announcer: Announcer
   /** Lets go of what is left once both are closed. */
-  release: () => void
+  release: () => Promise<void>
 }
 
 async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Opened> {
   const required = settings.REQUIRE_PROVIDER
   const refusal = required === null ? null : await probeProvider(required, toEngineEnvironment(settings))
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
-  const id = `con_${nanoid()}`
-  const said = { version: 2 as const, id, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
+  const said = { version: 2 as const, id: `con_${nanoid()}`, startedAt: Date.now(), queueParts: settings.QUEUE_PARTS }
   const redis = openDurableConnection({ redisUrl: settings.REDIS_URL, log, name: 'consumer' })
   await assertNoEviction(redis)
+  const store = await openBlobStore(parseBlobStore(settings.BLOB_STORE))
   const retention = toRetention(settings)
   const results = createResultStore({ redis, retention, answerTtlMs: settings.ANSWER_TTL_MS })
   const textLog = createTextLog(redis)
@@ -140,6 +143,8 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
   const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
+  const work = createJobWork()
+  const traces = openJobTracing(settings)
   const openSource = createSourceOpening({
     settings,
     redis,
@@ -151,6 +156,10 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     cancellations,
     shared: settings.ANSWER_TTL_MS === 0 ? null : createSharedAnswers<Answer>(),
     enginesReadBlobs: settings.ENGINE_REDIS_URL !== undefined,
+    values: store.values,
+    objects: store.objects === null ? null : { isInline: store.values.isInline, waitMs: blobWaitMs(settings) },
+    work,
+    traces,
     log,
   })
 
@@ -160,7 +169,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     policy: parseModelPolicy(settings.MODELS),
     pollMs: settings.MODEL_POLL_MS,
     readOrders: async () => readModelOrders(redis),
-    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, log }),
+    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, onLaunch: traces.launched, log }),
     decideVariant: createFleetVariant({
       agree: async (model, own) => agreeOnVariant(redis, model, own),
       int8Saturates: await int8Saturates(),
@@ -181,7 +190,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     describe: () => ({
       ...said,
       heartbeatAt: Date.now(),
-      ...manager.describe(),
+      ...work.announced(manager.describe()),
       gpus: gpus.read(),
       process: { ...gauge.read(), engineCpuSeconds: manager.engineCpuSeconds() },
     }),
@@ -191,13 +200,15 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   // What became ready while the first announcement was under way.
   announcer.renew()
 
-  const release = (): void => {
+  const release = async (): Promise<void> => {
     gauge.close()
     gpus.close()
     cancellations.close()
+    store.close()
     redis.disconnect()
+    await traces.close()
   }
-  return { id, manager, announcer, release }
+  return { id: said.id, manager, announcer, release }
 }
 
 /** Tells the gauge of every job that is about to run. */

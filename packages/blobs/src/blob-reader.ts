@@ -3,10 +3,14 @@ import { openFailFastConnection, type RedisClient } from '@vision-queue/redis'
 import type { BlobAddress } from './blobs.ts'
 import { createByteTurns } from './byte-turns.ts'
 import { blobBytesKey } from './keys.ts'
+import { objectOf } from './objects/object-name.ts'
 
 /** Reads the bytes of blobs, and can do nothing else: its user in Redis needs no right but GET on them. */
 export interface BlobReader {
-  /** The bytes; null where they are gone. `bytes`: how many they are. Rejects soon where Redis is away or refuses. */
+  /**
+   * The bytes; null where they are gone. `bytes`: how many they are. Rejects soon where Redis is away or refuses, and
+   * where they are not in Redis.
+   */
   read(address: BlobAddress, bytes: number): Promise<Uint8Array | null>
   close(): void
 }
@@ -32,7 +36,10 @@ export function openBlobReader({ redisUrl, timeoutMs }: { redisUrl: string; time
   return {
     async read(address, bytes) {
       await opened
-      return turns.run(bytes, async () => redis.getBuffer(blobBytesKey(address)))
+      const value = await turns.run(bytes, async () => redis.getBuffer(blobBytesKey(address)))
+      if (value !== null && objectOf(value) !== null)
+        throw new Error('the blob is an object, which this reader can not read')
+      return value
     },
     close: () => redis.disconnect(),
   }

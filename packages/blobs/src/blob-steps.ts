@@ -106,14 +106,14 @@ export const releaseStep = (address: BlobAddress, holder: string): Step => ({
   args: [holder],
 })
 
-/** The command that puts bytes which are there for `forMs`, unless they are there already. */
+/** The command that puts a blob's value, its bytes or where they are, which is there for `forMs`, unless one is there already. */
 export function putCommand(
   address: BlobAddress,
-  bytes: Uint8Array,
+  value: Uint8Array,
   forMs: number,
 ): readonly ['SET', string, Buffer, 'PX', number, 'NX'] {
   // A view, not a copy.
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const view = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   return ['SET', blobBytesKey(address), view, 'PX', forMs, 'NX']
 }
 

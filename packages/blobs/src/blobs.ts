@@ -50,6 +50,11 @@ export interface Blobs {
   find(address: BlobAddress, holder: string): Promise<FoundBlob | null>
   /** The bytes; null where they are gone. */
   read(address: BlobAddress): Promise<Uint8Array | null>
+  /**
+   * For a process that has no rights but what it is given: the bytes, or an address on the web that gives them for a
+   * while; null where they are known to be gone.
+   */
+  handOver(address: BlobAddress): Promise<Uint8Array | string | null>
   /** Ends a hold; with the last one the blob is gone. False where there was no such hold. Safe to repeat. */
   release(address: BlobAddress, holder: string): Promise<boolean>
 }

@@ -4,7 +4,7 @@ import type { BudgetKeys } from './budget-steps.ts'
 /** A blob's keys share a hash tag of its own: on Redis Cluster blobs spread over the nodes. */
 const blobKey = ({ space, hash }: BlobAddress, what: string): string => `vq:{blob:${space ?? ''}:${hash}}:${what}`
 
-/** STRING: the bytes. */
+/** STRING: the bytes, or which object has them. */
 export const blobBytesKey = (address: BlobAddress): string => blobKey(address, 'bytes')
 /** STRING: what is known of them (imageFactsSchema), where a holder has said it. */
 export const blobFactsKey = (address: BlobAddress): string => blobKey(address, 'facts')
@@ -13,3 +13,9 @@ export const blobHoldersKey = (address: BlobAddress): string => blobKey(address,
 
 /** The bound on all uploaded images, in one slot: one script keeps it exact. */
 export const uploadsBudgetKeys: BudgetKeys = { lapses: 'vq:{uploads}:held', bytes: 'vq:{uploads}:held-bytes' }
+
+/** STRING: an upload past the API that isn't completed (direct-uploads.ts). */
+export const begunUploadKey = (id: string): string => `vq:{upload:${id}}:begun`
+
+/** STRING that expires: some process looks for objects that nothing points to, or has done so lately. */
+export const objectSweepKey = 'vq:{objects}:sweep'

@@ -52,6 +52,7 @@ export function createMemoryBlobs(): Blobs {
         : { facts: blob.facts, lapsesAt }
     },
     read: async (address) => look(address)?.bytes ?? null,
+    handOver: async (address) => look(address)?.bytes ?? null,
     async release(address, holder) {
       const held = look(address)?.holders.delete(holder) ?? false
       look(address)

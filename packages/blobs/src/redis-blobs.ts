@@ -4,6 +4,7 @@ import type { RedisClient } from '@vision-queue/redis'
 import { z } from 'zod'
 
 import { blobSteps, findStep, holdStep, putCommand, releaseStep } from './blob-steps.ts'
+import { type BlobValues, inlineValues } from './blob-values.ts'
 import type { BlobAddress, Blobs } from './blobs.ts'
 import { blobBytesKey } from './keys.ts'
 
@@ -13,8 +14,12 @@ const findReplySchema = z.tuple([z.string(), z.number()]).nullable()
 /** Where the steps of blobs are run, with others of the same connection; by default by themselves. */
 export const turnsOfBlobs = (redis: RedisClient): Turns => createTurns(redis, blobSteps)
 
-/** Blobs in Redis, over a connection that is there. `turns` knows `blobSteps`. */
-export function createRedisBlobs(redis: RedisClient, turns: Turns = turnsOfBlobs(redis)): Blobs {
+/** Blobs that Redis knows of and, by `values`, holds or points to; over a connection that is there. `turns` knows `blobSteps`. */
+export function createRedisBlobs(
+  redis: RedisClient,
+  turns: Turns = turnsOfBlobs(redis),
+  values: BlobValues = inlineValues,
+): Blobs {
   return {
     async hold(address, holder, forMs, options) {
       // In a full Redis too, as a job's end.
@@ -25,7 +30,7 @@ export function createRedisBlobs(redis: RedisClient, turns: Turns = turnsOfBlobs
       return { stored: stored === 1, facts: factsOf(known), lapsesAt }
     },
     async put(address, bytes, forMs) {
-      const [, ...args] = putCommand(address, bytes, forMs)
+      const [, ...args] = putCommand(address, await values.toValue(address, bytes), forMs)
       await redis.set(...args)
     },
     async find(address, holder) {
@@ -33,7 +38,14 @@ export function createRedisBlobs(redis: RedisClient, turns: Turns = turnsOfBlobs
       const reply = findReplySchema.parse(replied)
       return reply === null ? null : { facts: factsOf(reply[0]), lapsesAt: reply[1] }
     },
-    read: async (address: BlobAddress) => redis.getBuffer(blobBytesKey(address)),
+    async read(address: BlobAddress) {
+      const value = await redis.getBuffer(blobBytesKey(address))
+      return value === null ? null : await values.toBytes(address, value)
+    },
+    async handOver(address) {
+      const value = await redis.getBuffer(blobBytesKey(address))
+      return value === null ? null : await values.toHandOver(address, value)
+    },
     async release(address, holder) {
       const [held] = await turns.run([releaseStep(address, holder)], { whenFull: true })
       return held === 1

@@ -6,8 +6,19 @@ import { build, type Plugin } from 'esbuild'
 import { keyOf, root, withHeader } from './bundle-file.cjs'
 import { createSources, type Sources } from './sources.ts'
 
-/** Packages that have native parts, which they look for beside themselves. They stay where they are. */
-const left = ['esbuild', 'msgpackr-extract', 'onnxruntime-node', 'sharp', 'tsx']
+/**
+ * Packages that stay where they are: those that have native parts, which they look for beside themselves, and the SDK of
+ * AWS, which few need and which would be read at every start.
+ */
+const left = [
+  '@aws-sdk/client-s3',
+  '@aws-sdk/s3-request-presigner',
+  'esbuild',
+  'msgpackr-extract',
+  'onnxruntime-node',
+  'sharp',
+  'tsx',
+]
 
 /** What decides about a bundle and is no part of it. */
 const alwaysInputs = ['bundle-file.cjs', 'bundle.ts', 'sources.ts'].map((file) => `packages/bundles/src/${file}`)

@@ -38,8 +38,18 @@ export interface EngineBlob {
   bytes: number
 }
 
+/** An image that lies elsewhere, at an address that gives it to whoever has the address, for some minutes. */
+export interface EngineWebImage {
+  url: string
+  /** SHA-256 of its bytes, in hexadecimal digits. */
+  hash: string
+  bytes: number
+  /** How long an engine waits for it before it says that it could not read it. */
+  timeoutMs: number
+}
+
 /** A compressed file, or where to read it. */
-export type EngineImage = Uint8Array | EngineBlob
+export type EngineImage = Uint8Array | EngineBlob | EngineWebImage
 
 /** A job on its way into an engine. */
 export interface EngineJob {

@@ -173,11 +173,11 @@ function beginning({ kind, embeds = true, type = 'float32', axes = 1 }: Attentio
   const vectors = Array.from({ length: decoderVocabulary }, (_, id) => embeddingOf(id)).flat()
   return [
     ...(embeds
-      ? [value(11, 'inputs_embeds', cacheType(type), ['batch', 'sequence', decoderWidth])]
+      ? [value(11, 'inputs_embeds', cacheType(type), ['batch_size', 'sequence', decoderWidth])]
       : [
           weight('embeddings', [decoderVocabulary, decoderWidth], vectors),
           node('Gather', ['embeddings', 'input_ids'], 'inputs_embeds'),
-          value(11, 'input_ids', INT64, ['batch', 'sequence']),
+          value(11, 'input_ids', INT64, ['batch_size', 'sequence']),
         ]),
     node('Cast', ['inputs_embeds'], 'hidden_0_plain', [int('to', FLOAT)]),
     ...(kind === 'grouped'
@@ -215,7 +215,7 @@ function ending({ type = 'float32', keepsLogits = false }: AttentionDecoderOptio
     noise('head', [decoderWidth, decoderVocabulary], 1),
     node('MatMul', ['kept', 'head'], 'logits_float'),
     node('Cast', ['logits_float'], 'logits', [int('to', cacheType(type))]),
-    value(12, 'logits', cacheType(type), ['batch', 'kept_places', decoderVocabulary]),
+    value(12, 'logits', cacheType(type), ['batch_size', 'kept_places', decoderVocabulary]),
   ]
 }
 
@@ -225,8 +225,8 @@ export function attentionDecoder(options: AttentionDecoderOptions): Uint8Array {
   const type = cacheType(options.type)
   const layerNumbers = Array.from({ length: layers }, (_, layer) => layer)
   const own = [
-    value(11, 'attention_mask', INT64, ['batch', 'total']),
-    value(11, 'position_ids', INT64, axes === 3 ? [3, 'batch', 'sequence'] : ['batch', 'sequence']),
+    value(11, 'attention_mask', INT64, ['batch_size', 'total']),
+    value(11, 'position_ids', INT64, axes === 3 ? [3, 'batch_size', 'sequence'] : ['batch_size', 'sequence']),
   ]
   switch (kind) {
     case 'plain':
@@ -254,8 +254,8 @@ export function attentionDecoder(options: AttentionDecoderOptions): Uint8Array {
         node('Unsqueeze', ['cross_padding', 'middle_axes'], 'cross_hidden'),
         ...layerNumbers.flatMap((layer) => [crossLayer(layer, type), plainLayer(layer, type, '.decoder')].flat()),
         ...ending(options),
-        value(11, 'encoder_hidden_states', FLOAT, ['batch', 'seen_places', decoderWidth]),
-        value(11, 'encoder_attention_mask', INT64, ['batch', 'seen_places']),
+        value(11, 'encoder_hidden_states', FLOAT, ['batch_size', 'seen_places', decoderWidth]),
+        value(11, 'encoder_attention_mask', INT64, ['batch_size', 'seen_places']),
         value(11, 'use_cache_branch', BOOL, [1]),
       )
     default:

@@ -90,7 +90,7 @@ export function joined(from: string, name: string, type: number): Uint8Array[] {
 
 export function cacheValues(name: string, type: number, count: number): Uint8Array[] {
   return [
-    value(11, `past_key_values.${name}`, type, ['batch', count, `past_of_${name}`, size]),
-    value(12, `present.${name}`, type, ['batch', count, `total_of_${name}`, size]),
+    value(11, `past_key_values.${name}`, type, ['batch_size', count, `past_of_${name}`, size]),
+    value(12, `present.${name}`, type, ['batch_size', count, `total_of_${name}`, size]),
   ]
 }

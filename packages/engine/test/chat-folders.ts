@@ -148,6 +148,23 @@ function qwen(gridName: 'grid_thw' | 'image_grid_thw'): Parts {
   }
 }
 
+/** As its files name the bounds of an image's pixels. */
+function qwen3(): Parts {
+  const { files, ...parts } = qwen('image_grid_thw')
+  const { max_pixels: longest_edge, min_pixels: shortest_edge, ...others } = Object(files['preprocessor_config.json'])
+  return {
+    ...parts,
+    files: {
+      ...files,
+      'preprocessor_config.json': {
+        ...others,
+        image_processor_type: 'Qwen2VLImageProcessorFast',
+        size: { longest_edge, shortest_edge },
+      },
+    },
+  }
+}
+
 function florence2(): Parts {
   const kinds = { '<OD>': 'description_with_bboxes', '<CAPTION>': 'pure_text', '<GROUND>': 'phrase_grounding' }
   return {
@@ -217,6 +234,7 @@ const families = {
   llava_onevision: llavaOnevision,
   qwen2_vl: () => qwen('grid_thw'),
   qwen2_5_vl: () => qwen('image_grid_thw'),
+  qwen3_vl: qwen3,
   florence2,
   gemma3,
   paligemma: paliGemma,

@@ -1,5 +1,7 @@
+export { type BlobStoreTarget, parseBlobStore } from './blob-store-url.ts'
 export { availableCores } from './cores.ts'
 export { createDeferred, type Deferred } from './deferred.ts'
+export { everyTogether, type Repetition } from './every-together.ts'
 export { int8Saturates, readInt8Instructions } from './int8-instructions.ts'
 export { createJobController, type JobController, type JobSignal } from './job-signal.ts'
 export { listenError } from './listen-error.ts'
@@ -8,6 +10,7 @@ export { describeMisspelt, type MisspeltSetting, misspeltSettings } from './miss
 export { isMistyped } from './mistyped-names.ts'
 export { PlainError } from './plain-error.ts'
 export { safeLogging } from './log-safety.ts'
+export { release } from './release.ts'
 export {
   contextIn,
   jobFields,
@@ -20,6 +23,7 @@ export { type Part, type Program, runProcess, type RunningPart } from './run-pro
 export { parseRedisUrl, type RedisAddress, type RedisTarget } from './redis-url.ts'
 export { sameSecret } from './same-secret.ts'
 export {
+  blobStoreSetting,
   booleanSetting,
   describeSettings,
   integerSetting,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { parseBlobStore } from './blob-store-url.ts'
 import { PlainError } from './plain-error.ts'
 import { parseRedisUrl } from './redis-url.ts'
 
@@ -108,6 +109,24 @@ export const redisUrlSetting = z
       'rediss://user:password@host:port for an ACL user (docs/security.md). A Unix socket: `redis+unix:///run/redis.sock`. Sentinel: ' +
       '`redis+sentinel://host:26379,host:26379/mymaster`; Cluster: `redis+cluster://host:7000,host:7001`; with ' +
       '`rediss` for TLS. See docs/redis.md.',
+  )
+
+export const blobStoreSetting = z
+  .string()
+  .superRefine((text, context) => {
+    try {
+      parseBlobStore(text)
+    } catch (error) {
+      context.addIssue(error instanceof Error ? error.message : String(error))
+    }
+  })
+  .default('redis')
+  .describe(
+    'Where the bytes of large images are kept: `redis`, or a bucket of a service that speaks the S3 protocol, ' +
+      '`s3://bucket/prefix?region=eu-central-1`; `&endpoint=https://host:port` and `&path_style=true` for one that is ' +
+      'not AWS; images under `from_bytes` (16384) stay in Redis. Credentials are found as the AWS SDK does ' +
+      '(AWS_ACCESS_KEY_ID, a profile, a role). One prefix belongs to one Redis: what nothing in Redis names is deleted ' +
+      'there after an hour. The same for API and consumers. See docs/blob-store.md.',
   )
 
 export const logLevelSetting = z

@@ -11,6 +11,8 @@ import {
   modelVersionSchema,
 } from '@vision-queue/protocol'
 
+import { modelWorkSchema, versionWorkSchema } from './job-work.ts'
+
 /** One version in a consumer's repository, loaded or not. */
 export const announcedModelSchema = z.object({
   name: modelNameSchema,
@@ -33,6 +35,8 @@ export const announcedModelSchema = z.object({
   /** Those of them that can take jobs now; absent: of a consumer from before. */
   enginesUp: z.int().optional(),
   stats: modelStatsSchema,
+  /** Absent: nothing was measured yet, or of a consumer from before. */
+  work: versionWorkSchema.optional(),
 })
 export type AnnouncedModel = z.infer<typeof announcedModelSchema>
 
@@ -48,6 +52,8 @@ export const consumerAnnouncementSchema = z.object({
   queueParts: z.int().min(1).optional(),
   /** The GPUs of its machine, where it can tell; absent: of a consumer from before. */
   gpus: z.array(gpuFiguresSchema).optional(),
+  /** By model name; absent: of a consumer from before. */
+  jobs: z.record(modelNameSchema, modelWorkSchema).optional(),
   /** By model name. */
   aliases: z.record(modelNameSchema, modelAliasesSchema),
   process: z.object({

@@ -4,6 +4,17 @@ export { type ApiKey, isUsable, keyIdSchema, type KeyLimits, type Scope, scopes,
 export { type CachedAnswer, reusedAnswer } from './cached-answer.ts'
 export { jobChangeSchema } from './job-change.ts'
 export { finalJob, unfinishedJob } from './job-forms.ts'
+export {
+  addDuration,
+  attemptKinds,
+  type Durations,
+  durationBounds,
+  type JobStage,
+  jobStages,
+  type ModelWork,
+  noDurations,
+  type VersionWork,
+} from './job-work.ts'
 export { jsonDigest } from './json-digest.ts'
 export {
   admittedBytesKey,

@@ -20,6 +20,8 @@ export interface JobBlobs {
   release(job: BlobJob): Promise<void>
   /** The bytes of all blobs of a job in their order, or null where one of them is gone. */
   read(job: BlobJob): Promise<Uint8Array[] | null>
+  /** As `read`, for a process that has no rights but what it is given. */
+  handOver(job: BlobJob): Promise<(Uint8Array | string)[] | null>
   /** Of a job of shape 1, which has its bytes where its release had them; null: they are gone. */
   readOld(job: Pick<QueuedJob, 'model'>, part: BlobPart): Promise<Uint8Array | null>
 }
@@ -65,17 +67,23 @@ export function createJobBlobs(redis: RedisClient, blobs: Blobs): JobBlobs {
   const readOld: JobBlobs['readOld'] = async ({ model }, { old }) =>
     old === undefined ? null : redis.getBuffer(oldImageKey(model, old))
 
+  /** All of a job's, or null. */
+  const readAll = async <T>(
+    job: BlobJob,
+    readOne: (address: BlobAddress) => Promise<T | Uint8Array | null>,
+  ): Promise<(T | Uint8Array)[] | null> => {
+    const read = await Promise.all(
+      blobsOf(job).map(async (part) =>
+        part.old === undefined ? readOne({ space: job.answersOf, hash: part.hash }) : readOld(job, part),
+      ),
+    )
+    const there = read.filter((bytes) => bytes !== null)
+    return there.length === read.length ? there : null
+  }
   return {
     release,
-    async read(job) {
-      const read = await Promise.all(
-        blobsOf(job).map(async (part) =>
-          part.old === undefined ? blobs.read({ space: job.answersOf, hash: part.hash }) : readOld(job, part),
-        ),
-      )
-      const there = read.filter((bytes) => bytes !== null)
-      return there.length === read.length ? there : null
-    },
+    read: async (job) => readAll<Uint8Array>(job, blobs.read),
+    handOver: async (job) => readAll<Uint8Array | string>(job, blobs.handOver),
     readOld,
   }
 }

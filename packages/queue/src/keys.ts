@@ -32,6 +32,8 @@ export const admittedKey = (place: string): string => `${root}:{${place}}:admitt
 export const admittedBytesKey = (place: string): string => `${root}:{${place}}:admitted-bytes`
 /** ZSET of BullMQ: the jobs that wait in a queue, by priority and arrival. */
 export const waitingKey = (place: string, queue: string): string => `${queuePrefix(place)}:${queue}:prioritized`
+/** LIST of BullMQ: the jobs of a queue that consumers hold. */
+export const activeKey = (place: string, queue: string): string => `${queuePrefix(place)}:${queue}:active`
 /** HASH: how far each owner is in a queue's order of turns, and where the queue is. */
 export const turnsKey = (place: string, queue: string): string => `${queuePrefix(place)}:turns:${queue}`
 /** ZSET: the blobs that are kept for jobs which failed, were canceled or expired, `<hash> <space>`, by when that lapses. */

@@ -1,5 +1,6 @@
 /** For processes that hand jobs in and read what became of them. */
 export { type AdmitOptions, type Pace, workOffMs } from './producer/admission.ts'
+export type { Backlog } from './producer/backlog.ts'
 export { type ApiKeys, openApiKeys } from './producer/api-keys.ts'
 export { type IdempotencyClaim, newJobId } from './producer/idempotency-keys.ts'
 export { type Accepted, type BlobBytes, type JobClient, openJobClient } from './producer/job-client.ts'

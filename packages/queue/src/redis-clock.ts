@@ -1,5 +1,6 @@
 import type { QueuedJob } from './queued-job.ts'
 
+import { everyTogether } from '@vision-queue/process'
 import type { RedisClient } from '@vision-queue/redis'
 
 /**
@@ -38,7 +39,7 @@ export function openRedisClock(redis: RedisClient): RedisClock {
   redis.setMaxListeners(redis.getMaxListeners() + 1)
   redis.on('ready', ask)
   if (redis.status === 'ready') ask()
-  const timer = setInterval(ask, askEveryMs).unref()
+  const asking = everyTogether(askEveryMs, ask)
   const moved = (job: QueuedJob, byMs: number): QueuedJob =>
     job.deadlineAt === null ? job : { ...job, deadlineAt: job.deadlineAt + byMs }
   return {
@@ -47,7 +48,7 @@ export function openRedisClock(redis: RedisClient): RedisClock {
     jobToRedis: (job) => moved(job, aheadMs),
     jobToLocal: (job) => moved(job, -aheadMs),
     close() {
-      clearInterval(timer)
+      asking.close()
       redis.off('ready', ask)
       redis.setMaxListeners(redis.getMaxListeners() - 1)
     },

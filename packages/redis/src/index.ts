@@ -16,5 +16,6 @@ export {
   type RedisSubscriber,
   type TransportLog,
 } from './redis-connection.ts'
+export { readRedisFigures, type RedisFigures } from './redis-figures.ts'
 export { readRefusal } from './redis-refusal.ts'
 export { openSilentProxy, type SilentProxy } from './test-support/silent-proxy.ts'

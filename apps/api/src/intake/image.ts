@@ -15,10 +15,25 @@ export function inspectImage(
   { maxImageBytes, maxImagePixels }: { maxImageBytes: number; maxImagePixels: number },
 ): ImageFacts {
   if (image.length > maxImageBytes) throw tooManyBytes(maxImageBytes)
-  const type = imageTypeOf(image)
-  if (type === null) throw new VisionQueueError('unsupported_media_type', describeForeignBytes(image))
-  const size = uprightSizeOf(image)
-  if (size === null) throw new VisionQueueError('image_undecodable', 'The header of the image is broken.')
+  const known = { hash: hashOf('sha256', image, 'hex'), bytes: image.length }
+  const facts = inspectStart(image, known, { maxImagePixels })
+  if (facts === null) throw new VisionQueueError('image_undecodable', 'The header of the image is broken.')
+  return facts
+}
+
+/**
+ * The same by the first bytes of an image, of which the rest is known. Null where its size is not told in them, because
+ * the header is longer or broken.
+ */
+export function inspectStart(
+  start: Uint8Array,
+  known: Pick<ImageFacts, 'hash' | 'bytes'>,
+  { maxImagePixels }: { maxImagePixels: number },
+): ImageFacts | null {
+  const type = imageTypeOf(start)
+  if (type === null) throw new VisionQueueError('unsupported_media_type', describeForeignBytes(start))
+  const size = uprightSizeOf(start)
+  if (size === null) return null
   const { width, height } = size
   if (width * height > maxImagePixels) {
     throw new VisionQueueError(
@@ -26,7 +41,7 @@ export function inspectImage(
       `The image has ${width} x ${height} pixels; at most ${maxImagePixels} are taken.`,
     )
   }
-  return { hash: hashOf('sha256', image, 'hex'), bytes: image.length, type, width, height }
+  return { ...known, type, width, height }
 }
 
 /** The type that an image's first 12 bytes tell; null for those that aren't taken. */

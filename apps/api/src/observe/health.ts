@@ -13,10 +13,11 @@ export const healthSchema = z.object({ status: z.literal('ok') })
 export const readinessSchema = z.object({
   status: z.enum(['ready', 'not_ready']),
   missing: z
-    .array(z.enum(['redis', 'writes', 'noeviction', 'models']))
+    .array(z.enum(['redis', 'writes', 'noeviction', 'blobs', 'models']))
     .describe(
       'redis: it does not answer; writes: it answers and refuses writes, as when its disk or memory is full; ' +
         'noeviction: it may drop accepted jobs when its memory is full, for want of maxmemory-policy noeviction; ' +
+        'blobs: the store of large images (BLOB_STORE) can not be used; ' +
         'models: no consumer has ever had one ready',
     ),
   detail: z.string().optional().describe('Why it is missing, in a sentence'),
@@ -32,7 +33,11 @@ type Readiness = z.infer<typeof readinessSchema>
 /** `GET /health`, `GET /health/live`: the process answers; says nothing of Redis, whose absence no restart cures. */
 export const live: ApiHandler = (c) => c.json({ status: 'ok' } satisfies z.infer<typeof healthSchema>)
 
+/** Rejects with a sentence that says why images can't be stored. */
+export type StoreCheck = () => Promise<void>
+
 interface ReadyOptions {
+  checkStore: StoreCheck | null
   jobs: JobClient
   models: ModelDirectory
   trouble: QueueTroubleLog
@@ -68,7 +73,12 @@ export function ready({ maxAgeMs, ...options }: ReadyOptions): ApiHandler {
 }
 
 /** Never rejects. */
-async function readReadiness({ jobs, models, trouble }: Omit<ReadyOptions, 'maxAgeMs'>): Promise<Readiness> {
+async function readReadiness({
+  jobs,
+  models,
+  checkStore,
+  trouble,
+}: Omit<ReadyOptions, 'maxAgeMs'>): Promise<Readiness> {
   let reads = false
   try {
     if ((await jobs.evictionPolicy()) !== null) {
@@ -78,6 +88,11 @@ async function readReadiness({ jobs, models, trouble }: Omit<ReadyOptions, 'maxA
     reads = true
     await jobs.probeWrite([...new Set(known.map(({ name }) => name))])
     trouble.clear()
+    const refusal = await checkStore?.().then(
+      () => null,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    )
+    if (typeof refusal === 'string') return notReady('blobs', refusal)
     const lost = modelsWithoutEngines(known)
     const readiness: Readiness = known.some(({ manifest }) => manifest !== null)
       ? { status: 'ready', missing: [] }

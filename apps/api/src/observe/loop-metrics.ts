@@ -16,13 +16,13 @@ const figures: Readonly<Record<string, { figure: keyof LoopDelays; help: string 
  * Puts gauges of the same names in the place of prom-client's, which wake an idle process a hundred times a second.
  * Returns what is to be called when a request arrives.
  */
-export function replaceLoopMetrics(registry: Registry, prefix: string): () => void {
+export function replaceLoopMetrics(registry: Registry): () => void {
   const loop = createLoopDelay()
   let last = loop.read()
   for (const [index, [name, { figure, help }]] of Object.entries(figures).entries()) {
-    registry.removeSingleMetric(`${prefix}${name}`)
+    registry.removeSingleMetric(name)
     const gauge: Gauge = new Gauge({
-      name: `${prefix}${name}`,
+      name,
       help: `${help} delay of the event loop since the scrape before, while there were requests`,
       registers: [registry],
       collect() {

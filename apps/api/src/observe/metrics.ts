@@ -1,3 +1,4 @@
+import { release } from '@vision-queue/process'
 import { toVisionQueueError } from '@vision-queue/protocol'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
@@ -16,6 +17,9 @@ export interface Metrics {
   /** By what came of it, as in fetch-image.ts. */
   imageFetches: Counter<'outcome'>
   redisUp: Gauge
+  requestsInFlight: Gauge
+  /** By route pattern. */
+  openStreams: Gauge<'route'>
   /** To be called when a request arrives: delays of the event loop are measured while there are requests. */
   noteRequest: () => void
 }
@@ -45,8 +49,16 @@ export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
   // The pace at which its own measure of the event loop wakes us: never, see replaceLoopMetrics.
-  collectDefaultMetrics({ register: registry, prefix, eventLoopMonitoringPrecision: longestTimerMs })
-  const noteRequest = replaceLoopMetrics(registry, prefix)
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: longestTimerMs })
+  const noteRequest = replaceLoopMetrics(registry)
+  // Gauges whose names end like a counter's, which promtool objects to. The same is told by type of handle.
+  for (const each of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${each}_total`)
+  new Gauge({
+    name: `${prefix}build_info`,
+    help: 'The release that runs, and its part: always 1',
+    labelNames: ['release', 'node_version', 'part'],
+    registers,
+  }).set({ release, node_version: process.version, part: 'api' }, 1)
   return {
     registry,
     noteRequest,
@@ -86,6 +98,17 @@ export function createMetrics(): Metrics {
       name: `${prefix}image_fetches_total`,
       help: 'Images that were to be fetched from an address, by outcome: fetched, or why not',
       labelNames: ['outcome'],
+      registers,
+    }),
+    requestsInFlight: new Gauge({
+      name: `${prefix}http_requests_in_flight`,
+      help: 'Requests without an answer yet, those that wait for a job included',
+      registers,
+    }),
+    openStreams: new Gauge({
+      name: `${prefix}http_open_streams`,
+      help: 'Event streams that are open, by route pattern',
+      labelNames: ['route'],
       registers,
     }),
     redisUp: new Gauge({

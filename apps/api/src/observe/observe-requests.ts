@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import type { ApiEnv, ApiMiddleware } from '../api-env.ts'
 import type { Metrics } from './metrics.ts'
 
+const fromMachines = /^\/(metrics|health)(\/|$)/
 const methods = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'])
 
 /**
@@ -16,8 +17,13 @@ const methods = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELE
 export function observeRequests({ log, metrics }: { log: Logger; metrics: Metrics }): ApiMiddleware {
   return async (c, next) => {
     metrics.noteRequest()
+    metrics.requestsInFlight.inc()
     const startedAt = performance.now()
-    await next()
+    try {
+      await next()
+    } finally {
+      metrics.requestsInFlight.dec()
+    }
     const ms = performance.now() - startedAt
     const route = routePattern(c)
     // Methods are the caller's words; labels have to be few.
@@ -25,6 +31,7 @@ export function observeRequests({ log, metrics }: { log: Logger; metrics: Metric
     const { status } = c.res
     metrics.requests.inc({ route, method, status })
     metrics.requestSeconds.observe({ route, method }, ms / 1000)
+    if (streamingRoutes.has(route)) countStream(c, metrics, route)
     const fields = {
       ...requestFields(c.get('requestContext')),
       job_id: c.get('jobId') ?? jobIdIn(c.req.path),
@@ -34,8 +41,22 @@ export function observeRequests({ log, metrics }: { log: Logger; metrics: Metric
       code: c.get('errorCode'),
       ms: Math.round(ms * 10) / 10,
     }
-    log.info(fields, 'Request')
+    // Asked every few seconds; what went wrong is told like everything else.
+    if (status < 400 && fromMachines.test(route)) log.debug(fields, 'Request')
+    else log.info(fields, 'Request')
   }
+}
+
+/** Others are not looked at: to make an answer's headers costs as much as the rest of this. */
+const streamingRoutes = new Set(['/jobs/:id/events', '/v1/chat/completions'])
+
+/** Counts an answer that is an event stream until its connection is done with it. */
+function countStream(c: Context<ApiEnv>, { openStreams }: Metrics, route: string): void {
+  if (c.req.method === 'HEAD' || c.res.headers.get('content-type') !== 'text/event-stream') return
+  const { outgoing } = c.env
+  if (outgoing.closed) return
+  openStreams.inc({ route })
+  outgoing.once('close', () => openStreams.dec({ route }))
 }
 
 /** The pattern that the request met, such as `/jobs/:id`; `unmatched` where there is none. */

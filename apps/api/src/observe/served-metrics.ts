@@ -1,11 +1,24 @@
-import { createGpuMetrics } from './gpu-metrics.ts'
-import type { ServedModel, ServingConsumer } from '@vision-queue/queue/producer'
+import type { Backlog, ServedModel, ServingConsumer } from '@vision-queue/queue/producer'
+import type { RedisFigures } from '@vision-queue/redis'
 import { Counter, Gauge, type Registry } from 'prom-client'
+
+import { createFleetMetrics, createRedisMetrics } from './fleet-metrics.ts'
+import type { FleetCount } from './fleet-sums.ts'
+import { createGpuMetrics } from './gpu-metrics.ts'
 
 /** One look at Redis: what consumers announced, and what is queued per model name. */
 export interface ServedSnapshot {
   models: readonly ServedModel[]
-  depths: ReadonlyMap<string, { jobs: number; bytes: number }>
+  depths: ReadonlyMap<string, Depth>
+  /** Sums over all consumers, those that are gone included. */
+  counts: readonly FleetCount[]
+  redis: readonly RedisFigures[]
+}
+
+/** The unfinished jobs of a model. */
+export interface Depth extends Backlog {
+  jobs: number
+  bytes: number
 }
 
 /**
@@ -15,17 +28,28 @@ export interface ServedSnapshot {
 export function createServedMetrics(registry: Registry): (snapshot: ServedSnapshot | null) => void {
   const metrics = registerMetrics(registry)
   const tellGpus = createGpuMetrics(registry)
+  const tellFleet = createFleetMetrics(registry)
+  const tellRedis = createRedisMetrics(registry)
   return (snapshot) => {
     for (const metric of Object.values(metrics)) metric.reset()
-    for (const [model, { jobs, bytes }] of snapshot?.depths ?? []) {
+    tellFleet(snapshot?.counts ?? [])
+    tellRedis(snapshot?.redis ?? [])
+    for (const [model, { jobs, bytes, waiting, running, oldestWaitingMs }] of snapshot?.depths ?? []) {
       metrics.queueJobs.set({ model }, jobs)
       metrics.queueBytes.set({ model }, bytes)
+      metrics.waiting.set({ model }, waiting)
+      metrics.running.set({ model }, running)
+      metrics.oldest.set({ model }, oldestWaitingMs / 1000)
     }
     for (const [model, seconds] of drainSeconds(snapshot)) metrics.drain.set({ model }, seconds)
     for (const served of snapshot?.models ?? []) {
       const version = { model: served.name, version: served.version }
       metrics.modelStatus.set({ ...version, status: served.status }, 1)
       metrics.consumersAlive.set(version, served.consumers.length)
+      const engines = served.consumers.reduce((sum, consumer) => sum + consumer.engines, 0)
+      const up = served.consumers.reduce((sum, consumer) => sum + consumer.enginesUp, 0)
+      metrics.engines.set({ ...version, state: 'up' }, up)
+      metrics.engines.set({ ...version, state: 'down' }, Math.max(0, engines - up))
       if (served.rememberedCapacity !== null) metrics.remembered.set(version, served.rememberedCapacity)
       const { manifest } = served
       if (manifest !== null) {
@@ -60,22 +84,31 @@ function registerMetrics(registry: Registry) {
   return {
     queueJobs: gauge('queue_jobs', 'Unfinished jobs by model', ['model']),
     queueBytes: gauge('queue_bytes', 'Image bytes of unfinished jobs by model', ['model']),
+    waiting: gauge('jobs_waiting', 'Unfinished jobs that no consumer holds', ['model']),
+    running: gauge('jobs_running', 'Jobs that consumers hold', ['model']),
+    oldest: gauge('oldest_waiting_job_seconds', 'Age of the oldest job that waits; 0: none does', ['model']),
+    engines: gauge('engines', 'Engines of the live consumers: up (they can take jobs) or down', [
+      'model',
+      'version',
+      'state',
+    ]),
     consumersAlive: gauge('consumers', 'Live consumers by model and version', ['model', 'version']),
     modelStatus: gauge('model_status', '1 for the status a version has now', ['model', 'version', 'status']),
     modelInfo: gauge('model_info', 'What a version runs as: always 1', ['model', 'version', 'variant', 'provider']),
     batches: counter('batches_total', 'Session runs by batch size', [...perConsumer, 'batch_size']),
     finished: counter('jobs_finished_total', 'Finished jobs by final state', [...perConsumer, 'status']),
-    inference: counter('inference_ms_total', 'Milliseconds spent in session runs', perConsumer),
-    preprocess: counter('preprocess_ms_total', 'Milliseconds spent decoding, resizing, tokenising', perConsumer),
+    inference: counter('inference_seconds_total', 'Time spent in session runs', perConsumer),
+    preprocess: counter('preprocess_seconds_total', 'Time spent reading, decoding, resizing, tokenising', perConsumer),
     reused: counter('jobs_reused_total', 'Jobs that took the answer of another which asked the same', perConsumer),
     restarts: counter('engine_restarts_total', 'Engines that died and were started again', perConsumer),
     launches: counter('launches_total', 'Batches by why they were launched when they were', [...perConsumer, 'reason']),
-    predicted: counter('launch_predicted_ms_total', 'What launches were predicted to take', perConsumer),
-    actual: counter('launch_actual_ms_total', 'What the launches with a prediction took', perConsumer),
-    cost: gauge('launch_cost_ms', 'What a launch is expected to take: fixed + n x per_item; p99_over beyond that', [
-      ...perConsumer,
-      'part',
-    ]),
+    predicted: counter('launch_predicted_seconds_total', 'What launches were predicted to take', perConsumer),
+    actual: counter('launch_actual_seconds_total', 'What the launches with a prediction took', perConsumer),
+    cost: gauge(
+      'launch_cost_seconds',
+      'What a launch is expected to take: fixed + n x per_item; p99_over beyond that',
+      [...perConsumer, 'part'],
+    ),
     batchSize: gauge('batch_size_wanted', 'The size that batches are gathered to', perConsumer),
     capacity: gauge('capacity_jobs_per_second', 'Jobs a second when there is always work', perConsumer),
     remembered: gauge(
@@ -120,18 +153,18 @@ function countVersion(
 ): void {
   for (const [size, count] of Object.entries(stats.batches)) metrics.batches.inc({ ...labels, batch_size: size }, count)
   for (const [status, count] of Object.entries(stats.jobs)) metrics.finished.inc({ ...labels, status }, count)
-  metrics.inference.inc(labels, stats.inferenceMs)
-  metrics.preprocess.inc(labels, stats.preprocessMs)
+  metrics.inference.inc(labels, stats.inferenceMs / 1000)
+  metrics.preprocess.inc(labels, stats.preprocessMs / 1000)
   metrics.reused.inc(labels, stats.reused ?? 0)
   metrics.restarts.inc(labels, stats.engineRestarts)
   for (const [reason, count] of Object.entries(stats.launches.reasons))
     metrics.launches.inc({ ...labels, reason }, count)
-  metrics.predicted.inc(labels, stats.launches.predictedMs)
-  metrics.actual.inc(labels, stats.launches.actualMs)
+  metrics.predicted.inc(labels, stats.launches.predictedMs / 1000)
+  metrics.actual.inc(labels, stats.launches.actualMs / 1000)
   if (stats.capacity !== null) metrics.capacity.set(labels, stats.capacity)
   if (stats.cost === null) return
-  metrics.cost.set({ ...labels, part: 'fixed' }, stats.cost.fixedMs)
-  metrics.cost.set({ ...labels, part: 'per_item' }, stats.cost.perItemMs)
-  metrics.cost.set({ ...labels, part: 'p99_over' }, stats.cost.p99OverMs)
+  metrics.cost.set({ ...labels, part: 'fixed' }, stats.cost.fixedMs / 1000)
+  metrics.cost.set({ ...labels, part: 'per_item' }, stats.cost.perItemMs / 1000)
+  metrics.cost.set({ ...labels, part: 'p99_over' }, stats.cost.p99OverMs / 1000)
   metrics.batchSize.set(labels, stats.cost.batchSize)
 }

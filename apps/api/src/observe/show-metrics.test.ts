@@ -1,4 +1,8 @@
-import { expect, test } from 'vitest'
+import { release } from '@vision-queue/process'
+import { durationBounds } from '@vision-queue/queue'
+import type { ServedModel } from '@vision-queue/queue/producer'
+import { expect, test, vi } from 'vitest'
+import { z } from 'zod'
 
 import { png } from '../test-support/images.ts'
 import { servedModel } from '../test-support/served-models.ts'
@@ -33,13 +37,13 @@ test('a scrape holds what this process did, what is queued and what consumers an
     'vision_queue_consumers{model="shapes-vqa",version="1"} 1',
     `vision_queue_batches_total{${consumer},batch_size="8"} 1`,
     `vision_queue_jobs_finished_total{${consumer},status="succeeded"} 9`,
-    `vision_queue_inference_ms_total{${consumer}} 80`,
-    `vision_queue_preprocess_ms_total{${consumer}} 12`,
+    `vision_queue_inference_seconds_total{${consumer}} 0.08`,
+    `vision_queue_preprocess_seconds_total{${consumer}} 0.012`,
     `vision_queue_engine_restarts_total{${consumer}} 2`,
     `vision_queue_launches_total{${consumer},reason="idle"} 3`,
-    `vision_queue_launch_predicted_ms_total{${consumer}} 70`,
-    `vision_queue_launch_actual_ms_total{${consumer}} 84`,
-    `vision_queue_launch_cost_ms{${consumer},part="per_item"} 4`,
+    `vision_queue_launch_predicted_seconds_total{${consumer}} 0.07`,
+    `vision_queue_launch_actual_seconds_total{${consumer}} 0.084`,
+    `vision_queue_launch_cost_seconds{${consumer},part="per_item"} 0.004`,
     `vision_queue_batch_size_wanted{${consumer}} 16`,
     `vision_queue_capacity_jobs_per_second{${consumer}} 200`,
     'vision_queue_consumer_cpu_seconds_total{consumer="consumer-0",part="engines"} 2',
@@ -48,7 +52,7 @@ test('a scrape holds what this process did, what is queued and what consumers an
   ]) {
     expect(text).toContain(`${line}\n`)
   }
-  expect(text).toContain('vision_queue_process_cpu_seconds_total')
+  expect(text).toContain('process_cpu_seconds_total')
 })
 
 test('scrapes do not add up, and a consumer that is gone leaves', async () => {
@@ -134,4 +138,90 @@ test('where Redis takes no writes, what can be read is told all the same', async
   const text = await scrape(api)
   expect(text).toContain('vision_queue_consumers{model="shapes-vqa",version="1"} 1\n')
   expect(text).toContain('vision_queue_redis_up 1\n')
+})
+
+/** A consumer that has taken so many jobs of `shapes-vqa`, each of which took 4 ms, and failed one. */
+function consumerWith(id: string, jobs: number): ServedModel['consumers'][number] {
+  const [consumer] = servedModel().consumers
+  if (consumer === undefined) throw new Error('a model without a consumer')
+  const counts = durationBounds.map((bound) => (bound === 0.005 ? jobs : 0))
+  const durations = { counts: [...counts, 0], sum: jobs * 0.004 }
+  return {
+    ...consumer,
+    id,
+    work: { durations: { queue: durations, total: durations }, tokens: { prompt: 2 * jobs, completion: jobs } },
+    jobs: { 'shapes-vqa': { attempts: { first: jobs, takeover: 1 }, failures: { inference_failed: 1 } } },
+  }
+}
+
+test('how long jobs take and why they fail is told over all consumers, and does not fall when one leaves', async () => {
+  const api = await startApi()
+  const model = servedModel()
+  api.models.models = [{ ...model, consumers: [consumerWith('a', 4), consumerWith('b', 6)] }]
+  const both = await scrape(api)
+  const version = 'model="shapes-vqa",version="1"'
+  for (const line of [
+    `vision_queue_job_stage_seconds_bucket{${version},stage="queue",le="0.0025"} 0`,
+    `vision_queue_job_stage_seconds_bucket{${version},stage="queue",le="0.005"} 10`,
+    `vision_queue_job_stage_seconds_bucket{${version},stage="queue",le="+Inf"} 10`,
+    `vision_queue_job_stage_seconds_count{${version},stage="queue"} 10`,
+    `vision_queue_job_duration_seconds_count{${version}} 10`,
+    `vision_queue_job_duration_seconds_sum{${version}} 0.04`,
+    `vision_queue_tokens_total{${version},kind="prompt"} 20`,
+    'vision_queue_job_attempts_total{model="shapes-vqa",kind="takeover"} 2',
+    'vision_queue_jobs_failed_total{model="shapes-vqa",code="inference_failed"} 2',
+  ]) {
+    expect(both).toContain(`${line}\n`)
+  }
+  api.models.models = [{ ...model, consumers: [consumerWith('b', 7)] }]
+  expect(await scrape(api)).toContain(`vision_queue_job_duration_seconds_count{${version}} 11\n`)
+})
+
+test('what was counted while another process told it is not told a second time', async () => {
+  const api = await startApi()
+  const told = async (jobs: number): Promise<string> => {
+    api.models.models = [{ ...servedModel(), consumers: [consumerWith('a', jobs)] }]
+    return scrape(api)
+  }
+  const count = 'vision_queue_job_duration_seconds_count{model="shapes-vqa",version="1"}'
+  expect(await told(5)).toContain(`${count} 5\n`)
+  api.models.figuresElsewhere = true
+  expect(await told(50)).not.toContain(count)
+  api.models.figuresElsewhere = false
+  expect(await told(53)).toContain(`${count} 8\n`)
+})
+
+test('what waits and what runs, engines, open requests and Redis are told', async () => {
+  const api = await startApi()
+  await postJson(api, { model: 'shapes-vqa', input: { image: png.toString('base64'), question: '?' } })
+  const text = await scrape(api)
+  for (const line of [
+    'vision_queue_jobs_waiting{model="shapes-vqa"} 1',
+    'vision_queue_jobs_running{model="shapes-vqa"} 0',
+    'vision_queue_oldest_waiting_job_seconds{model="shapes-vqa"} 3',
+    'vision_queue_engines{model="shapes-vqa",version="1",state="up"} 1',
+    'vision_queue_redis_memory_used_bytes{node=""} 1000',
+    'vision_queue_redis_snapshot_ok{node=""} 0',
+    // The scrape itself.
+    'vision_queue_http_requests_in_flight 1',
+    `vision_queue_build_info{release="${release}",node_version="${process.version}",part="api"} 1`,
+  ]) {
+    expect(text).toContain(`${line}\n`)
+  }
+})
+
+test('an event stream is counted while it is open', async () => {
+  const api = await startApi()
+  const accepted = await postJson(api, {
+    model: 'shapes-vqa',
+    input: { image: png.toString('base64'), question: '?' },
+  })
+  const { urls } = z.object({ urls: z.object({ events: z.string() }) }).parse(await accepted.json())
+  const hangUp = new AbortController()
+  const stream = await fetch(`${api.url}${urls.events}`, { signal: hangUp.signal })
+  expect(stream.status).toBe(200)
+  const open = 'vision_queue_http_open_streams{route="/jobs/:id/events"}'
+  expect(await scrape(api)).toContain(`${open} 1\n`)
+  hangUp.abort()
+  await vi.waitFor(async () => expect(await scrape(api)).toContain(`${open} 0\n`))
 })

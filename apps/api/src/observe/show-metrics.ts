@@ -1,8 +1,9 @@
-import type { JobClient, ModelDirectory } from '@vision-queue/queue/producer'
+import type { JobClient, ModelDirectory, ServedModel } from '@vision-queue/queue/producer'
 
 import type { ApiHandler } from '../api-env.ts'
+import { createFleetSums } from './fleet-sums.ts'
 import type { Metrics } from './metrics.ts'
-import { createServedMetrics, type ServedSnapshot } from './served-metrics.ts'
+import { createServedMetrics, type Depth, type ServedSnapshot } from './served-metrics.ts'
 
 interface Options {
   jobs: JobClient
@@ -20,14 +21,20 @@ const elsewhereNote =
  */
 export function showMetrics({ jobs, models, metrics }: Options): ApiHandler {
   const renew = createServedMetrics(metrics.registry)
+  const sums = createFleetSums()
   const look = async (): Promise<ServedSnapshot | 'elsewhere' | null> => {
     try {
       const known = await models.list()
       // A Redis that refuses writes can be read all the same, and that is when the figures are needed.
-      if (!(await models.claimFigures().catch(() => true))) return 'elsewhere'
+      const told = await models.claimFigures().catch(() => true)
+      const counts = sums.look(known, told)
+      if (!told) return 'elsewhere'
       const names = [...new Set(known.map(({ name }) => name))]
-      const depths = await Promise.all(names.map(async (name) => [name, await jobs.depth(name)] as const))
-      return { models: known, depths: new Map(depths) }
+      const [redis, depths] = await Promise.all([
+        jobs.redisFigures(),
+        Promise.all(names.map(async (name) => [name, await depthOf(jobs, known, name)] as const)),
+      ])
+      return { models: known, depths: new Map(depths), counts, redis }
     } catch {
       return null
     }
@@ -41,4 +48,10 @@ export function showMetrics({ jobs, models, metrics }: Options): ApiHandler {
     const note = snapshot === 'elsewhere' ? elsewhereNote : ''
     return c.body(note + (await text), 200, { 'Content-Type': metrics.registry.contentType })
   }
+}
+
+async function depthOf(jobs: JobClient, known: readonly ServedModel[], model: string): Promise<Depth> {
+  const versions = known.filter(({ name }) => name === model).map(({ version }) => version)
+  const [depth, backlog] = await Promise.all([jobs.depth(model), jobs.backlog(model, versions)])
+  return { ...depth, ...backlog }
 }

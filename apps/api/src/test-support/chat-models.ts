@@ -37,6 +37,8 @@ export const chatModel = servedModel({
       repetition_penalty: z.number().optional(),
       presence_penalty: z.number().optional(),
       frequency_penalty: z.number().optional(),
+      no_repeat_ngram_size: z.int().optional(),
+      max_pixels: z.int().optional(),
       stop: z.array(z.string()).max(4).optional(),
       logprobs: z.boolean().optional(),
       top_logprobs: z.int().optional(),

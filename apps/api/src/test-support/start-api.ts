@@ -48,7 +48,18 @@ export async function startApi(
   const models = openMemoryModels()
   const metrics = createMetrics()
   const fetchImage = createFetchImage({ settings, metrics, log, network })
-  const app = createApp({ jobs, uploads, keys, models, fetchImage, settings, log, metrics, closing: closing.signal })
+  const app = createApp({
+    jobs,
+    uploads,
+    keys,
+    models,
+    checkStore: null,
+    fetchImage,
+    settings,
+    log,
+    metrics,
+    closing: closing.signal,
+  })
   expectDocumentedProblems(app)
   const server = await openHttpServer({
     app,

@@ -32,6 +32,8 @@ test('all that is wrong is told at once, each with its remedy, and no secret', a
     ENGINES: 'many',
     QUEUE_MAX_JOB: '5',
     ADMIN_KEY: 'very-secret',
+    BLOB_STORE: 's3://images?endpoint=http://127.0.0.1:1',
+    AWS_ACCESS_KEY_ID: 'a',
   })
   expect(code).toBe(1)
   const text = lines.join('\n')
@@ -43,6 +45,7 @@ test('all that is wrong is told at once, each with its remedy, and no secret', a
     /^ok {4}Redis memory: \d+ MB of 100 MB used$/m,
     /^warn {2}Redis persistence: no append-only file/m,
     /^ok {4}Clock: \d+ ms (ahead of|behind) Redis/m,
+    /^fail {2}Blob store: BLOB_STORE: (http:\/\/127\.0\.0\.1:1 does not answer|there are no credentials)/m,
     /^fail {2}Models: MODELS: there is no mien; is mine meant\?$/m,
     /^warn {2}Models: mine@1 can not be served: /m,
     /^(ok|warn) {2,4}Disk of models: [\d,]+ MB free/m,

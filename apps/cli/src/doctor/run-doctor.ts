@@ -9,12 +9,13 @@ import { parseSettings, SettingsError, type SettingsSchema } from '@vision-queue
 import { cliSettings } from '../config.ts'
 import type { Output } from '../run-key-command.ts'
 import { checkDisk, checkNode, checkPort, checkSettings } from './check-machine.ts'
+import { checkBlobStore } from './check-blob-store.ts'
 import { checkModels } from './check-models.ts'
 import { fail, type Finding } from './finding.ts'
 import { checkRedis } from './redis-facts.ts'
 
 export const doctorUsage = `vq doctor
-    looks at what this machine would serve with: Node, settings, Redis, port, models, disk; with the variables
+    looks at what this machine would serve with: Node, settings, Redis, blob store, port, models, disk; with the variables
     that API and consumers get. Exit code 1: something keeps jobs from being served, or loses them
 `
 
@@ -32,6 +33,7 @@ export async function runDoctor(env: Record<string, string | undefined>, output:
   const timeoutMs = value(cliSettings).REDIS_COMMAND_TIMEOUT_MS
   const found = await Promise.all([
     env['REDIS_URL'] ? checkRedis(api.REDIS_URL, timeoutMs) : [noRedis],
+    checkBlobStore(api.BLOB_STORE),
     checkPort(api.HOST, api.PORT),
     checkModels(repository, consumer.MODELS),
     checkDisk('Disk of models', repository),

@@ -67,8 +67,9 @@ export function createExecutor(options: ExecutorOptions): Executor {
   let busy = false
   let stopped = false
 
-  const send = (event: FleetEvent): void => {
-    events.push(event)
+  /** What is sent together is planned for once. */
+  const send = (...happened: FleetEvent[]): void => {
+    events.push(...happened)
     advance()
   }
 
@@ -149,17 +150,24 @@ function counted(data: Pool, pool: EnginePool, onDrained: () => void): EnginePoo
 async function askFleet(
   actual: Actual,
   decideVariant: DecideVariant,
-  send: (event: FleetEvent) => void,
+  send: (...happened: FleetEvent[]) => void,
 ): Promise<void> {
   const asked = [...actual.models].flatMap(([model, { versions }]) =>
-    [...versions].map(async ([version, there]) => {
-      const pool = runningPool(there)
-      if (pool === null || there.manifest === null) return
-      const fleet = await decideVariant(there.manifest)
-      send({ kind: 'decided', model, version, pool: pool.id, fleet })
+    [...versions].flatMap(([version, there]) => {
+      const [pool, { manifest }] = [runningPool(there), there]
+      if (pool === null || manifest === null) return []
+      return [
+        decideVariant(manifest).then((fleet): FleetEvent => ({
+          kind: 'decided',
+          model,
+          version,
+          pool: pool.id,
+          fleet,
+        })),
+      ]
     }),
   )
-  await Promise.all(asked)
+  send(...(await Promise.all(asked)))
 }
 
 interface Surroundings extends ExecutorOptions {

@@ -15,11 +15,19 @@ interface Options {
   cores: number
   /** The script of the engine processes, if it isn't the usual one. */
   engineEntry: string | undefined
+  /** Told the jobs of each batch when it starts. */
+  onLaunch: (model: string, ids: readonly string[]) => void
   log: Logger
 }
 
 /** Opens engines as the settings say, with each model's share of cores and memory. */
-export function createPoolOpening({ settings, cores, engineEntry, log }: Options): ModelManagerOptions['openPool'] {
+export function createPoolOpening({
+  settings,
+  cores,
+  engineEntry,
+  onLaunch,
+  log,
+}: Options): ModelManagerOptions['openPool'] {
   const devices = settings.EXECUTION_PROVIDERS === 'cpu' ? [] : toDeviceIds(settings)
   const placed = (share: CoreShare): CoreShare =>
     settings.ENGINES === 0 && devices.length > 1 ? { ...share, engines: devices.length } : share
@@ -56,19 +64,26 @@ export function createPoolOpening({ settings, cores, engineEntry, log }: Options
       execution: { ...toExecutionOptions(settings), ...(variant === null ? {} : { variant }) },
       ...blobAccess(settings),
       onTrouble,
+      onLaunch: (ids) => onLaunch(name, ids),
       ...(engineEntry === undefined ? {} : { engineEntry }),
       log,
     })
   }
 }
 
+/** How long an engine waits for an image: it says that it could not read it well before it is killed for its silence. */
+export function blobWaitMs({ RUN_TIMEOUT_MS: runTimeoutMs }: Pick<ConsumerSettings, 'RUN_TIMEOUT_MS'>): number {
+  return Math.min(longestBlobWaitMs, Math.ceil(runTimeoutMs / 4))
+}
+
 /** How engines come to read images themselves. */
 function blobAccess(settings: ConsumerSettings): Pick<EnginePoolOptions, 'blobs' | 'env'> {
-  const { ENGINE_REDIS_URL: redisUrl, NODE_EXTRA_CA_CERTS: certificates, RUN_TIMEOUT_MS: runTimeoutMs } = settings
-  if (redisUrl === undefined) return {}
+  const { ENGINE_REDIS_URL: redisUrl, NODE_EXTRA_CA_CERTS: certificates, BLOB_STORE: store } = settings
+  if (redisUrl === undefined && store === 'redis') return {}
   return {
-    // Well before the engine is killed for its silence.
-    blobs: { redisUrl, timeoutMs: Math.min(longestBlobWaitMs, Math.ceil(runTimeoutMs / 4)) },
-    ...(certificates === undefined ? {} : { env: { NODE_EXTRA_CA_CERTS: certificates } }),
+    ...(redisUrl === undefined ? {} : { blobs: { redisUrl, timeoutMs: blobWaitMs(settings) } }),
+    ...(certificates === undefined
+      ? {}
+      : { env: { ...toEngineEnvironment(settings), NODE_EXTRA_CA_CERTS: certificates } }),
   }
 }

@@ -4,7 +4,10 @@ import type { Retention } from '@vision-queue/process'
 import type { Delivery, Disposition, PoisonStore, ResultStore } from '@vision-queue/queue/worker'
 import type { Logger } from 'pino'
 
+import type { JobWork } from '../observe/job-work.ts'
+import type { JobTracing } from '../observe/trace-jobs.ts'
 import { logEndedJob } from './ended-job-log.ts'
+import type { TimedRun } from './run-job.ts'
 
 export interface JobEndOptions {
   results: Pick<ResultStore, 'endOf'>
@@ -12,12 +15,22 @@ export interface JobEndOptions {
   retention: Retention
   /** Told of every job that reached its final state here. */
   onFinished: (final: FinalJob) => void
+  work: JobWork
+  traces: JobTracing
   log: Logger
 }
 
-/** Has the answer of a job stored as it leaves the queue. `digest`: the name under which it is kept for others. */
-export function finishJob(options: JobEndOptions, job: QueuedJob, final: FinalJob, digest: string | null): Disposition {
-  return endJob(options, job, final, { digest })
+/**
+ * Has the answer of a job stored as it leaves the queue. `digest`: the name under which it is kept for others; `run`: of
+ * its own, null where another's answer served.
+ */
+export function finishJob(
+  options: JobEndOptions,
+  job: QueuedJob,
+  final: FinalJob,
+  { digest, run }: { digest: string | null; run: TimedRun | null },
+): Disposition {
+  return endJob(options, job, final, { digest, run })
 }
 
 /** Has a job's final state stored as it leaves the queue, unless it has one already. */
@@ -25,8 +38,9 @@ function endJob(
   options: JobEndOptions,
   job: QueuedJob,
   final: FinalJob,
-  { digest = null, cause }: { digest?: string | null; cause?: unknown } = {},
+  { digest = null, run = null, cause }: { digest?: string | null; run?: TimedRun | null; cause?: unknown } = {},
 ): Disposition {
+  const endedAt = performance.now()
   const { steps, settle } = options.results.endOf(job, final, digest)
   return {
     kind: 'done',
@@ -35,6 +49,9 @@ function endJob(
       async settle(replies) {
         if (!(await settle(replies))) return
         options.onFinished(final)
+        const ended = run === null ? null : { ...run, deliveryMs: performance.now() - endedAt }
+        options.work.ended(job, final, ended)
+        options.traces.ended(job, final, ended)
         logEndedJob(options.log, job, final, cause)
       },
     },

@@ -1,3 +1,4 @@
+import type { BlobValues } from '@vision-queue/blobs'
 import type { Retention } from '@vision-queue/process'
 import { failedJob } from '@vision-queue/queue'
 import { type JobSource, openPartedSource } from '@vision-queue/queue/worker'
@@ -16,13 +17,14 @@ interface Options extends Omit<ProcessJobOptions, keyof JobHandling | 'suspects'
   /** The connection by which this process adds jobs, if it does. */
   addsBy: RedisClient | undefined
   retention: Retention
+  values: BlobValues
 }
 
 /** Opens the sources of a consumer's jobs, one for each queue of each model. */
 export function createSourceOpening(
   options: Options,
 ): (model: string, pinnedTo: string | null, handling: JobHandling) => JobSource {
-  const { settings, redis, addsBy, results, retention, log } = options
+  const { settings, redis, addsBy, results, retention, values, log } = options
   const gates = new Map<string, SuspectGate>()
   return (model, pinnedTo, handling) => {
     // One suspect at a time of the model, whichever of its queues it comes from.
@@ -32,6 +34,7 @@ export function createSourceOpening(
       redisUrl: settings.REDIS_URL,
       addsBy,
       redis,
+      values,
       model,
       pinnedTo,
       parts: settings.QUEUE_PARTS,
@@ -47,7 +50,9 @@ export function createSourceOpening(
       }),
       giveUp: async (job, attempts) => {
         const final = failedJob(job, attempts, retention.failedResultTtlMs)
-        if (await results.finish(job, final)) logEndedJob(log, job, final)
+        if (!(await results.finish(job, final))) return
+        options.work.ended(job, final, null)
+        logEndedJob(log, job, final)
       },
       log,
     })

@@ -5,6 +5,8 @@ import type { Delivery } from '@vision-queue/queue/worker'
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 
+import { createJobWork } from '../observe/job-work.ts'
+import { noJobTracing } from '../observe/trace-jobs.ts'
 import { createJobProcessor } from './process-job.ts'
 import type { ChosenPool } from './run-job.ts'
 import { createSuspectGate } from './suspect-gate.ts'
@@ -45,6 +47,7 @@ const manifest: ChosenPool['manifest'] = {
 /** A processor whose engines are `run`, and what became of the jobs. */
 function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
   const finals: FinalJob[] = []
+  const work = createJobWork()
   const canceling = new AbortController()
   const deliver = createJobProcessor({
     choosePool: () => ({ manifest, run }),
@@ -72,6 +75,7 @@ function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
     cancellations: { hold: () => ({ signal: canceling.signal, release() {} }), close() {} },
     shared: null,
     enginesReadBlobs,
+    objects: null,
     retention: {
       resultTtlMs: 1000,
       failedResultTtlMs: 2000,
@@ -83,6 +87,8 @@ function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
     maxStalls: 5,
     maxAttempts: 3,
     onFinished() {},
+    work,
+    traces: noJobTracing,
     log: pino({ level: 'silent' }),
   })
   const processJob: typeof deliver = async (taken) => {
@@ -91,7 +97,7 @@ function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
     if (disposition.kind === 'done') await disposition.ending?.settle([1])
     return disposition
   }
-  return { processJob, finals, canceling }
+  return { processJob, finals, canceling, work }
 }
 
 function delivery(attempts = 1, queued: QueuedJob = job): Delivery {
@@ -102,6 +108,7 @@ function delivery(attempts = 1, queued: QueuedJob = job): Delivery {
     stalls: 0,
     startedAt: Date.now(),
     readBlobs: async () => [new Uint8Array([1])],
+    handOverBlobs: async () => [new Uint8Array([1])],
   }
 }
 

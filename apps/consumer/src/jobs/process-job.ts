@@ -5,7 +5,14 @@ import { HandedBackError, type InferenceResult } from '@vision-queue/engine-pool
 import type { Cancellations, Delivery, Disposition, ResultStore } from '@vision-queue/queue/worker'
 
 import { endCanceledJob, failJob, finishJob, type JobEndOptions } from './end-job.ts'
-import { type Answer, type ChosenPool, runJob, type RunJobContext, type RunJobOptions } from './run-job.ts'
+import {
+  type Answer,
+  type ChosenPool,
+  runJob,
+  type RunJobContext,
+  type RunJobOptions,
+  type TimedRun,
+} from './run-job.ts'
 import type { SuspectGate } from './suspect-gate.ts'
 
 export interface ProcessJobOptions extends RunJobOptions, JobEndOptions {
@@ -42,6 +49,7 @@ export function createJobProcessor(options: ProcessJobOptions): (delivery: Deliv
     const { job, stalls } = delivery
     // A newer release may have queued it. The consumers of that release understand it.
     if (job === null) return { kind: 'delay', delayMs: 5000 }
+    options.work.taken(job.model, delivery)
     if (delivery.attempts > 1) {
       // An earlier attempt may have got as far as its result.
       const stored = await results.read(job.id)
@@ -81,16 +89,18 @@ async function infer(
     )
   let final: FinalJob
   let digest: string | null = null
+  let own: TimedRun | null = null
   try {
     const ran = await runJob(options, job, delivery, { pool, ...context })
     const result = ran.own ? ran.answer.result : null
     final = answered(job, delivery, ran.answer.kept, result, options.retention.resultTtlMs)
+    own = result
     if (result !== null) digest = ran.digest
   } catch (error) {
     if (context.signal.aborted) return endCanceledJob(options, job, delivery)
     if (error instanceof HandedBackError) return { kind: 'hand-back' }
     const failure = toVisionQueueError(error, 'inference_failed')
-    if (mayPass(failure) && delivery.attempts < options.maxAttempts) {
+    if (mayPass(failure) && (delivery.attempts < options.maxAttempts || isOfStorage(failure))) {
       options.log.info(
         { ...jobFields(job), code: failure.code, cause: failure.cause, attempts: delivery.attempts },
         'An attempt failed; the job waits for another',
@@ -99,7 +109,7 @@ async function infer(
     }
     return failJob(options, job, delivery, { error: failure, version: pool.manifest.version })
   }
-  return finishJob(options, job, final, digest)
+  return finishJob(options, job, final, { digest, run: own })
 }
 
 /** Whether the failure is not the job's own, and another attempt may go better. */
@@ -107,9 +117,14 @@ function mayPass({ code }: VisionQueueError): boolean {
   return errorTable[code].retryable && code !== 'deadline_exceeded'
 }
 
+/** Whether images could not be read: that says nothing of the job, however often it happens. */
+function isOfStorage({ code }: VisionQueueError): boolean {
+  return code === 'queue_unavailable'
+}
+
 /** Spread, so that jobs that failed together don't come back together. */
 function backoffMs(attempts: number): number {
-  return Math.min(30_000, 500 * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2)
+  return Math.min(30_000, 500 * 2 ** Math.min(attempts - 1, 16)) * (0.5 + Math.random() / 2)
 }
 
 /** The final form of a job that has its answer: by a run of its own, or with `result` null by another's. */

@@ -22,10 +22,18 @@ export interface ChosenPool {
   run: EnginePool['run']
 }
 
+/** A run with what it took beside its engine's work, in milliseconds. */
+export interface TimedRun extends InferenceResult {
+  /** To read from Redis here what the job needs. */
+  fetchMs: number
+  /** For an engine, and there for its batch. */
+  batchWaitMs: number
+}
+
 /** What others who ask the same are given, and the run that it came from; null: it was kept from before. */
 export interface Answer {
   kept: Omit<CachedAnswer, 'expiresAt'>
-  result: InferenceResult | null
+  result: TimedRun | null
 }
 
 export interface RunJobOptions {
@@ -38,7 +46,15 @@ export interface RunJobOptions {
   shared: SharedAnswers<Answer> | null
   /** Whether the engines can read the blobs themselves; else they are given the bytes. */
   enginesReadBlobs: boolean
+  /** Which images are objects outside of Redis, and how long an engine waits for one. Null: none is. */
+  objects: ObjectImages | null
   log: Logger
+}
+
+export interface ObjectImages {
+  /** Whether an image of so many bytes stands in Redis. */
+  isInline: (bytes: number) => boolean
+  waitMs: number
 }
 
 /** How a job is run: by itself, without a share in what others ask, if it is a suspect. */
@@ -69,14 +85,14 @@ export async function runJob(
 }
 
 async function compute(
-  { results, openText, poison, enginesReadBlobs, log }: RunJobOptions,
+  { results, openText, poison, enginesReadBlobs, objects, log }: RunJobOptions,
   job: QueuedJob,
   delivery: Delivery,
   { pool, digest, alone, signal }: RunJobContext & { pool: ChosenPool; digest: string | null },
 ): Promise<Answer> {
-  const addresses = enginesReadBlobs ? imageAddresses(job) : null
+  const startedAt = performance.now()
   const [images, poisonous, kept] = await Promise.all([
-    addresses ?? delivery.readBlobs(job),
+    imagesOf(job, delivery, { enginesReadBlobs, objects }),
     poison.has(job),
     digest === null ? null : results.readAnswer(job, digest),
   ])
@@ -85,6 +101,7 @@ async function compute(
     throw new VisionQueueError('engine_crashed', 'This image crashed an engine lately; it is refused for now.')
   }
   const text = openText(job)
+  const runAt = performance.now()
   try {
     const { id, context, parameters, deadlineAt } = job
     const request = { id, context, input: inputOfParts(job), parameters, deadlineAt, alone, signal, onTokens: text.add }
@@ -100,10 +117,33 @@ async function compute(
       }
       return run(await delivery.readBlobs(job))
     })
-    return { kept: { output: result.output, variant: result.variant, version: pool.manifest.version }, result }
+    const batchWaitMs = Math.max(0, performance.now() - runAt - result.preprocessMs - result.inferenceMs)
+    return {
+      kept: { output: result.output, variant: result.variant, version: pool.manifest.version },
+      result: { ...result, fetchMs: runAt - startedAt, batchWaitMs },
+    }
   } finally {
     text.end()
   }
+}
+
+/** The job's images as an engine gets them: bytes, or where to read them; null where one is gone. */
+async function imagesOf(
+  job: QueuedJob,
+  delivery: Delivery,
+  { enginesReadBlobs, objects }: Pick<RunJobOptions, 'enginesReadBlobs' | 'objects'>,
+): Promise<InferenceRequest['images'] | null> {
+  const blobs = blobsOf(job)
+  if (objects !== null && blobs.some(({ bytes }) => !objects.isInline(bytes))) {
+    const handed = await delivery.handOverBlobs(job)
+    return (
+      handed?.flatMap((image, index) => {
+        const { hash, bytes } = blobs[index] ?? { hash: '', bytes: 0 }
+        return [typeof image === 'string' ? { url: image, hash, bytes, timeoutMs: objects.waitMs } : image]
+      }) ?? null
+    )
+  }
+  return (enginesReadBlobs ? imageAddresses(job) : null) ?? (await delivery.readBlobs(job))
 }
 
 /** Where the job's images are, each as often as the job names it; null where a release before has put some elsewhere. */

@@ -1,3 +1,4 @@
+import { release } from '@vision-queue/process'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 import type { ConsumerView } from './consumer-health.ts'
@@ -13,10 +14,18 @@ export function createConsumerMetrics(read: () => ConsumerView): Registry {
   const registry = new Registry()
   const registers = [registry]
   // Its own measure of the event loop would wake an idle consumer; a longer pause than this there is none.
-  collectDefaultMetrics({ register: registry, prefix, eventLoopMonitoringPrecision: longestTimerMs })
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: longestTimerMs })
   for (const { name } of registry.getMetricsAsArray()) {
     if (name.includes('nodejs_eventloop_lag')) registry.removeSingleMetric(name)
+    // Gauges whose names end like a counter's, which promtool objects to. The same is told by type of handle.
+    if (/^nodejs_active_.*_total$/.test(name)) registry.removeSingleMetric(name)
   }
+  new Gauge({
+    name: `${prefix}build_info`,
+    help: 'The release that runs, and its part: always 1',
+    labelNames: ['release', 'node_version', 'part'],
+    registers,
+  }).set({ release, node_version: process.version, part: 'consumer' }, 1)
   const age: Gauge = new Gauge({
     name: `${prefix}announcement_age_seconds`,
     help: 'Since Redis last took the announcement of this consumer; API processes forget one after three heartbeats',

@@ -80,6 +80,26 @@ END`)
   expect(await runs()).toEqual([expect.stringMatching(/^--query-gpu=index,uuid,.* --format=csv,noheader,nounits$/)])
 })
 
+test('what a real nvidia-smi printed is read: driver 580.159.04, one H100 that rests', () => {
+  // Byte for byte but for the uuid, which is made up.
+  const printed = '0, GPU-00000000-1111-2222-3333-444444444444, NVIDIA H100 80GB HBM3, 0, 0, 81559, 35, 71.25\n'
+  expect(readGpus(printed)).toEqual({
+    kind: 'gpus',
+    gpus: [
+      {
+        index: 0,
+        uuid: 'GPU-00000000-1111-2222-3333-444444444444',
+        name: 'NVIDIA H100 80GB HBM3',
+        utilization: 0,
+        memoryUsedBytes: 0,
+        memoryTotalBytes: 81_559 * 1024 ** 2,
+        temperatureCelsius: 35,
+        powerWatts: 71.25,
+      },
+    ],
+  })
+})
+
 test('what goes wrong is logged once however often it is tried, and is over when it goes right', async () => {
   await fakeNvidiaSmi(`echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18`)
   const { gauge, logged } = start(1)

@@ -87,7 +87,7 @@ test('metrics tell what only the consumer knows, and nothing that an API process
     expect(text).toContain(`${line}\n`)
   }
   expect(text).toMatch(/^vision_queue_announcement_age_seconds 0\.\d+$/m)
-  expect(text).toMatch(/^vision_queue_process_cpu_seconds_total \d/m)
+  expect(text).toMatch(/^process_cpu_seconds_total \d/m)
   expect(text).not.toMatch(/^vision_queue_(batches_total|jobs_finished_total|consumers|capacity_jobs_per_second)\b/m)
 })
 

@@ -33,5 +33,8 @@ export interface BackendParts extends FinishingOptions {
 }
 
 type WorkerSide = Partial<
-  Pick<WorkerOptions, 'concurrency' | 'limiter' | 'lockDuration' | 'metrics' | 'name' | 'removeOnComplete'>
+  Pick<
+    WorkerOptions,
+    'concurrency' | 'limiter' | 'lockDuration' | 'metrics' | 'name' | 'removeOnComplete' | 'stalledInterval'
+  >
 >

@@ -19,6 +19,7 @@ import type { Turns } from '../turns/create-turns.ts'
 import type { Step } from '../turns/step.ts'
 import type { BackendParts } from './backend-parts.ts'
 import { isPlain } from './plain-job.ts'
+import { blockUpTo, SameMoment } from './same-moments.ts'
 import { Taker } from './taker.ts'
 import { Waker } from './waker.ts'
 
@@ -34,6 +35,7 @@ export class BatchingBackend extends RedisQueueBackend {
   readonly #parts: BackendParts
   readonly #taker: Taker
   readonly #waker: Waker
+  readonly #look: SameMoment
   /** What all keys of the queue begin with. */
   readonly #base: string
 
@@ -56,6 +58,7 @@ export class BatchingBackend extends RedisQueueBackend {
       onReady: () => this.#waker.tellReady(),
     })
     this.#waker = new Waker(this.#taker, { turns, adds }, this.#base)
+    this.#look = new SameMoment(options.stalledInterval ?? 30_000)
   }
 
   override async addJob(job: JobJson, jobId: string, parent?: ParentKeyOpts): Promise<string> {
@@ -132,7 +135,12 @@ export class BatchingBackend extends RedisQueueBackend {
 
   override async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
     if (this.#parts.options.limiter !== undefined) return super.waitForJob(blockTimeout)
-    return this.#waker.wait(blockTimeout, async () => super.waitForJob(blockTimeout))
+    return this.#waker.wait(blockTimeout, async () => super.waitForJob(blockUpTo(blockTimeout)))
+  }
+
+  override async moveStalledJobsToWait(): Promise<string[]> {
+    await this.#look.come()
+    return this.closing === undefined ? super.moveStalledJobsToWait() : []
   }
 
   override async disconnectBlocking(wait = true): Promise<void> {

@@ -43,12 +43,11 @@ export function openChatJobs(
   if (chat.textEncoder !== null) dropped.add(startId)
   // Where special tokens are part of the text, the one that begins it is not.
   if (config.bos_token_id != null) dropped.add(config.bos_token_id)
-  const tokenBytes = once(() =>
+  // Both take a second of a large vocabulary, while others' tokens go on: they are begun by the first job that needs them.
+  const tokenBytes = once(async () =>
     folder.tokenizer === null ? [] : readTokenBytes(folder.tokenizer, (ids) => tokenizer.decode(ids, new Set())),
   )
-  const constraints = once((): AnswerConstraints =>
-    openAnswerConstraints({ tokens: tokenBytes(), endIds: [...endIds] }),
-  )
+  const constraints = once(async () => openAnswerConstraints({ tokens: await tokenBytes(), endIds: [...endIds] }))
   const early = createEarlyPixels(earlyPixelBytes)
   const feed = openPromptFeeder(chat, { startId })
   const toText = (ids: readonly number[]): string =>
@@ -58,7 +57,7 @@ export function openChatJobs(
     const parameters = parseInput(schema, request.parameters, 'parameters')
     const conversation = toConversation(parseInput(chatInputSchema, request.input, 'input'), request.images.length)
     checkParameters(parameters)
-    const toConstraint = constraintOf(parameters, constraints)
+    const toConstraint = await constraintOf(parameters, constraints)
     const images = planImages(request.images, { chat, parameters, conversation })
     const prompt = chat.writePrompt(conversation, images)
     checkLength(prompt, conversation, maxPositions)
@@ -69,6 +68,7 @@ export function openChatJobs(
       maxCrossTokens: chat.textEncoder === null ? 0 : prompt.textTokens + prompt.imageTokens,
     }
     checkMemory(chat, size)
+    const bytesOfTokens = parameters.logprobs ? await tokenBytes() : []
     const seen = await Promise.all(
       images.map(async ({ plan }, index) => {
         const file = request.images[index] ?? new Uint8Array()
@@ -96,7 +96,7 @@ export function openChatJobs(
           images,
           cachedImages,
           endIds,
-          bytesOf: (id) => tokenBytes()[id] ?? null,
+          bytesOf: (id) => bytesOfTokens[id] ?? null,
           nameOf: (id) => tokenizer.decode([id], new Set(), true),
           read: readAnswer === undefined ? null : (text) => readAnswer(text, conversation, images),
         }),
@@ -113,12 +113,12 @@ function checkParameters({ logprobs, top_logprobs: top }: ChatParameters): void 
   if (!logprobs && top !== undefined) throw refuse('parameters.top_logprobs', 'none without logprobs: true')
 }
 
-function constraintOf(
+async function constraintOf(
   { response_format: format }: ChatParameters,
-  constraints: () => AnswerConstraints,
-): (() => TokenConstraint) | null {
+  constraints: () => Promise<AnswerConstraints>,
+): Promise<(() => TokenConstraint) | null> {
   const wanted = toAnswerFormat(format)
-  return wanted === null ? null : constraints().compile(wanted, 'parameters.response_format')
+  return wanted === null ? null : (await constraints()).compile(wanted, 'parameters.response_format')
 }
 
 /** By the headers alone. */

@@ -56,7 +56,7 @@ describe('a prompt of', () => {
     const places = times(4, '<image>')
     expect(words).toBe(`a USER : ${places} what ? ASSISTANT : red USER : ${places} and ASSISTANT :`)
   })
-  it.each(['qwen2_vl', 'qwen2_5_vl'] as const)(
+  it.each(['qwen2_vl', 'qwen2_5_vl', 'qwen3_vl'] as const)(
     '%s has a place for each merged patch, on three axes',
     async (family) => {
       const messages = [{ role: 'user', content: [text('a'), part, text('b')] }]

@@ -1,6 +1,7 @@
 import { VisionQueueError } from '@vision-queue/protocol'
 
 import type { BlobSource, EngineImage } from '../engine-protocol.ts'
+import { readWebImage } from './web-image.ts'
 
 /** The engine could not read a job's images itself. Nothing is known of them; whoever has their bytes may send those. */
 export class ImagesUnreadError extends Error {
@@ -26,12 +27,15 @@ export function createJobImages(): JobImages {
 
   async function readOne(image: EngineImage): Promise<Uint8Array> {
     if (image instanceof Uint8Array) return image
-    const { space, hash, bytes } = image
     let read: Uint8Array | null
     try {
-      if (reader === null) throw new Error('no source was named')
-      const { read: readBlob } = await reader
-      read = await readBlob({ space, hash }, bytes)
+      if ('url' in image) read = await readWebImage(image)
+      else {
+        const { space, hash, bytes } = image
+        if (reader === null) throw new Error('no source was named')
+        const { read: readBlob } = await reader
+        read = await readBlob({ space, hash }, bytes)
+      }
     } catch (error) {
       throw new ImagesUnreadError({ cause: error })
     }

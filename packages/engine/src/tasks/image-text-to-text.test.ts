@@ -70,6 +70,7 @@ const families = [
   'llava_onevision',
   'qwen2_vl',
   'qwen2_5_vl',
+  'qwen3_vl',
   'florence2',
   'gemma3',
   'paligemma',

@@ -1,3 +1,4 @@
+import { announceChat } from '../chat/chat-announcement.ts'
 import { chatDefaults } from '../chat/chat-defaults.ts'
 import { openChatJobs } from '../chat/chat-jobs.ts'
 import { chatInputSchema, chatOutputSchema, chatParametersSchema, mostImages } from '../chat/chat-schemas.ts'
@@ -48,6 +49,14 @@ export const imageTextToText: Task = {
       prefillTokens,
       piecesAtOnce: chat.encoder.piecesAtOnce,
     })
-    return { ...steppedTask({ prepare: openChatJobs(folder, { chat, cache, parameters }), stepper }), parameters }
+    return {
+      ...steppedTask({ prepare: openChatJobs(folder, { chat, cache, parameters }), stepper }),
+      ...announceChat({
+        family: chat.family,
+        pieceTokens: chat.encoder.pieceTokens,
+        maxPositions: folder.generation.maxPositions,
+      }),
+      parameters,
+    }
   },
 }

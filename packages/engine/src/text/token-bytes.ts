@@ -1,6 +1,7 @@
 import type { TokenizerFiles } from '@vision-queue/models'
 import { z } from 'zod'
 
+import { createPauses } from '../pauses.ts'
 import { addedTokenSchema } from './added-tokens.ts'
 import { withVocabularyIds } from './encoder.ts'
 
@@ -9,15 +10,12 @@ const partsSchema = z.looseObject({
   decoder: z
     .looseObject({ type: z.string(), decoders: z.array(z.looseObject({ type: z.string() })).optional() })
     .nullish(),
-  model: z.looseObject({
-    vocab: z.union([
-      z.record(z.string(), z.int()),
-      z.array(z.tuple([z.string()], z.unknown())).transform((pieces) => {
-        return Object.fromEntries(pieces.map(([piece], id) => [piece, id]))
-      }),
-    ]),
-  }),
+  // Its 150,000 entries are looked at one by one, with pauses.
+  model: z.looseObject({ vocab: z.union([z.array(z.unknown()), z.custom<object>((one) => typeof one === 'object')]) }),
 })
+
+const idSchema = z.int()
+const pieceSchema = z.tuple([z.string()], z.unknown())
 
 /** Decoders that put tokens side by side as they are, with a space for `▁` and a byte for such as `<0x0A>`. */
 const plain = new Set(['Replace', 'ByteFallback', 'Fuse', 'Strip', 'Metaspace'])
@@ -25,30 +23,45 @@ const plain = new Set(['Replace', 'ByteFallback', 'Fuse', 'Strip', 'Metaspace'])
 /**
  * By id the bytes that a token adds to a text which goes on; null for special tokens and for ids without a token. Of
  * tokenizers that write bytes as letters (byte-level BPE) and of SentencePiece's kind they are read from the token; of
- * others (lists of words, WordPiece) found by what `decode` makes of the token behind another one.
+ * others (lists of words, WordPiece) found by what `decode` makes of the token behind another one. That takes hundreds of
+ * milliseconds of a large vocabulary, so that it gives way to others meanwhile.
  */
-export function readTokenBytes(
+export async function readTokenBytes(
   { tokenizer: file }: TokenizerFiles,
   decode: (ids: readonly number[]) => string,
-): (Uint8Array | null)[] {
+): Promise<(Uint8Array | null)[]> {
   const { decoder, model, added_tokens } = partsSchema.parse(file)
   const kinds = decoder == null ? [] : [decoder.type, ...(decoder.decoders ?? []).map(({ type }) => type)]
+  const pauses = createPauses()
   const toBytes = openReader(
     kinds.filter((type) => type !== 'Sequence'),
     model.vocab,
     decode,
   )
   const bytes: (Uint8Array | null)[] = []
-  for (const [token, id] of Object.entries(model.vocab)) bytes[id] = toBytes(token, id)
+  for (const [token, id] of entriesOf(model.vocab)) {
+    if (pauses.isDue()) await pauses.take()
+    bytes[id] = toBytes(token, id)
+  }
   for (const { id, content, special } of withVocabularyIds(added_tokens, model.vocab)) {
     bytes[id] = special ? null : Buffer.from(content)
   }
   return Array.from(bytes, (one) => one ?? null)
 }
 
+/** Tokens and their ids, of a vocabulary by name or of a list of pieces with their scores. */
+function* entriesOf(vocabulary: object): Generator<readonly [string, number]> {
+  if (Array.isArray(vocabulary)) {
+    for (const [id, piece] of vocabulary.entries()) yield [pieceSchema.parse(piece)[0], id]
+    return
+  }
+  // Not Object.entries, which makes 150,000 pairs in one go.
+  for (const token of Object.keys(vocabulary)) yield [token, idSchema.parse(Reflect.get(vocabulary, token))]
+}
+
 function openReader(
   kinds: readonly string[],
-  vocabulary: Record<string, number>,
+  vocabulary: object,
   decode: (ids: readonly number[]) => string,
 ): (token: string, id: number) => Uint8Array | null {
   if (kinds.includes('ByteLevel')) {
@@ -64,12 +77,17 @@ function openReader(
       return byte === undefined ? Buffer.from(token.replaceAll('▁', ' ')) : Uint8Array.of(Number.parseInt(byte, 16))
     }
   }
-  const before = Object.entries(vocabulary).find(([token]) => /^[a-z]+$/.test(token))?.[1] ?? 0
+  const before = firstWord(vocabulary)
   const beginning = decode([before])
   return (_, id) => {
     const both = decode([before, id])
     return both.startsWith(beginning) ? Buffer.from(both.slice(beginning.length)) : null
   }
+}
+
+function firstWord(vocabulary: object): number {
+  for (const [token, id] of entriesOf(vocabulary)) if (/^[a-z]+$/.test(token)) return id
+  return 0
 }
 
 /** GPT-2's letters for bytes: printable ones stand for themselves, the others for those from U+0100 on. */

@@ -28,6 +28,17 @@ export interface MemoryJobs extends JobClient {
 
 const redAnswer = { answers: [{ answer: 'red', score: 0.9 }] }
 
+/** What it tells of the Redis that it is not. */
+const someRedis = {
+  node: '',
+  answerMs: 2,
+  usedBytes: 1000,
+  maxBytes: 2000,
+  clients: 3,
+  appendOnlyOk: true,
+  snapshotOk: false,
+}
+
 export function openMemoryJobs(): MemoryJobs {
   const store = createMemoryStore()
   const claims = createMemoryClaims(async (id, owner) => store.find(id, owner)?.job ?? null)
@@ -92,12 +103,24 @@ export function openMemoryJobs(): MemoryJobs {
     },
     async depth(model) {
       store.assertUp()
-      const jobs = unfinished(model).length
-      return { jobs, bytes: jobs * 100 }
+      return { jobs: unfinished(model).length, bytes: unfinished(model).length * 100 }
+    },
+    async backlog(model) {
+      store.assertUp()
+      return backlogOf(unfinished(model))
+    },
+    async redisFigures() {
+      store.assertUp()
+      return [someRedis]
     },
     async close() {
       store.close()
     },
   }
   return memory
+}
+
+function backlogOf(jobs: Job[]): { waiting: number; running: number; oldestWaitingMs: number } {
+  const waiting = jobs.filter(({ status }) => status === 'queued').length
+  return { waiting, running: jobs.length - waiting, oldestWaitingMs: waiting === 0 ? 0 : 3000 }
 }

@@ -1,4 +1,4 @@
-import { createRedisBlobs } from '@vision-queue/blobs'
+import { type BlobValues, createRedisBlobs, inlineValues } from '@vision-queue/blobs'
 import type { Turns } from '@vision-queue/bullmq-batching'
 import type { JobSignal, Retention } from '@vision-queue/process'
 import type { Job } from '@vision-queue/protocol'
@@ -7,7 +7,9 @@ import {
   openFailFastConnection,
   openSubscriber,
   readEvictionPolicy,
+  readRedisFigures,
   type RedisClient,
+  type RedisFigures,
   type TransportLog,
 } from '@vision-queue/redis'
 
@@ -20,6 +22,7 @@ import { turnsOf } from '../redis-turns.ts'
 import { newReplyName } from '../reply-name.ts'
 import { createResultStore } from '../worker/result-store.ts'
 import { type AdmissionLimits, type AdmitOptions, createAdmission } from './admission.ts'
+import { type Backlog, readBacklog } from './backlog.ts'
 import { createIdempotencyKeys, type IdempotencyClaim, type IdempotencyKeys } from './idempotency-keys.ts'
 import { openJobChannels } from './job-channels.ts'
 import { createJobControl, createJobEnder } from './job-control.ts'
@@ -84,6 +87,10 @@ export interface JobClient extends IdempotencyKeys {
   evictionPolicy(): Promise<string | null>
   /** Unfinished jobs admitted for the model, and their payload bytes. */
   depth(model: string): Promise<{ jobs: number; bytes: number }>
+  /** What they do: wait, or are held by a consumer. `versions`: those that jobs may be pinned to. */
+  backlog(model: string, versions: readonly string[]): Promise<Backlog>
+  /** What each Redis server tells of itself. */
+  redisFigures(): Promise<RedisFigures[]>
   /** Ends all events, waits and connections; waits for none of them. */
   close(): Promise<void>
 }
@@ -102,6 +109,8 @@ export interface JobClientOptions extends AdmissionLimits {
   orphanCheckMs: number
   /** A connection that fails fast, shared with others and left open; default: one of its own. */
   redis?: RedisClient | undefined
+  /** What Redis holds of blobs. Default: their bytes. */
+  values?: BlobValues
   /** Of the same connection, where others share them; default: its own. They know what `turnsOf` gives. */
   turns?: Turns
   log: TransportLog
@@ -114,49 +123,44 @@ export function openJobClient(options: JobClientOptions): JobClient {
   const turns = options.turns ?? turnsOf(redis)
   const admission = createAdmission(redis, {}, turns)
   const quotas = createOwnerQuotas(redis, turns)
-  const stored = createRedisBlobs(redis, turns)
+  const values = options.values ?? inlineValues
+  const stored = createRedisBlobs(redis, turns, values)
   const jobBlobs = createJobBlobs(redis, stored)
   const queues = createJobQueues(redis, turns)
   const clock = openRedisClock(redis)
-  const { retention } = options
+  const { retention, log } = options
   const results = createResultStore({ redis, turns, retention, answerTtlMs: 0 })
   const controlled = { redis, queues, results, retention, clock }
   const ender = createJobEnder(controlled)
   const control = createJobControl(controlled, ender)
   const keepMs = options.payloadTtlMs + Math.max(retention.resultTtlMs, retention.failedResultTtlMs)
-  const index = createJobIndex({
-    redis,
-    turns,
-    listLength: options.listLength,
-    keepMs,
-  })
-  const orphans = openOrphanSweep({
-    redis,
-    admission,
-    queues,
-    quotas,
-    blobs: stored,
-    everyMs: options.orphanCheckMs,
-    log: options.log,
-  })
+  const index = createJobIndex({ redis, turns, listLength: options.listLength, keepMs })
+  const swept = { redis, admission, queues, quotas, blobs: stored }
+  const orphans = openOrphanSweep({ ...swept, everyMs: options.orphanCheckMs, log })
   /** What consumers call this process by. */
   const processName = newReplyName()
   const read = createJobReading({ ...controlled, ender })
   // A submission is some commands, each of which may take its time.
-  const idempotency = createIdempotencyKeys({ redis, read, sendMs: 1000 + 6 * options.commandTimeoutMs, keepMs })
-  const channels = openJobChannels({ subscriber, replies: replyChannel(processName), log: options.log })
-  const of = createOwnedJobs({ redis, read, channels, control, index, log: options.log })
+  const idempotency = createIdempotencyKeys({
+    redis,
+    read,
+    sendMs: 1000 + 6 * options.commandTimeoutMs + values.patienceMs,
+    keepMs,
+  })
+  const channels = openJobChannels({ subscriber, replies: replyChannel(processName), log })
+  const of = createOwnedJobs({ redis, read, channels, control, index, log })
 
   const { submit } = createSubmission({
     ...controlled,
     turns,
     jobBlobs,
+    values,
     index,
     seen: createLatelySeen(),
     known: createKnownAnswers(options.answerMemoryBytes),
     limits: options,
-    // For a few commands.
-    placeMs: 1000 + 4 * options.commandTimeoutMs,
+    // For a few commands, and for what is stored elsewhere in between.
+    placeMs: 1000 + 4 * options.commandTimeoutMs + values.patienceMs,
     patienceMs: options.commandTimeoutMs + clockToleranceMs,
   })
 
@@ -180,6 +184,8 @@ export function openJobClient(options: JobClientOptions): JobClient {
     probeWrite: (models) => guarded(probeWrite(redis, models)),
     evictionPolicy: () => guarded(assertLoaded(redis).then(async () => await readEvictionPolicy(redis))),
     depth: (model) => guarded(admission.depth(model)),
+    backlog: (model, versions) => guarded(readBacklog(redis, { model, versions, payloadTtlMs: options.payloadTtlMs })),
+    redisFigures: () => guarded(readRedisFigures(redis)),
     async close() {
       orphans.close()
       clock.close()

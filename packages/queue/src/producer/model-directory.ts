@@ -2,6 +2,7 @@ import { type ConsumerAnnouncement, consumerAnnouncementSchema } from '../announ
 import { consumerKey, consumersKey, modelAliasesKey, modelCapacitiesKey, modelPartsKey, modelsKey } from '../keys.ts'
 import type { LoadProgress, ModelAction, ModelManifest, ModelStats, ModelStatus } from '@vision-queue/protocol'
 
+import type { VersionWork } from '../job-work.ts'
 import { createModelForgetting } from '../worker/forget-model.ts'
 import { createFiguresClaim } from './figures-claim.ts'
 import { createKnownModels, type KnownModels } from './known-models.ts'
@@ -25,6 +26,10 @@ export interface ServingConsumer {
   process: ConsumerAnnouncement['process']
   /** The GPUs of its machine; undefined: it is of a release that didn't say. */
   gpus?: ConsumerAnnouncement['gpus']
+  /** What it has measured of this version's jobs; undefined: nothing. */
+  work?: VersionWork | undefined
+  /** What it has counted of jobs, by model. */
+  jobs?: ConsumerAnnouncement['jobs']
 }
 
 /** A model version as the directory knows it. */
@@ -188,8 +193,8 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       model.loading ??= loading
       model.serving ||= serving
       if (status === 'ready') {
-        const { enginesUp = engines } = announced
-        model.consumers.push({ ...announcement.data, manifest, stats, engines, enginesUp })
+        const { enginesUp = engines, work } = announced
+        model.consumers.push({ ...announcement.data, manifest, stats, engines, enginesUp, work })
       }
     }
   }

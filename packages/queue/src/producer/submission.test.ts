@@ -1,4 +1,4 @@
-import { blobBytesKey, createRedisBlobs } from '@vision-queue/blobs'
+import { blobBytesKey, createRedisBlobs, inlineValues } from '@vision-queue/blobs'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { createJobBlobs } from '../job-blobs.ts'
@@ -121,6 +121,7 @@ describe('a submission', () => {
         close() {},
       },
       jobBlobs: createJobBlobs(redis, createRedisBlobs(redis)),
+      values: inlineValues,
       index: createJobIndex({ redis, listLength: 0, keepMs: 1000 }),
       known: createKnownAnswers(0),
       seen: createLatelySeen(),

@@ -1,4 +1,4 @@
-import { putCommand, releaseStep } from '@vision-queue/blobs'
+import { type BlobValues, putCommand, releaseStep } from '@vision-queue/blobs'
 import type { Turns } from '@vision-queue/bullmq-batching'
 import { type FinalJob, VisionQueueError } from '@vision-queue/protocol'
 import { isReplyError } from '@vision-queue/redis'
@@ -32,6 +32,8 @@ interface Options {
   queues: Pick<JobQueues, 'remove'>
   clock: RedisClock
   jobBlobs: JobBlobs
+  /** What Redis holds of a blob. */
+  values: BlobValues
   index: JobIndex
   known: KnownAnswers
   seen: LatelySeen
@@ -62,8 +64,8 @@ interface Entering {
  *
  * Where the model's queue has several parts, a full one sends the job on to the next.
  *
- * Bytes travel in front of the chain, so that it finds them; not those that others were seen to hold, and none to a
- * model that is full at the moment.
+ * Bytes travel in front of the chain, so that it finds them; not those that others were seen to hold, none to a model
+ * that is full at the moment, and none that are to become objects outside of Redis: those are put once the job is admitted.
  */
 export function createSubmission(options: Options): Pick<JobClient, 'submit'> {
   return {
@@ -160,10 +162,10 @@ function isHeldAlready(job: QueuedJob, given: BlobBytes): boolean {
 
 const noBytes: BlobBytes = new Map()
 
-/** The given bytes but those which others were seen to hold. */
-function unlikelyThere({ seen }: Options, job: QueuedJob, given: BlobBytes): BlobBytes {
+/** The given bytes but those which others were seen to hold, and those that Redis would only point to. */
+function unlikelyThere({ seen, values }: Options, job: QueuedJob, given: BlobBytes): BlobBytes {
   const held = new Set(addressesOf(job).flatMap((address) => (seen.isHeld(address) ? [address.hash] : [])))
-  return held.size === 0 ? given : new Map([...given].filter(([hash]) => !held.has(hash)))
+  return new Map([...given].filter(([hash, bytes]) => !held.has(hash) && values.isInline(bytes.byteLength)))
 }
 
 /** Runs a chain with bytes in front of it. If Redis has refused, nothing of the job is left; if it didn't answer, the job may be queued. */
@@ -173,14 +175,35 @@ async function carryOut<Result>(
   { steps, read }: Chain<Result>,
   bytes: BlobBytes,
 ): Promise<Result> {
-  const space = job.answersOf
-  const before = [...bytes].map(([hash, blob]) => putCommand({ space, hash }, blob, options.placeMs))
+  const before = await putCommands(options, job, bytes)
   const replies = await options.turns.run(steps, { before }).catch(async (error: unknown) => {
     // As Redis does when its memory is full.
     if (isReplyError(error)) await undo(options, job)
     throw error
   })
   return read(replies)
+}
+
+/** Those that put the blobs' values into Redis, once what these point to is stored. Where that fails nothing of the job is left. */
+async function putCommands(
+  options: Options,
+  job: QueuedJob,
+  bytes: BlobBytes,
+): Promise<ReturnType<typeof putCommand>[]> {
+  const { values, placeMs } = options
+  const entries = [...bytes].map(([hash, blob]) => ({ address: { space: job.answersOf, hash }, blob }))
+  // Without a turn of the event loop, which submissions share a call by.
+  if (entries.every(({ blob }) => values.isInline(blob.byteLength))) {
+    return entries.map(({ address, blob }) => putCommand(address, blob, placeMs))
+  }
+  try {
+    return await Promise.all(
+      entries.map(async ({ address, blob }) => putCommand(address, await values.toValue(address, blob), placeMs)),
+    )
+  } catch (error) {
+    await undo(options, job)
+    throw error
+  }
 }
 
 /** Queues an admitted job whose bytes were missing; rejects if some are neither stored nor given. */

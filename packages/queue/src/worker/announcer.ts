@@ -1,7 +1,6 @@
 import type { ConsumerAnnouncement } from '../announcement.ts'
 import { consumerKey, consumersKey, modelAliasesKey, modelCapacitiesKey, modelsKey } from '../keys.ts'
 import { raiseParts } from '../queue-places.ts'
-import type { ModelManifest } from '@vision-queue/protocol'
 
 import { defineScript } from '@vision-queue/redis'
 import type { RedisClient, TransportLog } from '@vision-queue/redis'
@@ -44,8 +43,10 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
     const { id, models, aliases, queueParts = 1 } = announcement
     const lifetimeMs = heartbeatMs * missedHeartbeats
     // Only of what is ready: a version that never was is known while its consumer lives.
-    const manifests = models.flatMap(({ status, manifest }): ModelManifest[] =>
-      status === 'ready' && manifest !== null ? [manifest] : [],
+    const manifests = models.flatMap(({ status, manifest }): [string, string][] =>
+      status === 'ready' && manifest !== null
+        ? [[`${manifest.name}@${manifest.version}`, JSON.stringify(manifest)]]
+        : [],
     )
     // What a consumer is good for stays known when there is none, so that somebody can tell when to start one.
     const capacities = models.flatMap(({ name, version, status, stats: { capacity } }): [string, string][] =>
@@ -56,9 +57,7 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
     await Promise.all([
       redis.set(consumerKey(id), JSON.stringify(announcement), 'PX', lifetimeMs),
       beatInRedis([consumersKey, id, 10 * lifetimeMs]),
-      ...manifests.map(async (manifest) =>
-        redis.hset(modelsKey, `${manifest.name}@${manifest.version}`, JSON.stringify(manifest)),
-      ),
+      ...(manifests.length === 0 ? [] : [redis.hset(modelsKey, ...manifests.flat())]),
       ...(capacities.length === 0 ? [] : [redis.hset(modelCapacitiesKey, ...capacities.flat())]),
       ...Object.entries(aliases).map(async ([name, its]) => redis.hset(modelAliasesKey, name, JSON.stringify(its))),
     ])

@@ -1,10 +1,10 @@
-import { createRedisBlobs } from '@vision-queue/blobs'
+import { type BlobValues, createRedisBlobs } from '@vision-queue/blobs'
 import { batchingBackend, type Step, type Turns } from '@vision-queue/bullmq-batching'
 import { contextIn, jobFields } from '@vision-queue/process'
 import { createLogLimit, openDurableConnection, type RedisClient, type TransportLog } from '@vision-queue/redis'
 import { DelayedError, type Job as BullJob, Queue, WaitingError, Worker } from 'bullmq'
 
-import { createJobBlobs } from '../job-blobs.ts'
+import { createJobBlobs, type JobBlobs } from '../job-blobs.ts'
 import { eventStreamLength } from '../job-queues.ts'
 import { pinnedQueueName, placeOf, queueName, queuePrefix } from '../keys.ts'
 import { type QueuedJob, readQueuedJob } from '../queued-job.ts'
@@ -25,6 +25,8 @@ export interface Delivery {
   stalls: number
   /** The bytes of the job's blobs in their order, or null when one of them has expired. */
   readBlobs(job: QueuedJob): Promise<Uint8Array[] | null>
+  /** The same for another process: the bytes, or an address on the web that gives them for a while. */
+  handOverBlobs(job: QueuedJob): Promise<(Uint8Array | string)[] | null>
 }
 
 /** What became of a delivery; every other outcome is a rejection, after which BullMQ tries again with backoff. */
@@ -58,6 +60,8 @@ export interface JobSourceOptions {
   turns?: Turns
   /** The connection of this process' job client, if it has one: the jobs are taken by the call that adds them. */
   addsBy?: RedisClient | undefined
+  /** What Redis holds of blobs. Default: their bytes. */
+  values?: BlobValues | undefined
   model: string
   /** Of which part of the model's queue. Default: the first, 0. */
   part?: number
@@ -91,10 +95,10 @@ export function openJobSource(options: JobSourceOptions): JobSource {
     if (options.redis === undefined) redis.disconnect()
   }
   const turns = options.turns ?? turnsOf(redis)
-  const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns))
+  const blobs = createJobBlobs(redis, createRedisBlobs(redis, turns, options.values))
   const clock = openRedisClock(redis)
   const errorLimit = createLogLimit()
-  const { deliver, backend } = createDelivering({ ...options, clock, turns, readBlobs: blobs.read })
+  const { deliver, backend } = createDelivering({ ...options, clock, turns, blobs })
 
   const openWorker = (_index: number, run: (job: () => Promise<void>) => Promise<void>): TendedWorker => {
     const workerOptions = {
@@ -159,11 +163,11 @@ export function openJobSource(options: JobSourceOptions): JobSource {
 interface DeliveringOptions extends Pick<JobSourceOptions, 'addsBy' | 'model' | 'handle' | 'log'> {
   clock: Pick<RedisClock, 'jobToLocal'>
   turns: Turns
-  readBlobs: Delivery['readBlobs']
+  blobs: Pick<JobBlobs, 'read' | 'handOver'>
 }
 
 /** How jobs come from BullMQ to the handler, and its endings into the call by which BullMQ ends them. */
-function createDelivering({ addsBy, model, handle, log, clock, turns, readBlobs }: DeliveringOptions) {
+function createDelivering({ addsBy, model, handle, log, clock, turns, blobs }: DeliveringOptions) {
   /** By the job as BullMQ has it. */
   const endings = new WeakMap<object, Ending>()
   const settleEnding = async (bullJob: object, replies: readonly unknown[]): Promise<void> => {
@@ -187,7 +191,8 @@ function createDelivering({ addsBy, model, handle, log, clock, turns, readBlobs 
         attempts: bullJob.attemptsStarted,
         startedAt: bullJob.processedOn ?? Date.now(),
         stalls: bullJob.stalledCounter,
-        readBlobs,
+        readBlobs: blobs.read,
+        handOverBlobs: blobs.handOver,
       })
       if (disposition.kind === 'done' && disposition.ending !== undefined) endings.set(bullJob, disposition.ending)
       await settle(bullJob, token, disposition)

@@ -1,3 +1,4 @@
+import { everyTogether } from '@vision-queue/process'
 import { openDurableConnection } from '@vision-queue/redis'
 
 import { readParts } from '../queue-places.ts'
@@ -46,11 +47,11 @@ export function openPartedSource({ parts, lookEveryMs = 5000, ...options }: Part
       })
   }
   lookAgain()
-  const timer = setInterval(lookAgain, lookEveryMs)
+  const looks = everyTogether(lookEveryMs, lookAgain)
 
   const end = (): void => {
     closed = true
-    clearInterval(timer)
+    looks.close()
   }
   const disconnect = (): void => {
     if (options.redis === undefined) redis.disconnect()

@@ -1,5 +1,6 @@
 import type { Worker } from 'bullmq'
 
+import { everyTogether } from '@vision-queue/process'
 import type { TransportLog } from '@vision-queue/redis'
 
 /** The side of a BullMQ Worker that its tender needs. */
@@ -81,18 +82,17 @@ export function openTendedWorkers(options: TendedWorkersOptions): TendedWorkers 
     }
   }
   let looking = false
-  const timer = setInterval(() => {
+  const looks = everyTogether(silenceMs / looksPerSilence, () => {
     if (looking) return
     looking = true
     void look().finally(() => {
       looking = false
     })
-  }, silenceMs / looksPerSilence)
-  timer.unref()
+  })
 
   const end = (): void => {
     closed = true
-    clearInterval(timer)
+    looks.close()
   }
   return {
     async close() {

@@ -1,4 +1,6 @@
 import {
+  beginUploadSchema,
+  begunUploadSchema,
   imageResponseSchema,
   jobResponseSchema,
   problemSchema,
@@ -24,6 +26,8 @@ const components = {
   Purged: purgedSchema,
   Upload: uploadSchema,
   Image: imageResponseSchema,
+  BeginUpload: beginUploadSchema,
+  BegunUpload: begunUploadSchema,
   Model: modelResponseSchema,
   ModelDetail: modelDetailSchema,
   ModelList: z.object({ models: z.array(modelResponseSchema) }),

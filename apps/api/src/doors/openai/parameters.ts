@@ -80,6 +80,9 @@ function wishes({ scored }: ChatForm, { request, conversation, choosesLabels }: 
     same('repetition_penalty', request.repetition_penalty, request.repetition_penalty === 1),
     same('presence_penalty', request.presence_penalty, request.presence_penalty === 0),
     same('frequency_penalty', request.frequency_penalty, request.frequency_penalty === 0),
+    same('no_repeat_ngram_size', request.no_repeat_ngram_size, request.no_repeat_ngram_size === 0),
+    // It is asked for to bound what an image costs, which a model without it can't.
+    same('max_pixels', request.max_pixels, false),
     same('seed', request.seed, true),
     same('stop', typeof stop === 'string' ? [stop] : stop, stop?.length === 0),
     same('detail', conversation.detail ?? undefined, true),

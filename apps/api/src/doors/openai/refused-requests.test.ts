@@ -57,6 +57,8 @@ test.each([
   ['metadata.a', { ...talk, metadata: { a: 1 } }, /a string/],
   ['temperature', { ...vqa, temperature: 0.5 }, /does not have it/],
   ['stop', { ...vqa, stop: ['x'] }, /does not have it/],
+  ['no_repeat_ngram_size', { ...vqa, no_repeat_ngram_size: 2 }, /does not have it/],
+  ['max_pixels', { ...vqa, max_pixels: 10_000 }, /does not have it/],
   ['response_format', { ...vqa, response_format: { type: 'json_object' } }, /does not have it/],
   ['n', { ...vqa, n: 2 }, /always gives the same answer/],
   ['logprobs', { model: 'shapes-caption', messages: [ask('?')], logprobs: true }, /does not have it/],

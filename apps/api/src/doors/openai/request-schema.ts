@@ -84,6 +84,8 @@ export const chatRequestSchema = z.strictObject({
   presence_penalty: z.number().min(-2).max(2).optional(),
   frequency_penalty: z.number().min(-2).max(2).optional(),
   repetition_penalty: z.number().optional(),
+  no_repeat_ngram_size: z.int().min(0).optional().describe('no run of so many tokens comes twice; 0: off'),
+  max_pixels: z.int().min(1).optional().describe('images are seen in no more pixels'),
   logprobs: z.boolean().default(false),
   top_logprobs: z.int().min(0).max(20).optional(),
   response_format: responseFormatSchema.optional(),

@@ -41,7 +41,7 @@ const tokens: (Uint8Array | null)[] = [
   ...pieces.map((piece) => Buffer.from(piece)),
 ]
 const endId = 0
-const constraints = openAnswerConstraints({ tokens, endIds: [endId] })
+const constraints = await openAnswerConstraints({ tokens, endIds: [endId] })
 const under = 'parameters.response_format'
 
 /** Ends are likely, that free texts don't go on for ever. */
@@ -169,9 +169,9 @@ describe('a choice', () => {
     expect(new Set(written)).toEqual(new Set(choices))
   })
 
-  it('leads into no dead end where the vocabulary has gaps, and is refused where it can not be written', () => {
+  it('leads into no dead end where the vocabulary has gaps, and is refused where it can not be written', async () => {
     const words = [null, ...['a', 'ab', 'c', 'bd'].map((word) => Buffer.from(word))]
-    const { compile } = openAnswerConstraints({ tokens: words, endIds: [0] })
+    const { compile } = await openAnswerConstraints({ tokens: words, endIds: [0] })
     const constraint = compile({ type: 'choice', choices: ['abd', 'abc'] }, under)()
     const scores = new Float32Array(words.length)
     constraint.mask(scores)
@@ -182,5 +182,29 @@ describe('a choice', () => {
     // `abd` can't be written any more.
     expect([...scores]).toEqual([-Infinity, -Infinity, -Infinity, 0, -Infinity])
     expect(() => compile({ type: 'choice', choices: ['zebra'] }, under)).toThrow("the model's vocabulary can write")
+  })
+})
+
+describe('a vocabulary of 150,000 tokens', () => {
+  it('is laid out in pieces, so that the event loop turns meanwhile, and holds what a small one does', async () => {
+    const word = (id: number): Buffer => Buffer.from(id.toString(36))
+    const many = [...tokens, ...Array.from({ length: 150_000 }, (_, id) => word(id))]
+    let turns = 0
+    let isDone = false
+    const turn = (): void => {
+      turns += 1
+      if (!isDone) setImmediate(turn)
+    }
+    setImmediate(turn)
+    const { compile } = await openAnswerConstraints({ tokens: many, endIds: [endId] })
+    isDone = true
+    expect(turns).toBeGreaterThan(5)
+    const constraint = compile({ type: 'choice', choices: [word(140_000).toString()] }, under)()
+    const scores = new Float32Array(many.length)
+    constraint.mask(scores)
+    const written = many.flatMap((bytes, id) => (scores[id] === 0 ? [Buffer.from(bytes ?? []).toString()] : []))
+    const text = word(140_000).toString()
+    // All that begins the text: single bytes, and numbers of base 36.
+    expect(new Set(written)).toEqual(new Set(Array.from(text, (_, at) => text.slice(0, at + 1))))
   })
 })

@@ -41,18 +41,17 @@ const maskBytes = 64 * 1024 ** 2
 const statesLookedAt = 2000
 
 /**
- * Masks are found by state and kept: most states of a text come again, as all of a free string's characters do. The
- * vocabulary is laid out when the first format is compiled.
+ * Masks are found by state and kept: most states of a text come again, as all of a free string's characters do. To lay out
+ * a large vocabulary takes a second; the event loop is free meanwhile.
  */
-export function openAnswerConstraints({ tokens, endIds }: AnswerVocabulary): AnswerConstraints {
+export async function openAnswerConstraints({ tokens, endIds }: AnswerVocabulary): Promise<AnswerConstraints> {
   const compiled = new LRUCache<string, () => TokenConstraint>({ max: formats })
   const masks = new LRUCache<State, Uint32Array>({ maxSize: maskBytes, sizeCalculation: (mask) => mask.byteLength + 1 })
-  let trie: TokenTrie | null = null
+  const trie = await createTokenTrie(tokens)
+  const vocabulary = { trie, tokens, endIds }
 
   function make(format: AnswerFormat, under: string): () => TokenConstraint {
     const automaton = createAutomaton(toGrammar(format, under))
-    trie ??= createTokenTrie(tokens)
-    const vocabulary = { trie, tokens, endIds }
     const finder = trie.hasAllBytes ? null : createEndFinder(automaton, vocabulary)
     if (finder !== null && !finder(automaton.start)) {
       refuse(under, "a text that the model's vocabulary can write")

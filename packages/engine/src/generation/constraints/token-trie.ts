@@ -1,3 +1,4 @@
+import { createPauses, type Pauses } from '../../pauses.ts'
 import type { Automaton, State } from './automaton.ts'
 
 /** The tokens of a vocabulary by their bytes, so that what they have in common is read once. */
@@ -10,10 +11,10 @@ export interface TokenTrie {
 
 /**
  * `tokens`: by id its bytes; null: none. Nodes lie in the order of a walk, each with the place behind all that is below it:
- * what may not follow is skipped in one step.
+ * what may not follow is skipped in one step. Of a large vocabulary they take a second, which is spent in pieces.
  */
-export function createTokenTrie(tokens: readonly (Uint8Array | null)[]): TokenTrie {
-  const nodes = layOut(tokens)
+export async function createTokenTrie(tokens: readonly (Uint8Array | null)[]): Promise<TokenTrie> {
+  const nodes = await layOut(tokens)
   const words = Math.ceil(tokens.length / 32)
   const single = new Set(tokens.flatMap((bytes) => (bytes?.length === 1 ? [...bytes] : [])))
   return {
@@ -54,11 +55,34 @@ interface Nodes {
   sameBytes: Int32Array
 }
 
-function layOut(tokens: readonly (Uint8Array | null)[]): Nodes {
-  const sorted = tokens
-    .flatMap((bytes, id) => (bytes === null || bytes.length === 0 ? [] : [{ bytes, id }]))
-    .toSorted((a, b) => Buffer.compare(a.bytes, b.bytes) || a.id - b.id)
-  const most = sorted.reduce((sum, { bytes }) => sum + bytes.length, 0)
+interface Token {
+  bytes: Uint8Array
+  id: number
+}
+
+/** Groups of tokens of the same first two bytes, in the order of these: to sort each is short. */
+async function groupsOf(tokens: readonly (Uint8Array | null)[], pauses: Pauses): Promise<Token[][]> {
+  const groups = new Map<number, Token[]>()
+  for (let id = 0; id < tokens.length; id += 1) {
+    if (pauses.isDue()) await pauses.take()
+    const bytes = tokens[id] ?? null
+    const first = bytes?.[0]
+    if (bytes === null || first === undefined) continue
+    const key = first * 257 + (bytes[1] ?? -1) + 1
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [{ bytes, id }])
+    else group.push({ bytes, id })
+  }
+  return [...groups].toSorted(([a], [b]) => a - b).map(([, group]) => group)
+}
+
+function* inOrder(groups: readonly Token[][]): Generator<Token> {
+  for (const group of groups) yield* group.toSorted((a, b) => Buffer.compare(a.bytes, b.bytes) || a.id - b.id)
+}
+
+async function layOut(tokens: readonly (Uint8Array | null)[]): Promise<Nodes> {
+  const pauses = createPauses()
+  const most = tokens.reduce((sum, bytes) => sum + (bytes?.length ?? 0), 0)
   const nodes: Nodes = {
     count: 0,
     bytes: new Uint8Array(most),
@@ -69,11 +93,12 @@ function layOut(tokens: readonly (Uint8Array | null)[]): Nodes {
   }
   /** The nodes that lead to the last token. */
   const path: number[] = []
-  let previous: { bytes: Uint8Array; id: number } = { bytes: new Uint8Array(), id: -1 }
+  let previous: Token = { bytes: new Uint8Array(), id: -1 }
   const close = (depth: number): void => {
     while (path.length > depth) nodes.ends[path.pop() ?? 0] = nodes.count
   }
-  for (const token of sorted) {
+  for (const token of inOrder(await groupsOf(tokens, pauses))) {
+    if (pauses.isDue()) await pauses.take()
     const common = sharedStart(previous.bytes, token.bytes)
     if (common === token.bytes.length && common === previous.bytes.length) {
       nodes.sameBytes[previous.id] = token.id
