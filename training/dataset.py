@@ -150,7 +150,7 @@ def main() -> None:
     for split in SCENES:
         started, total = time.time(), getattr(args, split.replace("-", "_"))
         jobs = [(split, args.seed, at, min(CHUNK, total - at)) for at in range(0, total, CHUNK)]
-        with multiprocessing.Pool(2) as pool:
+        with multiprocessing.Pool() as pool:
             chunks = pool.starmap(make_chunk, jobs, chunksize=1)
         arrays = {k: np.concatenate([c[k] for c in chunks]) for k in chunks[0]}
         np.savez(args.work / f"{split}.npz", **arrays)

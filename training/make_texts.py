@@ -115,7 +115,7 @@ def main() -> None:
         with np.load(args.work / f"{split}.npz") as drawn:
             total = len(drawn["background"])
         jobs = [(split, args.seed, at, min(CHUNK, total - at)) for at in range(0, total, CHUNK)]
-        with multiprocessing.Pool(2) as pool:
+        with multiprocessing.Pool() as pool:
             chunks = pool.starmap(MAKE[args.what], jobs, chunksize=1)
         arrays = {k: np.concatenate([c[k] for c in chunks]) for k in chunks[0]}
         np.savez(args.work / f"{args.what}_{split}.npz", **arrays)
