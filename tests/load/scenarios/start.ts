@@ -1,5 +1,5 @@
-import { fork, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { on, once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -101,15 +101,18 @@ async function startEngine(env: Record<string, string>): Promise<Started> {
   })
   const exited = once(child, 'exit')
   try {
-    const [message] = await Promise.race([
-      once(child, 'message'),
-      exited.then(() => Promise.reject(new Error('the engine ended'))),
-    ])
-    readySchema.parse(message)
+    await Promise.race([ready(child), exited.then(() => Promise.reject(new Error('the engine ended')))])
     return clock(child.pid)
   } finally {
     child.kill('SIGKILL')
     await exited
+  }
+}
+
+/** Resolves when the engine can take jobs; before that it tells how far it is. */
+async function ready(child: ChildProcess): Promise<void> {
+  for await (const [message] of on(child, 'message')) {
+    if (readySchema.safeParse(message).success) return
   }
 }
 
