@@ -1,3 +1,5 @@
+import { seededRandom } from '@vision-queue/test-support/seeded-random'
+
 /** Seconds of a day. */
 export const daySeconds = 86_400
 
@@ -56,15 +58,4 @@ function poisson(mean: number, random: () => number): number {
   let count = 0
   for (let product = random(); product > limit; product *= random()) count += 1
   return count
-}
-
-/** Numbers in [0, 1): mulberry32. */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
