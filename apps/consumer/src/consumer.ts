@@ -24,12 +24,17 @@ import type { Logger } from 'pino'
 import { type ConsumerSettings, toEngineEnvironment } from './config.ts'
 import type { ConsumerView } from './observe/consumer-health.ts'
 import { createJobWork } from './observe/job-work.ts'
-import { openJobTracing } from './observe/trace-jobs.ts'
+import { type JobTracing, openJobTracing } from './observe/trace-jobs.ts'
 import { nvidiaEnvironment } from './observe/observe-settings.ts'
 import { startGpuGauge } from './observe/gpu-gauge.ts'
 import { type HealthServer, openHealthServer } from './observe/health-server.ts'
 import { createFleetVariant } from './fleet/fleet-variant.ts'
-import { type JobHandling, type ModelManager, startModelManager } from './fleet/model-manager.ts'
+import {
+  type JobHandling,
+  type ModelManager,
+  type ModelManagerOptions,
+  startModelManager,
+} from './fleet/model-manager.ts'
 import { assertModelsThere } from './fleet/models-there.ts'
 import { parseModelPolicy } from './fleet/model-policy.ts'
 import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
@@ -140,7 +145,6 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   const openText = ({ id: jobId, context }: QueuedJob): TextPublisher =>
     openTextPublisher({ textLog, id: jobId, context, log, maxBytes: settings.STREAMED_TEXT_MAX_BYTES })
   const cancellations = openCancellations({ redisUrl: settings.REDIS_URL, log })
-  const forgetting = createModelForgetting(redis)
   const gauge = createProcessGauge()
   const gpus = startGpuGauge({ pollMs: settings.GPU_POLL_MS, env: nvidiaEnvironment(settings), log })
   const work = createJobWork()
@@ -164,24 +168,15 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   })
 
   let renewAnnouncement = (): void => {}
-  const manager: ModelManager = startModelManager({
-    repository: settings.MODEL_REPOSITORY,
-    policy: parseModelPolicy(settings.MODELS),
-    pollMs: settings.MODEL_POLL_MS,
-    readOrders: async () => readModelOrders(redis),
-    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, onLaunch: traces.launched, log }),
-    decideVariant: createFleetVariant({
-      agree: async (model, own) => agreeOnVariant(redis, model, own),
-      int8Saturates: await int8Saturates(),
-      log,
-    }),
-    openSource: (model, pinnedTo, handling) => openSource(model, pinnedTo, notingJobs(handling, gauge)),
-    forget: async (name, version) => forgetting.forget(name, version),
-    countPinned: async (name, version) => forgetting.countPinned(name, version),
-    lingerMs,
-    drainMs: 2 * settings.RUN_TIMEOUT_MS,
-    onChange: () => renewAnnouncement(),
+  const manager = startManager({
+    settings,
+    engineEntry,
     log,
+    redis,
+    int8Saturates: await int8Saturates(),
+    onLaunch: traces.launched,
+    openSource: (model, pinnedTo, handling) => openSource(model, pinnedTo, notingJobs(handling, gauge)),
+    onChange: () => renewAnnouncement(),
   })
 
   const announcer = await startAnnouncer({
@@ -209,6 +204,39 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
     await traces.close()
   }
   return { id: said.id, manager, announcer, release }
+}
+
+interface ManagerOptions extends Pick<ConsumerOptions, 'settings' | 'log'> {
+  engineEntry: string | undefined
+  redis: RedisClient
+  int8Saturates: boolean
+  onLaunch: JobTracing['launched']
+  openSource: ModelManagerOptions['openSource']
+  onChange: () => void
+}
+
+/** The models of this consumer, by its settings and what the fleet has decided in Redis. */
+function startManager({ settings, redis, engineEntry, onLaunch, log, ...options }: ManagerOptions): ModelManager {
+  const forgetting = createModelForgetting(redis)
+  return startModelManager({
+    repository: settings.MODEL_REPOSITORY,
+    policy: parseModelPolicy(settings.MODELS),
+    pollMs: settings.MODEL_POLL_MS,
+    readOrders: async () => readModelOrders(redis),
+    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, onLaunch, log }),
+    decideVariant: createFleetVariant({
+      agree: async (model, own) => agreeOnVariant(redis, model, own),
+      int8Saturates: options.int8Saturates,
+      log,
+    }),
+    openSource: options.openSource,
+    forget: async (name, version) => forgetting.forget(name, version),
+    countPinned: async (name, version) => forgetting.countPinned(name, version),
+    lingerMs,
+    drainMs: 2 * settings.RUN_TIMEOUT_MS,
+    onChange: options.onChange,
+    log,
+  })
 }
 
 /** Tells the gauge of every job that is about to run. */
