@@ -41,7 +41,9 @@ let questions: Question[]
 beforeAll(async () => {
   vulkan = await findVulkan(fileURLToPath(new URL('../../.vision-queue/software-vulkan', import.meta.url))).catch(
     (error: unknown) => {
-      console.warn(`SKIPPED: nothing was run on webgpu, for there is no Vulkan here, nor one on the CPU (${error}).`)
+      console.warn(
+        `SKIPPED: nothing was run on webgpu, for there is no Vulkan here, nor one on the CPU (${String(error)}).`,
+      )
       return null
     },
   )
@@ -79,7 +81,10 @@ function ask(provider: string, env: Record<string, string>): Promise<Answers> {
 }
 
 test('a whole service on the webgpu provider, and on no other, answers as the CPU provider does', async (context) => {
-  if (vulkan === null) return context.skip('There is no Vulkan.')
+  if (vulkan === null) {
+    context.skip('There is no Vulkan.')
+    return
+  }
   const onCpu = await ask('cpu', {})
   const onWebgpu = await ask('webgpu', {
     ...vulkan.env,

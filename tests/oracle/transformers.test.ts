@@ -33,10 +33,11 @@ beforeAll(async () => {
   }
 })
 
-test.each(goldenChats.map((chat, index) => ({ ...chat, index })))(
+test.each(goldenChats)(
   'Transformers.js makes the prompt and the answer of $family, $image.width x $image.height, that our engine is held to',
-  ({ index, family, ids, answer }) => {
-    const said = answers[index]
+  (chat) => {
+    const { family, ids, answer } = chat
+    const said = answers[goldenChats.indexOf(chat)]
     expect(said?.ids).toEqual(ids)
     // It gives the prompt back in front of the answer; of Florence-2 the token that its decoder begins with.
     expect(said?.generated.slice(family === 'florence2' ? 1 : ids.length)).toEqual(answer)
