@@ -85,7 +85,7 @@ describe('the arrows between the rooms', () => {
     ['packages/image-header', []],
     ['packages/engine', ['blobs', 'image-header', 'models', 'process', 'protocol']],
     ['packages/engine-pool', ['bundles', 'engine', 'models', 'process', 'protocol']],
-    ['packages/remote-engine', ['engine', 'engine-pool', 'models', 'process', 'protocol']],
+    ['packages/remote-engine', ['engine', 'engine-pool', 'image-header', 'models', 'process', 'protocol']],
     ['packages/bundles', []],
     ['packages/guarded-fetch', []],
     [
