@@ -10,6 +10,7 @@ import { mostParts } from '@vision-queue/queue'
 import { tracingSettings } from '@vision-queue/tracing'
 import { z } from 'zod'
 
+import { loadingSettings } from './fleet/loading-settings.ts'
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
 import { observeSettings } from './observe/observe-settings.ts'
 
@@ -32,6 +33,7 @@ export const consumerSettings = z.object({
     ),
   LOG_LEVEL: logLevelSetting,
   ...observeSettings,
+  ...loadingSettings,
   ...tracingSettings,
   MODEL_REPOSITORY: z
     .string()

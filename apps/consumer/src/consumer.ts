@@ -35,6 +35,7 @@ import {
   type ModelManagerOptions,
   startModelManager,
 } from './fleet/model-manager.ts'
+import { toLoadingTurns } from './fleet/loading-settings.ts'
 import { assertModelsThere } from './fleet/models-there.ts'
 import { parseModelPolicy } from './fleet/model-policy.ts'
 import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
@@ -244,6 +245,8 @@ function startManager({
     openSource: options.openSource,
     forget: async (name, version) => forgetting.forget(name, version),
     countPinned: async (name, version) => forgetting.countPinned(name, version),
+    countWaiting: async (name) => forgetting.countWaiting(name),
+    loads: toLoadingTurns(settings, availableCores()),
     lingerMs,
     drainMs: 2 * settings.RUN_TIMEOUT_MS,
     onChange: options.onChange,

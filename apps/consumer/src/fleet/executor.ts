@@ -60,7 +60,7 @@ export interface Executor {
 
 export function createExecutor(options: ExecutorOptions): Executor {
   const actual: Actual = { models: new Map(), problems: new Set(), nextPoolId: 1 }
-  let desired: Desired = { at: 0, lingerMs: 0, models: new Map(), problems: [] }
+  let desired: Desired = { at: 0, lingerMs: 0, models: new Map(), loads: { atOnce: 0, first: [] }, problems: [] }
   const pools = createOpenPools()
   const queues = createOpenQueues(options.openSource, options.log)
   const events: FleetEvent[] = []
