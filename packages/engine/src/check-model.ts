@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { availableCores } from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { blankImage, limitImageLibrary } from './images/image-preprocessing.ts'
-import { locateFolder, readModelFolder, type ModelFolder } from '@vision-queue/models'
+import { locateFolder, readModelFolder, readRemoteModel, type ModelFolder } from '@vision-queue/models'
 import { loadModel, type LoadedModel } from './model.ts'
 import { chooseGraphs, openGraphs } from './onnx/open-graphs.ts'
 import { findTask, taskNames } from './tasks/index.ts'
@@ -60,6 +60,13 @@ async function check(given: string): Promise<void> {
     throw new VisionQueueError('model_unavailable', `${given} is no folder.`)
   }
   const location = await locateFolder(folder)
+  const remote = readRemoteModel(location)
+  if (remote !== null) {
+    const { name, version, task, engine } = remote
+    print(`${name}@${version}: ${task}, run as ${engine.model} by the server at ${engine.url} (${engine.kind})`)
+    print('The server is not asked here: GET /models tells whether it answers.')
+    return
+  }
   const execution = executionOptionsSchema.parse({ providers: values.providers.split(','), variant: values.variant })
   const intraOpThreads = Number(values.threads)
   const read = await readModelFolder(location, taskNames)
