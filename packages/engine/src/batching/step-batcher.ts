@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
+import type { Phase } from '../generation/phase-turns.ts'
 import type { TextPiece } from '../generation/text-stream.ts'
 import type { TaskOutput } from '../task-output.ts'
 import type { Stepper } from '../tasks/stepper.ts'
@@ -41,6 +42,8 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
   let unreportedRuns: BatchRun[] = []
   let reportedAt = 0
   let busy = false
+  /** Since the beginning, by what the steps were. */
+  const spentMs: Record<Phase, number> = { encode: 0, prefill: 0, decode: 0 }
 
   async function workWhileThereIsSome(): Promise<void> {
     busy = true
@@ -78,12 +81,15 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
       report(items.map((item) => failure(item, error)))
       return
     }
+    const joinedAt = performance.now()
     const started = await attempt(items, async (some) => stepper.start(some.map(({ prepared }) => prepared)))
+    // Where a stepper does something here, it is the images.
+    spentMs.encode += performance.now() - joinedAt
     const failed: BatchOutcome<Item, TaskOutput>[] = []
     for (const outcome of started) {
       if (outcome.kind === 'value') {
         const { item, value: sequence, runMs, batchSize } = outcome
-        running.push({ item, sequence, runMs, runs: 1, sizes: batchSize })
+        running.push({ item, sequence, runMs, runs: 1, sizes: batchSize, joinedAt, firstTokenAt: null })
       } else failed.push(outcome)
     }
     report(failed)
@@ -92,8 +98,12 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
   async function step(): Promise<void> {
     const chosen = new Set(stepper.choose(running.map(({ sequence }) => sequence)))
     const moving = running.filter(({ sequence }) => chosen.has(sequence))
+    const phase = moving[0] === undefined ? 'decode' : stepper.phaseOf(moving[0].sequence)
+    const beganAt = performance.now()
     const results = await attempt(moving, async (some) => stepper.step(some.map(({ sequence }) => sequence)))
-    const { outcomes, pieces, ended } = countStep(results)
+    const at = performance.now()
+    spentMs[phase] += at - beganAt
+    const { outcomes, pieces, ended } = countStep(results, { at, phaseOf: stepper.phaseOf })
     running = running.filter((one) => !ended.has(one))
     for (const { sequence } of ended) stepper.leave?.(sequence)
     if (pieces.length > 0) onText(pieces)
@@ -118,6 +128,22 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     // Items join between any two steps: there is nobody to wait for, and no batch whose size could be chosen.
     drain() {},
     cost: null,
+    get generation() {
+      const { known = 0, fresh = 0 } = stepper.seenImages?.() ?? {}
+      const { bytesOf, maxBytes } = stepper
+      return {
+        encodeMs: spentMs.encode,
+        prefillMs: spentMs.prefill,
+        decodeMs: spentMs.decode,
+        imagesKnown: known,
+        imagesNew: fresh,
+        running: running.length,
+        waiting: waiting.length,
+        reservedBytes: bytesOf?.(running.map(({ item }) => item.prepared)) ?? 0,
+        heldBytes: stepper.heldBytes?.() ?? 0,
+        limitBytes: maxBytes ?? 0,
+      }
+    },
   }
 }
 

@@ -66,6 +66,7 @@ export interface RowMemory {
   /** Packs batches that rows have left, before anything new takes memory; those whose rows are all moved next need not. */
   pack: (moved: ReadonlySet<DecoderRow>) => void
   readonly peakBytes: number
+  readonly heldBytes: number
 }
 
 /** `keptBytes`: memory that is not in use lies ready within so many bytes. */
@@ -150,6 +151,9 @@ export function createRowMemory(layout: DecoderLayout, keptBytes: number): RowMe
     },
     get peakBytes() {
       return memory.peakBytes
+    },
+    get heldBytes() {
+      return memory.heldBytes
     },
   }
 }
