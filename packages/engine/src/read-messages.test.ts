@@ -31,8 +31,16 @@ const answers: FromEngine = {
   generation: null,
 }
 const generation = {
-  ...{ encodeMs: 1, prefillMs: 2, decodeMs: 3, imagesKnown: 4, imagesNew: 5 },
-  ...{ running: 1, waiting: 0, reservedBytes: 20, heldBytes: 10, limitBytes: 30 },
+  encodeMs: 1,
+  prefillMs: 2,
+  decodeMs: 3,
+  imagesKnown: 4,
+  imagesNew: 5,
+  running: 1,
+  waiting: 0,
+  reservedBytes: 20,
+  heldBytes: 10,
+  limitBytes: 30,
 }
 const manifest = {
   name: 'm',

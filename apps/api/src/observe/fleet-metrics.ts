@@ -76,7 +76,10 @@ function createTokenTimes(registry: Registry): Record<TokenTime, ToldHistogram<'
   return {
     first_token: histogram('time_to_first_token', 'From the submission of a job to the first token of its answer'),
     per_token: histogram('time_per_output_token', 'What each token of an answer after the first took, on average'),
-    prefill: histogram('job_prefill', 'From the place of a job among the running ones in its engine to its first token'),
+    prefill: histogram(
+      'job_prefill',
+      'From the place of a job among the running ones in its engine to its first token',
+    ),
     decode: histogram('job_decode', 'From the first token of an answer to the last'),
   }
 }

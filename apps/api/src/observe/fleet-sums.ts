@@ -58,7 +58,10 @@ function countsByConsumer(models: readonly ServedModel[]): Map<string, FleetCoun
       all.set(id, counts)
       if (known === undefined) counts.push(...ofModels(jobs))
       const labels = { model, version }
-      counts.push(...ofDurations('stage', labels, work?.durations), ...ofDurations('token_time', labels, work?.tokenTimes))
+      counts.push(
+        ...ofDurations('stage', labels, work?.durations),
+        ...ofDurations('token_time', labels, work?.tokenTimes),
+      )
       for (const [kind, value] of Object.entries(work?.tokens ?? {})) {
         if (value > 0) counts.push({ metric: 'tokens', labels: { ...labels, kind }, value })
       }
@@ -72,10 +75,14 @@ function ofDurations(
   labels: FleetCount['labels'],
   durations: Readonly<Record<string, Durations>> = {},
 ): FleetCount[] {
-  return Object.entries(durations).flatMap(([of, { counts, sum }]) => [
-    { metric: `${metric}_sum` as const, labels: { ...labels, of }, value: sum },
-    ...counts.map((value, bucket) => ({ metric, labels: { ...labels, of, bucket: String(bucket) }, value })),
-  ])
+  const all: FleetCount[] = []
+  for (const [of, { counts, sum }] of Object.entries(durations)) {
+    all.push({ metric: `${metric}_sum`, labels: { ...labels, of }, value: sum })
+    for (const [bucket, value] of counts.entries()) {
+      all.push({ metric, labels: { ...labels, of, bucket: String(bucket) }, value })
+    }
+  }
+  return all
 }
 
 function ofModels(jobs: NonNullable<ServedModel['consumers'][number]['jobs']>): FleetCount[] {

@@ -68,11 +68,28 @@ function tooLarge<Item>(item: Item, bytes: number, maxBytes: number): BatchOutco
   return { kind: 'error', item, error: new VisionQueueError('invalid_input', sentence) }
 }
 
-/** Adds a step that ended at `at` to the figures of those that it moved, and tells what it came to. */
+/** Items whose sequences were started, and those that ended by it. */
+export function beginItems<Item, Sequence>(
+  started: readonly BatchOutcome<Item, Sequence>[],
+  joinedAt: number,
+): { begun: Running<Item, Sequence>[]; failed: BatchOutcome<Item, TaskOutput>[] } {
+  const begun: Running<Item, Sequence>[] = []
+  const failed: BatchOutcome<Item, TaskOutput>[] = []
+  for (const outcome of started) {
+    if (outcome.kind === 'value') {
+      const { item, value: sequence, runMs, batchSize: sizes } = outcome
+      begun.push({ item, sequence, runMs, runs: 1, sizes, joinedAt, firstTokenAt: null })
+    } else failed.push(outcome)
+  }
+  return { begun, failed }
+}
+
+/** Adds a step that has just ended to the figures of those that it moved, and tells what it came to. */
 export function countStep<Item, Sequence>(
   results: readonly BatchOutcome<Running<Item, Sequence>, StepResult>[],
-  { at, phaseOf }: Pick<Stepper<never, Sequence>, 'phaseOf'> & { at: number },
+  phaseOf: Stepper<never, Sequence>['phaseOf'],
 ): StepOutcome<Item, Sequence> {
+  const at = performance.now()
   const { outcomes, pieces, ended }: StepOutcome<Item, Sequence> = { outcomes: [], pieces: [], ended: new Set() }
   for (const result of results) {
     const moved = result.item

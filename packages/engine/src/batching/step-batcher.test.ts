@@ -1,4 +1,3 @@
-import type { GenerationFigures } from '@vision-queue/protocol'
 import { describe, expect, it } from 'vitest'
 
 import type { BatchOutcome, BatchRun } from './run-or-split.ts'
@@ -34,7 +33,6 @@ interface Run {
   left: string[]
   outcomes: BatchOutcome<Item, TaskOutput>[]
   add: (job: FakeJob, extras?: Partial<Item>) => Item
-  figures: () => GenerationFigures | null
   /** Resolves when so many have ended. */
   untilEnded: (count: number) => Promise<void>
   /** Called after each step, before the next. */
@@ -84,7 +82,6 @@ function start({ maxRows = 4, maxBytes = Infinity } = {}): Run {
       batcher.add(item)
       return item
     },
-    figures: () => batcher.generation,
     async untilEnded(count) {
       while (run.ended.length < count) {
         await new Promise<void>((resolve) => {
@@ -218,37 +215,6 @@ describe('failing', () => {
     expect(run.ended.toSorted()).toEqual(['a {"done":2}', 'b {"done":2}', `${name} inference_failed`].toSorted())
     const ran = name === 'poison' || name === 'broken' ? [name] : []
     expect(run.left.toSorted()).toEqual(['a', 'b', ...ran].toSorted())
-  })
-
-  it('tells how many run and wait and what they reserve, and where the time of steps went', async () => {
-    const run = start({ maxRows: 1, maxBytes: 100 })
-    const seen: (GenerationFigures | null)[] = []
-    run.afterStep = () => seen.push(run.figures())
-    run.add({ name: 'a', steps: 2, bytes: 30 })
-    run.add({ name: 'b', steps: 1, bytes: 40 })
-    await run.untilEnded(2)
-    expect(seen.map((told) => [told?.running, told?.waiting, told?.reservedBytes])).toEqual([
-      [1, 1, 30],
-      [0, 1, 0],
-      [0, 0, 0],
-    ])
-    expect(seen[0]).toMatchObject({ decodeMs: 0, heldBytes: 0, limitBytes: 100 })
-    expect(run.figures()?.prefillMs).toBeGreaterThan(seen[1]?.prefillMs ?? Infinity)
-    expect(seen[1]?.decodeMs).toBeGreaterThan(0)
-  })
-
-  it("an answer's time is split at its first token", async () => {
-    const run = start()
-    run.add({ name: 'long', steps: 3 })
-    run.add({ name: 'short', steps: 1 })
-    await run.untilEnded(2)
-    const times = Object.fromEntries(
-      run.outcomes.map((outcome) => [outcome.item.prepared.name, outcome.kind === 'value' ? outcome.times : null]),
-    )
-    expect(times['short']?.decodeMs).toBe(0)
-    expect(times['long']?.prefillMs).toBe(times['short']?.prefillMs)
-    expect(times['long']?.prefillMs).toBeGreaterThan(0)
-    expect(times['long']?.decodeMs).toBeGreaterThan(0)
   })
 
   it('a stepper that forgets a sequence fails them instead of waiting for ever', async () => {

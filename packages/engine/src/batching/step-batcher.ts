@@ -5,6 +5,7 @@ import type { TextPiece } from '../generation/text-stream.ts'
 import type { TaskOutput } from '../task-output.ts'
 import type { Stepper } from '../tasks/stepper.ts'
 import type { DynamicBatcher, DynamicBatcherOptions } from './dynamic-batcher.ts'
+import { generationFigures, timed, type TimeSpent } from './generation-figures.ts'
 import {
   failure,
   runOrSplit,
@@ -13,7 +14,7 @@ import {
   type BatchRun,
   type RunOptions,
 } from './run-or-split.ts'
-import { countStep, takeWaiting, type Running } from './running-items.ts'
+import { beginItems, countStep, takeWaiting, type Running } from './running-items.ts'
 
 export type StepBatcherOptions<Item> = Pick<DynamicBatcherOptions<Item, TaskOutput>, 'onLaunch' | 'onSettled'> & {
   /** Told after a step what it added to the answers. */
@@ -42,8 +43,7 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
   let unreportedRuns: BatchRun[] = []
   let reportedAt = 0
   let busy = false
-  /** Since the beginning, by what the steps were. */
-  const spentMs: Record<Phase, number> = { encode: 0, prefill: 0, decode: 0 }
+  const spentMs: TimeSpent = { encode: 0, prefill: 0, decode: 0 }
 
   async function workWhileThereIsSome(): Promise<void> {
     busy = true
@@ -82,16 +82,10 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
       return
     }
     const joinedAt = performance.now()
-    const started = await attempt(items, async (some) => stepper.start(some.map(({ prepared }) => prepared)))
     // Where a stepper does something here, it is the images.
-    spentMs.encode += performance.now() - joinedAt
-    const failed: BatchOutcome<Item, TaskOutput>[] = []
-    for (const outcome of started) {
-      if (outcome.kind === 'value') {
-        const { item, value: sequence, runMs, batchSize } = outcome
-        running.push({ item, sequence, runMs, runs: 1, sizes: batchSize, joinedAt, firstTokenAt: null })
-      } else failed.push(outcome)
-    }
+    const start = async (some: readonly Item[]) => stepper.start(some.map(({ prepared }) => prepared))
+    const { begun, failed } = beginItems(await attempt('encode', items, start), joinedAt)
+    running.push(...begun)
     report(failed)
   }
 
@@ -99,22 +93,16 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     const chosen = new Set(stepper.choose(running.map(({ sequence }) => sequence)))
     const moving = running.filter(({ sequence }) => chosen.has(sequence))
     const phase = moving[0] === undefined ? 'decode' : stepper.phaseOf(moving[0].sequence)
-    const beganAt = performance.now()
-    const results = await attempt(moving, async (some) => stepper.step(some.map(({ sequence }) => sequence)))
-    const at = performance.now()
-    spentMs[phase] += at - beganAt
-    const { outcomes, pieces, ended } = countStep(results, { at, phaseOf: stepper.phaseOf })
+    const results = await attempt(phase, moving, async (some) => stepper.step(some.map(({ sequence }) => sequence)))
+    const { outcomes, pieces, ended } = countStep(results, stepper.phaseOf)
     running = running.filter((one) => !ended.has(one))
     for (const { sequence } of ended) stepper.leave?.(sequence)
     if (pieces.length > 0) onText(pieces)
     report(outcomes)
   }
 
-  const attempt = async <Input, Value>(
-    inputs: readonly Input[],
-    run: (some: readonly Input[]) => Promise<readonly (Value | Error)[]>,
-  ): Promise<BatchOutcome<Input, Value>[]> =>
-    runOrFail({ run, maxBatchSize: Math.max(stepper.maxRows, inputs.length) }, inputs, unreportedRuns)
+  const attempt = async <I, V>(phase: Phase, inputs: readonly I[], run: RunOptions<I, V>['run']) =>
+    timed(spentMs, phase, async () => runOrFail(run, inputs, { maxRows: stepper.maxRows, runs: unreportedRuns }))
 
   return {
     add(item) {
@@ -129,32 +117,20 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     drain() {},
     cost: null,
     get generation() {
-      const { known = 0, fresh = 0 } = stepper.seenImages?.() ?? {}
-      const { bytesOf, maxBytes } = stepper
-      return {
-        encodeMs: spentMs.encode,
-        prefillMs: spentMs.prefill,
-        decodeMs: spentMs.decode,
-        imagesKnown: known,
-        imagesNew: fresh,
-        running: running.length,
-        waiting: waiting.length,
-        reservedBytes: bytesOf?.(running.map(({ item }) => item.prepared)) ?? 0,
-        heldBytes: stepper.heldBytes?.() ?? 0,
-        limitBytes: maxBytes ?? 0,
-      }
+      const prepared = running.map(({ item }) => item.prepared)
+      return generationFigures(stepper, spentMs, { running: prepared, waiting: waiting.length })
     },
   }
 }
 
 /** One run of several, or as many as it takes to find who is at fault; never rejects. */
 async function runOrFail<Input, Value>(
-  options: RunOptions<Input, Value>,
+  run: RunOptions<Input, Value>['run'],
   inputs: readonly Input[],
-  runs: BatchRun[],
+  { maxRows, runs }: { maxRows: number; runs: BatchRun[] },
 ): Promise<BatchOutcome<Input, Value>[]> {
   try {
-    return await runOrSplit(options, inputs, runs)
+    return await runOrSplit({ run, maxBatchSize: Math.max(maxRows, inputs.length) }, inputs, runs)
   } catch (error) {
     return inputs.map((input) => failure(input, error))
   }

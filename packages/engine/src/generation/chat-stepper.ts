@@ -135,14 +135,7 @@ export function createChatStepper<Piece>(
     heldBytes: () => decoder.heldBytes,
     phaseOf,
     async start(items) {
-      return items.map((item) => ({
-        item,
-        row: null,
-        search: null,
-        stream: createTextStream(item.stop),
-        stepKey: '',
-        turnsWaited: 0,
-      }))
+      return items.map(newSequence)
     },
     choose: createPhaseTurns({ phaseOf, takePieces, keyOf: ({ row }) => (row === null ? '' : decoder.keyOf(row)) }),
     async step(sequences) {
@@ -164,6 +157,10 @@ export function createChatStepper<Piece>(
       if (row !== null) decoder.release(row)
     },
   }
+}
+
+function newSequence<Piece>(item: ChatItem<Piece>): ChatSequence<Piece> {
+  return { item, row: null, search: null, stream: createTextStream(item.stop), stepKey: '', turnsWaited: 0 }
 }
 
 function advance<Piece>({ item, stream }: ChatSequence<Piece>, search: TokenSearch, logits: Float32Array): StepResult {

@@ -124,10 +124,10 @@ export function openRaggedDecoder(
     },
     release: memory.release,
     get peakBytes() {
-      return memory.peakBytes
+      return memory.bytes.peakBytes
     },
     get heldBytes() {
-      return memory.heldBytes
+      return memory.bytes.heldBytes
     },
   }
 }
