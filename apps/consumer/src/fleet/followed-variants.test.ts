@@ -21,7 +21,7 @@ test('a consumer that would run another variant than the fleet follows it, at th
   around.decided = { graph: 'fp16', reason: 'the provider is no CPU', at: 1 }
   start()
   await expect.poll(states, eventually).toEqual({ 'a@1': 'ready *' })
-  expect(announced()[0]?.manifest).toMatchObject({ variant: 'fp16', choice: { ...decided, basis: 'fleet' } })
+  expect(announced()[0]?.manifest).toMatchObject({ variant: 'fp16', choice: { ...around.decided, basis: 'fleet' } })
   expect(around.opened).toHaveLength(2)
   // Redis had lost it, and another consumer was first.
   around.decided = { graph: 'fp32', reason: 'the CPU has no instructions for int8', at: 2 }
