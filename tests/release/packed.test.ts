@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-import { expect, onTestFinished, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { z } from 'zod'
 
 const run = promisify(execFile)
@@ -30,7 +30,7 @@ test.each(publishable)(
   '$name is packed as JavaScript and declarations, without sources, tests or workspace versions',
   async (each) => {
     const source = join(packages, each.name)
-    const folder = await pack(source)
+    const folder = await packed(source)
     const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
@@ -56,7 +56,7 @@ test.each(publishable)(
 test.each(publishable)(
   '$name as packed runs as plain JavaScript with its own dependencies',
   async ({ name, exported }) => {
-    const folder = await pack(join(packages, name))
+    const folder = await packed(join(packages, name))
     await symlink(join(packages, name, 'node_modules'), join(folder, 'node_modules'))
     const program = `import { ${exported} } from ${JSON.stringify(join(folder, 'dist/index.js'))}
     console.log(typeof ${exported})`
@@ -65,10 +65,23 @@ test.each(publishable)(
   },
 )
 
+const folders = new Map<string, Promise<string>>()
+const temporary: string[] = []
+afterAll(async () => {
+  await Promise.all(temporary.map(async (folder) => rm(folder, { recursive: true })))
+})
+
+/** Each is packed once. */
+async function packed(source: string): Promise<string> {
+  const folder = folders.get(source) ?? pack(source)
+  folders.set(source, folder)
+  return folder
+}
+
 /** Packs a package as pnpm would publish it (npm would leave `publishConfig.exports` out), and unpacks that. */
 async function pack(source: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'vision-queue-packed-'))
-  onTestFinished(async () => await rm(folder, { recursive: true }))
+  temporary.push(folder)
   const pnpm = ['--yes', '--prefer-offline', 'pnpm@12.21.0', 'pack', '--pack-destination', folder]
   await run('npx', pnpm, { cwd: source })
   const [tarball] = await readdir(folder)
