@@ -60,7 +60,7 @@ export function createRemotePool(options: RemotePoolOptions): EnginePool {
     const ends = [...jobs.there].map(async ({ answer }) => answer.promise.catch(() => {}))
     const end = async (): Promise<void> => {
       await Promise.race([Promise.all(ends), hurried.promise])
-      handBack(jobs, jobs.there)
+      handBack(jobs, [...jobs.there])
       await options.server.close()
     }
     return { done: end(), hurry: () => hurried.resolve(undefined) }

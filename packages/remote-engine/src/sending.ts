@@ -110,7 +110,8 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
       const failure = error instanceof VisionQueueError ? error : brokenOff(error)
       if (failure.code === 'model_unavailable') {
         const { name, version, log } = options
-        log.warn({ model: name, version, cause: String(failure.cause ?? failure.detail) }, 'A remote engine has failed')
+        const why = failure.cause instanceof Error ? failure.cause.message : failure.detail
+        log.warn({ model: name, version, job: job.request.id, why }, 'The server of a model has failed')
         watch().doubt(null)
       }
       job.answer.reject(failure)
