@@ -63,9 +63,8 @@ export function openHttpServer({ url, key, timeoutMs }: HttpServerOptions): Http
     connect: { timeout: connectTimeoutMs },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
-    // A connection that the server closes in the moment that it is used again would cost the job an attempt.
-    keepAliveTimeout: 1000,
-    pipelining: 1,
+    // A connection for each job: one that the server closes in the moment that it is used again would cost an attempt.
+    pipelining: 0,
   })
   const authorization = key === null ? {} : { Authorization: `Bearer ${key}` }
 

@@ -76,7 +76,10 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
     const sent = noteSend(window, job.priority)
     const startedAt = performance.now()
     onLaunch?.([job.request.id])
-    const onAccepted = (): void => noteAccepted(window, sent)
+    const onAccepted = (): void => {
+      noteAccepted(window, sent)
+      advance()
+    }
     try {
       const output = await server.ask(guarded(job), { signal: job.unwanted.signal, onAccepted })
       if (settle(jobs, job)) succeed(job, output, performance.now() - startedAt)
@@ -104,7 +107,7 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
       returnJob(job)
     } else if (error instanceof NotReachedError) {
       returnJob(job)
-      watch().doubt({ detail: 'The server of this model can not be reached.' })
+      watch().doubt({ isGone: true })
     } else if (settle(jobs, job)) {
       countJob(counted.figures, 'failed')
       const failure = error instanceof VisionQueueError ? error : brokenOff(error)
@@ -112,7 +115,7 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
         const { name, version, log } = options
         const why = failure.cause instanceof Error ? failure.cause.message : failure.detail
         log.warn({ model: name, version, job: job.request.id, why }, 'The server of a model has failed')
-        watch().doubt(null)
+        watch().doubt({ isGone: false })
       }
       job.answer.reject(failure)
     }
