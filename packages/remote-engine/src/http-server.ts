@@ -14,7 +14,7 @@ export interface Message {
   method: 'GET' | 'POST'
   /** What follows the address. */
   path: string
-  body?: string | undefined
+  body?: string | Buffer | undefined
   headers?: Record<string, string>
   signal: AbortSignal
 }
@@ -24,6 +24,8 @@ export interface HttpAnswer {
   headers: Dispatcher.ResponseData['headers']
   /** Each piece as it comes. Throws where there are more than so many bytes. */
   pieces: () => AsyncIterable<Buffer>
+  /** The whole body. */
+  bytes: () => Promise<Buffer>
   /** The whole body as text, so many bytes at most; what is over is left out where `cut` says so. */
   text: (options?: { mostBytes?: number; cut?: boolean }) => Promise<string>
 }
@@ -108,6 +110,11 @@ function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): HttpA
     status: statusCode,
     headers,
     pieces,
+    async bytes() {
+      const read: Buffer[] = []
+      for await (const piece of pieces()) read.push(piece)
+      return Buffer.concat(read)
+    },
     async text({ mostBytes = mostAnswerBytes, cut = false } = {}) {
       const read: Buffer[] = []
       let bytes = 0

@@ -318,7 +318,13 @@ describe('a refusal', () => {
     const text = typeof answer === 'string' ? answer : JSON.stringify(answer)
     const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
     const failure = await failureOf(
-      { status, headers: lower, pieces: async function* () {}, text: async () => text },
+      {
+        status,
+        headers: lower,
+        pieces: async function* () {},
+        bytes: async () => Buffer.from(text),
+        text: async () => text,
+      },
       [],
     )
     expect(failure).toMatchObject(expected)

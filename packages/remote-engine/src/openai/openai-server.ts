@@ -4,6 +4,7 @@ import { fingerprintFolder, type RemoteModel } from '@vision-queue/models'
 import { type ModelManifest, modelManifestSchema, VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
+import { readJson } from '../http-json.ts'
 import { type HttpServer, openHttpServer } from '../http-server.ts'
 import { NotReadyError, type RemoteServer } from '../remote-server.ts'
 import { failureOf } from '../server-failure.ts'
@@ -102,14 +103,6 @@ async function lookForModel(http: HttpServer, name: string, signal: AbortSignal)
 /** Ollama lists `llava:latest` and takes `llava`; ours lists names and takes `name@version`, too. */
 function isSameModel(listed: string, asked: string): boolean {
   return listed === asked || listed === `${asked}:latest` || asked.startsWith(`${listed}@`)
-}
-
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
 }
 
 async function manifestOf(
