@@ -85,7 +85,7 @@ async function lookAtHealth(root: HttpServer, signal: AbortSignal): Promise<void
   throw new NotReadyError(`The server of this model ${why} (${status}).`)
 }
 
-/** Whether the server has the model. One that lists none, or has no list, is believed. */
+/** Whether the server has the model. One that has no list is believed. */
 async function lookForModel(http: HttpServer, name: string, signal: AbortSignal): Promise<void> {
   const { status, text } = await http.get('/models', signal)
   const body = await text({ mostBytes: mostListBytes })
@@ -95,8 +95,9 @@ async function lookForModel(http: HttpServer, name: string, signal: AbortSignal)
   const list = modelListSchema.safeParse(readJson(body))
   if (!list.success) throw new NotReadyError('The server of this model speaks something else than OpenAI’s API.')
   const ids = list.data.data.map(({ id }) => id)
-  if (ids.length > 0 && !ids.some((id) => isSameModel(id, name))) {
-    throw new NotReadyError(`The server of this model has no ${name}; it has: ${ids.slice(0, 10).join(', ')}.`)
+  if (!ids.some((id) => isSameModel(id, name))) {
+    const known = ids.slice(0, 10).join(', ') || 'none'
+    throw new NotReadyError(`The server of this model has no ${name}; it has: ${known}.`)
   }
 }
 
