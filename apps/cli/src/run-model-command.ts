@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join, relative, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
 import {
   findModel,
@@ -133,8 +133,9 @@ async function writeModelJson(folder: string, { task, modelJson }: AddOptions): 
 
 /** Runs the engine's own check in a process of its own, which prints what the model is. */
 async function check(folder: string, env: ModelSettings['env']): Promise<number> {
-  const script = fileURLToPath(import.meta.resolve('@vision-queue/engine/check-model'))
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script, folder], {
+  const { resolve: find } = createRequire(import.meta.url)
+  const program = [find('@vision-queue/bundles/run'), find('@vision-queue/engine/check-model')]
+  const child = spawn(process.execPath, [...program, folder], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
   })

@@ -1,7 +1,7 @@
 import type { LoadProgress, ModelManifest, ModelStats, Priority } from '@vision-queue/protocol'
 
 import type { JobSignal, RequestContext } from '@vision-queue/process'
-import type { BlobSource, EngineJob } from '@vision-queue/engine/messages'
+import type { BlobSource, EngineJob, GenerationTimes } from '@vision-queue/engine/messages'
 import type { ExecutionOptions } from '@vision-queue/models'
 import type { TextPiece } from '@vision-queue/engine/messages'
 import type { RuntimeLog } from './runtime-log.ts'
@@ -33,6 +33,8 @@ export interface InferenceResult {
   /** The session run of its batch. */
   inferenceMs: number
   batchSize: number
+  /** When its tokens came, of an answer that was generated. */
+  times?: GenerationTimes
 }
 
 /** The pool closed before the job was answered. It may be run again elsewhere: nothing is known of it. */

@@ -46,9 +46,9 @@ export function answerJob(pool: Pool, job: PoolJob, answer: EngineAnswer, varian
   switch (answer.kind) {
     case 'value': {
       if (!settle(pool, job)) return []
-      const { output, preprocessMs, inferenceMs, batchSize } = answer
-      countJob(pool.figures, 'succeeded', preprocessMs)
-      return [{ kind: 'resolve', job, result: { output, variant, preprocessMs, inferenceMs, batchSize } }]
+      const { kind: _kind, id: _id, ...result } = answer
+      countJob(pool.figures, 'succeeded', result.preprocessMs)
+      return [{ kind: 'resolve', job, result: { ...result, variant } }]
     }
     case 'error': {
       const { code, detail } = answer.error

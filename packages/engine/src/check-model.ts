@@ -36,15 +36,20 @@ if (path === undefined) {
   process.stderr.write(usage)
   process.exit(2)
 }
-try {
-  await check(path)
-  print('The folder can be served.')
-} catch (error) {
-  print(`PROBLEM: ${describeProblem(error)}`)
-  if (error instanceof Error && error.cause instanceof Error && error instanceof VisionQueueError) {
-    print(`  because: ${error.cause.message.split('\n')[0]?.slice(0, 500)}`)
+void tell(path)
+
+/** Prints what `check` finds, and what stands in the way; sets the exit code. */
+async function tell(given: string): Promise<void> {
+  try {
+    await check(given)
+    print('The folder can be served.')
+  } catch (error) {
+    print(`PROBLEM: ${describeProblem(error)}`)
+    if (error instanceof Error && error.cause instanceof Error && error instanceof VisionQueueError) {
+      print(`  because: ${error.cause.message.split('\n')[0]?.slice(0, 500)}`)
+    }
+    process.exitCode = 1
   }
-  process.exitCode = 1
 }
 
 /** Reads, loads and runs the folder as an engine would; rejects with the first thing that stands in the way. */

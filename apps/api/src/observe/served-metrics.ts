@@ -4,6 +4,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 
 import { createFleetMetrics, createRedisMetrics } from './fleet-metrics.ts'
 import type { FleetCount } from './fleet-sums.ts'
+import { createGenerationMetrics } from './generation-metrics.ts'
 import { createGpuMetrics } from './gpu-metrics.ts'
 
 /** One look at Redis: what consumers announced, and what is queued per model name. */
@@ -27,6 +28,7 @@ export interface Depth extends Backlog {
  */
 export function createServedMetrics(registry: Registry): (snapshot: ServedSnapshot | null) => void {
   const metrics = registerMetrics(registry)
+  const tellGenerating = createGenerationMetrics(registry)
   const tellGpus = createGpuMetrics(registry)
   const tellFleet = createFleetMetrics(registry)
   const tellRedis = createRedisMetrics(registry)
@@ -67,6 +69,7 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
       metrics.resident.set({ consumer }, figures.residentBytes)
       metrics.delay.set({ consumer }, figures.eventLoopDelayMs / 1000)
     }
+    tellGenerating(snapshot?.models ?? [])
     tellGpus(snapshot?.models.flatMap((model) => model.consumers) ?? [])
   }
 }
