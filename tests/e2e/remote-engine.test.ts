@@ -209,13 +209,13 @@ describe('a server of chat completions', () => {
 })
 
 test('a server of tensors computes those of a job, and is refused what does not fit', async () => {
-  const ask = async (data: readonly unknown[]): Promise<unknown> => {
+  const compute = async (data: readonly unknown[]): Promise<unknown> => {
     const input = { tensors: { x: { data: [1, 2], shape: [1, 2] }, n: { data } } }
     return (await post(`${near.url}/jobs`, { model: 'double', input }, { Prefer: 'wait=20' })).json()
   }
-  expect(await ask([3])).toMatchObject({
+  expect(await compute([3])).toMatchObject({
     status: 'succeeded',
     output: { outputs: { doubled: { data: [2, 4] }, same: { data: [3] } } },
   })
-  expect(await ask(['many'])).toMatchObject({ status: 'failed', error: { code: 'invalid_input' } })
+  expect(await compute(['many'])).toMatchObject({ status: 'failed', error: { code: 'invalid_input' } })
 })

@@ -80,24 +80,20 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
       noteAccepted(window, sent)
       advance()
     }
+    const heard = hearFirst(job)
     try {
-      const output = await server.ask(guarded(job), { signal: job.unwanted.signal, onAccepted })
-      if (settle(jobs, job)) succeed(job, output, performance.now() - startedAt)
+      const output = await server.ask(heard.request, { signal: job.unwanted.signal, onAccepted })
+      if (!settle(jobs, job)) return
+      const variant = watch().state.manifest?.variant ?? ''
+      const result = { output, variant, preprocessMs: 0, batchSize: 1, ...timesOf(startedAt, heard.firstAt()) }
+      countAnswer(counted, result, { busy: waitingJobs(jobs).length > 0 })
+      job.answer.resolve(result)
     } catch (error) {
       fail(job, error, (retryAfterMs) => noteRefused(window, sent, { now: performance.now(), retryAfterMs }))
     } finally {
       noteEnd(window, sent)
       advance()
     }
-  }
-
-  const succeed = (job: RemoteJob, output: InferenceResult['output'], inferenceMs: number): void => {
-    countRuns(counted.figures, [{ size: 1, runMs: inferenceMs }])
-    countJob(counted.figures, 'succeeded')
-    const busy = waitingJobs(jobs).length > 0
-    observeAnswers(counted.capacity, { answered: 1, batches: 1, cpuMs: null, busy }, performance.now())
-    const variant = watch().state.manifest?.variant ?? ''
-    job.answer.resolve({ output, variant, preprocessMs: 0, inferenceMs, batchSize: 1 })
   }
 
   const fail = (job: RemoteJob, error: unknown, onRefused: (retryAfterMs: number | null) => void): void => {
@@ -136,11 +132,38 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
   }
 }
 
-/** The request, of which who has gone hears no more. */
-function guarded(job: RemoteJob): RemoteJob['request'] {
+/** The request, of which who has gone hears no more; and when the first piece of its answer came, by performance.now(). */
+function hearFirst(job: RemoteJob): { request: RemoteJob['request']; firstAt: () => number | null } {
   const { onTokens } = job.request
-  if (onTokens === undefined) return job.request
-  return { ...job.request, onTokens: (piece) => (job.settled ? undefined : onTokens(piece)) }
+  let firstAt: number | null = null
+  return {
+    request: {
+      ...job.request,
+      onTokens(piece) {
+        firstAt ??= performance.now()
+        if (!job.settled) onTokens?.(piece)
+      },
+    },
+    firstAt: () => firstAt,
+  }
+}
+
+/** How long an answer took, and when its tokens came, where it came in pieces. The way there and back counts. */
+function timesOf(startedAt: number, firstAt: number | null): Pick<InferenceResult, 'inferenceMs' | 'times'> {
+  const endedAt = performance.now()
+  const inferenceMs = endedAt - startedAt
+  if (firstAt === null) return { inferenceMs }
+  return { inferenceMs, times: { prefillMs: firstAt - startedAt, decodeMs: endedAt - firstAt } }
+}
+
+function countAnswer(
+  { figures, capacity }: Counted,
+  { inferenceMs }: Pick<InferenceResult, 'inferenceMs'>,
+  { busy }: { busy: boolean },
+): void {
+  countRuns(figures, [{ size: 1, runMs: inferenceMs }])
+  countJob(figures, 'succeeded')
+  observeAnswers(capacity, { answered: 1, batches: 1, cpuMs: null, busy }, performance.now())
 }
 
 function brokenOff(cause: unknown): VisionQueueError {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 
 import { z } from 'zod'
@@ -57,20 +57,24 @@ export async function startFakeInference(): Promise<FakeInference> {
     },
   }
   const server = createServer((request, response) => {
-    void answer(fake, request).then(
-      ({ status, body, jsonBytes }) => {
-        const binary = jsonBytes === undefined ? {} : { 'Inference-Header-Content-Length': String(jsonBytes) }
-        response.writeHead(status, { 'Content-Type': 'application/json', ...binary })
-        response.end(Buffer.isBuffer(body) ? body : JSON.stringify(body))
-      },
-      (error: unknown) => response.writeHead(400).end(JSON.stringify({ error: String(error) })),
-    )
+    void serve(fake, request, response)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   fake.url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
   return fake
+}
+
+async function serve(fake: FakeInference, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    const { status, body, jsonBytes } = await answer(fake, request)
+    const binary = jsonBytes === undefined ? {} : { 'Inference-Header-Content-Length': String(jsonBytes) }
+    response.writeHead(status, { 'Content-Type': 'application/json', ...binary })
+    response.end(Buffer.isBuffer(body) ? body : JSON.stringify(body))
+  } catch (error) {
+    response.writeHead(400).end(JSON.stringify({ error: String(error) }))
+  }
 }
 
 interface Answer {

@@ -245,8 +245,8 @@ function openPool(
   const name = { model, version, pool: id }
   if (following !== null) log.warn({ model, version }, 'The fleet runs another variant: it is loaded')
   const { runsHere = () => true } = options
-  const models = [...desired.models].filter(([name, { versions }]) =>
-    [...versions].some(([one, { folder }]) => runsHere({ name, version: one, folder })),
+  const models = [...desired.models].filter(([one, { versions }]) =>
+    [...versions].some(([other, { folder }]) => runsHere({ name: one, version: other, folder })),
   ).length
   const wish = {
     variant: following?.graph ?? null,

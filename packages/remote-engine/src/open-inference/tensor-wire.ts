@@ -48,12 +48,12 @@ export function writeInfer(
   unwritable: (name: string) => Error,
 ): InferBody {
   const inputs = Object.entries(tensors).map(([name, tensor]) => {
-    const known = { name, shape: tensor.dims, datatype: names.get(tensor.type) }
-    if (isBinary) return { ...known, parameters: { binary_data_size: tensor.bytes.length } }
+    const [shape, datatype] = [tensor.dims, names.get(tensor.type)]
+    if (isBinary) return { name, shape, datatype, parameters: { binary_data_size: tensor.bytes.length } }
     const { data } = printTensor(tensor, 'numbers')
     if (typeof data === 'string' || tensor.type === 'float16' || data.some((one) => typeof one === 'string'))
       throw unwritable(name)
-    return { ...known, data }
+    return { name, shape, datatype, data }
   })
   const wanted = outputs.map((name) => ({ name, parameters: { binary_data: isBinary } }))
   const json = Buffer.from(JSON.stringify({ inputs, outputs: isBinary ? wanted : outputs.map((name) => ({ name })) }))
