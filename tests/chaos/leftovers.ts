@@ -3,6 +3,7 @@ import {
   blobBytesKey,
   blobFactsKey,
   blobHoldersKey,
+  objectServiceKey,
   objectSweepKey,
   uploadsBudgetKeys,
 } from '@vision-queue/blobs'
@@ -63,6 +64,7 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'blob', pattern: like(blobBytesKey(anyBlob)), owner: 'expiry' },
   { kind: 'blob facts', pattern: like(blobFactsKey(anyBlob)), owner: 'expiry' },
   { kind: 'begun upload', pattern: like(begunUploadKey('*')), owner: 'expiry' },
+  { kind: 'service of objects', pattern: like(objectServiceKey), owner: 'fixed' },
   { kind: 'sweep of objects', pattern: like(objectSweepKey), owner: 'expiry' },
   { kind: 'blob holders', pattern: like(blobHoldersKey(anyBlob)), owner: 'expiry' },
   ...[true, false].map((uploaded) => ({
