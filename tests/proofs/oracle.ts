@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,28 +9,23 @@ import { goldenChats, goldenParameters, goldenPrompt } from '@vision-queue/engin
 import { z } from 'zod'
 
 import { writeOracleFolder } from './oracle-folders.ts'
+import { installTransformersJs, transformersJs } from './transformers-js.ts'
 
 /**
  * `npm run proof:oracle`: asks Transformers.js, which is another's code, what it makes of the tiny folders of chat
  * families, and compares prompts and answers with the values that the engine's tests hold ours to (golden-chats.ts). It is
  * installed into a folder of its own and removed again: 470 MB, so that it is no dependency.
  */
-const library = '@huggingface/transformers'
-const version = '4.3.1'
+const { library, version } = transformersJs
 const program = 'oracle-program.mjs'
 const saidSchema = z.object({ ids: z.array(z.int()), generated: z.array(z.int()) })
 const run = promisify(execFile)
 
 const folder = await mkdtemp(join(tmpdir(), 'vision-queue-oracle-'))
 try {
-  await writeFile(join(folder, 'package.json'), '{"private":true}')
-  const install = ['install', '--no-audit', '--no-fund', '--ignore-scripts', `${library}@${version}`]
-  const failure = await run('npm', install, { cwd: folder }).then(
-    () => null,
-    (error: unknown) => String(error),
-  )
+  const failure = await installTransformersJs(folder)
   if (failure === null) await compare()
-  else console.error(`SKIPPED, nothing was proved: ${library} ${version} can't be had here (${failure}).`)
+  else console.error(`SKIPPED, nothing was proved: ${failure}.`)
 } finally {
   await rm(folder, { recursive: true })
 }
