@@ -1,7 +1,7 @@
 import { describeMisspelt, misspeltSettings, parseSettings, runProcess, safeLogging } from '@vision-queue/process'
 import { pino } from 'pino'
 
-import { consumerSettings } from './config.ts'
+import { consumerSettings, readRemoteKeys } from './config.ts'
 import { consumerPart } from './part.ts'
 
 /** The life of a consumer process, with its settings from the environment; see runProcess. */
@@ -10,6 +10,6 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
     const settings = parseSettings(consumerSettings, process.env)
     const log = pino({ ...safeLogging, level: settings.LOG_LEVEL, base: { app: 'consumer' } })
     for (const each of misspeltSettings([consumerSettings], process.env)) log.warn(each, describeMisspelt(each))
-    return { log, parts: [consumerPart({ settings, log, ...overrides })] }
+    return { log, parts: [consumerPart({ settings, log, remoteKeys: readRemoteKeys(process.env), ...overrides })] }
   })
 }

@@ -12,7 +12,7 @@ import type { PoolJob } from './pool-job.ts'
 /** Takes a job in. It is not handed out yet. */
 export function enterJob(
   pool: Pool,
-  { alone = false, onTokens, id: callerId, context, ...request }: Omit<InferenceRequest, 'signal'>,
+  { alone = false, onTokens, id: callerId, context, priority: _, ...request }: Omit<InferenceRequest, 'signal'>,
 ): PoolJob {
   pool.entries += 1
   const job = { id: String(pool.entries), ...request, stream: onTokens !== undefined }

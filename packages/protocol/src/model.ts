@@ -114,6 +114,18 @@ const launchStatsSchema = z.object({
   actualMs: z.number(),
 })
 
+const byPrioritySchema = z.object({ high: z.int(), normal: z.int(), low: z.int() })
+
+/** Of a model that runs on a server elsewhere. */
+export const remoteStatsSchema = z.object({
+  /** How many jobs the server may have at once, by their priority; it follows what the server says. */
+  window: byPrioritySchema,
+  /** How many it has. */
+  inFlight: byPrioritySchema,
+  /** Times that it had no room for a job. */
+  refused: z.int(),
+})
+
 /** What engines that generate text do with their time and memory. Sums since they started, and what is so now. */
 export const generationFiguresSchema = z.object({
   /** Time of their steps by kind, in milliseconds: images were encoded, prompts read, tokens generated. */
@@ -158,6 +170,8 @@ export const modelStatsSchema = z.object({
    * late; null before anything is known.
    */
   capacity: z.number().nullable().default(null),
+  /** Absent: of a model that runs in engines of the consumer's own. */
+  remote: remoteStatsSchema.optional(),
 })
 export type ModelStats = z.infer<typeof modelStatsSchema>
 

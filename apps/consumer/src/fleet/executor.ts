@@ -60,7 +60,7 @@ export interface Executor {
 
 export function createExecutor(options: ExecutorOptions): Executor {
   const actual: Actual = { models: new Map(), problems: new Set(), nextPoolId: 1 }
-  let desired: Desired = { at: 0, lingerMs: 0, models: new Map(), problems: [] }
+  let desired: Desired = { at: 0, lingerMs: 0, models: new Map(), loads: { atOnce: 0, first: [] }, problems: [] }
   const pools = createOpenPools()
   const queues = createOpenQueues(options.openSource, options.log)
   const events: FleetEvent[] = []
@@ -120,7 +120,8 @@ export function createExecutor(options: ExecutorOptions): Executor {
       const pool = data === null ? undefined : pools.get(data.id)
       if (version === null || !chosen?.manifest || data === null || pool === undefined) return null
       const drained: FleetEvent = { kind: 'drained', model, version, pool: data.id }
-      return { manifest: chosen.manifest, run: counted(data, pool, () => send(drained)) }
+      const { readsImages = true } = pool
+      return { manifest: chosen.manifest, readsImages, run: counted(data, pool, () => send(drained)) }
     },
     poolOf(model, version, which) {
       const there = actual.models.get(model)?.versions.get(version)

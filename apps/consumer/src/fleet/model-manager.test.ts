@@ -74,6 +74,8 @@ function start(models = ''): void {
     },
     countPinned: async (name, version) => pinnedJobs[`${name}@${version}`] ?? 0,
     drainMs: 60_000,
+    countWaiting: async () => 0,
+    loads: { atOnce: 9, first: [] },
     lingerMs: 50,
     onChange() {},
     log,

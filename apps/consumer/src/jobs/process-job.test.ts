@@ -45,12 +45,12 @@ const manifest: ChosenPool['manifest'] = {
 }
 
 /** A processor whose engines are `run`, and what became of the jobs. */
-function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
+function processor(run: ChosenPool['run'], enginesReadBlobs = false, readsImages = true) {
   const finals: FinalJob[] = []
   const work = createJobWork()
   const canceling = new AbortController()
   const deliver = createJobProcessor({
-    choosePool: () => ({ manifest, run }),
+    choosePool: () => ({ manifest, readsImages, run }),
     results: {
       read: async () => null,
       async finish(_job, final) {
@@ -179,6 +179,17 @@ describe('engines that read images themselves', () => {
     await processJob({ ...delivery(1, { ...job, answersOf: 'key' }), readBlobs: () => expect.unreachable() })
     expect(asked).toEqual([[{ space: 'key', hash: 'a'.repeat(64), bytes: 1 }]])
     expect(finals).toMatchObject([{ status: 'succeeded' }])
+  })
+
+  test('leave the reading to the consumer where the model runs on a server elsewhere', async () => {
+    const asked: unknown[] = []
+    const run: ChosenPool['run'] = async ({ images, priority }) => {
+      asked.push(images, priority)
+      return answer
+    }
+    const { processJob } = processor(run, true, false)
+    await processJob({ ...delivery(1, { ...job, priority: 'low' }), readBlobs: async () => bytes })
+    expect(asked).toEqual([bytes, 'low'])
   })
 
   test('are given the bytes of a job that a release before has queued', async () => {

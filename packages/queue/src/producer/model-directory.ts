@@ -92,6 +92,10 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
   const known = createKnownModels(options.log)
   let refreshing: Promise<ServedModel[]> | null = null
 
+  // Whoever waits for a model to be ready hears of it at once, not a second later.
+  const lifetimeOf = (models: readonly ServedModel[]): number =>
+    models.length === 0 || models.some(isComing) ? options.refreshMs / 10 : options.refreshMs
+
   const refresh = async (): Promise<ServedModel[]> => {
     const models = await readModels(redis, known, options.log)
     view = { models, at: performance.now() }
@@ -100,7 +104,7 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
 
   return {
     async list() {
-      if (view !== null && performance.now() - view.at < options.refreshMs && redis.status === 'ready') {
+      if (view !== null && performance.now() - view.at < lifetimeOf(view.models) && redis.status === 'ready') {
         return view.models
       }
       refreshing ??= refresh().finally(() => {
@@ -124,6 +128,11 @@ export function openModelDirectory(options: ModelDirectoryOptions): ModelDirecto
       redis.disconnect()
     },
   }
+}
+
+/** Whether it is about to be ready for the first time: not one whose engines die again and again. */
+function isComing({ status, error }: ServedModel): boolean {
+  return status === 'loading' && error === null
 }
 
 async function readModels(redis: RedisClient, known: KnownModels, log: TransportLog): Promise<ServedModel[]> {
