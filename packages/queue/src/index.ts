@@ -22,6 +22,7 @@ export {
   answerKey,
   apiKeysKey,
   consumerKey,
+  consumerManifestsKey,
   consumersKey,
   endedBytesKey,
   endedJobsKey,
