@@ -56,7 +56,5 @@ export default defineConfig({
     retry: process.env['CI'] === undefined ? 0 : 1,
     // Two cores are the smallest machine we test on, and every end-to-end file starts processes of its own.
     maxWorkers: 2,
-    // So many tests of a file that are marked as concurrent: each has a system of its own, too.
-    maxConcurrency: 2,
   },
 })

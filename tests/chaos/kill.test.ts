@@ -3,8 +3,7 @@ import { expect, test } from 'vitest'
 import { kill } from './kill.ts'
 import { shortForm } from './scenario.ts'
 
-// Each is a system of its own that waits for half of its time: for locks to lapse, for what is to come back.
-test.runIf(process.platform === 'linux').concurrent.each([
+test.runIf(process.platform === 'linux').each([
   ['apart', 1],
   ['one', 1],
   ['apart', 3],
@@ -25,5 +24,5 @@ test.runIf(process.platform === 'linux').concurrent.each([
     expect(finding?.held).toBe(true)
     expect(finding?.figures['accepted']).toBeGreaterThan(0)
   },
-  300_000,
+  180_000,
 )
