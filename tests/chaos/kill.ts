@@ -15,6 +15,7 @@ const consumerEnv = {
   short: { LOCK_MS: '1500', STALLED_CHECK_MS: '400' },
   long: {},
 }
+const lockMs = { short: 1500, long: 6000 }
 
 /** As often as they die in the field, engines first; a consumer takes 3 s of both cores to come back. */
 const weights: Record<Composition, Partial<Record<Kind, number>>> = {
@@ -81,7 +82,7 @@ async function killUnderLoad({
 }: Setting): Promise<Finding> {
   const { composition } = system
   const chance = createChance(seed)
-  const victims = createVictims({ system, redis, chance })
+  const victims = createVictims({ system, redis, chance, lockMs: lockMs[form] })
   // A server takes the longest to come back.
   const wanted = asked ?? (form === 'long' ? 1000 : composition === 'one' ? 4 : 6)
   const end = Date.now() + minutes * 60_000

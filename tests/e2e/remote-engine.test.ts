@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { chatFolder } from '@vision-queue/engine/test/chat-folders'
+import { type FakeInference, startFakeInference } from '@vision-queue/remote-engine/test/fake-inference'
 import { type FakeOpenAi, startFakeOpenAi } from '@vision-queue/remote-engine/test/fake-openai'
 import { final } from '@vision-queue/test-support/client'
 import { type System, startSystem } from '@vision-queue/test-support/system'
@@ -21,6 +22,7 @@ let root = ''
 let far: System
 let near: System
 let fake: FakeOpenAi
+let tensors: FakeInference
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'remote-'))
   const folder = join(root, 'far', 'chat', '1')
@@ -29,9 +31,11 @@ beforeAll(async () => {
   for (const [file, content] of Object.entries(files)) await writeFile(join(folder, file), JSON.stringify(content))
   for (const [file, bytes] of Object.entries(graphs)) await writeFile(join(folder, 'onnx', file), bytes)
   fake = await startFakeOpenAi()
+  tensors = await startFakeInference()
   far = await startSystem({ consumerEnv: { MODELS: '', MODEL_REPOSITORY: join(root, 'far'), ENGINES: '1' } })
   await writeRemote('theirs', { kind: 'openai', url: far.url, model: 'chat' })
   await writeRemote('fake', { kind: 'openai', url: fake.url, model: 'a-model', api_key_env: 'REMOTE_ENGINE_KEY_FAKE' })
+  await writeRemote('double', { kind: 'open-inference', url: tensors.url, model: 'double' })
   await writeRemote('elsewhere', { kind: 'openai', url: 'http://192.0.2.1:8000', model: 'a-model' })
   near = await startSystem({
     apiEnv: { MODELS_REFRESH_MS: '50' },
@@ -47,6 +51,7 @@ afterAll(async () => {
   await near.stop()
   await far.stop()
   await fake.close()
+  await tensors.close()
   await rm(root, { recursive: true })
 })
 
@@ -120,8 +125,8 @@ describe('a model that another service runs', () => {
   test('waits while that service is gone, is told of in the list of models, and is answered once it is back', async () => {
     const port = Number(new URL(far.url).port)
     // So that the answer takes its time.
-    const ahead = Array.from({ length: 40 }, async (_, seed) =>
-      ask(far, 'chat', { temperature: 2, seed, max_new_tokens: 400 }).catch(() => null),
+    const ahead = Array.from({ length: 8 }, async (_, seed) =>
+      ask(far, 'chat', { temperature: 2, seed, max_new_tokens: 200 }).catch(() => null),
     )
     const parameters = { temperature: 2, seed: 7, max_new_tokens: 400 }
     const submitted = await post(`${near.url}/jobs`, { model: 'theirs', input: { prompt: 'what' }, parameters })
@@ -187,6 +192,12 @@ describe('a server of chat completions', () => {
     const body = { model: 'fake', input: { prompt: 'patience' } }
     const answer = await (await post(`${near.url}/jobs`, body, { Prefer: 'wait=20' })).json()
     expect(answer).toMatchObject({ status: 'succeeded', output: { text: 'patience' }, attempts: 1 })
+    const told = async (): Promise<string> => (await fetch(`${near.url}/metrics`)).text()
+    await until(async () => /vision_queue_remote_refusals_total{model="fake".*} 6/.test(await told()), 'it is told')
+    expect(await told()).toMatch(/vision_queue_remote_window_jobs{model="fake".*priority="low"} 1/)
+    expect(await (await fetch(`${near.url}/models/fake`)).json()).toMatchObject({
+      consumer_stats: [{ remote: { window: { high: 1, low: 1 }, in_flight: { normal: 0 }, refused: 6 } }],
+    })
   })
 
   test('is not asked where nobody has named it, and the folder says so', async () => {
@@ -195,4 +206,16 @@ describe('a server of chat completions', () => {
       error: expect.stringContaining('REMOTE_ENGINE_HOSTS'),
     })
   })
+})
+
+test('a server of tensors computes those of a job, and is refused what does not fit', async () => {
+  const compute = async (data: readonly unknown[]): Promise<unknown> => {
+    const input = { tensors: { x: { data: [1, 2], shape: [1, 2] }, n: { data } } }
+    return (await post(`${near.url}/jobs`, { model: 'double', input }, { Prefer: 'wait=20' })).json()
+  }
+  expect(await compute([3])).toMatchObject({
+    status: 'succeeded',
+    output: { outputs: { doubled: { data: [2, 4] }, same: { data: [3] } } },
+  })
+  expect(await compute(['many'])).toMatchObject({ status: 'failed', error: { code: 'invalid_input' } })
 })

@@ -5,13 +5,14 @@ import {
   redisUrlSetting,
   retentionSettings,
 } from '@vision-queue/process'
-import { executionOptionsSchema, type ExecutionOptions, remoteKeyPrefix } from '@vision-queue/models'
+import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { mostParts } from '@vision-queue/queue'
 import { tracingSettings } from '@vision-queue/tracing'
 import { z } from 'zod'
 
 import { loadingSettings } from './fleet/loading-settings.ts'
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
+import { remoteSettings } from './fleet/remote-settings.ts'
 import { observeSettings } from './observe/observe-settings.ts'
 
 const { providers, providerOptions } = executionOptionsSchema.shape
@@ -133,16 +134,7 @@ export const consumerSettings = z.object({
     .describe(
       'Of the same models: how many MB of keys and values the running conversations of one engine may have together. Each reserves what its prompt and its max_new_tokens can take at most: tokens x layers x 2 x heads of keys x their size x 4 bytes (2 in half floats). One that doesn’t fit beside the others waits for them; one that never fits is refused. More lets more answers run together.',
     ),
-  REMOTE_ENGINE_HOSTS: z
-    .string()
-    .refine(
-      (list) => splitList(list).every((host) => /^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d{1,5})?$/i.test(host)),
-      'expected host or host:port, separated by commas',
-    )
-    .optional()
-    .describe(
-      'Servers that model folders may name as their engine (docs/remote-engines.md), as `host:port` or `host`, separated by commas; those of this machine (localhost, 127.x, [::1]) always. A folder that names another is refused: whoever may write into the repository does not choose where images go. Keys for them are in variables of their own, REMOTE_ENGINE_KEY_NAME, which model.json names.',
-    ),
+  ...remoteSettings,
   WARM_UP_LIMIT_MS: integerSetting(1, 3_600_000)
     .default(60_000)
     .describe(
@@ -246,19 +238,6 @@ export function toExecutionOptions(settings: ConsumerSettings): ExecutionOptions
 /** The GPUs that engines are placed on in turn. */
 export function toDeviceIds({ DEVICE_IDS: list }: Pick<ConsumerSettings, 'DEVICE_IDS'>): number[] {
   return splitList(list).map(Number)
-}
-
-/** The servers that models may name as their engines, beside those of this machine. */
-export function toRemoteHosts({ REMOTE_ENGINE_HOSTS: list }: Pick<ConsumerSettings, 'REMOTE_ENGINE_HOSTS'>): string[] {
-  return list === undefined ? [] : splitList(list)
-}
-
-/** The keys for such servers, by the names of their variables. They are in no setting: what is parsed may be shown. */
-export function readRemoteKeys(env: Record<string, string | undefined>): Record<string, string> {
-  const named = Object.entries(env).filter(([name]) => name.startsWith(remoteKeyPrefix))
-  return Object.fromEntries(
-    named.flatMap(([name, value]) => (value === undefined || value === '' ? [] : [[name, value]])),
-  )
 }
 
 /** The few variables that engines get: what execution providers look for their libraries and devices by. */

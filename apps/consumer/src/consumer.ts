@@ -17,6 +17,7 @@ import {
   type TextPublisher,
 } from '@vision-queue/queue/worker'
 import { assertNoEviction, greetRedis, openDurableConnection, type RedisClient } from '@vision-queue/redis'
+import { runsHere } from '@vision-queue/models'
 import { type QueuedJob } from '@vision-queue/queue'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
@@ -237,6 +238,7 @@ function startManager({
     pollMs: settings.MODEL_POLL_MS,
     readOrders: async () => readModelOrders(redis),
     openPool: createPoolOpening({ settings, remoteKeys, cores: availableCores(), engineEntry, onLaunch, log }),
+    runsHere,
     decideVariant: createFleetVariant({
       agree: async (model, own) => agreeOnVariant(redis, model, own),
       int8Saturates: options.int8Saturates,

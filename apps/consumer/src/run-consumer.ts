@@ -1,7 +1,8 @@
 import { describeMisspelt, misspeltSettings, parseSettings, runProcess, safeLogging } from '@vision-queue/process'
 import { pino } from 'pino'
 
-import { consumerSettings, readRemoteKeys } from './config.ts'
+import { consumerSettings } from './config.ts'
+import { readRemoteKeys } from './fleet/remote-settings.ts'
 import { consumerPart } from './part.ts'
 
 /** The life of a consumer process, with its settings from the environment; see runProcess. */

@@ -10,12 +10,11 @@ import { countJob } from './pool-figures.ts'
 import type { PoolJob } from './pool-job.ts'
 
 /** Takes a job in. It is not handed out yet. */
-export function enterJob(
-  pool: Pool,
-  { alone = false, onTokens, id: callerId, context, priority: _, ...request }: Omit<InferenceRequest, 'signal'>,
-): PoolJob {
+export function enterJob(pool: Pool, request: Omit<InferenceRequest, 'signal'>): PoolJob {
+  const { alone = false, onTokens, id: callerId, context, images, input, parameters, deadlineAt } = request
   pool.entries += 1
-  const job = { id: String(pool.entries), ...request, stream: onTokens !== undefined }
+  const id = String(pool.entries)
+  const job = { id, images, input, parameters, deadlineAt, stream: onTokens !== undefined }
   const entered: PoolJob = { job, callerId, context, settled: false, suspect: alone, deaths: 0 }
   pool.jobs.set(job.id, entered)
   const { queue } = pool

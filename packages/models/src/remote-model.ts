@@ -91,13 +91,7 @@ export type RemoteModel = z.infer<typeof remoteModelJsonSchema> & ModelLocation 
  * without `engine`. Throws `model_unavailable` naming the field. The file is small, and whoever opens a pool can't wait.
  */
 export function readRemoteModel(location: ModelLocation): RemoteModel | null {
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(join(location.folder, 'model.json'), 'utf8'))
-  } catch {
-    // What is wrong with it is told by who reads it as a model of this machine.
-    return null
-  }
+  const json = readModelJson(location)
   if (!hasEngine(json)) return null
   const parsed = remoteModelJsonSchema.safeParse(json)
   if (!parsed.success) {
@@ -106,6 +100,20 @@ export function readRemoteModel(location: ModelLocation): RemoteModel | null {
   }
   const { name, version, folder } = location
   return { ...parsed.data, name, version, folder, task: tasks[parsed.data.engine.kind] }
+}
+
+/** Whether a model runs on this machine: its folder names no server, rightly or wrongly. */
+export function runsHere(location: ModelLocation): boolean {
+  return !hasEngine(readModelJson(location))
+}
+
+/** Null where it can't be read: what is wrong with it is told by who reads it as a model of this machine. */
+function readModelJson({ folder }: ModelLocation): unknown {
+  try {
+    return JSON.parse(readFileSync(join(folder, 'model.json'), 'utf8'))
+  } catch {
+    return null
+  }
 }
 
 function hasEngine(json: unknown): boolean {

@@ -15,25 +15,30 @@ export interface JobController {
 
 /** A signal that has not fired. */
 export function createJobController(): JobController {
-  let fired: { reason: unknown } | null = null
-  const listeners = new Set<() => void>()
-  return {
-    signal: {
-      get aborted() {
-        return fired !== null
-      },
-      get reason() {
-        return fired?.reason
-      },
-      // As with an AbortSignal, who comes too late is not told.
-      addEventListener: (_type, listener) => void listeners.add(listener),
-      removeEventListener: (_type, listener) => void listeners.delete(listener),
-    },
-    abort(reason = new DOMException('This operation was aborted', 'AbortError')) {
-      if (fired !== null) return
-      fired = { reason }
-      for (const listener of listeners) listener()
-      listeners.clear()
-    },
+  const signal = new Signal()
+  return { signal, abort: (reason) => signal.fire(reason) }
+}
+
+/** A class: V8 gives each object that is written with getters of its own a hidden class of its own, here for every job. */
+class Signal implements JobSignal {
+  readonly #listeners = new Set<() => void>()
+  aborted = false
+  reason: unknown
+
+  fire(reason: unknown = new DOMException('This operation was aborted', 'AbortError')): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason
+    for (const listener of this.#listeners) listener()
+    this.#listeners.clear()
+  }
+
+  // As with an AbortSignal, who comes too late is not told.
+  addEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners.delete(listener)
   }
 }

@@ -117,7 +117,7 @@ const launchStatsSchema = z.object({
 const byPrioritySchema = z.object({ high: z.int(), normal: z.int(), low: z.int() })
 
 /** Of a model that runs on a server elsewhere. */
-export const remoteStatsSchema = z.object({
+const remoteStatsSchema = z.object({
   /** How many jobs the server may have at once, by their priority; it follows what the server says. */
   window: byPrioritySchema,
   /** How many it has. */

@@ -24,6 +24,7 @@ export {
   answerKey,
   apiKeysKey,
   consumerKey,
+  consumerManifestsKey,
   consumersKey,
   endedBytesKey,
   endedJobsKey,

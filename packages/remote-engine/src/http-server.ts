@@ -14,7 +14,7 @@ export interface Message {
   method: 'GET' | 'POST'
   /** What follows the address. */
   path: string
-  body?: string | undefined
+  body?: string | Buffer | undefined
   headers?: Record<string, string>
   signal: AbortSignal
 }
@@ -24,6 +24,8 @@ export interface HttpAnswer {
   headers: Dispatcher.ResponseData['headers']
   /** Each piece as it comes. Throws where there are more than so many bytes. */
   pieces: () => AsyncIterable<Buffer>
+  /** The whole body. */
+  bytes: () => Promise<Buffer>
   /** The whole body as text, so many bytes at most; what is over is left out where `cut` says so. */
   text: (options?: { mostBytes?: number; cut?: boolean }) => Promise<string>
 }
@@ -63,9 +65,8 @@ export function openHttpServer({ url, key, timeoutMs }: HttpServerOptions): Http
     connect: { timeout: connectTimeoutMs },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
-    // A connection that the server closes in the moment that it is used again would cost the job an attempt.
-    keepAliveTimeout: 1000,
-    pipelining: 1,
+    // A connection for each job: one that the server closes in the moment that it is used again would cost an attempt.
+    pipelining: 0,
   })
   const authorization = key === null ? {} : { Authorization: `Bearer ${key}` }
 
@@ -109,6 +110,11 @@ function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): HttpA
     status: statusCode,
     headers,
     pieces,
+    async bytes() {
+      const read: Buffer[] = []
+      for await (const piece of pieces()) read.push(piece)
+      return Buffer.concat(read)
+    },
     async text({ mostBytes = mostAnswerBytes, cut = false } = {}) {
       const read: Buffer[] = []
       let bytes = 0

@@ -3,6 +3,7 @@ import { type RemoteModel, remoteKeyPrefix } from '@vision-queue/models'
 import { VisionQueueError } from '@vision-queue/protocol'
 
 import { isAllowedHost } from './allowed-hosts.ts'
+import { openInferenceServer } from './open-inference/open-inference-server.ts'
 import { openOpenAiServer } from './openai/openai-server.ts'
 import { createRemotePool } from './remote-pool.ts'
 
@@ -37,8 +38,8 @@ export function createRemoteEnginePool({
   if (key === undefined) {
     throw refused(model, `engine.api_key_env: the consumer has no such variable, with a name of ${remoteKeyPrefix}…`)
   }
-  if (engine.kind === 'open-inference') throw refused(model, 'engine.kind: this release does not have open-inference')
-  const server = openOpenAiServer({ model, key, timeoutMs: engine.timeout_ms ?? runTimeoutMs })
+  const open = engine.kind === 'openai' ? openOpenAiServer : openInferenceServer
+  const server = open({ model, key, timeoutMs: engine.timeout_ms ?? runTimeoutMs })
   return createRemotePool({ ...options, server, name, version, maxInFlight: engine.max_in_flight, longestPauseMs })
 }
 

@@ -67,8 +67,8 @@ export function countJobs(jobs: RemoteJobs): number {
 }
 
 /** Rejects jobs of which nothing is known, and ends what the server does for them: they may be run elsewhere. */
-export function handBack(jobs: RemoteJobs, which: Iterable<RemoteJob>): void {
-  for (const job of [...which]) {
+export function handBack(jobs: RemoteJobs, which: readonly RemoteJob[]): void {
+  for (const job of which) {
     if (!settle(jobs, job)) continue
     job.answer.reject(new HandedBackError())
     job.unwanted.abort()

@@ -60,7 +60,7 @@ export function createRemotePool(options: RemotePoolOptions): EnginePool {
     const ends = [...jobs.there].map(async ({ answer }) => answer.promise.catch(() => {}))
     const end = async (): Promise<void> => {
       await Promise.race([Promise.all(ends), hurried.promise])
-      handBack(jobs, jobs.there)
+      handBack(jobs, [...jobs.there])
       await options.server.close()
     }
     return { done: end(), hurry: () => hurried.resolve(undefined) }
@@ -117,7 +117,7 @@ function isLost({ failure }: ServerState): boolean {
   return failure !== null && failure.tries >= lostAfterTries
 }
 
-interface Following extends Pick<RemotePoolOptions, 'onTrouble'> {
+interface Following extends Pick<RemotePoolOptions, 'name' | 'version' | 'log' | 'onTrouble'> {
   jobs: RemoteJobs
   ready: ReturnType<typeof createDeferred<ModelManifest>>
   advance: () => void
@@ -125,7 +125,7 @@ interface Following extends Pick<RemotePoolOptions, 'onTrouble'> {
 }
 
 /** What is done after each look at the server. */
-function followServer({ jobs, ready, advance, onTrouble, watch }: Following): () => void {
+function followServer({ jobs, ready, advance, onTrouble, watch, name, version, log }: Following): () => void {
   let told: ServerState['failure'] = null
   return () => {
     const { state } = watch()
@@ -136,6 +136,9 @@ function followServer({ jobs, ready, advance, onTrouble, watch }: Following): ()
     }
     if (state.manifest !== null) ready.resolve(state.manifest)
     if (state.failure !== told) {
+      const fields = { model: name, version }
+      if (told === null) log.warn({ ...fields, why: state.failure?.detail }, 'The server of a model takes no jobs')
+      else if (state.failure === null) log.info(fields, 'The server of a model takes jobs again')
       told = state.failure
       onTrouble?.()
     }

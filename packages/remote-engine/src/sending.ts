@@ -76,25 +76,24 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
     const sent = noteSend(window, job.priority)
     const startedAt = performance.now()
     onLaunch?.([job.request.id])
-    const onAccepted = (): void => noteAccepted(window, sent)
+    const onAccepted = (): void => {
+      noteAccepted(window, sent)
+      advance()
+    }
+    const heard = hearFirst(job)
     try {
-      const output = await server.ask(guarded(job), { signal: job.unwanted.signal, onAccepted })
-      if (settle(jobs, job)) succeed(job, output, performance.now() - startedAt)
+      const output = await server.ask(heard.request, { signal: job.unwanted.signal, onAccepted })
+      if (!settle(jobs, job)) return
+      const variant = watch().state.manifest?.variant ?? ''
+      const result = { output, variant, preprocessMs: 0, batchSize: 1, ...timesOf(startedAt, heard.firstAt()) }
+      countAnswer(counted, result, { busy: waitingJobs(jobs).length > 0 })
+      job.answer.resolve(result)
     } catch (error) {
       fail(job, error, (retryAfterMs) => noteRefused(window, sent, { now: performance.now(), retryAfterMs }))
     } finally {
       noteEnd(window, sent)
       advance()
     }
-  }
-
-  const succeed = (job: RemoteJob, output: InferenceResult['output'], inferenceMs: number): void => {
-    countRuns(counted.figures, [{ size: 1, runMs: inferenceMs }])
-    countJob(counted.figures, 'succeeded')
-    const busy = waitingJobs(jobs).length > 0
-    observeAnswers(counted.capacity, { answered: 1, batches: 1, cpuMs: null, busy }, performance.now())
-    const variant = watch().state.manifest?.variant ?? ''
-    job.answer.resolve({ output, variant, preprocessMs: 0, inferenceMs, batchSize: 1 })
   }
 
   const fail = (job: RemoteJob, error: unknown, onRefused: (retryAfterMs: number | null) => void): void => {
@@ -104,14 +103,15 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
       returnJob(job)
     } else if (error instanceof NotReachedError) {
       returnJob(job)
-      watch().doubt({ detail: 'The server of this model can not be reached.' })
+      watch().doubt({ isGone: true })
     } else if (settle(jobs, job)) {
       countJob(counted.figures, 'failed')
       const failure = error instanceof VisionQueueError ? error : brokenOff(error)
       if (failure.code === 'model_unavailable') {
         const { name, version, log } = options
-        log.warn({ model: name, version, cause: String(failure.cause ?? failure.detail) }, 'A remote engine has failed')
-        watch().doubt(null)
+        const why = failure.cause instanceof Error ? failure.cause.message : failure.detail
+        log.warn({ model: name, version, job: job.request.id, why }, 'The server of a model has failed')
+        watch().doubt({ isGone: false })
       }
       job.answer.reject(failure)
     }
@@ -132,11 +132,38 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
   }
 }
 
-/** The request, of which who has gone hears no more. */
-function guarded(job: RemoteJob): RemoteJob['request'] {
+/** The request, of which who has gone hears no more; and when the first piece of its answer came, by performance.now(). */
+function hearFirst(job: RemoteJob): { request: RemoteJob['request']; firstAt: () => number | null } {
   const { onTokens } = job.request
-  if (onTokens === undefined) return job.request
-  return { ...job.request, onTokens: (piece) => (job.settled ? undefined : onTokens(piece)) }
+  let firstAt: number | null = null
+  return {
+    request: {
+      ...job.request,
+      onTokens(piece) {
+        firstAt ??= performance.now()
+        if (!job.settled) onTokens?.(piece)
+      },
+    },
+    firstAt: () => firstAt,
+  }
+}
+
+/** How long an answer took, and when its tokens came, where it came in pieces. The way there and back counts. */
+function timesOf(startedAt: number, firstAt: number | null): Pick<InferenceResult, 'inferenceMs' | 'times'> {
+  const endedAt = performance.now()
+  const inferenceMs = endedAt - startedAt
+  if (firstAt === null) return { inferenceMs }
+  return { inferenceMs, times: { prefillMs: firstAt - startedAt, decodeMs: endedAt - firstAt } }
+}
+
+function countAnswer(
+  { figures, capacity }: Counted,
+  { inferenceMs }: Pick<InferenceResult, 'inferenceMs'>,
+  { busy }: { busy: boolean },
+): void {
+  countRuns(figures, [{ size: 1, runMs: inferenceMs }])
+  countJob(figures, 'succeeded')
+  observeAnswers(capacity, { answered: 1, batches: 1, cpuMs: null, busy }, performance.now())
 }
 
 function brokenOff(cause: unknown): VisionQueueError {

@@ -1,7 +1,7 @@
 import type { ModelManifest } from '@vision-queue/protocol'
 import { VisionQueueError } from '@vision-queue/protocol'
 
-import { NotReadyError, type RemoteServer } from './remote-server.ts'
+import { NotReachedError, NotReadyError, type RemoteServer } from './remote-server.ts'
 
 /** What is known of whether a server can take jobs. */
 export interface ServerState {
@@ -19,8 +19,8 @@ export interface ServerState {
 /** Keeps asking a server whether it can take jobs: often while it can't, and now and then while it can. */
 export interface ServerWatch {
   readonly state: Readonly<ServerState>
-  /** Something went wrong with a job: asks at once. `isDown`: nobody is there, so no more jobs until somebody is. */
-  doubt: (isDown: { detail: string } | null) => void
+  /** Something went wrong with a job: asks at once. `isGone`: nobody is there, so no more jobs until somebody is. */
+  doubt: (what: { isGone: boolean }) => void
   close: () => void
 }
 
@@ -37,6 +37,7 @@ export interface ServerWatchOptions {
 }
 
 const firstPauseMs = 100
+const notReached = 'The server of this model can not be reached.'
 
 export function watchServer({
   server,
@@ -81,7 +82,7 @@ export function watchServer({
         state.refusal = error
         state.isUp = false
         pauseMs = null
-      } else pauseMs = fail(error instanceof NotReadyError ? error.detail : 'The server of this model does not answer.')
+      } else pauseMs = fail(detailOf(error))
     } finally {
       clearTimeout(tooLong)
       looking = null
@@ -94,11 +95,11 @@ export function watchServer({
 
   return {
     state,
-    doubt(isDown) {
+    doubt({ isGone }) {
       if (closed || state.refusal !== null) return
-      if (isDown === null) void look()
+      if (!isGone) void look()
       else if (state.isUp) {
-        lookIn(fail(isDown.detail))
+        lookIn(fail(notReached))
         onChange()
       }
     },
@@ -108,4 +109,10 @@ export function watchServer({
       looking?.abort()
     },
   }
+}
+
+/** A public sentence. */
+function detailOf(error: unknown): string {
+  if (error instanceof NotReadyError) return error.detail
+  return error instanceof NotReachedError ? notReached : 'The server of this model does not answer.'
 }

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 
 import { z } from 'zod'
@@ -68,7 +67,8 @@ export async function startFakeOpenAi(port = 0): Promise<FakeOpenAi> {
   })
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
-  fake.port = (server.address() as AddressInfo).port
+  const address = server.address()
+  fake.port = typeof address === 'object' && address !== null ? address.port : 0
   fake.url = `http://127.0.0.1:${fake.port}`
   return fake
 }

@@ -26,6 +26,8 @@ export interface PoolWish {
 }
 
 export interface ExecutorOptions {
+  /** Whether a model runs on this machine, and shares it with the others that do. Default: all do. */
+  runsHere?: ((location: ModelLocation) => boolean) | undefined
   /** `sharedBy`: how many models share this machine, this one included. */
   openPool: (location: ModelLocation, wish: PoolWish, sharedBy: number) => EnginePool
   decideVariant: DecideVariant
@@ -242,7 +244,10 @@ function openPool(
   const id = actual.nextPoolId
   const name = { model, version, pool: id }
   if (following !== null) log.warn({ model, version }, 'The fleet runs another variant: it is loaded')
-  const models = [...desired.models.values()].filter(({ versions }) => versions.size > 0).length
+  const { runsHere = () => true } = options
+  const models = [...desired.models].filter(([one, { versions }]) =>
+    [...versions].some(([other, { folder }]) => runsHere({ name: one, version: other, folder })),
+  ).length
   const wish = {
     variant: following?.graph ?? null,
     onTrouble: () => send({ kind: 'trouble', ...name, trouble: pools.get(id)?.trouble ?? null }),

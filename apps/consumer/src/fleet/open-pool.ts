@@ -3,16 +3,11 @@ import { readRemoteModel } from '@vision-queue/models'
 import { createRemoteEnginePool } from '@vision-queue/remote-engine'
 import type { Logger } from 'pino'
 
-import {
-  type ConsumerSettings,
-  toDeviceIds,
-  toEngineEnvironment,
-  toExecutionOptions,
-  toRemoteHosts,
-} from '../config.ts'
+import { type ConsumerSettings, toDeviceIds, toEngineEnvironment, toExecutionOptions } from '../config.ts'
 import { type CoreShare, shareCores } from './core-share.ts'
 import { memoryShare } from './memory-share.ts'
 import type { ModelManagerOptions } from './model-manager.ts'
+import { toRemoteHosts } from './remote-settings.ts'
 
 const mb = 1024 * 1024
 const longestBlobWaitMs = 5000

@@ -70,14 +70,24 @@ interface Entering {
 export function createSubmission(options: Options): Pick<JobClient, 'submit'> {
   return {
     // The key and the part of a job that is run again are not those of its retry.
-    async submit({ idempotencyKeyHash: _old, part: _part, ...job }, blobs, { claim = null, ...admit } = {}) {
-      if (claim === null) return enter(options, job, blobs, admit)
+    async submit(given, blobs, submitted = {}) {
+      const job = isFresh(given) ? given : withoutEarlierPlace(given)
+      const { claim = null } = submitted
+      if (claim === null) return enter(options, job, blobs, submitted)
       await claim.send()
-      const accepted = await enter(options, { ...job, idempotencyKeyHash: claim.keyHash }, blobs, admit)
+      const accepted = await enter(options, { ...job, idempotencyKeyHash: claim.keyHash }, blobs, submitted)
       await claim.accept(accepted.job)
       return accepted
     },
   }
+}
+
+function isFresh({ idempotencyKeyHash, part }: QueuedJob): boolean {
+  return idempotencyKeyHash === undefined && part === undefined
+}
+
+function withoutEarlierPlace({ idempotencyKeyHash: _key, part: _part, ...job }: QueuedJob): QueuedJob {
+  return job
 }
 
 async function enter(
@@ -126,10 +136,12 @@ function enteringPart(
 ): Entering {
   const job = part === 0 ? whole : { ...whole, part }
   const queued = clock.jobToRedis(withoutOld(job))
+  const stored = { queued, json: JSON.stringify(queued), listed: index.steps(job), forMs: limits.payloadTtlMs }
+  if (parts === 1) return { job, stored, given, admit, limits }
   const { pace = null } = admit
   return {
     job,
-    stored: { queued, json: JSON.stringify(queued), listed: index.steps(job), forMs: limits.payloadTtlMs },
+    stored,
     given,
     admit: { ...admit, pace: pace === null ? null : { ...pace, jobsPerSecond: pace.jobsPerSecond / parts } },
     limits: {
@@ -146,9 +158,11 @@ async function admitAndQueue(
   entering: Entering,
   bytes: BlobBytes,
 ): Promise<Exclude<Progress, { kind: 'late' }>> {
-  const byMs = options.clock.toRedis(Date.now()) + options.patienceMs
-  for (const time of [byMs, Number.MAX_SAFE_INTEGER]) {
-    const chain = submissionChain(entering.stored, { ...options, ...entering, byMs: time })
+  const { clock, patienceMs, placeMs } = options
+  const { stored, admit, limits } = entering
+  const soon = clock.toRedis(Date.now()) + patienceMs
+  for (const byMs of [soon, Number.MAX_SAFE_INTEGER]) {
+    const chain = submissionChain(stored, { admit, limits, placeMs, byMs })
     const progress = await carryOut(options, entering, chain, bytes)
     if (progress.kind !== 'late') return progress
   }

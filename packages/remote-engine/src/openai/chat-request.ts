@@ -19,7 +19,7 @@ export interface AskedChat {
 }
 
 /** Parameters that are sent where the job has them, or the model's default is not what servers do without them. */
-const neutral: Readonly<Record<string, number>> = {
+const neutral = {
   top_p: 1,
   top_k: 0,
   min_p: 0,
@@ -27,7 +27,7 @@ const neutral: Readonly<Record<string, number>> = {
   no_repeat_ngram_size: 0,
   presence_penalty: 0,
   frequency_penalty: 0,
-}
+} as const satisfies Partial<Record<keyof ChatParameters, number>>
 
 /**
  * The body of a chat completion, by OpenAI's names; what OpenAI has no name for goes by the name that vLLM has. It is
@@ -37,10 +37,10 @@ export function toChatRequest(model: string, { input, images, parameters, given 
   const conversation = toConversation(input, images.length)
   const { logprobs, top_logprobs: top, stop, seed, max_pixels: maxPixels } = parameters
   if (!logprobs && top !== undefined) throw refuse('parameters.top_logprobs', 'none without logprobs: true')
-  const wished = Object.entries(neutral).flatMap(([name, none]) => {
-    const value = parameters[name as keyof ChatParameters]
-    return given.has(name) || value !== none ? [[name, value] as const] : []
-  })
+  const own: Readonly<Record<string, unknown>> = parameters
+  const wished = Object.entries(neutral).flatMap(([name, none]) =>
+    given.has(name) || own[name] !== none ? [[name, own[name]] as const] : [],
+  )
   return {
     model,
     messages: messagesOf(conversation, images, parameters.detail),

@@ -4,6 +4,7 @@ import { fingerprintFolder, type RemoteModel } from '@vision-queue/models'
 import { type ModelManifest, modelManifestSchema, VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
+import { readJson } from '../http-json.ts'
 import { type HttpServer, openHttpServer } from '../http-server.ts'
 import { NotReadyError, type RemoteServer } from '../remote-server.ts'
 import { failureOf } from '../server-failure.ts'
@@ -84,7 +85,7 @@ async function lookAtHealth(root: HttpServer, signal: AbortSignal): Promise<void
   throw new NotReadyError(`The server of this model ${why} (${status}).`)
 }
 
-/** Whether the server has the model. One that lists none, or has no list, is believed. */
+/** Whether the server has the model. One that has no list is believed. */
 async function lookForModel(http: HttpServer, name: string, signal: AbortSignal): Promise<void> {
   const { status, text } = await http.get('/models', signal)
   const body = await text({ mostBytes: mostListBytes })
@@ -94,22 +95,15 @@ async function lookForModel(http: HttpServer, name: string, signal: AbortSignal)
   const list = modelListSchema.safeParse(readJson(body))
   if (!list.success) throw new NotReadyError('The server of this model speaks something else than OpenAI’s API.')
   const ids = list.data.data.map(({ id }) => id)
-  if (ids.length > 0 && !ids.some((id) => isSameModel(id, name))) {
-    throw new NotReadyError(`The server of this model has no ${name}; it has: ${ids.slice(0, 10).join(', ')}.`)
+  if (!ids.some((id) => isSameModel(id, name))) {
+    const known = ids.slice(0, 10).join(', ') || 'none'
+    throw new NotReadyError(`The server of this model has no ${name}; it has: ${known}.`)
   }
 }
 
 /** Ollama lists `llava:latest` and takes `llava`; ours lists names and takes `name@version`, too. */
 function isSameModel(listed: string, asked: string): boolean {
   return listed === asked || listed === `${asked}:latest` || asked.startsWith(`${listed}@`)
-}
-
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
 }
 
 async function manifestOf(

@@ -1,4 +1,4 @@
-import { submissionSchema } from '@vision-queue/protocol'
+import { modelReferenceSchema, submissionSchema } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { parseRequest, refusal } from '../../expectation.ts'
@@ -32,13 +32,32 @@ export function parseTextFields(
 ): Question {
   assertTextsFit([...fields].flat(2), limits.maxInputBytes)
   const { envelope, input } = sorted(fields)
+  const texts = Object.fromEntries(input)
+  const forms = { inputForm: 'text', dropsUnknownInput: false, images: [] } as const
+  const model = onlyModel(envelope, input)
+  if (model !== undefined) return questionOf({ model }, { input: texts, ...forms }, limits)
   const read = Object.entries(envelopeReaders).map(([name, reader]) => {
     const text = onlyOne(name, envelope.get(name))
     return [name, text === undefined ? undefined : reader(text)]
   })
-  const sent = { ...Object.fromEntries(read), input: Object.fromEntries(input) }
-  const { input: texts, ...valid } = parseRequest(textSubmissionSchema, sent)
-  return questionOf(valid, { input: texts, inputForm: 'text', dropsUnknownInput: false, images: [] }, limits)
+  const { input: parsed, ...valid } = parseRequest(textSubmissionSchema, { ...Object.fromEntries(read), input: texts })
+  return questionOf(valid, { input: parsed, ...forms }, limits)
+}
+
+/**
+ * The model where that is all that the envelope has, and it can be one, as in most requests: texts need no schema then,
+ * which costs as much as all else here. Null: not even that was sent; undefined: the schema has to look.
+ */
+function onlyModel(
+  envelope: ReadonlyMap<string, readonly string[]>,
+  input: ReadonlyMap<string, unknown>,
+): string | null | undefined {
+  // A name that the schema passes over.
+  if (input.has('__proto__')) return undefined
+  if (envelope.size === 0) return null
+  const models = envelope.get('model')
+  if (envelope.size > 1 || models?.length !== 1) return undefined
+  return modelReferenceSchema.safeParse(models[0]?.trim()).data
 }
 
 /** The envelope's fields, and the inputs by their names without brackets; of neither those that are empty. */
