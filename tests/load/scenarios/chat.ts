@@ -13,7 +13,7 @@ import type { Server } from '../subjects/http-load.ts'
 import type { Subject } from '../subjects/subject.ts'
 import { startTransformers } from '../subjects/transformers.ts'
 import { table } from '../tables.ts'
-import { measureRounds } from '../windows/measure.ts'
+import { measureRounds, warmUp } from '../windows/measure.ts'
 import { costOf, type Judged, lowerQuartile, windowsOf } from '../windows/rounds.ts'
 import type { Window } from '../windows/window.ts'
 
@@ -29,14 +29,18 @@ type StoppableServer = Server & { stop(): Promise<void> }
 export const chat: Scenario = {
   name: 'chat',
   title: 'Chats: answers that are generated together',
-  // It fetches what it compares with.
-  usual: false,
+  usual: true,
   async run(context) {
     const questions = await chatQuestions()
     const servers: StoppableServer[] = []
     try {
-      const missing = await openServers(context, servers)
-      const agreement = await warmUp(context, servers, questions)
+      await openServers(context, servers)
+      const agreement = await compareTexts(context, servers, questions)
+      const warmUpJobs = Math.min(context.plan.warmUpJobs, 300)
+      for (const server of servers) {
+        const subject = await openChatSubject(server, { model: chatModel, clients: 8, questions })
+        await warmUp(subject, warmUpJobs).finally(async () => subject.stop())
+      }
       const found = []
       for (const clients of context.quick ? [1, 8] : clientCounts) {
         found.push(await measureAt(context, servers, { clients, questions }))
@@ -44,8 +48,7 @@ export const chat: Scenario = {
       return {
         notes: [
           `${chatModel} and ${questions.length} questions with long answers about its example pictures, streamed from /v1/chat/completions; API, queue, consumer and one engine of one thread, all settings at their defaults. No two images have the same bytes and all answers are greedy, so that neither kept answers nor known images help. Beside it the same service with max_batch_size 1 and, behind a plain server without a queue, Transformers.js' own generate on the same folder, fp32, one thread, one question after the other; its server tells the first token at once and the rest at the end. ${agreement}`,
-          ...missing,
-          `Tokens are counted as their answers end. Time to first text is what clients see, from their request on, over all answers of the windows; in closed loops of many clients most of it is waiting for a turn. Windows of ${((context.plan.windowMs * longerWindows) / 1000).toFixed(1)} s, lower quartiles of the time a token took.`,
+          `Tokens are counted as their answers end. Time to first text is what clients see, from their request on, over all answers of the windows; in closed loops of many clients most of it is waiting for a turn. Windows of ${((context.plan.windowMs * longerWindows) / 1000).toFixed(1)} s, in turn after ${warmUpJobs} answers of each; lower quartiles of the time a token took.`,
         ],
         targets: found.flatMap(({ targets }) => targets),
         tables: found.map((each) => each.table),
@@ -56,8 +59,8 @@ export const chat: Scenario = {
   },
 }
 
-/** Starts what is compared, adding it to `servers`. Resolves to what is to be said of what is missing. */
-async function openServers({ folder, variants }: ScenarioContext, servers: StoppableServer[]): Promise<string[]> {
+/** Starts what is compared, adding it to `servers`. */
+async function openServers({ folder, variants }: ScenarioContext, servers: StoppableServer[]): Promise<void> {
   const settings = { MODELS: chatModel, ENGINES: '1' }
   const alone = { ...settings, MODEL_REPOSITORY: await oneAtATime(folder) }
   for (const variant of variants.filter(({ composition }) => composition === 'apart')) {
@@ -65,14 +68,11 @@ async function openServers({ folder, variants }: ScenarioContext, servers: Stopp
     servers.push({ ...(await startVariant(variant, 'real', settings)), name: `${serviceName}${at}` })
     if (at === '') servers.push({ ...(await startVariant(variant, 'real', alone)), name: aloneName })
   }
-  const other = await startTransformers(folder, { folders: shippedModels, model: chatModel, threads: 1 })
-  if ('reason' in other) return [`Not compared with Transformers.js: ${other.reason}.`]
-  servers.push(other)
-  return []
+  servers.push(await startTransformers({ folders: `${shippedModels}/`, model: `${chatModel}/1`, threads: 1 }))
 }
 
 /** Asks each server each question once, and tells how often all give the same text. */
-async function warmUp(
+async function compareTexts(
   { say, quick }: ScenarioContext,
   servers: readonly Server[],
   questions: readonly ChatQuestion[],

@@ -17,7 +17,7 @@ import { start } from './start.ts'
 
 /**
  * In the order in which they are run and reported. Those that use the same kind of service stand together, since it is
- * started and warmed once for them. The usual ones together take about twelve minutes.
+ * started and warmed once for them. The usual ones together take about twenty minutes.
  */
 export const scenarios: readonly Scenario[] = [
   cost,

@@ -1,11 +1,11 @@
-// Runs beside an installed @huggingface/transformers, as a program of its own: a server with POST /v1/chat/completions that
-// answers one question after the other by the library's own generate, greedily. Its argument is what transformers.ts
-// gives it. Prints its port. The first token is told as it comes, and all else at the end, so that streaming costs it nothing.
+// A server with POST /v1/chat/completions that answers one question after the other by Transformers.js' own generate,
+// greedily. Its argument is what transformers.ts gives it. Prints its port. The first token is told as it comes, and all
+// else at the end, so that streaming costs it nothing.
 import { createServer } from 'node:http'
 
-const { library, folders, model: name, threads } = JSON.parse(process.argv[2])
-// Named by its caller: it is no dependency of this package.
-const { AutoModelForImageTextToText, AutoProcessor, env, RawImage } = await import(library)
+import { AutoModelForImageTextToText, AutoProcessor, env, RawImage } from '@huggingface/transformers'
+
+const { folders, model: name, threads } = JSON.parse(process.argv[2])
 env.allowRemoteModels = false
 env.localModelPath = folders
 const processor = await AutoProcessor.from_pretrained(name)
