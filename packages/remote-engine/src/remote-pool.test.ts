@@ -113,6 +113,21 @@ describe('a server that is not there', () => {
     expect(pool.stats().jobs).toEqual({ succeeded: 1 })
   })
 
+  it('takes no jobs yet, though it has said that it does: they wait, and lose no attempt', async () => {
+    let refused = 0
+    fake.answer = ({ question, reply }) => {
+      refused += 1
+      if (refused <= 3) reply.json(503, { error: { message: 'Loading model', code: 503 } })
+      else reply.text(question)
+    }
+    const troubles: (string | undefined)[] = []
+    const pool = openRemote(fake.url, {}, { onTrouble: () => troubles.push(pool.trouble?.detail) })
+    expect((await pool.run(jobOf('patient'))).output).toMatchObject({ text: 'patient' })
+    const notReady = 'The server of this model is not ready (503).'
+    expect(troubles).toEqual([notReady, undefined, notReady, undefined, notReady, undefined])
+    expect(pool.stats()).toMatchObject({ jobs: { succeeded: 1 }, remote: { refused: 0 } })
+  })
+
   it.each<[string, FakeOpenAi['pages'], RegExp]>([
     ['is not well', { '/health': { status: 503, body: '' } }, /is not ready \(503\)/],
     ['refuses the key', { '/v1/models': { status: 401, body: {} } }, /refuses its key/],

@@ -9,8 +9,8 @@ export interface RemoteServer {
    */
   look: (signal: AbortSignal) => Promise<ModelManifest>
   /**
-   * Has a job answered. Rejects with NoRoomError and NotReachedError, of which the job knows nothing, with a
-   * VisionQueueError, and with any other error where the answer was broken off.
+   * Has a job answered. Rejects with NoRoomError, NotReachedError and NotReadyError, after which nothing is known of the
+   * job, with a VisionQueueError, and with any other error where the answer was broken off.
    */
   ask: (request: InferenceRequest, events: AskEvents) => Promise<InferenceResult['output']>
   close: () => Promise<void>

@@ -12,7 +12,7 @@ import { VisionQueueError } from '@vision-queue/protocol'
 
 import { handBack, type RemoteJob, type RemoteJobs, settle, waitAgain, waitingJobs } from './remote-jobs.ts'
 import type { RemotePoolOptions } from './remote-pool.ts'
-import { NoRoomError, NotReachedError } from './remote-server.ts'
+import { NoRoomError, NotReachedError, NotReadyError } from './remote-server.ts'
 import {
   bands,
   maySend,
@@ -78,6 +78,7 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
     onLaunch?.([job.request.id])
     const onAccepted = (): void => {
       noteAccepted(window, sent)
+      watch().trust()
       advance()
     }
     const heard = hearFirst(job)
@@ -101,9 +102,9 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
       counted.refused += 1
       onRefused(error.retryAfterMs)
       returnJob(job)
-    } else if (error instanceof NotReachedError) {
+    } else if (error instanceof NotReachedError || error instanceof NotReadyError) {
       returnJob(job)
-      watch().doubt({ isGone: true })
+      watch().doubt(error)
     } else if (settle(jobs, job)) {
       countJob(counted.figures, 'failed')
       const failure = error instanceof VisionQueueError ? error : brokenOff(error)
@@ -111,7 +112,7 @@ export function createSending({ jobs, window, counted, server, onLaunch, watch, 
         const { name, version, log } = options
         const why = failure.cause instanceof Error ? failure.cause.message : failure.detail
         log.warn({ model: name, version, job: job.request.id, why }, 'The server of a model has failed')
-        watch().doubt({ isGone: false })
+        watch().doubt(null)
       }
       job.answer.reject(failure)
     }

@@ -7,6 +7,7 @@ import { failureInStream, failureOf } from './server-failure.ts'
 describe('a refusal', () => {
   const vllmError = (code: number, message: string, type: string) => ({ error: { message, type, param: null, code } })
   const ollamaError = (message: string, type: string) => ({ error: { message, type, param: null, code: null } })
+  const notReady = { name: 'NotReadyError', detail: 'The server of this model is not ready (503).' }
   it.each<[string, number, unknown, Record<string, string>, object]>([
     [
       'vLLM, a prompt that is too long',
@@ -55,7 +56,7 @@ describe('a refusal', () => {
       503,
       { error: { code: 503, message: 'Loading model', type: 'unavailable_error' } },
       {},
-      { code: 'model_unavailable' },
+      notReady,
     ],
     [
       'Ollama, without the model',
@@ -105,9 +106,9 @@ describe('a refusal', () => {
       503,
       { error: { message: 'No consumer.', type: 'server_error', code: 'model_unavailable', param: null } },
       { 'Retry-After': '5' },
-      { code: 'model_unavailable' },
+      notReady,
     ],
-    ['a proxy, nobody behind it', 503, '<html>503 Service Unavailable</html>', {}, { code: 'model_unavailable' }],
+    ['a proxy, nobody behind it', 503, '<html>503 Service Unavailable</html>', {}, notReady],
     ['a proxy, slow down', 503, '', { 'Retry-After': '1' }, { retryAfterMs: 1000 }],
     ['a proxy, gone', 502, '<html>Bad Gateway</html>', {}, { code: 'model_unavailable' }],
     [

@@ -2,7 +2,7 @@ import { VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import type { HttpAnswer } from './http-server.ts'
-import { NoRoomError } from './remote-server.ts'
+import { NoRoomError, NotReadyError } from './remote-server.ts'
 
 const mostErrorBytes = 64 * 1024
 const mostMessageCharacters = 500
@@ -56,7 +56,8 @@ const roomWords =
   /overload|busy|at capacity|capacity exceeded|too many|queue (is )?full|pending requests|no slots? available|exceeds maximum queue size/i
 
 /**
- * What to make of an answer that is none: NoRoomError where the server has too much to do, `invalid_input` with its words
+ * What to make of an answer that is none: NoRoomError where the server has too much to do, NotReadyError where it takes
+ * nothing now, `invalid_input` with its words
  * where it finds fault with the job, `model_unavailable` where it or its settings are at fault. `secrets` are blotted out.
  */
 export async function failureOf(answer: HttpAnswer, secrets: readonly string[]): Promise<Error> {
@@ -72,7 +73,7 @@ export function failureInStream(text: string, secrets: readonly string[]): Error
   const status = Number.isNaN(code) ? (complaint.names.includes('invalid_request_error') ? 400 : 500) : code
   const failure = judge(status, complaint, { retryAfterMs: null, secrets })
   // It had been taken, and something may have been said.
-  return failure instanceof NoRoomError ? unavailable(status, complaint, secrets) : failure
+  return failure instanceof VisionQueueError ? failure : unavailable(status, complaint, secrets)
 }
 
 function judge(
@@ -82,10 +83,12 @@ function judge(
 ): Error {
   const { message, names } = complaint
   if (status === 429) return new NoRoomError(retryAfterMs)
-  const isElsewhere = names.includes('model_unavailable') || names.includes('queue_unavailable')
-  if (status === 503 && !isElsewhere) {
+  if (status === 503) {
     const saysSo = names.some((name) => roomNames.test(name)) || roomWords.test(message)
-    if (saysSo || retryAfterMs !== null) return new NoRoomError(retryAfterMs)
+    // Of ours; others say it in words, if at all.
+    const isAway = names.includes('model_unavailable') || names.includes('queue_unavailable')
+    if (!isAway && (saysSo || retryAfterMs !== null)) return new NoRoomError(retryAfterMs)
+    return new NotReadyError('The server of this model is not ready (503).')
   }
   if (status >= 400 && status < 500 && ![401, 403, 404, 405, 408].includes(status)) {
     const words = said(message, secrets)

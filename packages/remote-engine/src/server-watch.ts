@@ -19,8 +19,10 @@ export interface ServerState {
 /** Keeps asking a server whether it can take jobs: often while it can't, and now and then while it can. */
 export interface ServerWatch {
   readonly state: Readonly<ServerState>
-  /** Something went wrong with a job: asks at once. `isGone`: nobody is there, so no more jobs until somebody is. */
-  doubt: (what: { isGone: boolean }) => void
+  /** Something went wrong with a job: asks at once. `why`: no more jobs until the server has been asked. */
+  doubt: (why: NotReachedError | NotReadyError | null) => void
+  /** The server has taken a job: whatever it was short of is over. */
+  trust: () => void
   close: () => void
 }
 
@@ -50,10 +52,12 @@ export function watchServer({
   let timer: NodeJS.Timeout | undefined
   let looking: AbortController | null = null
   let closed = false
+  /** Jobs that it would not take in a row, though it had said that it would. */
+  let setbacks = 0
 
   const fail = (detail: string): number => {
     const tries = (state.failure?.tries ?? 0) + 1
-    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(tries - 1, 20))
+    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(Math.max(tries, setbacks) - 1, 20))
     state.isUp = false
     state.failure = { tries, detail, retryAt: Date.now() + pauseMs }
     return pauseMs
@@ -95,13 +99,17 @@ export function watchServer({
 
   return {
     state,
-    doubt({ isGone }) {
+    doubt(why) {
       if (closed || state.refusal !== null) return
-      if (!isGone) void look()
+      if (why === null) void look()
       else if (state.isUp) {
-        lookIn(fail(notReached))
+        setbacks += 1
+        lookIn(fail(detailOf(why)))
         onChange()
       }
+    },
+    trust() {
+      setbacks = 0
     },
     close() {
       closed = true
