@@ -1,8 +1,53 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Files that take more than 20 s, the longest first. Small as some are, they would come last, one of them at the end alone. */
+const long = [
+  'tests/chaos/kill.test.ts',
+  'tests/e2e/same-answers.test.ts',
+  'tests/chaos/rolling.test.ts',
+  'packages/engine-pool/src/engine-pool.test.ts',
+  'tests/e2e/faults.test.ts',
+  'tests/chaos/poison.test.ts',
+  'infra/local/broken-data.test.ts',
+  'tests/chaos/redis-faults.test.ts',
+  'infra/local/start.test.ts',
+  'infra/local/data-folder.test.ts',
+  'apps/cli/src/models.test.ts',
+  'tests/e2e/models.test.ts',
+  'tests/e2e/documented-commands.test.ts',
+  'tests/e2e/load.test.ts',
+  'tests/e2e/lost-engines.test.ts',
+  'tests/e2e/cluster.test.ts',
+  'tests/e2e/redis-refuses.test.ts',
+  'tests/e2e/webgpu.test.ts',
+  'tests/chaos/slow-clients.test.ts',
+]
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = long.findIndex((name) => moduleId.endsWith(`/${name}`))
+      return place === -1 ? long.length : place
+    }
+    // oxlint-disable-next-line unicorn/no-array-sort -- a sequencer's, not an array's
+    const sorted = await super.sort(files)
+    // This keeps the order of the rest.
+    return sorted.toSorted((one, other) => rank(one) - rank(other))
+  }
+}
+
+/** They load hundreds of modules for tests of milliseconds, and leave nothing behind in them: one process runs many. */
+const together = 'apps/api/src/**/*.test.ts'
+const all = ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'infra/**/*.test.ts', 'tests/**/*.test.ts']
 
 export default defineConfig({
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'infra/**/*.test.ts', 'tests/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'apart', include: all, exclude: ['**/node_modules/**', together] } },
+      { extends: true, test: { name: 'together', include: [together], isolate: false } },
+    ],
+    sequence: { sequencer: LongestFirst },
     // Without it ONNX Runtime leaves an empty mat-debug-<pid>.log in the system's folder for each process.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     testTimeout: 60_000,
@@ -11,5 +56,7 @@ export default defineConfig({
     retry: process.env['CI'] === undefined ? 0 : 1,
     // Two cores are the smallest machine we test on, and every end-to-end file starts processes of its own.
     maxWorkers: 2,
+    // So many tests of a file that are marked as concurrent: each has a system of its own, too.
+    maxConcurrency: 2,
   },
 })

@@ -130,6 +130,44 @@ export const fleetRows: readonly Row[] = [
     ],
   },
   {
+    title: 'Generated text',
+    graphs: [
+      {
+        title: 'Running and waiting answers',
+        description: 'In engines. Many that wait while few run: memory of keys and values is short.',
+        unit: 'short',
+        expressions: { '{{model}} {{state}}': 'sum by (model, state) (vision_queue_sequences{model=~"$model"})' },
+      },
+      {
+        title: 'Keys and values',
+        description: 'Reserved by running answers, held by them, and the limit (GENERATION_CACHE_MB of each engine).',
+        unit: 'bytes',
+        expressions: {
+          '{{model}} {{state}}': 'sum by (model, state) (vision_queue_kv_cache_bytes{model=~"$model"})',
+          '{{model}} limit': 'sum by (model) (vision_queue_kv_cache_limit_bytes{model=~"$model"})',
+        },
+      },
+      {
+        title: 'Steps by phase',
+        description: 'Seconds in a second: images encoded, prompts read, tokens generated.',
+        unit: 'short',
+        expressions: {
+          '{{model}} {{phase}}':
+            'sum by (model, phase) (rate(vision_queue_generation_seconds_total{model=~"$model"}[$__rate_interval]))',
+        },
+      },
+      {
+        title: 'Images that were known',
+        description: 'Images of conversations a second, by whether their features were there.',
+        unit: 'reqps',
+        expressions: {
+          '{{model}} {{outcome}}':
+            'sum by (model, outcome) (rate(vision_queue_feature_cache_images_total{model=~"$model"}[$__rate_interval]))',
+        },
+      },
+    ],
+  },
+  {
     title: 'GPUs',
     graphs: [
       {

@@ -53,15 +53,6 @@ export const jobRows: readonly Row[] = [
             'sum by (model, from) (rate(vision_queue_answers_total{model=~"$model"}[$__rate_interval]))',
         },
       },
-      {
-        title: 'Tokens',
-        description: 'Tokens a second of models that count them.',
-        unit: 'short',
-        expressions: {
-          '{{model}} {{kind}}':
-            'sum by (model, kind) (rate(vision_queue_tokens_total{model=~"$model"}[$__rate_interval]))',
-        },
-      },
     ],
   },
   {
@@ -101,6 +92,47 @@ export const jobRows: readonly Row[] = [
         description: 'The 99th percentile of each stage.',
         unit: 's',
         expressions: { '{{model}} {{stage}}': quantile(0.99, 'vision_queue_job_stage_seconds', 'model, stage') },
+      },
+    ],
+  },
+  {
+    title: 'Generated text',
+    graphs: [
+      {
+        title: 'Tokens',
+        description: 'Tokens a second of models that count them.',
+        unit: 'short',
+        expressions: {
+          '{{model}} {{kind}}':
+            'sum by (model, kind) (rate(vision_queue_tokens_total{model=~"$model"}[$__rate_interval]))',
+        },
+      },
+      {
+        title: 'Time to first token',
+        description: 'From the submission of a job. Half and 99 of 100 took no longer.',
+        unit: 's',
+        expressions: {
+          '{{model}} p50': quantile(0.5, 'vision_queue_time_to_first_token_seconds', 'model'),
+          '{{model}} p99': quantile(0.99, 'vision_queue_time_to_first_token_seconds', 'model'),
+        },
+      },
+      {
+        title: 'Time per token',
+        description: 'Of the tokens of an answer after the first. Half and 99 of 100 answers took no longer.',
+        unit: 's',
+        expressions: {
+          '{{model}} p50': quantile(0.5, 'vision_queue_time_per_output_token_seconds', 'model'),
+          '{{model}} p99': quantile(0.99, 'vision_queue_time_per_output_token_seconds', 'model'),
+        },
+      },
+      {
+        title: 'Prefill and decode of a job',
+        description: 'In its engine: until its first token, and from there to its last. 99 of 100 took no longer.',
+        unit: 's',
+        expressions: {
+          '{{model}} prefill': quantile(0.99, 'vision_queue_job_prefill_seconds', 'model'),
+          '{{model}} decode': quantile(0.99, 'vision_queue_job_decode_seconds', 'model'),
+        },
       },
     ],
   },

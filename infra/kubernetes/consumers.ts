@@ -9,7 +9,7 @@ import { deployment, fromSecret, labelsOf } from './pod.ts'
 export interface DeviceClass {
   name: 'cpu' | 'cuda'
   image: string
-  /** No model is in two classes: the time that its queue takes is one figure for all who serve it. */
+  /** No model is in two classes: the work that it makes is one figure for all who serve it. */
   models: readonly string[]
   resources: NonNullable<IContainer['resources']>
   env: IEnvVar[]
@@ -85,12 +85,16 @@ export function consumerDisruptionBudget(device: DeviceClass): IPodDisruptionBud
   }
 }
 
-/** In how many seconds a queue is to be done. Half a minute: a pod takes about so long to come. */
-const drainSeconds = 30
+/** In how many seconds what waits is to be done. Half a minute: a pod takes about so long to come. */
+const backlogSeconds = 30
+/** What part of a consumer's time is planned with. The rest is for seconds with more than the mean. */
+const busyShare = 0.8
+/** Over how long arrivals are counted. Four scrapes; a burst is in the backlog before that. */
+const arrivalWindow = '1m'
 
 /**
- * As many consumers as get the slowest queue of the class done in time. The metric is the time that the living ones
- * take together, so the target is its value (`metricType: Value`: replicas x value / threshold), not a share of each.
+ * As many consumers as the work there is needs. The metric is their number, so each is to have 1 of it
+ * (`metricType: AverageValue`: replicas = value / threshold).
  */
 export function consumerScaling(device: DeviceClass, fewestReplicas: 0 | 1): IScaledObject {
   const name = consumerName(device)
@@ -118,11 +122,11 @@ export function consumerScaling(device: DeviceClass, fewestReplicas: 0 | 1): ISc
       triggers: [
         {
           type: 'prometheus',
-          metricType: 'Value',
+          metricType: 'AverageValue',
           metadata: {
             serverAddress: 'http://prometheus.monitoring:9090',
-            query: drainQuery(device),
-            threshold: String(drainSeconds),
+            query: workQuery(device),
+            threshold: '1',
             // From none to one: as soon as anything waits.
             activationThreshold: '0',
             // No result is an error that KEDA tells, and not a queue without jobs.
@@ -134,7 +138,22 @@ export function consumerScaling(device: DeviceClass, fewestReplicas: 0 | 1): ISc
   }
 }
 
-/** vision_queue_drain_seconds has a value without consumers, too, once its model was announced. */
-export function drainQuery({ models }: DeviceClass): string {
-  return `max(vision_queue_drain_seconds{model=~"${models.join('|')}"})`
+/**
+ * How many consumers are needed: what comes in a second and a share of what waits, over what one consumer gets through.
+ * It has a value for every model that was ever announced, without consumers, too. API processes tell what they
+ * accepted only once they have accepted something, and nobody knows the capacity of what has never run: then nothing
+ * comes, and one job a second is assumed.
+ */
+export function workQuery({ models }: Pick<DeviceClass, 'models'>, window = arrivalWindow): string {
+  const of = (metric: string): string => `vision_queue_${metric}{model=~"${models.join('|')}"}`
+  const waiting = `max by (model) (${of('queue_jobs')})`
+  const coming = `sum by (model) (rate(${of('jobs_submitted_total')}[${window}]))`
+  const capacity = `max by (model) (${of('remembered_capacity_jobs_per_second')})`
+  return [
+    'sum(',
+    `  ((${coming} or 0 * ${waiting})`,
+    `    + ${waiting} / ${backlogSeconds})`,
+    `  / (${busyShare} * (${capacity} or 1 + 0 * ${waiting}))`,
+    ')',
+  ].join('\n')
 }

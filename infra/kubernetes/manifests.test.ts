@@ -116,15 +116,16 @@ test('the class with GPUs asks for one, and the other for none', () => {
   }
 })
 
-test('consumers are scaled by what their own queues take, from one, or from none where that is asked for', () => {
+test('consumers are as many as the work of their own models needs, from one, or from none where that is asked for', () => {
   for (const { device } of cases) {
     const { minReplicaCount, triggers } = consumerScaling(device, 1).spec
     expect(minReplicaCount).toBe(1)
     expect(consumerScaling(device, 0).spec.minReplicaCount).toBe(0)
     const { query = '' } = firstOf(triggers).metadata
-    for (const model of device.models) expect(new RegExp(/=~"(.*)"/.exec(query)?.[1] ?? 'none').test(model)).toBe(true)
-    // Replicas are multiplied by value / threshold; with KEDA's default they would be value / threshold.
-    expect(firstOf(triggers).metricType).toBe('Value')
+    const selectors = [...query.matchAll(/=~"(.*?)"/g)].map(([, models]) => models)
+    expect(new Set(selectors)).toEqual(new Set([device.models.join('|')]))
+    // Replicas are value / threshold; with `Value` they would be multiplied by that.
+    expect(firstOf(triggers)).toMatchObject({ metricType: 'AverageValue', metadata: { threshold: '1' } })
   }
 })
 

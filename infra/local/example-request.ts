@@ -6,6 +6,9 @@ import { z } from 'zod'
 const questionsSchema = z.array(z.object({ image: z.string(), question: z.string() }))
 const chatsSchema = z.array(z.object({ image: z.string(), prompt: z.string().optional() }))
 
+/** The models that the printed lines ask, in the lines' order. */
+export const exampleModels = ['shapes-vqa', 'shapes-chat'] as const
+
 interface Options {
   /** The root of the repository: the addresses of the pictures are given from there. */
   root: string

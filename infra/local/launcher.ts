@@ -6,7 +6,7 @@ import { readAppendOnlyFiles } from './append-only-files.ts'
 import type { StartSettings } from './config.ts'
 import { inDataFolder, openDataFolder, userFolder } from './data-folder.ts'
 import { takeFolder } from './data-lock.ts'
-import { exampleRequests } from './example-request.ts'
+import { exampleModels, exampleRequests } from './example-request.ts'
 import { findRedisServer } from './find-redis.ts'
 import { addressOf, freePort, refuseTakenPort } from './free-port.ts'
 import { createLeash, type Leash } from './leash.ts'
@@ -158,7 +158,8 @@ function startApps(
   { settings, env, apps, root, defaultLogLevel }: Options,
   { stages, leash }: Start,
 ): void {
-  const appEnv = { ...env, ...redisEnv, LOG_LEVEL: env['LOG_LEVEL'] || defaultLogLevel }
+  const usual = { LOAD_FIRST: exampleModels.join(',') }
+  const appEnv = { ...usual, ...env, ...redisEnv, LOG_LEVEL: env['LOG_LEVEL'] || defaultLogLevel }
   const apiEnv = { ...appEnv, PORT: String(settings.PORT), HOST: settings.HOST }
   // The address is the API's alone.
   const consumerEnv = { ...appEnv, PORT: undefined, HOST: undefined }

@@ -1,4 +1,4 @@
-import { deviceClasses, drainQuery } from '@vision-queue/kubernetes/consumers'
+import { workQuery } from '@vision-queue/kubernetes/consumers'
 import { allExpressions } from '@vision-queue/prometheus/expressions'
 import { bringPrometheus, type PrometheusPrograms } from '@vision-queue/prometheus/find-prometheus'
 import { pathOf } from '@vision-queue/prometheus/rules'
@@ -11,6 +11,7 @@ import { type ObservedSystem, startObservedSystem } from './observed-system.ts'
 import { checkMetrics } from './promtool-metrics.ts'
 import { type RunningPrometheus, startPrometheus } from './prometheus-server.ts'
 import { type Proof, Skipped } from './proof.ts'
+import { checkScalingQuery } from './scaling-query.ts'
 
 /** What ships for Prometheus, run by a real one. */
 export const prometheus: Proof = {
@@ -24,6 +25,7 @@ export const prometheus: Proof = {
       )
     })
     say(await checkFiles(programs))
+    say(await checkScalingQuery(programs.promtool))
     const observed = await startObservedSystem()
     try {
       say(await checkMetrics(programs, Object.values(observed.targets).flat()))
@@ -56,9 +58,7 @@ async function showExpressions(observed: ObservedSystem, server: RunningPromethe
     observed.consumers[0]?.signal('SIGKILL')
     await observed.replaceConsumer()
     const expressions = await allExpressions()
-    for (const device of deviceClasses) {
-      expressions.set(`KEDA, ${device.name}`, drainQuery({ ...device, models: ['shapes-vqa', 'shapes-chat'] }))
-    }
+    expressions.set('KEDA', workQuery({ models: ['shapes-vqa', 'shapes-chat'] }))
     const open = new Map(expressions)
     await until(
       async () => {
@@ -111,15 +111,14 @@ async function showAlert(
     'on-call is told that there is no consumer',
     () => `${[...server.received].join('\n')}\n${server.said()}`,
   )
-  const [device] = deviceClasses
-  if (device === undefined) throw new Error('There are no device classes.')
-  const [seconds = 0] = (await server.query(drainQuery({ ...device, models: ['shapes-vqa'] }))).values()
-  if (!(seconds > 0))
-    throw new Error(`With no consumer the time to drain is ${seconds}: nobody would be started by it.`)
+  // The last seconds only, so that nobody waits for a minute without arrivals.
+  const asked = async (): Promise<number | undefined> =>
+    [...(await server.query(workQuery({ models: ['shapes-vqa'] }, '5s'))).values()][0]
+  const work = await asked()
+  if (!(work !== undefined && work > 0)) {
+    throw new Error(`With no consumer the autoscaler is told ${work}: nobody would be started by it.`)
+  }
   await replaceConsumer()
-  await until(
-    async () => [...(await server.query('max(vision_queue_drain_seconds)')).values()][0] === 0,
-    'the job is done',
-  )
-  return `a killed fleet pages on-call, and its jobs tell an autoscaler to start (${seconds} s to drain at no consumer)`
+  await until(async () => (await asked()) === 0, 'the job is done, and nobody is asked for')
+  return `a killed fleet pages on-call, and its jobs tell an autoscaler to start (work for ${work} of a consumer)`
 }

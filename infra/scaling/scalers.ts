@@ -52,7 +52,7 @@ export function byCpu(target: number): Scaler {
 }
 
 /**
- * By the seconds that the queue takes those which there are (KEDA, `metricType: Value`). Nothing waits while they keep
+ * By the seconds that the queue takes those which there are (KEDA, `metricType: Value`). What infra/kubernetes had first. Nothing waits while they keep
  * up, and then it asks for none of them.
  */
 export function byDrainTime(seconds: number): Scaler {
@@ -65,11 +65,14 @@ export function byDrainTime(seconds: number): Scaler {
 
 /**
  * By the work there is (KEDA, `metricType: AverageValue`): what is submitted in a second, and what waits over the seconds
- * in which it is to be done, over what one consumer does at `target` of its time.
+ * in which it is to be done, over what one consumer does at `target` of its time. infra/kubernetes has it with 30 s and
+ * 80 %.
  */
 export function byWork(seconds: number, target: number): Scaler {
-  const ask = ({ queued, submitted, capacity, ready }: Figures): number =>
-    Math.ceil((submitted + queued / seconds) / (target * (capacity / Math.max(1, ready))))
+  const ask = ({ queued, submitted, capacity, ready }: Figures, current: number): number => {
+    const wanted = (submitted + queued / seconds) / (target * (capacity / Math.max(1, ready)))
+    return Math.abs(wanted / current - 1) <= tolerance ? current : Math.ceil(wanted)
+  }
   return autoscaler(`KEDA, arrivals and drain time ${seconds} s, at ${Math.round(100 * target)} %`, ask, careful)
 }
 

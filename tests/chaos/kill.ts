@@ -15,6 +15,7 @@ const consumerEnv = {
   short: { LOCK_MS: '1500', STALLED_CHECK_MS: '400' },
   long: {},
 }
+const lockMs = { short: 1500, long: 6000 }
 
 /** As often as they die in the field, engines first; a consumer takes 3 s of both cores to come back. */
 const weights: Record<Composition, Partial<Record<Kind, number>>> = {
@@ -81,7 +82,7 @@ async function killUnderLoad({
 }: Setting): Promise<Finding> {
   const { composition } = system
   const chance = createChance(seed)
-  const victims = createVictims({ system, redis, chance })
+  const victims = createVictims({ system, redis, chance, lockMs: lockMs[form] })
   // A server takes the longest to come back.
   const wanted = asked ?? (form === 'long' ? 1000 : composition === 'one' ? 4 : 6)
   const end = Date.now() + minutes * 60_000
@@ -96,6 +97,7 @@ async function killUnderLoad({
     signal: stopLoad.signal,
   })
 
+  const pauses = watchPauses()
   let done = 0
   const plan = form === 'short' ? shortPlan[composition] : []
   while (done < wanted && Date.now() < end) {
@@ -111,6 +113,7 @@ async function killUnderLoad({
   }
   stopLoad.abort()
   const counts = await load
+  const longestPauseMs = pauses.stop()
   const verdict = await ledger.settle(() => victims.urls()[0] ?? '', 90_000)
   const left = await settledLeftovers(redis, model, 45_000)
   const leftover = Object.entries(left).map(([kind, count]) => `${kind} ${count}`)
@@ -124,9 +127,30 @@ async function killUnderLoad({
       'answered otherwise': counts.unexpected,
       'parts with jobs': await usedParts(redis),
       'left in Redis': leftover.length === 0 ? 0 : leftover.join(', '),
+      'longest pause of the machine, ms': longestPauseMs,
       ...spread('engine ready again', victims.engineRecoveries()),
       ...spread('jobs of a dead consumer taken over', victims.takeovers(verdict.attempts)),
       ...spread('API answers again', await victims.apiRecoveries()),
+    },
+  }
+}
+
+/**
+ * For how long this process, which does next to nothing, was not run: no system on the same machine was faster than
+ * that.
+ */
+function watchPauses(): { stop(): number } {
+  const everyMs = 50
+  let [last, longest] = [Date.now(), 0]
+  const timer = setInterval(() => {
+    const now = Date.now()
+    longest = Math.max(longest, now - last - everyMs)
+    last = now
+  }, everyMs)
+  return {
+    stop() {
+      clearInterval(timer)
+      return longest
     },
   }
 }

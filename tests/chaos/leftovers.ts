@@ -3,6 +3,7 @@ import {
   blobBytesKey,
   blobFactsKey,
   blobHoldersKey,
+  objectServiceKey,
   objectSweepKey,
   uploadsBudgetKeys,
 } from '@vision-queue/blobs'
@@ -12,6 +13,7 @@ import {
   answerKey,
   apiKeysKey,
   consumerKey,
+  consumerManifestsKey,
   consumersKey,
   endedBytesKey,
   endedJobsKey,
@@ -63,6 +65,7 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'blob', pattern: like(blobBytesKey(anyBlob)), owner: 'expiry' },
   { kind: 'blob facts', pattern: like(blobFactsKey(anyBlob)), owner: 'expiry' },
   { kind: 'begun upload', pattern: like(begunUploadKey('*')), owner: 'expiry' },
+  { kind: 'service of objects', pattern: like(objectServiceKey), owner: 'fixed' },
   { kind: 'sweep of objects', pattern: like(objectSweepKey), owner: 'expiry' },
   { kind: 'blob holders', pattern: like(blobHoldersKey(anyBlob)), owner: 'expiry' },
   ...[true, false].map((uploaded) => ({
@@ -105,6 +108,7 @@ const kinds: { kind: string; pattern: RegExp; owner: Owner }[] = [
   { kind: 'idempotency key', pattern: /^vq:\{idempotency:[^:]*:[^:]*\}$/, owner: 'expiry' },
   { kind: 'consumers', pattern: like(consumersKey), owner: 'fixed' },
   { kind: 'consumer', pattern: like(consumerKey('*')), owner: 'expiry' },
+  { kind: 'manifests of a consumer', pattern: like(consumerManifestsKey('*')), owner: 'expiry' },
   { kind: 'lock', pattern: like(`${queue}:${jobId}:lock`), owner: 'expiry' },
   { kind: 'queued job', pattern: like(`${queue}:${jobId}`), owner: 'job' },
   { kind: 'queue', pattern: like(`${queue}:(wait|active|delayed|prioritized|failed|stalled|marker)`), owner: 'job' },

@@ -33,8 +33,9 @@ export interface Victims {
   /** How long APIs took to answer again; of those that died before that, nothing. */
   apiRecoveries(): Promise<number[]>
   /**
-   * How long after a consumer's death the jobs that it held were taken by another. An attempt that was seen at
-   * several deaths belongs to the first: attempts last some 100 ms, so one that is still there later is orphaned.
+   * How long after a consumer's death the jobs that it held were taken by another. An attempt that was under way at
+   * several deaths ended by the last that can have been the one: while engines are away attempts last long, also those of
+   * consumers that live, and nobody takes a job before half the time of its lock, which is renewed when half is over.
    */
   takeovers(finals: Map<string, { attempts: number; startedAt: number }>): number[]
 }
@@ -43,10 +44,13 @@ export function createVictims({
   system,
   redis,
   chance,
+  lockMs,
 }: {
   system: System
   redis: RedisView
   chance: Chance
+  /** LOCK_MS of the consumers. */
+  lockMs: number
 }): Victims {
   const apis = [...system.apis]
   const consumers = [...system.consumers]
@@ -114,13 +118,15 @@ export function createVictims({
     engineRecoveries: () => engineKills.flatMap(({ at, consumer }) => readyAfter(consumer, at)),
     apiRecoveries: async () => (await Promise.all(recoveries)).filter((value) => !Number.isNaN(value)),
     takeovers(finals) {
-      const first = new Map<string, number>()
+      const took = new Map<string, number>()
       for (const { id, attempts, killedAt } of struck) {
         const final = finals.get(id)
         // Later attempts than the next one met another death: their starts tell nothing of this one.
-        if (final?.attempts === attempts + 1 && !first.has(id)) first.set(id, final.startedAt - killedAt)
+        if (final?.attempts !== attempts + 1) continue
+        const tookMs = final.startedAt - killedAt
+        if (tookMs >= lockMs / 2) took.set(id, tookMs)
       }
-      return [...first.values()]
+      return [...took.values()]
     },
   }
 }

@@ -65,6 +65,7 @@ describe('only one room knows each library', () => {
     ['onnxruntime-node', ['packages/engine']],
     ['sharp', ['packages/engine']],
     ['hono', ['apps/api']],
+    ['eventsource-parser', ['packages/remote-engine']],
   ])('%s is imported by %s alone', (library, homes) => {
     expect(importers(library)).toEqual(homes)
   })
@@ -84,13 +85,17 @@ describe('the arrows between the rooms', () => {
     ['packages/image-header', []],
     ['packages/engine', ['blobs', 'image-header', 'models', 'process', 'protocol']],
     ['packages/engine-pool', ['bundles', 'engine', 'models', 'process', 'protocol']],
+    ['packages/remote-engine', ['engine', 'engine-pool', 'image-header', 'models', 'process', 'protocol']],
     ['packages/bundles', []],
     ['packages/guarded-fetch', []],
     [
       'apps/api',
       ['blobs', 'guarded-fetch', 'image-header', 'models', 'process', 'protocol', 'queue', 'redis', 'tracing'],
     ],
-    ['apps/consumer', ['blobs', 'engine-pool', 'models', 'process', 'protocol', 'queue', 'redis', 'tracing']],
+    [
+      'apps/consumer',
+      ['blobs', 'engine-pool', 'models', 'process', 'protocol', 'queue', 'redis', 'remote-engine', 'tracing'],
+    ],
     ['apps/server', ['api', 'consumer', 'process', 'redis']],
   ])('%s imports %j and nothing else of ours', (room, allowed) => {
     expect(ownImports(room).filter((name) => !allowed.includes(name))).toEqual([])

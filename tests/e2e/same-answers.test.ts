@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism, setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { consumerSettings } from '@vision-queue/consumer/config'
 import { jobSchema } from '@vision-queue/protocol'
 import { modelVariantsKey } from '@vision-queue/queue'
 import { readExamples } from '@vision-queue/test-support/examples'
@@ -19,6 +20,7 @@ const decisionsOf = (name: string): string => modelVariantsKey(name, '1')
 const decisions = decisionsOf('one')
 const decisionSchema = z.object({ graph: z.string(), reason: z.string(), at: z.int() })
 const [example] = readExamples()
+const engineNiceness = consumerSettings.shape.ENGINE_NICENESS.parse(undefined)
 let repository: string
 let system: System
 let redis: ReturnType<typeof openDurableConnection>
@@ -80,10 +82,14 @@ async function end({ signal, exited }: RunningProcess): Promise<void> {
   await exited
 }
 
+/** Every core has something else to do, of the same priority as engines have: of a higher one they would hardly run. */
 async function underLoad(work: () => Promise<void>): Promise<void> {
-  const busy = Array.from({ length: availableParallelism() }, () =>
-    spawn(process.execPath, ['-e', 'const end = Date.now() + 600000; while (Date.now() < end);'], { stdio: 'ignore' }),
-  )
+  const busy = Array.from({ length: availableParallelism() }, () => {
+    const script = 'const end = Date.now() + 600000; while (Date.now() < end);'
+    const child = spawn(process.execPath, ['-e', script], { stdio: 'ignore' })
+    if (child.pid !== undefined) setPriority(child.pid, engineNiceness)
+    return child
+  })
   try {
     await work()
   } finally {

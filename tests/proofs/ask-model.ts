@@ -14,7 +14,13 @@ const shownSchema = z.object({
   version_details: z.array(z.looseObject({ provider: z.string().nullable() })),
 })
 
-/** What a model answered to the examples beside it, in their order. */
+/** What is asked: in words, and as the body of `POST /jobs`. */
+export interface Question {
+  question: string
+  body: string
+}
+
+/** What a model answered, in the questions' order. */
 export interface Answers {
   /** What `GET /models/{name}` says of the version. */
   details: Record<string, unknown>
@@ -24,12 +30,16 @@ export interface Answers {
 }
 
 /**
- * Starts API and consumer for one shipped model, asks the first `count` of its examples about one image one after the
- * other, and ends them. Rejects where the model doesn't run on `provider`.
+ * Starts API and consumer for one model, asks it one question after the other, and ends them. Rejects where the model
+ * doesn't run on `provider`. `questions` is told the model's task.
  */
 export async function askModel(
   model: string,
-  { provider, env, count }: { provider: string; env: Record<string, string>; count: number },
+  {
+    provider,
+    env,
+    questions,
+  }: { provider: string; env: Record<string, string>; questions: (task: string) => Question[] },
 ): Promise<Answers> {
   const system = await startSystem({ consumers: 0 })
   try {
@@ -44,7 +54,7 @@ export async function askModel(
     const [details] = versions
     if (details?.provider !== provider) throw new Error(`${model} runs on ${details?.provider}, not on ${provider}.`)
     const outputs: Answers['outputs'] = []
-    for (const { question, body } of questionsOf(model, task).slice(0, count)) {
+    for (const { question, body } of questions(task)) {
       outputs.push({ question, output: await ask(system.url, body) })
     }
     const metrics = await (await fetch(`${system.url}/metrics`)).text()
@@ -60,14 +70,18 @@ async function readyModel(url: string, consumer: RunningProcess): Promise<z.infe
     if (consumer.output().includes('can not be used')) throw new Error(consumer.output())
     const response = await fetch(url)
     const shown: unknown = await response.json()
-    if (response.ok && z.object({ status: z.string() }).parse(shown).status === 'ready') return shownSchema.parse(shown)
+    // Before a consumer has told of the model it is a problem, whose status is a number.
+    const { status } = z.looseObject({ status: z.union([z.string(), z.int()]) }).parse(shown)
+    if (response.ok && status === 'ready') return shownSchema.parse(shown)
+    if (status === 'failed') throw new Error(JSON.stringify(shown))
     await new Promise((resolve) => {
       setTimeout(resolve, 200)
     })
   }
 }
 
-function questionsOf(model: string, task: string): { question: string; body: string }[] {
+/** The examples beside a shipped model that are about one image. */
+export function examplesOf(model: string, task: string): Question[] {
   const folder = new URL(`${model}/1/examples/`, models)
   const read = (file: string): Buffer => readFileSync(fileURLToPath(new URL(file, folder)))
   const examples = examplesSchema.parse(JSON.parse(read('examples.json').toString()))

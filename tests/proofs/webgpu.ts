@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-import { type Answers, askModel } from './ask-model.ts'
+import { type Answers, askModel, examplesOf, type Question } from './ask-model.ts'
 import { compareOutputs, worst } from './compare-outputs.ts'
 import { findVulkan, type Vulkan } from './vulkan.ts'
 
@@ -31,12 +31,12 @@ if (failures.length > 0) throw new Error(failures.join('\n'))
 
 /** Resolves to what differs. */
 async function prove(model: string, { env, isOwn }: Vulkan): Promise<string[]> {
-  const count = isOwn ? Infinity : examplesOnCpu
-  const onCpu = await askModel(model, { provider: 'cpu', env: {}, count })
+  const questions = (task: string): Question[] => examplesOf(model, task).slice(0, isOwn ? Infinity : examplesOnCpu)
+  const onCpu = await askModel(model, { provider: 'cpu', env: {}, questions })
   const slow = { ENGINE_LOAD_TIMEOUT_MS: '600000', RUN_TIMEOUT_MS: '600000' }
   const onWebgpu = await askModel(model, {
     provider: 'webgpu',
-    count,
+    questions,
     env: {
       ...env,
       EXECUTION_PROVIDERS: 'webgpu',

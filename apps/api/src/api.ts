@@ -1,4 +1,4 @@
-import { openBlobStore, openUploads } from '@vision-queue/blobs'
+import { assertOwnObjects, openBlobStore, openUploads } from '@vision-queue/blobs'
 import { createJobController, parseBlobStore, toRetention } from '@vision-queue/process'
 import { openApiKeys, openJobClient, openModelDirectory } from '@vision-queue/queue/producer'
 import { greetRedis, type RedisClient } from '@vision-queue/redis'
@@ -36,6 +36,7 @@ export async function startApi({ settings, log, redis: shared }: ApiOptions): Pr
   await greetRedis(settings.REDIS_URL, settings.REDIS_COMMAND_TIMEOUT_MS, log)
   const redis = { redisUrl: settings.REDIS_URL, commandTimeoutMs: settings.REDIS_COMMAND_TIMEOUT_MS, log }
   const store = await openBlobStore(parseBlobStore(settings.BLOB_STORE))
+  if (store.objects !== null) await assertOwnObjects(redis, store.objects)
   const jobs = openJobClient({
     ...redis,
     values: store.values,

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { connect, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
@@ -10,6 +11,7 @@ import { z } from 'zod'
 
 import { png } from './test-support/images.ts'
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const entry = fileURLToPath(new URL('main.ts', import.meta.url))
 const listeningSchema = z.object({ kind: z.literal('listening'), port: z.int() })
 
@@ -20,7 +22,7 @@ interface Started {
 }
 
 function start(env: Record<string, string>): Started {
-  const child = fork(entry, { execArgv: ['--import', 'tsx'], env: { ...env }, silent: true })
+  const child = fork(bundleRunner, [entry], { execArgv: [], env: { ...env }, silent: true })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {

@@ -210,6 +210,15 @@ describe('vq models add', () => {
     expect(await readdir(repository)).toEqual(['whole'])
   })
 
+  test('adds a folder that names a server, without asking it, and lists it as what it is', async () => {
+    const [folder, repository] = [await newFolder(), await newFolder()]
+    const engine = { kind: 'openai', url: 'http://127.0.0.1:9', model: 'big' }
+    await writeFile(join(folder, 'model.json'), JSON.stringify({ engine }))
+    const added = await vq(['add', folder, '--name', 'far', '--repository', repository])
+    expect([added.code, added.stdout]).toEqual([0, expect.stringContaining('image-text-to-text, run as big by')])
+    expect((await vq(['list', '--repository', repository])).stdout).toBe('far@1  image-text-to-text\n')
+  })
+
   test("says how a model of Hugging Face's hub is fetched", async () => {
     const repository = await newFolder()
     const said = await vq(['add', 'Xenova/vit-base-patch16-224', '--repository', repository])

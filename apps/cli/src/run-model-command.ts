@@ -1,10 +1,18 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join, relative, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
-import { findModel, listModels, readModelFolder, toModelName, versionFolders } from '@vision-queue/models'
+import {
+  findModel,
+  listModels,
+  type ModelLocation,
+  readModelFolder,
+  readRemoteModel,
+  toModelName,
+  versionFolders,
+} from '@vision-queue/models'
 import { VisionQueueError } from '@vision-queue/protocol'
 
 import type { AddOptions, ModelCommand } from './model-command.ts'
@@ -45,10 +53,15 @@ async function list(repository: string, { result, note }: Output): Promise<numbe
 
 async function describe(repository: string, name: string, version: string): Promise<string> {
   try {
-    return (await readModelFolder(await findModel(repository, name, version))).task
+    return await taskOf(await findModel(repository, name, version))
   } catch (error) {
     return error instanceof VisionQueueError ? `can not be served: ${error.detail}` : String(error)
   }
+}
+
+/** Throws `model_unavailable` where the folder's files say that it can't be served. */
+async function taskOf(location: ModelLocation): Promise<string> {
+  return (readRemoteModel(location) ?? (await readModelFolder(location))).task
 }
 
 /** Copies into a hidden folder of the repository, checks the model there, and moves it to its place at once. */
@@ -75,7 +88,7 @@ async function add(
       output.note(`${source} was not added. What its files don't say, --task or --model-json can.`)
       return 1
     }
-    const { task } = await readModelFolder({ name, version, folder: staged })
+    const task = await taskOf({ name, version, folder: staged })
     await moveInto(place, staged, join(scratch, 'before'))
     output.note(
       `${name}@${version} is in ${relative(process.cwd(), place) || place}. Where the service runs on this repository, it loads it by itself; then ask:`,
@@ -120,8 +133,9 @@ async function writeModelJson(folder: string, { task, modelJson }: AddOptions): 
 
 /** Runs the engine's own check in a process of its own, which prints what the model is. */
 async function check(folder: string, env: ModelSettings['env']): Promise<number> {
-  const script = fileURLToPath(import.meta.resolve('@vision-queue/engine/check-model'))
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script, folder], {
+  const { resolve: find } = createRequire(import.meta.url)
+  const program = [find('@vision-queue/bundles/run'), find('@vision-queue/engine/check-model')]
+  const child = spawn(process.execPath, [...program, folder], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
   })

@@ -10,7 +10,9 @@ import { mostParts } from '@vision-queue/queue'
 import { tracingSettings } from '@vision-queue/tracing'
 import { z } from 'zod'
 
+import { loadingSettings } from './fleet/loading-settings.ts'
 import { modelSelectionPattern, splitModels } from './fleet/model-policy.ts'
+import { remoteSettings } from './fleet/remote-settings.ts'
 import { observeSettings } from './observe/observe-settings.ts'
 
 const { providers, providerOptions } = executionOptionsSchema.shape
@@ -32,6 +34,7 @@ export const consumerSettings = z.object({
     ),
   LOG_LEVEL: logLevelSetting,
   ...observeSettings,
+  ...loadingSettings,
   ...tracingSettings,
   MODEL_REPOSITORY: z
     .string()
@@ -131,6 +134,7 @@ export const consumerSettings = z.object({
     .describe(
       'Of the same models: how many MB of keys and values the running conversations of one engine may have together. Each reserves what its prompt and its max_new_tokens can take at most: tokens x layers x 2 x heads of keys x their size x 4 bytes (2 in half floats). One that doesn’t fit beside the others waits for them; one that never fits is refused. More lets more answers run together.',
     ),
+  ...remoteSettings,
   WARM_UP_LIMIT_MS: integerSetting(1, 3_600_000)
     .default(60_000)
     .describe(

@@ -17,6 +17,7 @@ import {
   type TextPublisher,
 } from '@vision-queue/queue/worker'
 import { assertNoEviction, greetRedis, openDurableConnection, type RedisClient } from '@vision-queue/redis'
+import { runsHere } from '@vision-queue/models'
 import { type QueuedJob } from '@vision-queue/queue'
 import { nanoid } from 'nanoid'
 import type { Logger } from 'pino'
@@ -35,6 +36,7 @@ import {
   type ModelManagerOptions,
   startModelManager,
 } from './fleet/model-manager.ts'
+import { toLoadingTurns } from './fleet/loading-settings.ts'
 import { assertModelsThere } from './fleet/models-there.ts'
 import { parseModelPolicy } from './fleet/model-policy.ts'
 import { createProcessGauge, type ProcessGauge } from './process-gauge.ts'
@@ -58,6 +60,8 @@ export interface Consumer {
 export interface ConsumerOptions {
   settings: ConsumerSettings
   log: Logger
+  /** Keys for servers that run models, by the names of their variables (readRemoteKeys). Default: none. */
+  remoteKeys?: Readonly<Record<string, string>>
   /** The script of the engine processes, where it isn't the usual one. */
   engineEntry?: string
   /** The connection by which this process adds jobs, where it is an API, too: it takes them by the same calls. */
@@ -131,7 +135,7 @@ interface Opened {
   release: () => Promise<void>
 }
 
-async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Promise<Opened> {
+async function open({ settings, log, remoteKeys, engineEntry, addsBy }: ConsumerOptions): Promise<Opened> {
   const required = settings.REQUIRE_PROVIDER
   const refusal = required === null ? null : await probeProvider(required, toEngineEnvironment(settings))
   if (refusal !== null) throw new VisionQueueError('model_unavailable', `REQUIRE_PROVIDER=${required}: ${refusal}`)
@@ -170,6 +174,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
   let renewAnnouncement = (): void => {}
   const manager = startManager({
     settings,
+    remoteKeys: remoteKeys ?? {},
     engineEntry,
     log,
     redis,
@@ -207,6 +212,7 @@ async function open({ settings, log, engineEntry, addsBy }: ConsumerOptions): Pr
 }
 
 interface ManagerOptions extends Pick<ConsumerOptions, 'settings' | 'log'> {
+  remoteKeys: Readonly<Record<string, string>>
   engineEntry: string | undefined
   redis: RedisClient
   int8Saturates: boolean
@@ -216,14 +222,23 @@ interface ManagerOptions extends Pick<ConsumerOptions, 'settings' | 'log'> {
 }
 
 /** The models of this consumer, by its settings and what the fleet has decided in Redis. */
-function startManager({ settings, redis, engineEntry, onLaunch, log, ...options }: ManagerOptions): ModelManager {
+function startManager({
+  settings,
+  remoteKeys,
+  redis,
+  engineEntry,
+  onLaunch,
+  log,
+  ...options
+}: ManagerOptions): ModelManager {
   const forgetting = createModelForgetting(redis)
   return startModelManager({
     repository: settings.MODEL_REPOSITORY,
     policy: parseModelPolicy(settings.MODELS),
     pollMs: settings.MODEL_POLL_MS,
     readOrders: async () => readModelOrders(redis),
-    openPool: createPoolOpening({ settings, cores: availableCores(), engineEntry, onLaunch, log }),
+    openPool: createPoolOpening({ settings, remoteKeys, cores: availableCores(), engineEntry, onLaunch, log }),
+    runsHere,
     decideVariant: createFleetVariant({
       agree: async (model, own) => agreeOnVariant(redis, model, own),
       int8Saturates: options.int8Saturates,
@@ -232,6 +247,8 @@ function startManager({ settings, redis, engineEntry, onLaunch, log, ...options 
     openSource: options.openSource,
     forget: async (name, version) => forgetting.forget(name, version),
     countPinned: async (name, version) => forgetting.countPinned(name, version),
+    countWaiting: async (name) => forgetting.countWaiting(name),
+    loads: toLoadingTurns(settings, availableCores()),
     lingerMs,
     drainMs: 2 * settings.RUN_TIMEOUT_MS,
     onChange: options.onChange,

@@ -1,10 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const entry = fileURLToPath(new URL('main.ts', import.meta.url))
 const portSchema = z.object({ msg: z.literal('Health and metrics'), port: z.int() })
 
@@ -16,8 +18,8 @@ interface Started {
 
 /** A consumer at a Redis that is away. */
 function start(env: Record<string, string>): Started {
-  const child = fork(entry, {
-    execArgv: ['--import', 'tsx'],
+  const child = fork(bundleRunner, [entry], {
+    execArgv: [],
     env: { REDIS_URL: 'redis://127.0.0.1:1', ...env },
     silent: true,
   })

@@ -2,6 +2,7 @@ import { describeMisspelt, misspeltSettings, parseSettings, runProcess, safeLogg
 import { pino } from 'pino'
 
 import { consumerSettings } from './config.ts'
+import { readRemoteKeys } from './fleet/remote-settings.ts'
 import { consumerPart } from './part.ts'
 
 /** The life of a consumer process, with its settings from the environment; see runProcess. */
@@ -10,6 +11,6 @@ export async function runConsumer(overrides: { engineEntry?: string } = {}): Pro
     const settings = parseSettings(consumerSettings, process.env)
     const log = pino({ ...safeLogging, level: settings.LOG_LEVEL, base: { app: 'consumer' } })
     for (const each of misspeltSettings([consumerSettings], process.env)) log.warn(each, describeMisspelt(each))
-    return { log, parts: [consumerPart({ settings, log, ...overrides })] }
+    return { log, parts: [consumerPart({ settings, log, remoteKeys: readRemoteKeys(process.env), ...overrides })] }
   })
 }

@@ -11,18 +11,22 @@ import { runLoad } from './run-load.ts'
 import type { Sample } from './sample.ts'
 import { summarise } from './summary.ts'
 
+void main()
+
 /**
  * `pnpm load`, or `vq-load`: the load tester for a deployment of one's own. Ctrl-C ends it early, with the
  * report of what was measured. Exit code 1: there were errors; 2: it could not begin.
  */
-try {
-  const options = parseOptions(process.argv.slice(2))
-  if (options === null) process.stdout.write(helpText())
-  else await load(options)
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  process.stderr.write(`${error.message}\nvq-load --help tells what there is.\n`)
-  process.exitCode = 2
+async function main(): Promise<void> {
+  try {
+    const options = parseOptions(process.argv.slice(2))
+    if (options === null) process.stdout.write(helpText())
+    else await load(options)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`${error.message}\nvq-load --help tells what there is.\n`)
+    process.exitCode = 2
+  }
 }
 
 async function load(options: LoadOptions): Promise<void> {

@@ -1,11 +1,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
 import { startTestRedis } from '@vision-queue/test-support/redis'
 import { expect, onTestFinished, test } from 'vitest'
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const entry = fileURLToPath(new URL('main.ts', import.meta.url))
 
 interface Started {
@@ -17,7 +19,7 @@ interface Started {
 }
 
 function start(env: Record<string, string>): Started {
-  const child = fork(entry, { execArgv: ['--import', 'tsx'], env: { ...env }, silent: true })
+  const child = fork(bundleRunner, [entry], { execArgv: [], env: { ...env }, silent: true })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {

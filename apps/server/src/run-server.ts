@@ -2,6 +2,7 @@ import { apiSettings } from '@vision-queue/api/config'
 import { apiPart } from '@vision-queue/api/part'
 import { consumerSettings } from '@vision-queue/consumer/config'
 import { consumerPart } from '@vision-queue/consumer/part'
+import { readRemoteKeys } from '@vision-queue/consumer/remote-keys'
 import { describeMisspelt, misspeltSettings, parseBoth, runProcess, safeLogging } from '@vision-queue/process'
 import { openFailFastConnection } from '@vision-queue/redis'
 import { pino } from 'pino'
@@ -26,7 +27,13 @@ export async function runServer(overrides: { engineEntry?: string } = {}): Promi
       log: logOf('server'),
       parts: [
         apiPart({ settings: api, log: logOf('api'), redis, onListening }),
-        consumerPart({ settings: consumer, log: logOf('consumer'), addsBy: redis, ...overrides }),
+        consumerPart({
+          settings: consumer,
+          remoteKeys: readRemoteKeys(process.env),
+          log: logOf('consumer'),
+          addsBy: redis,
+          ...overrides,
+        }),
       ],
     }
   })

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,6 +30,7 @@ process.on('disconnect', stop)
 /** Notes when it stops, and whether Redis answers then. */
 const consumer = `
 import { appendFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 const trace = (line) => appendFileSync(process.env.TRACE, line + '\\n')
 trace('consumer ' + process.pid)
@@ -62,7 +64,7 @@ await import('./consumer.mjs')
 export interface StandIns {
   folder: string
   port: number
-  /** Runs the real start.ts with the stand-ins. Everything in `env` comes on top. */
+  /** Runs the real start.ts with the stand-ins, as npm start does. Everything in `env` comes on top. */
   start(env?: Record<string, string>): StartedLauncher
   /** Kills what is still there and removes the folder. */
   close(): Promise<void>
@@ -82,6 +84,7 @@ export interface StartedLauncher {
   says(text: string): Promise<void>
 }
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const startFile = fileURLToPath(new URL('../start.ts', import.meta.url))
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -103,7 +106,7 @@ export async function createStandIns(): Promise<StandIns> {
       const { npm_lifecycle_event: _, REDIS_URL: __, ...inherited } = process.env
       const launcher = spawn(
         process.execPath,
-        ['--import', 'tsx', startFile, ...Object.keys(programs).flatMap((name) => [`--${name}`, fileOf(name)])],
+        [bundleRunner, startFile, ...Object.keys(programs).flatMap((name) => [`--${name}`, fileOf(name)])],
         {
           cwd: root,
           env: {

@@ -9,6 +9,7 @@ export {
   blobBytesKey,
   blobFactsKey,
   blobHoldersKey,
+  objectServiceKey,
   objectSweepKey,
   uploadsBudgetKeys,
 } from './keys.ts'
@@ -17,6 +18,7 @@ export { type OpenBlobStore, openBlobStore, redisBlobStore } from './objects/ope
 export { objectOf, pointerTo } from './objects/object-name.ts'
 export { type ObjectStore, ObjectStoreError, type SignedAddress } from './objects/object-store.ts'
 export { openObjectSweep } from './objects/object-sweep.ts'
+export { assertOwnObjects, foreignSentence, isForeign } from './objects/store-owner.ts'
 export { createRedisBlobs } from './redis-blobs.ts'
 export { createRedisBudget } from './redis-budget.ts'
 export { createUploads, openUploads, type OwnUploads, type UploadedImage, type Uploads } from './uploads.ts'

@@ -17,5 +17,7 @@ export const uploadsBudgetKeys: BudgetKeys = { lapses: 'vq:{uploads}:held', byte
 /** STRING: an upload past the API that isn't completed (direct-uploads.ts). */
 export const begunUploadKey = (id: string): string => `vq:{upload:${id}}:begun`
 
+/** STRING: the id of this service, which the place of its objects is marked with (objects/store-owner.ts). */
+export const objectServiceKey = 'vq:{objects}:service'
 /** STRING that expires: some process looks for objects that nothing points to, or has done so lately. */
 export const objectSweepKey = 'vq:{objects}:sweep'

@@ -132,7 +132,11 @@ function runBundle(bundle) {
 
 /** @param {string} entry */
 async function runWithoutBundle(entry) {
-  // Others than .ts are no programs of ours but made up for one run, such as by a test.
+  // JavaScript is no program of ours but made up for one run, such as by a test: Node reads it as it is.
+  if (/\.[cm]?js$/.test(entry)) {
+    await import(pathToFileURL(entry).href)
+    return
+  }
   const bundle = entry.endsWith('.ts') ? await makeBundle(entry) : null
   if (bundle === null) await runByTsx(entry)
   else runBundle(bundle)

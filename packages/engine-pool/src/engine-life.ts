@@ -43,7 +43,8 @@ export function restartEngine(engine: Engine, now: Moment): Action[] {
 }
 
 /** An engine has loaded its model. The first one decides the variant; then the others are started. */
-export function onReady(pool: Pool, engine: Engine, { manifest, residentBytes, cost }: Ready, now: Moment): Action[] {
+export function onReady(pool: Pool, engine: Engine, ready: Ready, now: Moment): Action[] {
+  const { manifest, residentBytes, cost, generation } = ready
   const { variant, provider } = manifest
   const { memoryLimitBytes } = pool.settings
   engine.state = 'up'
@@ -54,6 +55,7 @@ export function onReady(pool: Pool, engine: Engine, { manifest, residentBytes, c
   engine.bytesAtRest = residentBytes
   engine.batchLimit = null
   engine.cpuSeconds = null
+  engine.generation = generation
   engine.retiring = false
   engine.failure = null
   engine.failedStartsInARow = 0
@@ -87,6 +89,7 @@ export function onGone(pool: Pool, engine: Engine, { exit, lastWords }: Gone, no
   engine.pid = undefined
   engine.cpuSecondsBefore += engine.cpuSeconds ?? 0
   engine.cpuSeconds = null
+  engine.generation = null
   const { state, killedFor } = engine
   if (state === 'stopped') return []
   if (state === 'replaced') return restartEngine(engine, now)

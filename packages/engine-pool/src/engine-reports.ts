@@ -5,7 +5,7 @@ import type { Moment } from './engine-event.ts'
 import { mustRetire } from './engine-memory.ts'
 import type { Action } from './pool-action.ts'
 import { observeAnswers } from './pool-capacity.ts'
-import { countLaunches, countRuns } from './pool-figures.ts'
+import { countGeneration, countLaunches, countRuns } from './pool-figures.ts'
 import { answerJob, handOutJobs } from './pool-jobs.ts'
 import { logLine, type Pool } from './pool.ts'
 
@@ -27,13 +27,15 @@ export function onTokens({ handed }: Engine, tokens: readonly EngineText[]): Act
 
 /** An engine has answered jobs, and may have launched the next batch. */
 export function onAnswers(pool: Pool, engine: Engine, message: Answers, now: Moment): Action[] {
-  const { answers, runs, launches, launched, batchLimit, cost, cpuSeconds, residentBytes } = message
+  const { answers, runs, launches, launched, batchLimit, cost, cpuSeconds, residentBytes, generation } = message
   if (answers.some(({ kind }) => kind === 'value')) engine.deathsInARow = 0
   const cpuMs = engine.cpuSeconds === null ? null : (cpuSeconds - engine.cpuSeconds) * 1000
   const busy = havePlenty(pool) && engine.handed.size > answers.length
   observeAnswers(pool.capacity, { answered: answers.length, batches: runs.length, cpuMs, busy }, now.ms)
   countRuns(pool.figures, runs)
   countLaunches(pool.figures, launches)
+  countGeneration(pool.figures, engine.generation, generation)
+  engine.generation = generation
   const actions = answers.flatMap((answer) => {
     const job = engine.handed.get(answer.id)
     engine.handed.delete(answer.id)

@@ -1,4 +1,4 @@
-import type { BatchCost, LoadProgress, VisionQueueError } from '@vision-queue/protocol'
+import type { BatchCost, GenerationFigures, LoadProgress, VisionQueueError } from '@vision-queue/protocol'
 
 import type { PoolJob } from './pool-job.ts'
 
@@ -54,6 +54,8 @@ export interface Engine {
   cpuSeconds: number | null
   /** CPU time of the processes it had before. */
   cpuSecondsBefore: number
+  /** What its process last said of the text it generates; null: nothing, or there is no process. */
+  generation: GenerationFigures | null
 }
 
 /** An engine that ended before it was ready. */
@@ -91,6 +93,7 @@ export function newEngine(index: number): Engine {
     restarts: 0,
     cpuSeconds: null,
     cpuSecondsBefore: 0,
+    generation: null,
   }
 }
 

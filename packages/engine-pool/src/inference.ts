@@ -1,7 +1,7 @@
-import type { LoadProgress, ModelManifest, ModelStats } from '@vision-queue/protocol'
+import type { LoadProgress, ModelManifest, ModelStats, Priority } from '@vision-queue/protocol'
 
 import type { JobSignal, RequestContext } from '@vision-queue/process'
-import type { BlobSource, EngineJob } from '@vision-queue/engine/messages'
+import type { BlobSource, EngineJob, GenerationTimes } from '@vision-queue/engine/messages'
 import type { ExecutionOptions } from '@vision-queue/models'
 import type { TextPiece } from '@vision-queue/engine/messages'
 import type { RuntimeLog } from './runtime-log.ts'
@@ -11,6 +11,8 @@ import type { TaskOutput } from '@vision-queue/engine/messages'
 export interface InferenceRequest extends Omit<EngineJob, 'stream'> {
   /** The request that the job came with, for the log. Engines are not told. */
   context?: RequestContext | undefined
+  /** How urgent it is among others that wait for a server elsewhere; engines here take jobs as they come. Default: normal. */
+  priority?: Priority | undefined
   /** Run it in an engine of its own at once, as one that is suspected of killing engines. */
   alone?: boolean
   /** Drops the job if its batch isn't launched yet; in any case `run` rejects with the signal's reason. */
@@ -31,6 +33,8 @@ export interface InferenceResult {
   /** The session run of its batch. */
   inferenceMs: number
   batchSize: number
+  /** When its tokens came, of an answer that was generated. */
+  times?: GenerationTimes
 }
 
 /** The pool closed before the job was answered. It may be run again elsewhere: nothing is known of it. */
@@ -78,6 +82,8 @@ export interface EnginePool {
   run: (request: InferenceRequest) => Promise<InferenceResult>
   /** Jobs without an answer. */
   readonly inFlight: number
+  /** Whether its engines can be given addresses of images, where there is a place to read them. Absent: they can. */
+  readonly readsImages?: boolean
   /** Process ids of the engines that run, for figures by process. Engines in the caller's process have none. */
   readonly pids: number[]
   /** Engine processes there are meant to be. */

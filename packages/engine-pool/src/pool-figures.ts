@@ -1,15 +1,24 @@
 import type { BatchRun, Launch } from '@vision-queue/engine/messages'
-import type { BatchCost, ModelStats } from '@vision-queue/protocol'
+import type { BatchCost, GenerationFigures, ModelStats } from '@vision-queue/protocol'
 
 import type { Pool } from './pool.ts'
 import { jobsPerSecond } from './pool-capacity.ts'
 
 /** What a pool has done since it was made. */
-export type PoolFigures = Pick<ModelStats, 'batches' | 'jobs' | 'inferenceMs' | 'preprocessMs' | 'launches'>
+export type PoolFigures = Pick<ModelStats, 'batches' | 'jobs' | 'inferenceMs' | 'preprocessMs' | 'launches'> & {
+  /** Sums over all processes that its engines have had. */
+  generated: Pick<GenerationFigures, (typeof generationSums)[number]>
+}
+
+/** Those of an engine's figures that only grow. */
+const generationSums = ['encodeMs', 'prefillMs', 'decodeMs', 'imagesKnown', 'imagesNew'] as const
+/** Those that tell how it is now. */
+const generationStates = ['running', 'waiting', 'reservedBytes', 'heldBytes', 'limitBytes'] as const
 
 export function newPoolFigures(): PoolFigures {
   const launches = { reasons: {}, predicted: 0, predictedMs: 0, actualMs: 0 }
-  return { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, launches }
+  const generated = { encodeMs: 0, prefillMs: 0, decodeMs: 0, imagesKnown: 0, imagesNew: 0 }
+  return { batches: {}, jobs: {}, inferenceMs: 0, preprocessMs: 0, launches, generated }
 }
 
 /** Counts session runs. */
@@ -18,6 +27,16 @@ export function countRuns(figures: PoolFigures, runs: readonly BatchRun[]): void
     figures.batches[size] = (figures.batches[size] ?? 0) + 1
     figures.inferenceMs += runMs
   }
+}
+
+/** Counts what a process generated since it last said what it did; what its warm-up did came with `ready`. */
+export function countGeneration(
+  { generated }: PoolFigures,
+  before: GenerationFigures | null,
+  now: GenerationFigures | null,
+): void {
+  if (now === null) return
+  for (const key of generationSums) generated[key] += now[key] - (before?.[key] ?? 0)
 }
 
 /** Counts launches, and what the engine had thought they would take. */
@@ -44,13 +63,25 @@ export function countJob(
 /** What a pool tells of itself. `cores`: of this machine. */
 export function poolStats({ engines, figures, capacity, settings }: Pool, cores: number): ModelStats {
   const cost = meanCost(engines.flatMap((engine) => engine.cost ?? []))
+  const { generated, ...counted } = figures
+  const generation = generationOf(engines, generated)
   return {
-    ...structuredClone(figures),
+    ...structuredClone(counted),
+    ...(generation === null ? {} : { generation }),
     engineRestarts: engines.reduce((sum, { restarts }) => sum + restarts, 0),
     cost,
     ...(settings.deviceIds.length === 0 ? {} : { devices: [...settings.deviceIds] }),
     capacity: jobsPerSecond(capacity, { cost, engines: settings.engines, cores }),
   }
+}
+
+/** Sums over engines; null where none of them generates. */
+function generationOf(engines: Pool['engines'], generated: PoolFigures['generated']): GenerationFigures | null {
+  const there = engines.flatMap((engine) => engine.generation ?? [])
+  if (there.length === 0) return null
+  const now = { running: 0, waiting: 0, reservedBytes: 0, heldBytes: 0, limitBytes: 0 }
+  for (const one of there) for (const key of generationStates) now[key] += one[key]
+  return { ...generated, ...now }
 }
 
 /** CPU time in seconds of all processes that the engines have had. */

@@ -10,12 +10,11 @@ import { countJob } from './pool-figures.ts'
 import type { PoolJob } from './pool-job.ts'
 
 /** Takes a job in. It is not handed out yet. */
-export function enterJob(
-  pool: Pool,
-  { alone = false, onTokens, id: callerId, context, ...request }: Omit<InferenceRequest, 'signal'>,
-): PoolJob {
+export function enterJob(pool: Pool, request: Omit<InferenceRequest, 'signal'>): PoolJob {
+  const { alone = false, onTokens, id: callerId, context, images, input, parameters, deadlineAt } = request
   pool.entries += 1
-  const job = { id: String(pool.entries), ...request, stream: onTokens !== undefined }
+  const id = String(pool.entries)
+  const job = { id, images, input, parameters, deadlineAt, stream: onTokens !== undefined }
   const entered: PoolJob = { job, callerId, context, settled: false, suspect: alone, deaths: 0 }
   pool.jobs.set(job.id, entered)
   const { queue } = pool
@@ -47,9 +46,9 @@ export function answerJob(pool: Pool, job: PoolJob, answer: EngineAnswer, varian
   switch (answer.kind) {
     case 'value': {
       if (!settle(pool, job)) return []
-      const { output, preprocessMs, inferenceMs, batchSize } = answer
-      countJob(pool.figures, 'succeeded', preprocessMs)
-      return [{ kind: 'resolve', job, result: { output, variant, preprocessMs, inferenceMs, batchSize } }]
+      const { kind: _kind, id: _id, ...result } = answer
+      countJob(pool.figures, 'succeeded', result.preprocessMs)
+      return [{ kind: 'resolve', job, result: { ...result, variant } }]
     }
     case 'error': {
       const { code, detail } = answer.error

@@ -18,6 +18,7 @@ const ready: EngineEvent = {
   manifest: aManifest,
   cost: null,
   residentBytes: 0,
+  generation: null,
 }
 
 /** What is done besides logging, each in a few words. */

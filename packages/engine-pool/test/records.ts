@@ -47,6 +47,7 @@ export function answersOf(ids: readonly string[], changes: Partial<Answers> = {}
     batchLimit: 4,
     cost: null,
     residentBytes: 0,
+    generation: null,
     ...changes,
   }
 }

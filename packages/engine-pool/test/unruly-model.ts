@@ -63,6 +63,7 @@ const openSteps: NonNullable<EngineModel<string>['openSteps']> = (events) =>
       start: async (questions: readonly string[]) =>
         questions.map((question) => ({ question, steps: Number.parseInt(question, 10), done: 0 })),
       choose: (sequences) => sequences,
+      phaseOf: ({ done }) => (done === 0 ? 'prefill' : 'decode'),
       async step(sequences) {
         block(10)
         return sequences.map((sequence) => {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,12 +11,13 @@ import { colourGraph } from '../test/tiny-graphs.ts'
 
 afterAll(removeFolders)
 
+const bundleRunner = createRequire(import.meta.url).resolve('@vision-queue/bundles/run')
 const script = fileURLToPath(new URL('check-model.ts', import.meta.url))
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const base = { task: 'image-classification', labels: ['r', 'g', 'b'], preprocessing: { do_normalize: false } }
 
 async function check(...args: string[]): Promise<{ code: unknown; output: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root })
+  const child = spawn(process.execPath, [bundleRunner, script, ...args], { cwd: root })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text

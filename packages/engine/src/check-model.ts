@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { availableCores } from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions } from '@vision-queue/models'
 import { blankImage, limitImageLibrary } from './images/image-preprocessing.ts'
-import { locateFolder, readModelFolder, type ModelFolder } from '@vision-queue/models'
+import { locateFolder, readModelFolder, readRemoteModel, type ModelFolder } from '@vision-queue/models'
 import { loadModel, type LoadedModel } from './model.ts'
 import { chooseGraphs, openGraphs } from './onnx/open-graphs.ts'
 import { findTask, taskNames } from './tasks/index.ts'
@@ -36,15 +36,20 @@ if (path === undefined) {
   process.stderr.write(usage)
   process.exit(2)
 }
-try {
-  await check(path)
-  print('The folder can be served.')
-} catch (error) {
-  print(`PROBLEM: ${describeProblem(error)}`)
-  if (error instanceof Error && error.cause instanceof Error && error instanceof VisionQueueError) {
-    print(`  because: ${error.cause.message.split('\n')[0]?.slice(0, 500)}`)
+void tell(path)
+
+/** Prints what `check` finds, and what stands in the way; sets the exit code. */
+async function tell(given: string): Promise<void> {
+  try {
+    await check(given)
+    print('The folder can be served.')
+  } catch (error) {
+    print(`PROBLEM: ${describeProblem(error)}`)
+    if (error instanceof Error && error.cause instanceof Error && error instanceof VisionQueueError) {
+      print(`  because: ${error.cause.message.split('\n')[0]?.slice(0, 500)}`)
+    }
+    process.exitCode = 1
   }
-  process.exitCode = 1
 }
 
 /** Reads, loads and runs the folder as an engine would; rejects with the first thing that stands in the way. */
@@ -55,6 +60,13 @@ async function check(given: string): Promise<void> {
     throw new VisionQueueError('model_unavailable', `${given} is no folder.`)
   }
   const location = await locateFolder(folder)
+  const remote = readRemoteModel(location)
+  if (remote !== null) {
+    const { name, version, task, engine } = remote
+    print(`${name}@${version}: ${task}, run as ${engine.model} by the server at ${engine.url} (${engine.kind})`)
+    print('The server is not asked here: GET /models tells whether it answers.')
+    return
+  }
   const execution = executionOptionsSchema.parse({ providers: values.providers.split(','), variant: values.variant })
   const intraOpThreads = Number(values.threads)
   const read = await readModelFolder(location, taskNames)

@@ -16,8 +16,8 @@ export function toAnswer<Prepared>(outcome: BatchOutcome<Item<Prepared>, TaskOut
   const { id, preprocessMs } = outcome.item
   switch (outcome.kind) {
     case 'value': {
-      const { value: output, runMs: inferenceMs, batchSize } = outcome
-      return { kind: 'value', id, output, preprocessMs, inferenceMs, batchSize }
+      const { value: output, runMs: inferenceMs, batchSize, times } = outcome
+      return { kind: 'value', id, output, preprocessMs, inferenceMs, batchSize, ...(times && { times }) }
     }
     case 'error':
       return toErrorAnswer(id, outcome.error)

@@ -35,7 +35,7 @@ export interface EngineJobs {
   accept: (job: EngineJob) => Promise<void>
   /** The pool wants the job no more: it is dropped, unless its batch runs. */
   cancel: (id: string) => void
-  readonly batcher: Pick<DynamicBatcher<never>, 'drain' | 'limit' | 'cost'>
+  readonly batcher: Pick<DynamicBatcher<never>, 'drain' | 'limit' | 'cost' | 'generation'>
 }
 
 interface Options {

@@ -9,7 +9,7 @@ function setUp() {
     async send(message) {
       sent.push(message)
     },
-    state: () => ({ cpuSeconds: 1, batchLimit: 4, cost: null, residentBytes: 5 }),
+    state: () => ({ cpuSeconds: 1, batchLimit: 4, cost: null, residentBytes: 5, generation: null }),
   })
   return { sent, outbox }
 }

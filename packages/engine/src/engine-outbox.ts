@@ -5,7 +5,7 @@ import type { Launch } from './batching/launch.ts'
 /** What an engine's answers message says besides the answers, looked at when it leaves. */
 export type EngineState = Pick<
   Extract<FromEngine, { kind: 'answers' }>,
-  'cpuSeconds' | 'batchLimit' | 'cost' | 'residentBytes'
+  'cpuSeconds' | 'batchLimit' | 'cost' | 'residentBytes' | 'generation'
 >
 
 /** What an engine has to say of its batches. */

@@ -2,6 +2,8 @@ import {
   type BatchCost,
   batchCostSchema,
   type ErrorCode,
+  type GenerationFigures,
+  generationFiguresSchema,
   type LoadStep,
   modelManifestSchema,
   modelNameSchema,
@@ -11,7 +13,7 @@ import { z } from 'zod'
 
 import { executionOptionsSchema } from '@vision-queue/models'
 import type { Launch } from './batching/launch.ts'
-import type { BatchRun } from './batching/run-or-split.ts'
+import type { BatchRun, GenerationTimes } from './batching/run-or-split.ts'
 import type { TaskOutput } from './task-output.ts'
 
 /**
@@ -19,7 +21,7 @@ import type { TaskOutput } from './task-output.ts'
  * `serialization: 'advanced'`: image bytes travel as bytes. Both are of one release: an engine says with `ready` which
  * protocol it speaks, and from then on messages are looked at only as far as read-messages.ts does.
  */
-export const engineProtocol = 2
+export const engineProtocol = 3
 
 /** Where an engine reads images itself, with rights to nothing else. */
 export interface BlobSource {
@@ -83,6 +85,8 @@ export type EngineAnswer =
       preprocessMs: number
       inferenceMs: number
       batchSize: number
+      /** Of an answer that was generated. */
+      times?: GenerationTimes
     }
   /** `cause` is for logs only. */
   | { kind: 'error'; id: string; error: { code: ErrorCode; detail: string }; cause: string | null }
@@ -104,6 +108,8 @@ export const readySchema = z.object({
   manifest: modelManifestSchema,
   cost: batchCostSchema.nullable(),
   residentBytes: z.int(),
+  /** What the warm-up left; null: it generates nothing. */
+  generation: generationFiguresSchema.nullable(),
 })
 
 /** What an engine says of its batches. */
@@ -123,6 +129,8 @@ export interface EngineAnswers {
   /** What a launch costs, as learned so far; null where answers take many runs. */
   cost: BatchCost | null
   residentBytes: number
+  /** Sums since the process began, and what is so now; null: it generates nothing. */
+  generation: GenerationFigures | null
 }
 
 /** What an engine says to its pool. */

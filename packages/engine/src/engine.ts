@@ -60,8 +60,8 @@ export async function startEngine<Prepared>({
     send: channel.send,
     state() {
       const { user, system } = process.cpuUsage()
-      const { limit: batchLimit, cost } = jobs.batcher
-      return { cpuSeconds: (user + system) / 1e6, batchLimit, cost, residentBytes: guard.residentBytes }
+      const { limit: batchLimit, cost, generation } = jobs.batcher
+      return { cpuSeconds: (user + system) / 1e6, batchLimit, cost, residentBytes: guard.residentBytes, generation }
     },
   })
   const images = createJobImages()
@@ -74,7 +74,8 @@ export async function startEngine<Prepared>({
   })
   channel.onMessage((message) => obey(message, jobs, images))
   const { residentBytes } = guard
-  await channel.send({ kind: 'ready', protocol: engineProtocol, manifest, cost: jobs.batcher.cost, residentBytes })
+  const { cost, generation } = jobs.batcher
+  await channel.send({ kind: 'ready', protocol: engineProtocol, manifest, cost, residentBytes, generation })
   return images.close
 }
 

@@ -1,6 +1,6 @@
 /** What a pool and its engines say to each other. Nothing here loads ONNX Runtime or the image library. */
 export type { Launch } from './batching/launch.ts'
-export type { BatchRun } from './batching/run-or-split.ts'
+export type { BatchRun, GenerationTimes } from './batching/run-or-split.ts'
 export {
   type BlobSource,
   type EngineAnswer,

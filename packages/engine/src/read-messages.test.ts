@@ -28,6 +28,19 @@ const answers: FromEngine = {
   batchLimit: 4,
   cost,
   residentBytes: 1,
+  generation: null,
+}
+const generation = {
+  encodeMs: 1,
+  prefillMs: 2,
+  decodeMs: 3,
+  imagesKnown: 4,
+  imagesNew: 5,
+  running: 1,
+  waiting: 0,
+  reservedBytes: 20,
+  heldBytes: 10,
+  limitBytes: 30,
 }
 const manifest = {
   name: 'm',
@@ -41,13 +54,15 @@ const manifest = {
   parametersSchema: {},
   outputSchema: {},
 }
-const ready = { kind: 'ready', protocol: engineProtocol, manifest, cost, residentBytes: 1 }
+const ready = { kind: 'ready', protocol: engineProtocol, manifest, cost, residentBytes: 1, generation: null }
 
 describe('what an engine says', () => {
   it.each<object>([
     ready,
     answers,
     { ...answers, cost: null },
+    { ...answers, generation },
+    { ...answers, answers: [{ ...value, times: { prefillMs: 1, decodeMs: 2 } }] },
     { kind: 'launch', ids: ['a'] },
     { kind: 'tokens', tokens: [{ id: 'a', text: 'ye', index: 0 }] },
     { kind: 'unavailable', detail: 'No file.', cause: null, passing: false },
@@ -77,6 +92,8 @@ describe('what an engine says', () => {
     ['an unknown reason', { ...answers, launches: [{ reason: '__proto__', size: 1, predictedMs: 1, actualMs: 1 }] }],
     ['an id that is a number', { ...answers, launched: [1] }],
     ['half a cost', { ...answers, cost: { fixedMs: 1 } }],
+    ['half of what it generated', { ...answers, generation: { ...generation, decodeMs: undefined } }],
+    ['half of its times', { ...answers, answers: [{ ...value, times: { prefillMs: 1 } }] }],
     ['no memory', { ...answers, residentBytes: undefined }],
     ['ids that are no list', { kind: 'launch', ids: 'a' }],
     ['a piece of text without its place', { kind: 'tokens', tokens: [{ id: 'a', text: 'ye' }] }],

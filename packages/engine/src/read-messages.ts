@@ -1,4 +1,4 @@
-import { isErrorCode, launchReasonSchema, loadStepSchema } from '@vision-queue/protocol'
+import { generationFiguresSchema, isErrorCode, launchReasonSchema, loadStepSchema } from '@vision-queue/protocol'
 
 import type { Launch } from './batching/launch.ts'
 import type { BatchRun } from './batching/run-or-split.ts'
@@ -67,7 +67,8 @@ function isAnswers(raw: Fields): raw is Fields & EngineAnswers {
     isListOf(raw['launches'], isExplained) &&
     isListOf(raw['launched'], isString) &&
     areNumbers(raw, 'cpuSeconds', 'batchLimit', 'residentBytes') &&
-    (raw['cost'] === null || isCost(raw['cost']))
+    (raw['cost'] === null || isCost(raw['cost'])) &&
+    (raw['generation'] === null || isGeneration(raw['generation']))
   )
 }
 
@@ -87,7 +88,11 @@ function isAnswer(raw: unknown): raw is EngineAnswer {
   if (!isFields(raw) || !isString(raw['id'])) return false
   switch (raw['kind']) {
     case 'value':
-      return isFields(raw['output']) && areNumbers(raw, 'preprocessMs', 'inferenceMs', 'batchSize')
+      return (
+        isFields(raw['output']) &&
+        areNumbers(raw, 'preprocessMs', 'inferenceMs', 'batchSize') &&
+        (raw['times'] === undefined || isTimes(raw['times']))
+      )
     case 'error': {
       const { error, cause } = raw
       return (
@@ -121,6 +126,16 @@ function isText(raw: unknown): raw is EngineText {
 
 function isCost(raw: unknown): boolean {
   return isFields(raw) && areNumbers(raw, 'fixedMs', 'perItemMs', 'p99OverMs', 'batchSize')
+}
+
+const generationFields = Object.keys(generationFiguresSchema.shape)
+
+function isGeneration(raw: unknown): boolean {
+  return isFields(raw) && areNumbers(raw, ...generationFields)
+}
+
+function isTimes(raw: unknown): boolean {
+  return isFields(raw) && areNumbers(raw, 'prefillMs', 'decodeMs')
 }
 
 /** Plain objects only: a channel with `serialization: 'advanced'` carries maps, dates and errors, too. */

@@ -16,8 +16,8 @@ export const goldenPrompt = (family: TinyFamily): string => (family === 'florenc
 
 /**
  * What Transformers.js makes of the tiny folders: @huggingface/transformers 4.3.1, whose processors, templates, prompts and
- * generation are another's code than ours. `npm run proof:oracle` asks it again. Images are of one colour, since its
- * resizing of others is not exact.
+ * generation are another's code than ours. tests/oracle asks it again. Images are of one colour, since its resizing of
+ * others is not exact.
  */
 export const goldenChats: readonly GoldenChat[] = [
   {

@@ -14,7 +14,7 @@ export interface ModelLocation {
 
 /** The version of a folder that has none below it: the files as they come from Hugging Face. */
 const onlyVersion = '1'
-const modelFile = /^(config\.json|genai_config\.json|.+\.onnx)$/
+const modelFile = /^(config\.json|genai_config\.json|model\.json|.+\.onnx)$/
 
 /**
  * The folders of a model's versions by version, in their order, numbers compared as numbers. A folder that holds a

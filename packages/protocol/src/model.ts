@@ -114,6 +114,38 @@ const launchStatsSchema = z.object({
   actualMs: z.number(),
 })
 
+const byPrioritySchema = z.object({ high: z.int(), normal: z.int(), low: z.int() })
+
+/** Of a model that runs on a server elsewhere. */
+const remoteStatsSchema = z.object({
+  /** How many jobs the server may have at once, by their priority; it follows what the server says. */
+  window: byPrioritySchema,
+  /** How many it has. */
+  inFlight: byPrioritySchema,
+  /** Times that it had no room for a job. */
+  refused: z.int(),
+})
+
+/** What engines that generate text do with their time and memory. Sums since they started, and what is so now. */
+export const generationFiguresSchema = z.object({
+  /** Time of their steps by kind, in milliseconds: images were encoded, prompts read, tokens generated. */
+  encodeMs: z.number(),
+  prefillMs: z.number(),
+  decodeMs: z.number(),
+  /** Images whose features were there or on their way, and those that had to be encoded. */
+  imagesKnown: z.int(),
+  imagesNew: z.int(),
+  /** Answers that are being generated, and jobs that are prepared and wait for their place. */
+  running: z.int(),
+  waiting: z.int(),
+  /** Of keys and values: what the running answers may come to, by which others are let in; and what they have now. */
+  reservedBytes: z.number(),
+  heldBytes: z.number(),
+  /** The most that may be reserved; 0: they are not counted, of models that only describe images. */
+  limitBytes: z.number(),
+})
+export type GenerationFigures = z.infer<typeof generationFiguresSchema>
+
 /** What a consumer has done with one model since it started. */
 export const modelStatsSchema = z.object({
   /** How many session runs there were of each batch size, e.g. `{"1": 3, "8": 12}`. */
@@ -131,11 +163,15 @@ export const modelStatsSchema = z.object({
   cost: batchCostSchema.nullable().default(null),
   /** The GPUs that its engines are placed on in turn, as the provider counts them. Absent: no GPUs were named. */
   devices: z.array(z.int()).optional(),
+  /** Absent: it generates nothing, or no engine was ready yet. */
+  generation: generationFiguresSchema.optional(),
   /**
    * Jobs a second that its engines get through when they always have work, on the cores and with the inputs of
    * late; null before anything is known.
    */
   capacity: z.number().nullable().default(null),
+  /** Absent: of a model that runs in engines of the consumer's own. */
+  remote: remoteStatsSchema.optional(),
 })
 export type ModelStats = z.infer<typeof modelStatsSchema>
 

@@ -13,6 +13,8 @@ export {
   jobStages,
   type ModelWork,
   noDurations,
+  type TokenTime,
+  tokenTimes,
   type VersionWork,
 } from './job-work.ts'
 export { jsonDigest } from './json-digest.ts'
@@ -22,6 +24,7 @@ export {
   answerKey,
   apiKeysKey,
   consumerKey,
+  consumerManifestsKey,
   consumersKey,
   endedBytesKey,
   endedJobsKey,

@@ -19,11 +19,22 @@ export const durationBounds = [
 export const durationsSchema = z.object({ counts: z.array(z.int()), sum: z.number() })
 export type Durations = z.infer<typeof durationsSchema>
 
+/**
+ * When the tokens of an answer came. `first_token`: from the job's submission to its first token. `prefill`: from its
+ * place among the running ones in its engine to its first token. `decode`: from there to its last. `per_token`: what
+ * each token after the first took, on average.
+ */
+export const tokenTimes = ['first_token', 'prefill', 'decode', 'per_token'] as const
+export const tokenTimeSchema = z.enum(tokenTimes)
+export type TokenTime = z.infer<typeof tokenTimeSchema>
+
 /** What a consumer has measured of the jobs of one version since it started. */
 export const versionWorkSchema = z.object({
   durations: z.partialRecord(jobStageSchema, durationsSchema),
   /** Of models that count them. */
   tokens: z.object({ prompt: z.int(), completion: z.int() }),
+  /** Of answers that were generated. Absent: none was, or of a consumer from before. */
+  tokenTimes: z.partialRecord(tokenTimeSchema, durationsSchema).optional(),
 })
 export type VersionWork = z.infer<typeof versionWorkSchema>
 

@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.ts'
 import { cache } from './cache.ts'
+import { chat } from './chat.ts'
 import { cost, costOfPhoto, costOfReal } from './cost.ts'
 import { day } from './day.ts'
 import { depth } from './depth.ts'
@@ -34,6 +35,7 @@ export const scenarios: readonly Scenario[] = [
   parts,
   scaling,
   int8,
+  chat,
   day,
   rivals,
 ]

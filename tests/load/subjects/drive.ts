@@ -16,6 +16,7 @@ const tallySchema = z.object({
   p50Ms: z.number().nullable(),
   p99Ms: z.number().nullable(),
   beyondP50Ms: z.number().nullable(),
+  generated: z.object({ tokens: z.int(), firstTextMs: z.array(z.number()) }).optional(),
 }) satisfies z.ZodType<Tally>
 
 /** What a child answers: first that it can be used, then each order with a tally, which means something after `tally`. */

@@ -16,6 +16,7 @@ export class Counter {
   #failure: string | null = null
   #wholeMs: number[] = []
   #beyondMs: number[] = []
+  #generated: { tokens: number; firstTextMs: number[] } | undefined
 
   /** So many jobs that ended well, and how long the one took where it was one. */
   done(jobs: number, wholeMs?: number): void {
@@ -26,6 +27,13 @@ export class Counter {
   /** What an answer took beyond decoding and inference. */
   beyond(milliseconds: number): void {
     this.#beyondMs.push(milliseconds)
+  }
+
+  /** An answer of so many tokens, of which the first text came so long after the question. */
+  generated(tokens: number, firstTextMs: number): void {
+    this.#generated ??= { tokens: 0, firstTextMs: [] }
+    this.#generated.tokens += tokens
+    this.#generated.firstTextMs.push(firstTextMs)
   }
 
   failed(what: string): void {
@@ -41,12 +49,14 @@ export class Counter {
       p50Ms: shareOf(this.#wholeMs, 0.5),
       p99Ms: shareOf(this.#wholeMs, 0.99),
       beyondP50Ms: shareOf(this.#beyondMs, 0.5),
+      generated: this.#generated,
     }
     this.#jobs = 0
     this.#failures = 0
     this.#failure = null
     this.#wholeMs = []
     this.#beyondMs = []
+    this.#generated = undefined
     return tally
   }
 }

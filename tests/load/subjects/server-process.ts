@@ -11,7 +11,7 @@ export interface ServerProcess {
   stop(): Promise<void>
 }
 
-/** Starts a script of this folder. Rejects where it ends before it has printed a line. */
+/** Starts a script of this folder, or one at an absolute path. Rejects where it ends before it has printed a line. */
 export async function startServerProcess(script: string, args: readonly string[] = []): Promise<ServerProcess> {
   const path = fileURLToPath(new URL(script, import.meta.url))
   const child = spawn(process.execPath, ['--import', 'tsx', path, ...args], {

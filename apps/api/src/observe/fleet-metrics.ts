@@ -1,4 +1,4 @@
-import { durationBounds, type JobStage, jobStages } from '@vision-queue/queue'
+import { durationBounds, type JobStage, jobStages, type TokenTime, tokenTimes } from '@vision-queue/queue'
 import type { RedisFigures } from '@vision-queue/redis'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
@@ -42,32 +42,73 @@ export function createFleetMetrics(registry: Registry): (counts: readonly FleetC
     labelNames: ['model', 'code'],
     registers,
   })
+  const times = createTokenTimes(registry)
   const counters: Readonly<Record<'tokens' | 'attempts' | 'failures', Counter>> = { tokens, attempts, failures }
   return (counts) => {
     for (const counter of Object.values(counters)) counter.reset()
     for (const { metric, labels, value } of counts) {
-      if (metric !== 'stage' && metric !== 'stage_sum') counters[metric].inc(labels, value)
+      if (metric === 'tokens' || metric === 'attempts' || metric === 'failures') counters[metric].inc(labels, value)
     }
-    const series = stageSeries(counts)
-    stages.tell(series.filter(({ labels }) => labels.stage !== totalStage))
-    total.tell(
-      series.flatMap(({ labels: { model, version, stage }, counts: buckets, sum }) =>
-        stage === totalStage ? [{ labels: { model, version }, counts: buckets, sum }] : [],
+    const series = durationSeries(counts, 'stage')
+    stages.tell(
+      series.flatMap(({ of, model, version, ...told }) =>
+        of === totalStage ? [] : [{ labels: { model, version, stage: of }, ...told }],
       ),
     )
+    total.tell(ofKind(series, totalStage))
+    const ofTokens = durationSeries(counts, 'token_time')
+    for (const time of tokenTimes) times[time].tell(ofKind(ofTokens, time))
   }
 }
 
 const totalStage: JobStage = 'total'
 
-function stageSeries(counts: readonly FleetCount[]): ToldSeries<StageLabels>[] {
-  const series = new Map<string, { labels: Record<StageLabels, string>; counts: number[]; sum: number }>()
+/** When tokens of answers came; each has series only where a model generates. */
+function createTokenTimes(registry: Registry): Record<TokenTime, ToldHistogram<'model' | 'version'>> {
+  const histogram = (name: string, help: string): ToldHistogram<'model' | 'version'> =>
+    new ToldHistogram({
+      name: `vision_queue_${name}_seconds`,
+      help,
+      labelNames: ['model', 'version'],
+      buckets: [...durationBounds],
+      registers: [registry],
+    })
+  return {
+    first_token: histogram('time_to_first_token', 'From the submission of a job to the first token of its answer'),
+    per_token: histogram('time_per_output_token', 'What each token of an answer after the first took, on average'),
+    prefill: histogram(
+      'job_prefill',
+      'From the place of a job among the running ones in its engine to its first token',
+    ),
+    decode: histogram('job_decode', 'From the first token of an answer to the last'),
+  }
+}
+
+/** Durations of one stage, or one time of tokens. */
+interface DurationSeries {
+  model: string
+  version: string
+  of: string
+  counts: number[]
+  sum: number
+}
+
+function ofKind(series: readonly DurationSeries[], kind: string): ToldSeries<'model' | 'version'>[] {
+  return series.flatMap(({ of, model, version, ...told }) =>
+    of === kind ? [{ labels: { model, version }, ...told }] : [],
+  )
+}
+
+function durationSeries(counts: readonly FleetCount[], kind: 'stage' | 'token_time'): DurationSeries[] {
+  const series = new Map<string, DurationSeries>()
   for (const { metric, labels, value } of counts) {
-    if (metric !== 'stage' && metric !== 'stage_sum') continue
-    const { model = '', version = '', stage = '', bucket } = labels
-    const key = JSON.stringify([model, version, stage])
+    if (metric !== kind && metric !== `${kind}_sum`) continue
+    const { model = '', version = '', of = '', bucket } = labels
+    const key = JSON.stringify([model, version, of])
     const one = series.get(key) ?? {
-      labels: { model, version, stage },
+      model,
+      version,
+      of,
       counts: Array.from({ length: durationBounds.length + 1 }, () => 0),
       sum: 0,
     }

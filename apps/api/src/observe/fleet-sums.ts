@@ -1,8 +1,9 @@
+import type { Durations } from '@vision-queue/queue'
 import type { ServedModel } from '@vision-queue/queue/producer'
 
 /** A counter of one consumer, or the sum of one over all consumers. */
 export interface FleetCount {
-  metric: 'stage' | 'stage_sum' | 'tokens' | 'attempts' | 'failures'
+  metric: 'stage' | 'stage_sum' | 'token_time' | 'token_time_sum' | 'tokens' | 'attempts' | 'failures'
   labels: Readonly<Record<string, string>>
   value: number
 }
@@ -57,15 +58,28 @@ function countsByConsumer(models: readonly ServedModel[]): Map<string, FleetCoun
       all.set(id, counts)
       if (known === undefined) counts.push(...ofModels(jobs))
       const labels = { model, version }
-      for (const [stage, { counts: buckets, sum }] of Object.entries(work?.durations ?? {})) {
-        counts.push({ metric: 'stage_sum', labels: { ...labels, stage }, value: sum })
-        for (const [bucket, value] of buckets.entries()) {
-          counts.push({ metric: 'stage', labels: { ...labels, stage, bucket: String(bucket) }, value })
-        }
-      }
+      counts.push(
+        ...ofDurations('stage', labels, work?.durations),
+        ...ofDurations('token_time', labels, work?.tokenTimes),
+      )
       for (const [kind, value] of Object.entries(work?.tokens ?? {})) {
         if (value > 0) counts.push({ metric: 'tokens', labels: { ...labels, kind }, value })
       }
+    }
+  }
+  return all
+}
+
+function ofDurations(
+  metric: 'stage' | 'token_time',
+  labels: FleetCount['labels'],
+  durations: Readonly<Record<string, Durations>> = {},
+): FleetCount[] {
+  const all: FleetCount[] = []
+  for (const [of, { counts, sum }] of Object.entries(durations)) {
+    all.push({ metric: `${metric}_sum`, labels: { ...labels, of }, value: sum })
+    for (const [bucket, value] of counts.entries()) {
+      all.push({ metric, labels: { ...labels, of, bucket: String(bucket) }, value })
     }
   }
   return all

@@ -4,6 +4,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 
 import { createFleetMetrics, createRedisMetrics } from './fleet-metrics.ts'
 import type { FleetCount } from './fleet-sums.ts'
+import { createGenerationMetrics } from './generation-metrics.ts'
 import { createGpuMetrics } from './gpu-metrics.ts'
 
 /** One look at Redis: what consumers announced, and what is queued per model name. */
@@ -27,6 +28,7 @@ export interface Depth extends Backlog {
  */
 export function createServedMetrics(registry: Registry): (snapshot: ServedSnapshot | null) => void {
   const metrics = registerMetrics(registry)
+  const tellGenerating = createGenerationMetrics(registry)
   const tellGpus = createGpuMetrics(registry)
   const tellFleet = createFleetMetrics(registry)
   const tellRedis = createRedisMetrics(registry)
@@ -67,6 +69,7 @@ export function createServedMetrics(registry: Registry): (snapshot: ServedSnapsh
       metrics.resident.set({ consumer }, figures.residentBytes)
       metrics.delay.set({ consumer }, figures.eventLoopDelayMs / 1000)
     }
+    tellGenerating(snapshot?.models ?? [])
     tellGpus(snapshot?.models.flatMap((model) => model.consumers) ?? [])
   }
 }
@@ -111,6 +114,17 @@ function registerMetrics(registry: Registry) {
     ),
     batchSize: gauge('batch_size_wanted', 'The size that batches are gathered to', perConsumer),
     capacity: gauge('capacity_jobs_per_second', 'Jobs a second when there is always work', perConsumer),
+    remoteWindow: gauge(
+      'remote_window_jobs',
+      'Jobs that a server elsewhere may have at once, by priority; it follows what the server says',
+      [...perConsumer, 'priority'],
+    ),
+    remoteJobs: gauge('remote_jobs', 'Jobs that a server elsewhere has, by priority', [...perConsumer, 'priority']),
+    remoteRefusals: counter(
+      'remote_refusals_total',
+      'Times that a server elsewhere had no room for a job',
+      perConsumer,
+    ),
     remembered: gauge(
       'remembered_capacity_jobs_per_second',
       'What one consumer got through as last announced, also while there is none',
@@ -162,6 +176,12 @@ function countVersion(
   metrics.predicted.inc(labels, stats.launches.predictedMs / 1000)
   metrics.actual.inc(labels, stats.launches.actualMs / 1000)
   if (stats.capacity !== null) metrics.capacity.set(labels, stats.capacity)
+  if (stats.remote !== undefined) {
+    const { window, inFlight, refused } = stats.remote
+    metrics.remoteRefusals.inc(labels, refused)
+    for (const [priority, jobs] of Object.entries(window)) metrics.remoteWindow.set({ ...labels, priority }, jobs)
+    for (const [priority, jobs] of Object.entries(inFlight)) metrics.remoteJobs.set({ ...labels, priority }, jobs)
+  }
   if (stats.cost === null) return
   metrics.cost.set({ ...labels, part: 'fixed' }, stats.cost.fixedMs / 1000)
   metrics.cost.set({ ...labels, part: 'per_item' }, stats.cost.perItemMs / 1000)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 
-import { findModel, listModels, readModelFolder, versionFolders } from '@vision-queue/models'
+import { findModel, listModels, readModelFolder, readRemoteModel, versionFolders } from '@vision-queue/models'
 import { isMistyped } from '@vision-queue/process'
 import { toVisionQueueError } from '@vision-queue/protocol'
 
@@ -38,7 +38,9 @@ async function checkModel(repository: string, name: string): Promise<Finding[]> 
     versions.map(async (version) => {
       const label = `${name}@${version}`
       try {
-        return ok('Models', `${label}: ${(await readModelFolder(await findModel(repository, name, version))).task}`)
+        const location = await findModel(repository, name, version)
+        const { task, engine } = readRemoteModel(location) ?? { ...(await readModelFolder(location)), engine: null }
+        return ok('Models', `${label}: ${task}${engine === null ? '' : `, run by a server (${engine.kind})`}`)
       } catch (error) {
         return warn('Models', `${label} can not be served: ${toVisionQueueError(error, 'model_unavailable').detail}`)
       }

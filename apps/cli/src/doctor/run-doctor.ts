@@ -33,7 +33,7 @@ export async function runDoctor(env: Record<string, string | undefined>, output:
   const timeoutMs = value(cliSettings).REDIS_COMMAND_TIMEOUT_MS
   const found = await Promise.all([
     env['REDIS_URL'] ? checkRedis(api.REDIS_URL, timeoutMs) : [noRedis],
-    checkBlobStore(api.BLOB_STORE),
+    checkBlobStore(api.BLOB_STORE, env['REDIS_URL'] ? { redisUrl: api.REDIS_URL, timeoutMs } : null),
     checkPort(api.HOST, api.PORT),
     checkModels(repository, consumer.MODELS),
     checkDisk('Disk of models', repository),

@@ -22,6 +22,14 @@ export interface DesiredModel {
    * and later for those that stay for such jobs alone.
    */
   pinned: ReadonlyMap<string, number>
+  /** Unfinished jobs of the model while this consumer can't run them; 0 where it can, or nobody could say. */
+  waiting: number
+}
+
+/** Engines that load all at once share the cores, and the last is ready when all are. */
+export interface LoadingTurns {
+  atOnce: number
+  first: readonly string[]
 }
 
 /** What this consumer is to run, as it was at the last look at the repository and at Redis. */
@@ -31,6 +39,8 @@ export interface Desired {
   /** How long a replaced version stays at least: an API may not have heard of it, and still pin jobs to it. */
   lingerMs: number
   models: ReadonlyMap<string, DesiredModel>
+  /** How many versions load at a time, and the models that go first where no jobs wait. */
+  loads: LoadingTurns
   /** What is wrong with the repository, for the operator. */
   problems: readonly string[]
 }

@@ -123,8 +123,14 @@ function wanted(files: Record<string, string>): Desired {
     const order = { wanted: 'configured', at: 0, reloadAt: 0 } as const
     return [version, { folder: `/models/a/${version}`, signature, settled: true, order }]
   })
-  const model = { selection, versions: new Map(versions), aliases: {}, pinned: new Map<string, number>() }
-  return { at: performance.now(), lingerMs: 5000, models: new Map([['a', model]]), problems: [] }
+  const model = { selection, versions: new Map(versions), aliases: {}, pinned: new Map<string, number>(), waiting: 0 }
+  return {
+    at: performance.now(),
+    lingerMs: 5000,
+    models: new Map([['a', model]]),
+    loads: { atOnce: 9, first: [] },
+    problems: [],
+  }
 }
 
 /** Lets promises that are resolved be heard of. */

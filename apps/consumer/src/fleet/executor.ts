@@ -26,6 +26,8 @@ export interface PoolWish {
 }
 
 export interface ExecutorOptions {
+  /** Whether a model runs on this machine, and shares it with the others that do. Default: all do. */
+  runsHere?: ((location: ModelLocation) => boolean) | undefined
   /** `sharedBy`: how many models share this machine, this one included. */
   openPool: (location: ModelLocation, wish: PoolWish, sharedBy: number) => EnginePool
   decideVariant: DecideVariant
@@ -60,7 +62,7 @@ export interface Executor {
 
 export function createExecutor(options: ExecutorOptions): Executor {
   const actual: Actual = { models: new Map(), problems: new Set(), nextPoolId: 1 }
-  let desired: Desired = { at: 0, lingerMs: 0, models: new Map(), problems: [] }
+  let desired: Desired = { at: 0, lingerMs: 0, models: new Map(), loads: { atOnce: 0, first: [] }, problems: [] }
   const pools = createOpenPools()
   const queues = createOpenQueues(options.openSource, options.log)
   const events: FleetEvent[] = []
@@ -120,7 +122,8 @@ export function createExecutor(options: ExecutorOptions): Executor {
       const pool = data === null ? undefined : pools.get(data.id)
       if (version === null || !chosen?.manifest || data === null || pool === undefined) return null
       const drained: FleetEvent = { kind: 'drained', model, version, pool: data.id }
-      return { manifest: chosen.manifest, run: counted(data, pool, () => send(drained)) }
+      const { readsImages = true } = pool
+      return { manifest: chosen.manifest, readsImages, run: counted(data, pool, () => send(drained)) }
     },
     poolOf(model, version, which) {
       const there = actual.models.get(model)?.versions.get(version)
@@ -241,7 +244,10 @@ function openPool(
   const id = actual.nextPoolId
   const name = { model, version, pool: id }
   if (following !== null) log.warn({ model, version }, 'The fleet runs another variant: it is loaded')
-  const models = [...desired.models.values()].filter(({ versions }) => versions.size > 0).length
+  const { runsHere = () => true } = options
+  const models = [...desired.models].filter(([one, { versions }]) =>
+    [...versions].some(([other, { folder }]) => runsHere({ name: one, version: other, folder })),
+  ).length
   const wish = {
     variant: following?.graph ?? null,
     onTrouble: () => send({ kind: 'trouble', ...name, trouble: pools.get(id)?.trouble ?? null }),

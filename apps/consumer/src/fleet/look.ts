@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 
 import type { Actual } from './actual.ts'
 import { createChangeHints } from './change-hints.ts'
-import type { Desired, DesiredModel } from './desired.ts'
+import type { Desired, DesiredModel, LoadingTurns } from './desired.ts'
 import type { ModelPolicy } from './model-policy.ts'
 import { createRepositoryWatch, type WatchedModel } from './repository-watch.ts'
 import { misnamedModels, readRepository, type RepositoryView } from './repository.ts'
@@ -14,6 +14,9 @@ export interface LookOptions {
   readOrders: () => Promise<ModelOrders>
   /** Unfinished jobs that are pinned to the version. */
   countPinned: (name: string, version: string) => Promise<number>
+  /** Unfinished jobs of the model, pinned ones among them. */
+  countWaiting: (name: string) => Promise<number>
+  loads: LoadingTurns
   /** How long a replaced version stays at least for jobs that are pinned to it meanwhile. */
   lingerMs: number
   log: Logger
@@ -31,7 +34,7 @@ export interface Look {
  * empty repository.
  */
 export function createLook(options: LookOptions): Look {
-  const { repository, policy, lingerMs, log } = options
+  const { repository, policy, lingerMs, loads, log } = options
   const watch = createRepositoryWatch()
   const hints = createChangeHints()
   let view: RepositoryView | null = null
@@ -64,7 +67,9 @@ export function createLook(options: LookOptions): Look {
     const ordered = [...versions].map(
       ([version, found]) => [version, { ...found, order: orders.of(name, version) }] as const,
     )
-    return { selection, versions: new Map(ordered), aliases, pinned }
+    // Where this consumer takes the jobs nothing is to be opened for their sake.
+    const waiting = known?.taking.has(null) === true ? 0 : await options.countWaiting(name).catch(() => 0)
+    return { selection, versions: new Map(ordered), aliases, pinned, waiting }
   }
 
   const look = async (actual: Actual): Promise<Desired> => {
@@ -79,6 +84,7 @@ export function createLook(options: LookOptions): Look {
     return {
       at,
       lingerMs,
+      loads,
       models: new Map(models.flatMap(([name, model]) => (model === null ? [] : [[name, model] as const]))),
       problems: [...problemsOf(view, policy), ...(await misnamed(repository))],
     }

@@ -1,16 +1,21 @@
 import { createEnginePool, type EnginePoolOptions } from '@vision-queue/engine-pool'
+import { readRemoteModel } from '@vision-queue/models'
+import { createRemoteEnginePool } from '@vision-queue/remote-engine'
 import type { Logger } from 'pino'
 
 import { type ConsumerSettings, toDeviceIds, toEngineEnvironment, toExecutionOptions } from '../config.ts'
 import { type CoreShare, shareCores } from './core-share.ts'
 import { memoryShare } from './memory-share.ts'
 import type { ModelManagerOptions } from './model-manager.ts'
+import { toRemoteHosts } from './remote-settings.ts'
 
 const mb = 1024 * 1024
 const longestBlobWaitMs = 5000
 
 interface Options {
   settings: ConsumerSettings
+  /** Keys for servers that run models, by the names of their variables. */
+  remoteKeys: Readonly<Record<string, string>>
   /** Cores of this process. */
   cores: number
   /** The script of the engine processes, if it isn't the usual one. */
@@ -20,9 +25,13 @@ interface Options {
   log: Logger
 }
 
-/** Opens engines as the settings say, with each model's share of cores and memory. */
+/**
+ * Opens engines as the settings say, with each model's share of cores and memory; of a model that a server elsewhere runs,
+ * the way to that server.
+ */
 export function createPoolOpening({
   settings,
+  remoteKeys,
   cores,
   engineEntry,
   onLaunch,
@@ -37,6 +46,19 @@ export function createPoolOpening({
     log.warn({ wanted, used, cores }, 'ENGINES x INTRA_OP_THREADS is more than the cores of this process: lowered')
   }
   return ({ folder, name, version }, { variant, onTrouble }, sharedBy) => {
+    const model = readRemoteModel({ folder, name, version })
+    if (model !== null) {
+      return createRemoteEnginePool({
+        model,
+        hosts: toRemoteHosts(settings),
+        keys: remoteKeys,
+        runTimeoutMs: settings.RUN_TIMEOUT_MS,
+        longestPauseMs: settings.ENGINE_RETRY_MAX_MS,
+        onTrouble,
+        onLaunch: (ids) => onLaunch(name, ids),
+        log,
+      })
+    }
     const share = placed(shareCores(wanted, { cores, sharedBy }))
     return createEnginePool({
       modelFolder: folder,

@@ -47,9 +47,16 @@ function begin(seed: number): World {
   const selection = parseModelPolicy(chance(['a', 'a@*', 'a@2', 'a@1,a@3', 'a,a@1'])).of('a')
   if (selection === null) throw new Error('Not selected')
   const versions = new Map(names.slice(0, chance([0, 1, 2, 3])).map((version) => [version, folder('0')]))
-  const model: World['model'] = { selection, versions, aliases: {}, pinned: new Map([['1', chance([0, 1])]]) }
+  const pinned = new Map([['1', chance([0, 1])]])
+  const model: World['model'] = { selection, versions, aliases: {}, pinned, waiting: 0 }
+  const loads = { atOnce: chance([1, 2, 9]), first: [] }
   const actual: Actual = { models: new Map(), problems: new Set(), nextPoolId: 1 }
-  return { desired: { at: 0, lingerMs: 3, models: new Map([['a', model]]), problems: [] }, actual, model, chance }
+  return {
+    desired: { at: 0, lingerMs: 3, models: new Map([['a', model]]), loads, problems: [] },
+    actual,
+    model,
+    chance,
+  }
 }
 
 /** Performs what is planned until there is nothing left to do, which has to come to an end. */

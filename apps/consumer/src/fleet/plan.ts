@@ -1,6 +1,7 @@
 import type { Action } from './action.ts'
 import type { Actual, ActualModel } from './actual.ts'
 import type { Desired, DesiredModel } from './desired.ts'
+import { createLoadingTurns, inLoadingOrder, type TakeTurn } from './loading-turns.ts'
 import { planOutcomes } from './plan-outcomes.ts'
 import { planVersion } from './plan-version.ts'
 import {
@@ -22,13 +23,14 @@ import {
  */
 export function plan(desired: Desired, actual: Actual): Action[] {
   const actions = planReports(desired, actual)
-  for (const [model, wanted] of desired.models) {
+  const takeTurn = createLoadingTurns(desired, actual)
+  for (const [model, wanted] of inLoadingOrder(desired)) {
     const there = actual.models.get(model)
     if (there === undefined) {
       const waitedFor = [...wanted.pinned].flatMap(([version, jobs]) => (jobs > 0 ? [version] : []))
       actions.push({ kind: 'add-model', model, waitedFor })
     } else {
-      actions.push(...planModel(model, desired, wanted, there))
+      actions.push(...planModel(model, desired, wanted, there, takeTurn))
     }
   }
   return actions
@@ -44,7 +46,13 @@ function planReports({ problems }: Desired, actual: Actual): Action[] {
   ]
 }
 
-function planModel(model: string, desired: Desired, wanted: DesiredModel, actual: ActualModel): Action[] {
+function planModel(
+  model: string,
+  desired: Desired,
+  wanted: DesiredModel,
+  actual: ActualModel,
+  takeTurn: TakeTurn,
+): Action[] {
   const stages = [
     () => planOutcomes(model, actual),
     () => planKnown(model, desired, wanted, actual),
@@ -52,7 +60,7 @@ function planModel(model: string, desired: Desired, wanted: DesiredModel, actual
     () => planQueues(model, wanted, actual),
   ]
   for (const stage of stages) {
-    const actions = stage()
+    const actions = stage().filter(({ kind }) => kind !== 'open-pool' || takeTurn())
     if (actions.length > 0) return actions
   }
   return []

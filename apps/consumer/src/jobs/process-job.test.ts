@@ -45,12 +45,12 @@ const manifest: ChosenPool['manifest'] = {
 }
 
 /** A processor whose engines are `run`, and what became of the jobs. */
-function processor(run: ChosenPool['run'], enginesReadBlobs = false) {
+function processor(run: ChosenPool['run'], enginesReadBlobs = false, readsImages = true) {
   const finals: FinalJob[] = []
   const work = createJobWork()
   const canceling = new AbortController()
   const deliver = createJobProcessor({
-    choosePool: () => ({ manifest, run }),
+    choosePool: () => ({ manifest, readsImages, run }),
     results: {
       read: async () => null,
       async finish(_job, final) {
@@ -133,6 +133,25 @@ test('a failure that may pass is tried again after a longer and longer pause, an
   ])
 })
 
+test('images that can not be read are nobody’s failed attempt: such a job is tried until its deadline, however often', async () => {
+  const { processJob, finals } = processor(async () => {
+    throw new Error('It ran without its image.')
+  })
+  const away: Delivery['readBlobs'] = async () => {
+    throw new VisionQueueError('queue_unavailable', 'The store of images does not answer.')
+  }
+  for (const attempts of [1, 2, 3, 4, 50, 5000]) {
+    const disposition = await processJob({ ...delivery(attempts), readBlobs: away })
+    if (disposition.kind !== 'delay') throw new Error(`was ${disposition.kind}`)
+    expect(disposition.delayMs).toBeGreaterThan(0)
+    expect(disposition.delayMs).toBeLessThanOrEqual(30_000)
+  }
+  expect(finals).toEqual([])
+  const late = delivery(5001, { ...job, deadlineAt: Date.now() - 1 })
+  expect(await processJob({ ...late, readBlobs: away })).toMatchObject({ kind: 'done' })
+  expect(finals).toMatchObject([{ status: 'expired', error: { code: 'deadline_exceeded' } }])
+})
+
 test.each(['image_undecodable', 'invalid_input', 'inference_failed', 'engine_crashed', 'payload_expired'] as const)(
   '%s is the job’s own and ends it at once',
   async (code) => {
@@ -179,6 +198,17 @@ describe('engines that read images themselves', () => {
     await processJob({ ...delivery(1, { ...job, answersOf: 'key' }), readBlobs: () => expect.unreachable() })
     expect(asked).toEqual([[{ space: 'key', hash: 'a'.repeat(64), bytes: 1 }]])
     expect(finals).toMatchObject([{ status: 'succeeded' }])
+  })
+
+  test('leave the reading to the consumer where the model runs on a server elsewhere', async () => {
+    const asked: unknown[] = []
+    const run: ChosenPool['run'] = async ({ images, priority }) => {
+      asked.push(images, priority)
+      return answer
+    }
+    const { processJob } = processor(run, true, false)
+    await processJob({ ...delivery(1, { ...job, priority: 'low' }), readBlobs: async () => bytes })
+    expect(asked).toEqual([bytes, 'low'])
   })
 
   test('are given the bytes of a job that a release before has queued', async () => {

@@ -19,6 +19,8 @@ const unreadLimit = createLogLimit()
 /** Taken just before it is run on: a moment later another one may have taken over. */
 export interface ChosenPool {
   manifest: ModelManifest
+  /** Whether its engines can be given addresses of images, where there is a place to read them; else they get the bytes. */
+  readsImages: boolean
   run: EnginePool['run']
 }
 
@@ -92,7 +94,7 @@ async function compute(
 ): Promise<Answer> {
   const startedAt = performance.now()
   const [images, poisonous, kept] = await Promise.all([
-    imagesOf(job, delivery, { enginesReadBlobs, objects }),
+    pool.readsImages ? imagesOf(job, delivery, { enginesReadBlobs, objects }) : delivery.readBlobs(job),
     poison.has(job),
     digest === null ? null : results.readAnswer(job, digest),
   ])
@@ -103,8 +105,9 @@ async function compute(
   const text = openText(job)
   const runAt = performance.now()
   try {
-    const { id, context, parameters, deadlineAt } = job
-    const request = { id, context, input: inputOfParts(job), parameters, deadlineAt, alone, signal, onTokens: text.add }
+    const { id, context, parameters, priority, deadlineAt } = job
+    const input = inputOfParts(job)
+    const request = { id, context, input, parameters, priority, deadlineAt, alone, signal, onTokens: text.add }
     const run = async (read: InferenceRequest['images'] | null): Promise<InferenceResult> => {
       if (read === null) throw new VisionQueueError('payload_expired', 'The image had expired before the job ran.')
       return pool.run({ ...request, images: read })

@@ -82,6 +82,20 @@ test('each stage of a job is counted in its bucket, with its tokens', () => {
   expect(told?.tokens).toEqual({ prompt: 7, completion: 3 })
 })
 
+test('the times of tokens are counted of answers that were generated, and of no others', () => {
+  const work = createJobWork()
+  work.ended({ model: 'm', createdAt }, final, { ...run, times: { prefillMs: 9, decodeMs: 40 } })
+  work.ended({ model: 'm', createdAt }, final, run)
+  const times = work.announced(described).models[0]?.work?.tokenTimes ?? {}
+  // Three tokens: two after the first.
+  expect(Object.entries(times).map(([time, durations]) => [time, bucketOf(durations)])).toEqual([
+    ['first_token', [0.05, 50]],
+    ['prefill', [0.01, 9]],
+    ['decode', [0.05, 40]],
+    ['per_token', [0.025, 20]],
+  ])
+})
+
 test('a job that took the answer of another has no run, and its tokens count once', () => {
   const work = createJobWork()
   work.ended({ model: 'm', createdAt }, final, null)

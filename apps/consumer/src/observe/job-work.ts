@@ -6,6 +6,7 @@ import {
   type ModelWork,
   noDurations,
   type QueuedJob,
+  type TokenTime,
   type VersionWork,
 } from '@vision-queue/queue'
 import type { Delivery } from '@vision-queue/queue/worker'
@@ -85,7 +86,12 @@ export function createJobWork(): JobWork {
         const durations = (work.durations[stage] ??= noDurations())
         addDuration(durations, ms / 1000)
       }
-      if (run !== null) countTokens(work, final)
+      if (run === null) return
+      const { tokens } = countTokens(work, final)
+      for (const [time, ms] of tokenTimesOf(final, createdAt, { run, tokens })) {
+        work.tokenTimes ??= {}
+        addDuration((work.tokenTimes[time] ??= noDurations()), ms / 1000)
+      }
     },
     announced: (described) => ({
       ...described,
@@ -121,8 +127,28 @@ function stagesOf(
   ]
 }
 
-function countTokens({ tokens }: VersionWork, { output }: FinalJob): void {
-  const told = usageSchema.safeParse(output).data
-  tokens.prompt += told?.usage?.prompt_tokens ?? 0
-  tokens.completion += told?.tokens ?? 0
+/** Of an answer that was generated: when its tokens came. */
+function tokenTimesOf(
+  { completed_at: completedAt }: FinalJob,
+  createdAt: number,
+  { run: { times }, tokens }: { run: TimedRun; tokens: number },
+): [TokenTime, number][] {
+  if (times === undefined) return []
+  const { prefillMs, decodeMs } = times
+  // From the answer back to its first token, as nobody tells the consumer when that was.
+  const firstTokenMs = Math.max(0, Date.parse(completedAt ?? '') - createdAt - decodeMs || 0)
+  return [
+    ['first_token', firstTokenMs],
+    ['prefill', prefillMs],
+    ['decode', decodeMs],
+    ...(tokens > 1 ? [['per_token', decodeMs / (tokens - 1)] satisfies [TokenTime, number]] : []),
+  ]
+}
+
+/** Counts the tokens of an answer, and tells how many were generated. */
+function countTokens({ tokens: counted }: VersionWork, { output }: FinalJob): { tokens: number } {
+  const { usage, tokens = 0 } = usageSchema.safeParse(output).data ?? {}
+  counted.prompt += usage?.prompt_tokens ?? 0
+  counted.completion += tokens
+  return { tokens }
 }

@@ -12,6 +12,7 @@ import { blobsConformance, type BlobStores } from '../conformance.ts'
 import { blobBytesKey } from '../keys.ts'
 import { createRedisBlobs } from '../redis-blobs.ts'
 import { createRedisBudget } from '../redis-budget.ts'
+import { markObject } from './object-store.ts'
 import { createObjectSweep } from './object-sweep.ts'
 import { type OpenBlobStore, openBlobStore } from './open-objects.ts'
 
@@ -98,9 +99,11 @@ describe('objects', () => {
     server.objects.set(foreign, { bytes: Buffer.from('ours'), storedAt: 0 })
     const later = (ms: number) =>
       store.objects === null ? null : createObjectSweep({ redis, objects: store.objects, now: () => Date.now() + ms })
-    expect(await later(3_500_000)?.look()).toEqual({ seen: 5, removed: 0 })
-    expect(await later(3_700_000)?.look()).toEqual({ seen: 5, removed: 2 })
-    expect([...server.objects.keys()].toSorted()).toEqual([names[0] ?? '', names[2] ?? '', foreign].toSorted())
+    // Ours, the other's, and the mark that says whose the place is.
+    expect(await later(3_500_000)?.look()).toEqual({ seen: 6, removed: 0 })
+    expect(await later(3_700_000)?.look()).toEqual({ seen: 6, removed: 2 })
+    const stay = [names[0] ?? '', names[2] ?? '', foreign, `vq/${markObject}`]
+    expect([...server.objects.keys()].toSorted()).toEqual(stay.toSorted())
     expect(Buffer.from((await blobs.read(held.address)) ?? [])).toEqual(held.bytes)
   })
 

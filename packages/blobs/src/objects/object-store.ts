@@ -4,12 +4,16 @@
  * reject with ObjectStoreError.
  */
 export interface ObjectStore {
+  /** Where it is, for whoever runs it. */
+  place: string
   /** The longest that a call takes, its second try included. */
   patienceMs: number
   /** Rejects, saying why, where objects can't be listed. Tells whether the bucket is there and may be used. */
   check(): Promise<void>
   /** Under a name that was never used before. `hash`: SHA-256 in hexadecimal digits, which the store compares. */
   put(name: string, bytes: Uint8Array, hash: string): Promise<void>
+  /** Puts a text under `markObject`, where nothing lies there; else without effect. */
+  mark(text: string): Promise<void>
   /** Null where there is no such object. The bytes are not compared with any hash. */
   read(name: string): Promise<Uint8Array | null>
   /** The first bytes of an object, so many or all there are. */
@@ -29,6 +33,9 @@ export interface ObjectStore {
   addressToGet(name: string, forMs: number): Promise<string>
   close(): void
 }
+
+/** The name of the object that says whose the others are: no image's. */
+export const markObject = 'vision-queue-service'
 
 export interface StoredObject {
   name: string

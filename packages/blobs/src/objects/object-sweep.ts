@@ -3,6 +3,7 @@ import type { RedisClient, TransportLog } from '@vision-queue/redis'
 import { blobBytesKey, objectSweepKey } from '../keys.ts'
 import { addressOfObject, longestPointer, objectOf } from './object-name.ts'
 import type { ObjectStore } from './object-store.ts'
+import { claimObjects } from './store-owner.ts'
 
 /**
  * Removes objects that nothing in Redis points to: their last hold is over, or they were put in vain. Lifetimes are ours,
@@ -11,7 +12,7 @@ import type { ObjectStore } from './object-store.ts'
  * No object is ever pointed to for the first time after `graceMs`, so one that is older and isn't pointed to never will be.
  */
 export interface ObjectSweep {
-  /** One look at all objects. Rejects while Redis or the store is away. */
+  /** One look at all objects. Rejects while Redis or the store is away, and where the objects are another service's. */
   look(): Promise<Swept>
 }
 
@@ -39,6 +40,7 @@ export function createObjectSweep({ redis, objects, now = Date.now }: Options): 
   }
   return {
     async look() {
+      await claimObjects({ redis, objects })
       const done = { seen: 0, removed: 0 }
       for await (const page of objects.list()) {
         done.seen += page.length

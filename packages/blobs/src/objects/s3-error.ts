@@ -7,6 +7,11 @@ export function isMissingObject(error: unknown): boolean {
   return error instanceof Error && ['NoSuchKey', 'NotFound'].includes(error.name)
 }
 
+/** Whether S3 refuses to put an object where there is one, or where another is being put right now. */
+export function isTakenObject(error: unknown): boolean {
+  return error instanceof Error && ['PreconditionFailed', 'ConditionalRequestConflict'].includes(error.name)
+}
+
 /** What went wrong and what to look at, in a sentence without secrets; the cause is what the SDK has thrown. */
 export function explainS3Error(
   cause: unknown,

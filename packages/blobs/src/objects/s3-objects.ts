@@ -8,9 +8,10 @@ import {
 } from '@aws-sdk/client-s3'
 import type { BlobStoreTarget } from '@vision-queue/process'
 
-import { type ObjectStore, ObjectStoreError } from './object-store.ts'
+import { markObject, type ObjectStore, ObjectStoreError } from './object-store.ts'
 import { createS3Addresses } from './s3-addresses.ts'
 import { openS3Calls, patienceMs } from './s3-calls.ts'
+import { isTakenObject } from './s3-error.ts'
 
 /** The most that one request removes, as the protocol has it. */
 const mostRemoved = 1000
@@ -29,6 +30,7 @@ export function openS3Objects(target: Extract<BlobStoreTarget, { kind: 's3' }>):
     )
 
   return {
+    place: `s3://${Bucket}/${prefix}`,
     patienceMs,
     async check() {
       await bounded(async (options) => client.send(new HeadBucketCommand({ Bucket }), options))
@@ -37,6 +39,14 @@ export function openS3Objects(target: Extract<BlobStoreTarget, { kind: 's3' }>):
       const ChecksumSHA256 = Buffer.from(hash, 'hex').toString('base64')
       const command = new PutObjectCommand({ ...of(name), Body: bytes, ContentLength: bytes.length, ChecksumSHA256 })
       await bounded(async (options) => client.send(command, options))
+    },
+    async mark(text) {
+      const command = new PutObjectCommand({ ...of(markObject), Body: text, IfNoneMatch: '*' })
+      try {
+        await bounded(async (options) => client.send(command, options))
+      } catch (error) {
+        if (!(error instanceof Error && isTakenObject(error.cause))) throw error
+      }
     },
     read: async (name) => get(name),
     readStart: async (name, bytes) => get(name, `bytes=0-${bytes - 1}`),

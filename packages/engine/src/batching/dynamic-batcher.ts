@@ -1,4 +1,4 @@
-import type { BatchCost, LaunchReason } from '@vision-queue/protocol'
+import type { BatchCost, GenerationFigures, LaunchReason } from '@vision-queue/protocol'
 
 import { launchBatch, type Launch, type Settled } from './launch.ts'
 import type { BatchItem, BatchOutcome, BatchRun, RunOptions } from './run-or-split.ts'
@@ -22,6 +22,8 @@ export interface DynamicBatcher<Item> {
   readonly limit: number
   /** Of the shape that most items had; null before anything is known, and where answers take many runs. */
   readonly cost: BatchCost | null
+  /** Where answers take many runs, and null elsewhere. */
+  readonly generation: GenerationFigures | null
 }
 
 export interface DynamicBatcherOptions<Item, Value> extends RunOptions<Item, Value> {
@@ -127,6 +129,7 @@ export function createDynamicBatcher<Item extends BatchItem, Value>(
       const main = buckets.main()
       return costOf(main, sizeFor(main))
     },
+    generation: null,
   }
 }
 

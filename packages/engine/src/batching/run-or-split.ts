@@ -8,9 +8,17 @@ export interface BatchItem {
   readonly canceled: boolean
 }
 
-/** How an item ended. `size` and `runMs` are of the run that answered it. */
+/** When an answer of many steps was made, in milliseconds by the clock on the wall. */
+export interface GenerationTimes {
+  /** From its place among the running ones to its first token. */
+  prefillMs: number
+  /** From there to its last. */
+  decodeMs: number
+}
+
+/** How an item ended. `size` and `runMs` are of the run that answered it; `times`: of an answer that was generated. */
 export type BatchOutcome<Item, Value> =
-  | { kind: 'value'; item: Item; value: Value; batchSize: number; runMs: number }
+  | { kind: 'value'; item: Item; value: Value; batchSize: number; runMs: number; times?: GenerationTimes }
   | { kind: 'error'; item: Item; error: VisionQueueError }
   | { kind: 'canceled'; item: Item }
 

@@ -14,6 +14,9 @@ export interface Running<Item, Sequence> {
   runs: number
   /** The sum of the runs' sizes. */
   sizes: number
+  /** When it joined, and when the step ended that made its first token; null: there is none yet. */
+  joinedAt: number
+  firstTokenAt: number | null
 }
 
 /** What a step came to. */
@@ -65,10 +68,28 @@ function tooLarge<Item>(item: Item, bytes: number, maxBytes: number): BatchOutco
   return { kind: 'error', item, error: new VisionQueueError('invalid_input', sentence) }
 }
 
-/** Adds a step to the figures of those that it moved, and tells what it came to. */
+/** Items whose sequences were started, and those that ended by it. */
+export function beginItems<Item, Sequence>(
+  started: readonly BatchOutcome<Item, Sequence>[],
+  joinedAt: number,
+): { begun: Running<Item, Sequence>[]; failed: BatchOutcome<Item, TaskOutput>[] } {
+  const begun: Running<Item, Sequence>[] = []
+  const failed: BatchOutcome<Item, TaskOutput>[] = []
+  for (const outcome of started) {
+    if (outcome.kind === 'value') {
+      const { item, value: sequence, runMs, batchSize: sizes } = outcome
+      begun.push({ item, sequence, runMs, runs: 1, sizes, joinedAt, firstTokenAt: null })
+    } else failed.push(outcome)
+  }
+  return { begun, failed }
+}
+
+/** Adds a step that has just ended to the figures of those that it moved, and tells what it came to. */
 export function countStep<Item, Sequence>(
   results: readonly BatchOutcome<Running<Item, Sequence>, StepResult>[],
+  phaseOf: Stepper<never, Sequence>['phaseOf'],
 ): StepOutcome<Item, Sequence> {
+  const at = performance.now()
   const { outcomes, pieces, ended }: StepOutcome<Item, Sequence> = { outcomes: [], pieces: [], ended: new Set() }
   for (const result of results) {
     const moved = result.item
@@ -81,10 +102,15 @@ export function countStep<Item, Sequence>(
       moved.sizes += result.batchSize
       const { piece, output } = result.value
       if (piece !== null) pieces.push({ item: moved.item, piece })
-      if (output === null) continue
+      if (output === null) {
+        if (moved.firstTokenAt === null && phaseOf(moved.sequence) === 'decode') moved.firstTokenAt = at
+        continue
+      }
       ended.add(moved)
-      const batchSize = Math.round(moved.sizes / moved.runs)
-      outcomes.push({ kind: 'value', item: moved.item, value: output, batchSize, runMs: moved.runMs })
+      const { item, sizes, runs, runMs, joinedAt, firstTokenAt } = moved
+      const firstAt = firstTokenAt ?? at
+      const times = { prefillMs: firstAt - joinedAt, decodeMs: at - firstAt }
+      outcomes.push({ kind: 'value', item, value: output, batchSize: Math.round(sizes / runs), runMs, times })
     }
   }
   return { outcomes, pieces, ended }

@@ -52,6 +52,7 @@ function start({ maxRows = 4, maxBytes = Infinity } = {}): Run {
       return jobs.map((job) => (job.name === 'refused' ? new Error('refused') : { ...job, done: 0 }))
     },
     choose: (sequences) => sequences,
+    phaseOf: ({ done }) => (done === 0 ? 'prefill' : 'decode'),
     leave({ name }) {
       run.left.push(name)
     },
@@ -223,6 +224,7 @@ describe('failing', () => {
         rowsOf: () => 1,
         start: async (jobs) => jobs,
         choose: (sequences) => sequences,
+        phaseOf: () => 'decode',
         step: async () => [],
       },
       {

@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
+import type { Phase } from '../generation/phase-turns.ts'
 import type { TextPiece } from '../generation/text-stream.ts'
 import type { TaskOutput } from '../task-output.ts'
 import type { Stepper } from '../tasks/stepper.ts'
 import type { DynamicBatcher, DynamicBatcherOptions } from './dynamic-batcher.ts'
+import { generationFigures, timed, type TimeSpent } from './generation-figures.ts'
 import {
   failure,
   runOrSplit,
@@ -12,7 +14,7 @@ import {
   type BatchRun,
   type RunOptions,
 } from './run-or-split.ts'
-import { countStep, takeWaiting, type Running } from './running-items.ts'
+import { beginItems, countStep, takeWaiting, type Running } from './running-items.ts'
 
 export type StepBatcherOptions<Item> = Pick<DynamicBatcherOptions<Item, TaskOutput>, 'onLaunch' | 'onSettled'> & {
   /** Told after a step what it added to the answers. */
@@ -41,6 +43,7 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
   let unreportedRuns: BatchRun[] = []
   let reportedAt = 0
   let busy = false
+  const spentMs: TimeSpent = { encode: 0, prefill: 0, decode: 0 }
 
   async function workWhileThereIsSome(): Promise<void> {
     busy = true
@@ -78,33 +81,28 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
       report(items.map((item) => failure(item, error)))
       return
     }
-    const started = await attempt(items, async (some) => stepper.start(some.map(({ prepared }) => prepared)))
-    const failed: BatchOutcome<Item, TaskOutput>[] = []
-    for (const outcome of started) {
-      if (outcome.kind === 'value') {
-        const { item, value: sequence, runMs, batchSize } = outcome
-        running.push({ item, sequence, runMs, runs: 1, sizes: batchSize })
-      } else failed.push(outcome)
-    }
+    const joinedAt = performance.now()
+    // Where a stepper does something here, it is the images.
+    const start = async (some: readonly Item[]) => stepper.start(some.map(({ prepared }) => prepared))
+    const { begun, failed } = beginItems(await attempt('encode', items, start), joinedAt)
+    running.push(...begun)
     report(failed)
   }
 
   async function step(): Promise<void> {
     const chosen = new Set(stepper.choose(running.map(({ sequence }) => sequence)))
     const moving = running.filter(({ sequence }) => chosen.has(sequence))
-    const results = await attempt(moving, async (some) => stepper.step(some.map(({ sequence }) => sequence)))
-    const { outcomes, pieces, ended } = countStep(results)
+    const phase = moving[0] === undefined ? 'decode' : stepper.phaseOf(moving[0].sequence)
+    const results = await attempt(phase, moving, async (some) => stepper.step(some.map(({ sequence }) => sequence)))
+    const { outcomes, pieces, ended } = countStep(results, stepper.phaseOf)
     running = running.filter((one) => !ended.has(one))
     for (const { sequence } of ended) stepper.leave?.(sequence)
     if (pieces.length > 0) onText(pieces)
     report(outcomes)
   }
 
-  const attempt = async <Input, Value>(
-    inputs: readonly Input[],
-    run: (some: readonly Input[]) => Promise<readonly (Value | Error)[]>,
-  ): Promise<BatchOutcome<Input, Value>[]> =>
-    runOrFail({ run, maxBatchSize: Math.max(stepper.maxRows, inputs.length) }, inputs, unreportedRuns)
+  const attempt = async <I, V>(phase: Phase, inputs: readonly I[], run: RunOptions<I, V>['run']) =>
+    timed(spentMs, phase, async () => runOrFail(run, inputs, { maxRows: stepper.maxRows, runs: unreportedRuns }))
 
   return {
     add(item) {
@@ -118,17 +116,21 @@ export function createStepBatcher<Prepared, Sequence, Item extends BatchItem & {
     // Items join between any two steps: there is nobody to wait for, and no batch whose size could be chosen.
     drain() {},
     cost: null,
+    get generation() {
+      const prepared = running.map(({ item }) => item.prepared)
+      return generationFigures(stepper, spentMs, { running: prepared, waiting: waiting.length })
+    },
   }
 }
 
 /** One run of several, or as many as it takes to find who is at fault; never rejects. */
 async function runOrFail<Input, Value>(
-  options: RunOptions<Input, Value>,
+  run: RunOptions<Input, Value>['run'],
   inputs: readonly Input[],
-  runs: BatchRun[],
+  { maxRows, runs }: { maxRows: number; runs: BatchRun[] },
 ): Promise<BatchOutcome<Input, Value>[]> {
   try {
-    return await runOrSplit(options, inputs, runs)
+    return await runOrSplit({ run, maxBatchSize: Math.max(maxRows, inputs.length) }, inputs, runs)
   } catch (error) {
     return inputs.map((input) => failure(input, error))
   }

@@ -2,6 +2,7 @@ import type { GenerationFiles } from '@vision-queue/models'
 
 import type { AnswerFormat } from '../generation/constraints/answer-constraints.ts'
 import type { LogitsRules } from '../generation/logits-rules.ts'
+import { modelRules } from '../generation/model-rules.ts'
 import type { SamplingOptions } from '../generation/sampling.ts'
 import type { ChatParameters, ResponseFormat } from './chat-schemas.ts'
 
@@ -33,25 +34,15 @@ export function chatDefaults({ config }: Pick<GenerationFiles, 'config'>): ChatD
 }
 
 /** The parameters of a job as the rules of its scores. `beginLength`: of what the decoder begins with. */
-export function toRules(
-  { config, maxPositions }: GenerationFiles,
-  parameters: ChatParameters,
-  beginLength: number,
-): LogitsRules {
+export function toRules(files: GenerationFiles, parameters: ChatParameters, beginLength: number): LogitsRules {
+  const { min_new_tokens: fewest } = files.config
   return {
+    ...modelRules(files, { beginLength, newTokens: parameters.max_new_tokens }),
     repetitionPenalty: parameters.repetition_penalty,
     presencePenalty: parameters.presence_penalty,
     frequencyPenalty: parameters.frequency_penalty,
     noRepeatNgramSize: parameters.no_repeat_ngram_size,
-    minLength: config.min_new_tokens == null ? 0 : beginLength + config.min_new_tokens,
-    // The last token is never fed back, so it needs no position.
-    maxLength: Math.min(beginLength + parameters.max_new_tokens, maxPositions + 1),
-    beginLength,
-    endIds: config.eos_token_id ?? [],
-    forcedFirstId: config.forced_bos_token_id ?? null,
-    forcedLastIds: config.forced_eos_token_id ?? [],
-    suppressedIds: config.suppress_tokens ?? [],
-    suppressedFirstIds: config.begin_suppress_tokens ?? [],
+    minLength: fewest == null ? 0 : beginLength + fewest,
   }
 }
 

@@ -29,6 +29,7 @@ describe('the cache of features', () => {
     encode(one, 400)
     cache.recount()
     expect(await cache.get('a', never)).toBe(one)
+    expect(cache.seen).toEqual({ known: 2, fresh: 1 })
   })
   it('counts what an image holds: pixels until it is encoded, features then', async () => {
     const cache = createFeatureCache(10_000)

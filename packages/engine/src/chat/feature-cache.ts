@@ -21,6 +21,8 @@ export interface FeatureCache {
   recount: () => void
   /** What is held, in bytes. */
   readonly bytes: number
+  /** How often an image was asked for that was known, and one that was not. */
+  readonly seen: { known: number; fresh: number }
 }
 
 /**
@@ -28,7 +30,12 @@ export interface FeatureCache {
  * Whoever asked for an image holds it himself, so that nothing is lost by that but the sharing. 0: nothing is kept.
  */
 export function createFeatureCache(maxBytes: number): FeatureCache {
-  if (maxBytes === 0) return { get: async (_key, read) => read(), recount() {}, bytes: 0 }
+  const seen = { known: 0, fresh: 0 }
+  const readAnew = async (read: () => Promise<VisionImage>): Promise<VisionImage> => {
+    seen.fresh += 1
+    return read()
+  }
+  if (maxBytes === 0) return { get: async (_key, read) => readAnew(read), recount() {}, bytes: 0, seen }
   const images = new LRUCache<string, { image: Promise<VisionImage> }>({ maxSize: maxBytes })
   /** Images that hold pixels still. */
   const uncounted = new Map<string, VisionImage>()
@@ -46,8 +53,11 @@ export function createFeatureCache(maxBytes: number): FeatureCache {
   return {
     async get(key, read) {
       const known = images.get(key)
-      if (known !== undefined) return known.image
-      const entry = { image: read() }
+      if (known !== undefined) {
+        seen.known += 1
+        return known.image
+      }
+      const entry = { image: readAnew(read) }
       images.set(key, entry, { size: 1 })
       try {
         const image = await entry.image
@@ -65,6 +75,7 @@ export function createFeatureCache(maxBytes: number): FeatureCache {
     get bytes() {
       return images.calculatedSize
     },
+    seen,
   }
 }
 

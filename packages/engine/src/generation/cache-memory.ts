@@ -31,6 +31,8 @@ export interface CacheMemory {
   openPool: (tensors: readonly CacheTensor[]) => CachePool
   /** The most bytes that all blocks ever were, those that lay ready among them. */
   readonly peakBytes: number
+  /** Of the blocks that are in use. */
+  readonly heldBytes: number
 }
 
 export function bytesOfToken(tensors: readonly CacheTensor[]): number {
@@ -71,6 +73,9 @@ export function createCacheMemory(keptBytes: number): CacheMemory {
     }),
     get peakBytes() {
       return peakBytes
+    },
+    get heldBytes() {
+      return ready.reduce((left, { bytes }) => left - bytes, allBytes)
     },
   }
 }

@@ -2,7 +2,7 @@ import type { TaskOutput } from '../task-output.ts'
 import type { Stepper } from '../tasks/stepper.ts'
 import type { GenerationPrompt } from './generation-prompt.ts'
 import type { LogitsRules } from './logits-rules.ts'
-import { createPhaseTurns, nextPieces } from './phase-turns.ts'
+import { createPhaseTurns, nextPieces, type Phase } from './phase-turns.ts'
 import type { DecoderRow, RaggedDecoder } from './ragged-decoder.ts'
 import type { StepResult } from './running-sequence.ts'
 import type { SamplingOptions } from './sampling.ts'
@@ -84,7 +84,7 @@ export function createChatStepper<Piece>(
 ): Stepper<ChatItem<Piece>, ChatSequence<Piece>> &
   Required<Pick<Stepper<ChatItem<Piece>, unknown>, 'bytesOf' | 'maxBytes'>> {
   const { decoder, embed, encodePieces, isEncoded, maxRows, prefillTokens, piecesAtOnce } = options
-  const phaseOf = ({ item, search }: ChatSequence<Piece>): 'encode' | 'prefill' | 'decode' => {
+  const phaseOf = ({ item, search }: ChatSequence<Piece>): Phase => {
     if (search !== null) return 'decode'
     return item.pieces.every(isEncoded) ? 'prefill' : 'encode'
   }
@@ -132,15 +132,10 @@ export function createChatStepper<Piece>(
     rowsOf: () => 1,
     bytesOf: (items) => decoder.bytesOf(items),
     maxBytes: decoder.maxBytes,
+    heldBytes: () => decoder.heldBytes,
+    phaseOf,
     async start(items) {
-      return items.map((item) => ({
-        item,
-        row: null,
-        search: null,
-        stream: createTextStream(item.stop),
-        stepKey: '',
-        turnsWaited: 0,
-      }))
+      return items.map(newSequence)
     },
     choose: createPhaseTurns({ phaseOf, takePieces, keyOf: ({ row }) => (row === null ? '' : decoder.keyOf(row)) }),
     async step(sequences) {
@@ -162,6 +157,10 @@ export function createChatStepper<Piece>(
       if (row !== null) decoder.release(row)
     },
   }
+}
+
+function newSequence<Piece>(item: ChatItem<Piece>): ChatSequence<Piece> {
+  return { item, row: null, search: null, stream: createTextStream(item.stop), stepKey: '', turnsWaited: 0 }
 }
 
 function advance<Piece>({ item, stream }: ChatSequence<Piece>, search: TokenSearch, logits: Float32Array): StepResult {

@@ -3,6 +3,7 @@ import {
   copyRows,
   createCacheMemory,
   type CacheBlock,
+  type CacheMemory,
   type CachePool,
   type CacheView,
   type RowCopy,
@@ -65,7 +66,7 @@ export interface RowMemory {
   release: (row: DecoderRow) => void
   /** Packs batches that rows have left, before anything new takes memory; those whose rows are all moved next need not. */
   pack: (moved: ReadonlySet<DecoderRow>) => void
-  readonly peakBytes: number
+  readonly bytes: Pick<CacheMemory, 'peakBytes' | 'heldBytes'>
 }
 
 /** `keptBytes`: memory that is not in use lies ready within so many bytes. */
@@ -148,9 +149,7 @@ export function createRowMemory(layout: DecoderLayout, keptBytes: number): RowMe
         if (!rows.every((row) => moved.has(row))) assemble(rows, 0)
       }
     },
-    get peakBytes() {
-      return memory.peakBytes
-    },
+    bytes: memory,
   }
 }
 

@@ -24,6 +24,7 @@ export function createGenerationStepper({
     rowsOf: (item) => item.maxRows,
     start: encode,
     choose: createStepScheduler(),
+    phaseOf: ({ own }) => (own === null ? 'prefill' : 'decode'),
     async step(sequences) {
       const ids = sequences.flatMap(({ pendingIds }) => pendingIds)
       const own = sequences.flatMap((sequence): BlockRows[] => (sequence.own === null ? [] : [sequence.own]))

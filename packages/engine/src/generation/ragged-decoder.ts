@@ -40,6 +40,8 @@ export interface RaggedDecoder extends Pick<DecoderLayout, 'padding' | 'takesEmb
   release: (row: DecoderRow) => void
   /** The most bytes of keys and values that there ever were. */
   readonly peakBytes: number
+  /** What the rows have now. */
+  readonly heldBytes: number
 }
 
 /** A prompt's logits at all of its places take no more than this, where the graph can not leave them out. */
@@ -122,7 +124,10 @@ export function openRaggedDecoder(
     },
     release: memory.release,
     get peakBytes() {
-      return memory.peakBytes
+      return memory.bytes.peakBytes
+    },
+    get heldBytes() {
+      return memory.bytes.heldBytes
     },
   }
 }

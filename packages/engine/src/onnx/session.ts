@@ -5,8 +5,9 @@ import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-nod
 
 import { availableCores } from '@vision-queue/process'
 import { executionOptionsSchema, type ExecutionOptions, type ProviderRefusal } from '@vision-queue/models'
-import { type ExactTensor, fromOnnxTensor, toOnnxTensor } from './exact-tensor.ts'
+import type { ExactTensor } from './exact-tensor.ts'
 import { fromHalves } from './half-float.ts'
+import { fromOnnxTensor, toOnnxTensor } from './onnx-tensor.ts'
 import type { Feed, OutputTensor, TensorShape } from './tensor.ts'
 
 export type { Feed, OutputTensor, TensorShape } from './tensor.ts'

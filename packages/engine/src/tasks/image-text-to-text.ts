@@ -37,7 +37,7 @@ export const imageTextToText: Task = {
     const chat = await openChatModel(model)
     const cache = createFeatureCache(model.featureCacheBytes)
     const parameters = chatParametersSchema(chatDefaults(folder.generation))
-    const stepper = createChatStepper<VisionPiece>({
+    const steps = createChatStepper<VisionPiece>({
       decoder: chat.decoder,
       embed: chat.decoder.takesEmbeds ? chat.embed : null,
       async encodePieces(pieces) {
@@ -49,6 +49,7 @@ export const imageTextToText: Task = {
       prefillTokens,
       piecesAtOnce: chat.encoder.piecesAtOnce,
     })
+    const stepper = { ...steps, seenImages: () => cache.seen }
     return {
       ...steppedTask({ prepare: openChatJobs(folder, { chat, cache, parameters }), stepper }),
       ...announceChat({

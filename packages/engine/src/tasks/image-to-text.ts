@@ -7,6 +7,7 @@ import type { GenerationFiles } from '@vision-queue/models'
 import { createGenerationStepper } from '../generation/generation-stepper.ts'
 import { createGreedySearch } from '../generation/greedy-search.ts'
 import type { LogitsRules } from '../generation/logits-rules.ts'
+import { modelRules } from '../generation/model-rules.ts'
 import { toBlock } from '../generation/row-block.ts'
 import { beginSequence } from '../generation/running-sequence.ts'
 import { createTokenizer } from '../text/tokenizer.ts'
@@ -147,10 +148,12 @@ function refuseGeneration(request: TaskRequest): void {
 }
 
 /** The caller's wishes over the model's own settings, within the positions that the decoder knows. */
-function toRules({ config, maxPositions }: GenerationFiles, parameters: Parameters, beginLength: number): LogitsRules {
+function toRules(files: GenerationFiles, parameters: Parameters, beginLength: number): LogitsRules {
+  const { config } = files
   const ownLength = config.max_length == null ? defaultNewTokens : Math.max(1, config.max_length - beginLength)
   const newTokens = parameters.max_new_tokens ?? config.max_new_tokens ?? ownLength
   return {
+    ...modelRules(files, { beginLength, newTokens }),
     repetitionPenalty: parameters.repetition_penalty ?? config.repetition_penalty ?? 1,
     presencePenalty: 0,
     frequencyPenalty: 0,
@@ -159,13 +162,5 @@ function toRules({ config, maxPositions }: GenerationFiles, parameters: Paramete
       config.min_length ?? 0,
       config.min_new_tokens == null ? 0 : beginLength + config.min_new_tokens,
     ),
-    // The last token is never fed back, so it needs no position.
-    maxLength: Math.min(beginLength + newTokens, maxPositions + 1),
-    beginLength,
-    endIds: config.eos_token_id ?? [],
-    forcedFirstId: config.forced_bos_token_id ?? null,
-    forcedLastIds: config.forced_eos_token_id ?? [],
-    suppressedIds: config.suppress_tokens ?? [],
-    suppressedFirstIds: config.begin_suppress_tokens ?? [],
   }
 }

@@ -8,14 +8,8 @@ import type { TaskOutput } from '../task-output.ts'
 import { lacking } from './lacking.ts'
 import { openImageInput, sampleSize } from './model-inputs.ts'
 import { parseInput, type PreparedItem, type Task, type TaskModel, type TaskRequest } from './task.ts'
-import {
-  answeredTensorSchema,
-  parseTensor,
-  printTensor,
-  shown,
-  tensorSchema,
-  type WantedTensor,
-} from './tensor-json.ts'
+import { ownTensorsSchema, tensorsOutputSchema, tensorsParametersSchema, refused, tooMuch } from './tensor-forms.ts'
+import { parseTensor, printTensor, shown, type WantedTensor } from './tensor-json.ts'
 import { openTensorRuns, type TensorJob } from './tensor-runs.ts'
 import { findSample, sharesRuns } from './tensor-sample.ts'
 
@@ -24,15 +18,6 @@ type Tensors = Record<string, ExactTensor>
 const inputSchema = z.strictObject({
   tensors: z.record(z.string(), z.json()).default({}).describe('by name of the graph: {dtype, shape, data}'),
 })
-const parametersSchema = z.strictObject({
-  outputs: z.array(z.string()).min(1).max(256).optional().describe('the outputs that are answered; default: all'),
-  encoding: z
-    .enum(['numbers', 'base64'])
-    .default('numbers')
-    .describe('numbers in a flat list, or all bytes, little-endian, as base64'),
-})
-const outputSchema = z.object({ outputs: z.record(z.string(), answeredTensorSchema) })
-
 /**
  * Any graph at all: tensors in by the graph's names, tensors out, to the bit. An image may take the place of the tensors that
  * the folder's preprocessing makes of one. Jobs share runs where the graph has a batch and computes no row from others.
@@ -41,8 +26,8 @@ export const tensors: Task = {
   name: 'tensors',
   images: { min: 0, max: 1 },
   input: inputSchema,
-  parameters: parametersSchema,
-  output: outputSchema,
+  parameters: tensorsParametersSchema,
+  output: tensorsOutputSchema,
   sampleInput: {},
   async open(model) {
     const { folder, session } = model
@@ -59,7 +44,7 @@ export const tensors: Task = {
       run: async (feeds) => runExact(feeds, outputs),
     })
     const isShared = await sharesRuns(session, sample, async (feeds) => runExact(feeds, outputs))
-    const schema = ownSchema(inputs, Object.keys(image.sample))
+    const schema = ownTensorsSchema(inputs, Object.keys(image.sample))
     const jobs = new WeakMap<PreparedItem, TensorJob>()
     const most = folder.settings.max_output_bytes
     const runTogether = openTensorRuns(runExact, { isShared, mostRows: folder.maxBatchSize })
@@ -76,7 +61,11 @@ export const tensors: Task = {
       sampleInput: { tensors: printedSample(sample, Object.keys(image.sample)) },
       runsAlone: !isShared,
       async prepare(request) {
-        const { outputs: asked = outputs, encoding } = parseInput(parametersSchema, request.parameters, 'parameters')
+        const { outputs: asked = outputs, encoding } = parseInput(
+          tensorsParametersSchema,
+          request.parameters,
+          'parameters',
+        )
         checkOutputs(model, asked)
         const feeds = await toFeeds(request, { inputs, schema, image })
         const rows = isShared ? commonRows(feeds) : null
@@ -156,23 +145,13 @@ async function openImage(model: TaskModel): Promise<ImageTensors> {
   }
 }
 
-/** What this graph takes: announced, so that a job is refused before it is queued. */
-function ownSchema(inputs: ReadonlyMap<string, WantedTensor>, ofImage: readonly string[]) {
-  const fields = [...inputs].map(([name, wanted]) => {
-    const field = tensorSchema(wanted)
-    return [name, ofImage.includes(name) ? field.optional() : field] as const
-  })
-  const all = z.strictObject(Object.fromEntries(fields))
-  return z.strictObject({ tensors: fields.every(([name]) => ofImage.includes(name)) ? all.optional() : all })
-}
-
 async function toFeeds(
   { images, input }: TaskRequest,
   {
     inputs,
     schema,
     image,
-  }: { inputs: ReadonlyMap<string, WantedTensor>; schema: ReturnType<typeof ownSchema>; image: ImageTensors },
+  }: { inputs: ReadonlyMap<string, WantedTensor>; schema: ReturnType<typeof ownTensorsSchema>; image: ImageTensors },
 ): Promise<Tensors> {
   const { tensors: sent = {} } = parseInput(schema, input, 'input')
   const [file, ...more] = images
@@ -228,17 +207,6 @@ function checkSizes({ session }: TaskModel, asked: readonly string[], rows: numb
     if (isExactType(type) && known.every((dim) => dim !== null)) bytes += countOf(known) * byteSizeOf(type)
   }
   if (bytes > most) throw tooMuch(bytes, most)
-}
-
-function tooMuch(bytes: number, most: number): VisionQueueError {
-  return refused(
-    'parameters.outputs',
-    `outputs of ${most} bytes at most (they have ${bytes}; max_output_bytes of the model's model.json)`,
-  )
-}
-
-function refused(field: string, expected: string): VisionQueueError {
-  return new VisionQueueError('invalid_input', `${field}: expected ${expected}.`, { fields: [{ field, expected }] })
 }
 
 function printedSample(sample: Tensors, ofImage: readonly string[]): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import type { ConsumerAnnouncement } from '../announcement.ts'
-import { consumerKey, consumersKey, modelAliasesKey, modelCapacitiesKey, modelsKey } from '../keys.ts'
+import { consumerKey, consumersKey } from '../keys.ts'
 import { raiseParts } from '../queue-places.ts'
+import { createStandingFacts } from './standing-facts.ts'
 
 import { defineScript } from '@vision-queue/redis'
 import type { RedisClient, TransportLog } from '@vision-queue/redis'
@@ -38,28 +39,18 @@ return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])`
 /** Resolves once the first announcement is in Redis. */
 export async function startAnnouncer({ redis, heartbeatMs, describe, log }: AnnouncerOptions): Promise<Announcer> {
   const beatInRedis = defineScript(redis, 'vqHeartbeat', 1, beatScript)
+  const lifetimeMs = heartbeatMs * missedHeartbeats
+  const facts = createStandingFacts(redis, lifetimeMs)
   const announce = async (): Promise<string> => {
     const announcement = describe()
-    const { id, models, aliases, queueParts = 1 } = announcement
-    const lifetimeMs = heartbeatMs * missedHeartbeats
-    // Only of what is ready: a version that never was is known while its consumer lives.
-    const manifests = models.flatMap(({ status, manifest }): [string, string][] =>
-      status === 'ready' && manifest !== null
-        ? [[`${manifest.name}@${manifest.version}`, JSON.stringify(manifest)]]
-        : [],
-    )
-    // What a consumer is good for stays known when there is none, so that somebody can tell when to start one.
-    const capacities = models.flatMap(({ name, version, status, stats: { capacity } }): [string, string][] =>
-      status === 'ready' && capacity !== null ? [[`${name}@${version}`, String(capacity)]] : [],
-    )
+    const { id, models, queueParts = 1 } = announcement
     // Before API processes may put jobs there.
     await raiseParts(redis, new Set(models.map(({ name }) => name)), queueParts)
+    const heartbeat = await facts.tell(announcement)
     await Promise.all([
-      redis.set(consumerKey(id), JSON.stringify(announcement), 'PX', lifetimeMs),
+      redis.set(consumerKey(id), JSON.stringify(heartbeat), 'PX', lifetimeMs),
       beatInRedis([consumersKey, id, 10 * lifetimeMs]),
-      ...(manifests.length === 0 ? [] : [redis.hset(modelsKey, ...manifests.flat())]),
-      ...(capacities.length === 0 ? [] : [redis.hset(modelCapacitiesKey, ...capacities.flat())]),
-      ...Object.entries(aliases).map(async ([name, its]) => redis.hset(modelAliasesKey, name, JSON.stringify(its))),
+      facts.check(announcement),
     ])
     announcedAt = performance.now()
     return id
@@ -96,7 +87,7 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
     async close() {
       closed = true
       clearInterval(timer)
-      await Promise.all([redis.unlink(consumerKey(id)), redis.zrem(consumersKey, id)])
+      await Promise.all([facts.forget(id), redis.unlink(consumerKey(id)), redis.zrem(consumersKey, id)])
     },
   }
 }

@@ -12,6 +12,8 @@ import type { RedisClient } from '@vision-queue/redis'
 export interface ModelForgetting {
   /** Unfinished jobs that are pinned to the version. */
   countPinned(name: string, version: string): Promise<number>
+  /** Unfinished jobs of the model, pinned ones among them. */
+  countWaiting(name: string): Promise<number>
   /** Resolves to false while jobs wait. */
   forget(name: string, version: string): Promise<boolean>
   close(): Promise<void>
@@ -22,6 +24,7 @@ export function createModelForgetting(redis: RedisClient): ModelForgetting {
   const admission = createAdmission(redis)
   return {
     countPinned: async (name, version) => queues.countPinned(name, version),
+    countWaiting: async (name) => (await admission.depth(name)).jobs,
     async forget(name, version) {
       const known = await redis.hkeys(modelsKey)
       const isLast = !known.some((key) => key.startsWith(`${name}@`) && key !== `${name}@${version}`)

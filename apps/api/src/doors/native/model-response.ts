@@ -79,6 +79,8 @@ export const modelResponseSchema = z.object({
 })
 export type ModelResponse = z.infer<typeof modelResponseSchema>
 
+const byPrioritySchema = z.object({ high: z.int(), normal: z.int(), low: z.int() })
+
 /** What one consumer has done with one version of the model since it started. */
 export const consumerStatsSchema = z.object({
   id: z.string(),
@@ -122,6 +124,14 @@ export const consumerStatsSchema = z.object({
     .array(z.int())
     .describe('the GPUs that its engines are placed on in turn, as the provider counts them; none on a CPU'),
   gpus: z.array(gpuResponseSchema).describe('all GPUs of its machine, where nvidia-smi tells of them'),
+  remote: z
+    .object({
+      window: byPrioritySchema.describe('the most jobs that the server may have; it follows what the server says'),
+      in_flight: byPrioritySchema,
+      refused: z.int().describe('times that it had no room for a job'),
+    })
+    .optional()
+    .describe('of a model that a server elsewhere runs'),
 })
 
 /** A model as `GET /models/{name}` shows it. */
@@ -229,7 +239,12 @@ function consumerStats(version: string, consumer: ServingConsumer): z.infer<type
     capacity: stats.capacity,
     devices: stats.devices ?? [],
     gpus: (consumer.gpus ?? []).map(gpuResponse),
+    ...(stats.remote === undefined ? {} : { remote: remoteStats(stats.remote) }),
   }
+}
+
+function remoteStats({ window, inFlight, refused }: NonNullable<ModelStats['remote']>) {
+  return { window, in_flight: inFlight, refused }
 }
 
 function launchStats({ reasons, predicted, predictedMs, actualMs }: ModelStats['launches']) {

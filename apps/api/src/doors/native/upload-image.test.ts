@@ -41,6 +41,23 @@ function onlyJob(api: TestApi): { job: QueuedJob; image: Uint8Array | null } {
   return submitted
 }
 
+test.each(['/uploads', '/uploads/upl_x/complete'])(
+  '%s is 404 without a store that takes uploads, and says where to send images',
+  async (path) => {
+    const api = await startApi()
+    const response = await fetch(`${api.url}${path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ sha256: hash, bytes: png.length }),
+    })
+    expect(response.status).toBe(404)
+    expect(await problemOf(response)).toMatchObject({
+      code: 'not_found',
+      detail: expect.stringContaining('POST /images'),
+    })
+  },
+)
+
 describe('an upload', () => {
   test.each(['raw', 'multipart', 'json', 'data URI'] as const)(
     'as %s is answered 201 with the same id',

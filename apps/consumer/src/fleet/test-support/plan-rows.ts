@@ -87,8 +87,8 @@ function desiredOf({ models = 'a', folders = {}, aliases = {}, pinned = {}, prob
     const order = { wanted: 'configured', at: 0, reloadAt: 0 } as const
     return [version, { folder: '/models/a', signature: 'files', settled: true, order, ...found }]
   })
-  const model = { selection, versions: new Map(versions), aliases, pinned: new Map(Object.entries(pinned)) }
-  return { at, lingerMs: 5000, models: new Map([['a', model]]), problems }
+  const model = { selection, versions: new Map(versions), aliases, pinned: new Map(Object.entries(pinned)), waiting: 0 }
+  return { at, lingerMs: 5000, models: new Map([['a', model]]), loads: { atOnce: 9, first: [] }, problems }
 }
 
 function actualOf(row: Row): Actual {

@@ -1,0 +1,1 @@
+export { createRemoteEnginePool, type RemoteEngineOptions } from './remote-engine.ts'
