@@ -7,7 +7,4 @@ import { setFlagsFromString } from 'node:v8'
  */
 export function letHeapGrow(): void {
   setFlagsFromString('--heap-growing-percent=300')
-  // V8 shares each small collection out among five threads, however few cores there are; on a busy machine those that
-  // have no core are waited for, and waking them costs more than the 1 to 2 MB that there are to copy (decision 89).
-  setFlagsFromString('--no-parallel-scavenge')
 }

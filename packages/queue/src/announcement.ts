@@ -27,10 +27,8 @@ export const announcedModelSchema = z.object({
   error: z.string().nullable(),
   /** When engines that could not be started are tried again, in milliseconds since 1970; null: nothing is to be tried. */
   retryAt: z.int().nullable().optional(),
-  /** Null until it was ready once, and in an announcement where `manifestHash` stands for it. */
+  /** Null until it was ready once. */
   manifest: modelManifestSchema.nullable(),
-  /** By which it is found in what is stored beside the announcement; absent: it is here, of a consumer from before. */
-  manifestHash: z.string().optional(),
   /** What an engine does that loads it, the first one or one for newer files; absent: of a consumer from before. */
   loading: loadProgressSchema.nullable().optional(),
   engines: z.int(),
@@ -68,12 +66,6 @@ export const consumerAnnouncementSchema = z.object({
   }),
 })
 export type ConsumerAnnouncement = z.infer<typeof consumerAnnouncementSchema>
-
-/**
- * The manifests of a consumer by their hashes. They are most of what it has to tell and hardly ever change, so that they
- * are stored once and not with every heartbeat.
- */
-export const consumerManifestsSchema = z.record(z.string(), modelManifestSchema)
 
 /**
  * A standing order, which holds for consumers that start later too. Of the orders for a model and for

@@ -24,7 +24,6 @@ export {
   answerKey,
   apiKeysKey,
   consumerKey,
-  consumerManifestsKey,
   consumersKey,
   endedBytesKey,
   endedJobsKey,

@@ -102,8 +102,6 @@ export const modelVariantsKey = (name: string, version: string): string => `${ro
 export const consumersKey = `${root}:consumers`
 /** STRING: a consumer's announcement (consumerAnnouncementSchema). */
 export const consumerKey = (id: string): string => `${root}:consumer:${id}`
-/** STRING: the manifests that its announcement names by their hashes (consumerManifestsSchema). */
-export const consumerManifestsKey = (id: string): string => `${root}:consumer-manifests:${id}`
 
 /** HASH: API keys (apiKeySchema) by their id. */
 export const apiKeysKey = `${root}:keys`

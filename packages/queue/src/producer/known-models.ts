@@ -1,7 +1,5 @@
 import { modelAliasesSchema, type ModelManifest, modelManifestSchema } from '@vision-queue/protocol'
-import { LRUCache } from 'lru-cache'
 
-import { consumerManifestsSchema } from '../announcement.ts'
 import { parseJson } from '@vision-queue/redis'
 import type { TransportLog } from '@vision-queue/redis'
 
@@ -9,17 +7,12 @@ import type { TransportLog } from '@vision-queue/redis'
 export interface KnownModels {
   /** The same object until the text changes, so that callers can keep what they make of it. */
   manifest(reference: string, text: string): ModelManifest | null
-  /** One that consumers tell of by its hash; null: it was not learnt. */
-  manifestOf(hash: string): ModelManifest | null
-  /** Takes in what a consumer has stored of its manifests. */
-  learn(text: string): void
   /** The aliases that stand for the version; `text` is the model's aliases. */
   aliasesOf(name: string, version: string, text: string | undefined): string[]
 }
 
 export function createKnownModels(log: TransportLog): KnownModels {
   const manifests = new Map<string, { text: string; manifest: ModelManifest | null }>()
-  const byHash = new LRUCache<string, ModelManifest>({ max: 1000 })
   const badAliases = new Map<string, string>()
   return {
     manifest(reference, text) {
@@ -30,12 +23,6 @@ export function createKnownModels(log: TransportLog): KnownModels {
       const manifest = parsed.success ? parsed.data : null
       manifests.set(reference, { text, manifest })
       return manifest
-    },
-    manifestOf: (hash) => byHash.get(hash) ?? null,
-    learn(text) {
-      const parsed = consumerManifestsSchema.safeParse(parseJson(text))
-      if (!parsed.success) log.warn({}, 'Unreadable manifests of a consumer ignored')
-      else for (const [hash, manifest] of Object.entries(parsed.data)) byHash.set(hash, manifest)
     },
     aliasesOf(name, version, text) {
       if (text === undefined) return []

@@ -134,49 +134,6 @@ test('what cannot be read is left out, and hides nothing else', async () => {
   expect((await directory.list()).map(({ name }) => name)).toEqual(['m'])
 })
 
-test('a heartbeat carries no manifests: they are stored beside it, and again where Redis has lost them or a list was cut', async () => {
-  const manifestOf = async (): Promise<string | undefined> => {
-    const [model] = await directory.list()
-    return model?.consumers[0]?.manifest?.variant
-  }
-  const announcer = await startAnnouncer({
-    redis,
-    heartbeatMs: 10_000,
-    log: quiet,
-    describe: () => announcement('thin'),
-  })
-  expect(await manifestOf()).toBe('fp32')
-  expect(await redis.get('vq:consumer:thin')).not.toContain('inputSchema')
-  expect(await redis.get('vq:consumer-manifests:thin')).toContain('inputSchema')
-  await redis.flushall()
-  announcer.renew()
-  await expect.poll(manifestOf).toBe('fp32')
-  await expect.poll(async () => redis.exists('vq:consumer-manifests:thin', 'vq:models')).toBe(2)
-  await redis.hdel('vq:models', 'm@1')
-  announcer.renew()
-  await expect.poll(async () => redis.hkeys('vq:models')).toEqual(['m@1'])
-  await announcer.close()
-  expect(await redis.exists('vq:consumer:thin', 'vq:consumer-manifests:thin')).toBe(0)
-})
-
-test('a consumer that changes what it runs is told with the new manifest, and one of a release before with its own', async () => {
-  const variant = async (id: string): Promise<string | undefined> => {
-    const [model] = await directory.list()
-    return model?.consumers.find((consumer) => consumer.id === id)?.manifest?.variant
-  }
-  const changing = announcement('changing')
-  const announcer = await startAnnouncer({ redis, heartbeatMs: 10_000, log: quiet, describe: () => changing })
-  expect(await variant('changing')).toBe('fp32')
-  const [model] = changing.models
-  if (model?.manifest) changing.models = [{ ...model, manifest: { ...model.manifest, variant: 'int8' } }]
-  announcer.renew()
-  await expect.poll(async () => variant('changing')).toBe('int8')
-  await redis.zadd('vq:consumers', Date.now(), 'earlier')
-  await redis.set('vq:consumer:earlier', JSON.stringify(announcement('earlier')))
-  expect([await variant('earlier'), await variant('changing')]).toEqual(['fp32', 'int8'])
-  await announcer.close()
-})
-
 test('a version that one consumer has ready is ready, with the other’s failure beside it; one never ready is known while its consumer lives', async () => {
   await redis.flushall()
   const failing = announcement('failing')

@@ -1,13 +1,5 @@
 import { type ConsumerAnnouncement, consumerAnnouncementSchema } from '../announcement.ts'
-import {
-  consumerKey,
-  consumerManifestsKey,
-  consumersKey,
-  modelAliasesKey,
-  modelCapacitiesKey,
-  modelPartsKey,
-  modelsKey,
-} from '../keys.ts'
+import { consumerKey, consumersKey, modelAliasesKey, modelCapacitiesKey, modelPartsKey, modelsKey } from '../keys.ts'
 import type { LoadProgress, ModelAction, ModelManifest, ModelStats, ModelStatus } from '@vision-queue/protocol'
 
 import type { VersionWork } from '../job-work.ts'
@@ -178,13 +170,17 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
     if (manifest !== null) versionOf(manifest.name, manifest.version).manifest = manifest
   }
   // Expired announcements read as null: their consumers are gone.
-  const texts = await Promise.all(ids.map(async (id) => redis.get(consumerKey(id))))
-  const announcements = texts.flatMap((text) => (text === null ? [] : (readAnnouncement(text, log) ?? [])))
-  await learnManifests(redis, known, announcements)
+  const announcements = await Promise.all(ids.map(async (id) => redis.get(consumerKey(id))))
   const parts = new Map<string, number>()
-  for (const announcement of announcements) {
-    const { queueParts = 1 } = announcement
-    for (const announced of announcement.models) {
+  for (const text of announcements) {
+    const announcement = text === null ? null : consumerAnnouncementSchema.safeParse(parseJson(text))
+    if (announcement === null) continue
+    if (!announcement.success) {
+      log.warn({}, 'Unreadable announcement of a consumer ignored')
+      continue
+    }
+    const { queueParts = 1 } = announcement.data
+    for (const announced of announcement.data.models) {
       const {
         name,
         version,
@@ -193,11 +189,10 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
         error,
         retryAt = null,
         loading = null,
-        manifestHash,
+        manifest,
         stats,
         engines,
       } = announced
-      const manifest = manifestHash === undefined ? announced.manifest : known.manifestOf(manifestHash)
       parts.set(name, Math.min(queueParts, parts.get(name) ?? queueParts))
       const model = versionOf(name, version)
       if (manifest !== null) model.manifest ??= known.manifest(`${name}@${version}`, JSON.stringify(manifest))
@@ -208,7 +203,7 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
       model.serving ||= serving
       if (status === 'ready') {
         const { enginesUp = engines, work } = announced
-        model.consumers.push({ ...announcement, manifest, stats, engines, enginesUp, work })
+        model.consumers.push({ ...announcement.data, manifest, stats, engines, enginesUp, work })
       }
     }
   }
@@ -216,27 +211,6 @@ async function readModels(redis: RedisClient, known: KnownModels, log: Transport
   return [...models.values()].toSorted(
     (a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version, 'en', { numeric: true }),
   )
-}
-
-/** Null, which is logged, for one that isn't understood. */
-function readAnnouncement(text: string, log: TransportLog): ConsumerAnnouncement | null {
-  const parsed = consumerAnnouncementSchema.safeParse(parseJson(text))
-  if (parsed.success) return parsed.data
-  log.warn({}, 'Unreadable announcement of a consumer ignored')
-  return null
-}
-
-/** Reads the manifests of those consumers that name one which isn't known yet. */
-async function learnManifests(
-  redis: RedisClient,
-  known: KnownModels,
-  announcements: readonly ConsumerAnnouncement[],
-): Promise<void> {
-  const unknown = announcements.filter(({ models }) =>
-    models.some(({ manifestHash }) => manifestHash !== undefined && known.manifestOf(manifestHash) === null),
-  )
-  const texts = await Promise.all(unknown.map(async ({ id }) => redis.get(consumerManifestsKey(id))))
-  for (const text of texts) if (text !== null) known.learn(text)
 }
 
 /** Null where the text is no number that could be one. */

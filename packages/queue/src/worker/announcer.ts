@@ -1,7 +1,6 @@
 import type { ConsumerAnnouncement } from '../announcement.ts'
-import { consumerKey, consumersKey } from '../keys.ts'
+import { consumerKey, consumersKey, modelAliasesKey, modelCapacitiesKey, modelsKey } from '../keys.ts'
 import { raiseParts } from '../queue-places.ts'
-import { createStandingFacts } from './standing-facts.ts'
 
 import { defineScript } from '@vision-queue/redis'
 import type { RedisClient, TransportLog } from '@vision-queue/redis'
@@ -39,18 +38,28 @@ return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])`
 /** Resolves once the first announcement is in Redis. */
 export async function startAnnouncer({ redis, heartbeatMs, describe, log }: AnnouncerOptions): Promise<Announcer> {
   const beatInRedis = defineScript(redis, 'vqHeartbeat', 1, beatScript)
-  const lifetimeMs = heartbeatMs * missedHeartbeats
-  const facts = createStandingFacts(redis, lifetimeMs)
   const announce = async (): Promise<string> => {
     const announcement = describe()
-    const { id, models, queueParts = 1 } = announcement
+    const { id, models, aliases, queueParts = 1 } = announcement
+    const lifetimeMs = heartbeatMs * missedHeartbeats
+    // Only of what is ready: a version that never was is known while its consumer lives.
+    const manifests = models.flatMap(({ status, manifest }): [string, string][] =>
+      status === 'ready' && manifest !== null
+        ? [[`${manifest.name}@${manifest.version}`, JSON.stringify(manifest)]]
+        : [],
+    )
+    // What a consumer is good for stays known when there is none, so that somebody can tell when to start one.
+    const capacities = models.flatMap(({ name, version, status, stats: { capacity } }): [string, string][] =>
+      status === 'ready' && capacity !== null ? [[`${name}@${version}`, String(capacity)]] : [],
+    )
     // Before API processes may put jobs there.
     await raiseParts(redis, new Set(models.map(({ name }) => name)), queueParts)
-    const heartbeat = await facts.tell(announcement)
     await Promise.all([
-      redis.set(consumerKey(id), JSON.stringify(heartbeat), 'PX', lifetimeMs),
+      redis.set(consumerKey(id), JSON.stringify(announcement), 'PX', lifetimeMs),
       beatInRedis([consumersKey, id, 10 * lifetimeMs]),
-      facts.check(announcement),
+      ...(manifests.length === 0 ? [] : [redis.hset(modelsKey, ...manifests.flat())]),
+      ...(capacities.length === 0 ? [] : [redis.hset(modelCapacitiesKey, ...capacities.flat())]),
+      ...Object.entries(aliases).map(async ([name, its]) => redis.hset(modelAliasesKey, name, JSON.stringify(its))),
     ])
     announcedAt = performance.now()
     return id
@@ -87,7 +96,7 @@ export async function startAnnouncer({ redis, heartbeatMs, describe, log }: Anno
     async close() {
       closed = true
       clearInterval(timer)
-      await Promise.all([facts.forget(id), redis.unlink(consumerKey(id)), redis.zrem(consumersKey, id)])
+      await Promise.all([redis.unlink(consumerKey(id)), redis.zrem(consumersKey, id)])
     },
   }
 }
