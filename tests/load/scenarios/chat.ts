@@ -39,7 +39,11 @@ export const chat: Scenario = {
       const warmUpJobs = Math.min(context.plan.warmUpJobs, 300)
       for (const server of servers) {
         const subject = await openChatSubject(server, { model: chatModel, clients: 8, questions })
-        await warmUp(subject, warmUpJobs).finally(async () => subject.stop())
+        try {
+          await warmUp(subject, warmUpJobs)
+        } finally {
+          await subject.stop()
+        }
       }
       const found = []
       for (const clients of context.quick ? [1, 8] : clientCounts) {
