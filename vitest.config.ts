@@ -3,14 +3,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take more than 20 s, the longest first. Small as some are, they would come last, one of them at the end alone. */
 const long = [
-  'tests/chaos/kill.test.ts',
   'tests/e2e/same-answers.test.ts',
-  'tests/chaos/rolling.test.ts',
   'packages/engine-pool/src/engine-pool.test.ts',
   'tests/e2e/faults.test.ts',
-  'tests/chaos/poison.test.ts',
   'infra/local/broken-data.test.ts',
-  'tests/chaos/redis-faults.test.ts',
   'infra/local/start.test.ts',
   'infra/local/data-folder.test.ts',
   'apps/cli/src/models.test.ts',
@@ -21,7 +17,6 @@ const long = [
   'tests/e2e/cluster.test.ts',
   'tests/e2e/redis-refuses.test.ts',
   'tests/e2e/webgpu.test.ts',
-  'tests/chaos/slow-clients.test.ts',
 ]
 
 class LongestFirst extends BaseSequencer {
@@ -39,13 +34,16 @@ class LongestFirst extends BaseSequencer {
 
 /** They load hundreds of modules for tests of milliseconds, and leave nothing behind in them: one process runs many. */
 const together = 'apps/api/src/**/*.test.ts'
+/** Each has a whole system that is struck and has to come back in time: beside one another they wait for a core instead. */
+const chaos = 'tests/chaos/**/*.test.ts'
 const all = ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'infra/**/*.test.ts', 'tests/**/*.test.ts']
 
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'apart', include: all, exclude: ['**/node_modules/**', together] } },
+      { extends: true, test: { name: 'apart', include: all, exclude: ['**/node_modules/**', together, chaos] } },
       { extends: true, test: { name: 'together', include: [together], isolate: false } },
+      { extends: true, test: { name: 'chaos', include: [chaos], maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
     sequence: { sequencer: LongestFirst },
     // Without it ONNX Runtime leaves an empty mat-debug-<pid>.log in the system's folder for each process.
