@@ -11,13 +11,14 @@ import {
   type WantedTensor,
 } from '@vision-queue/engine/tensors'
 import type { InferenceRequest, InferenceResult } from '@vision-queue/engine-pool'
-import { fingerprintFolder, type RemoteModel } from '@vision-queue/models'
-import { type ModelManifest, modelManifestSchema, VisionQueueError } from '@vision-queue/protocol'
+import type { RemoteModel } from '@vision-queue/models'
+import { type ModelManifest, VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { readJson } from '../http-json.ts'
 import { type HttpServer, openHttpServer } from '../http-server.ts'
 import type { OpenServerOptions } from '../openai/openai-server.ts'
+import { remoteManifest } from '../remote-manifest.ts'
 import { NotReadyError, type RemoteServer } from '../remote-server.ts'
 import { failureOf } from '../server-failure.ts'
 import { readInferred, typeOf, writeInfer } from './tensor-wire.ts'
@@ -109,28 +110,13 @@ async function describe(
   )
   const outputs = metadata.outputs.flatMap(({ name, datatype }) => (typeOf(datatype) === null ? [] : [name]))
   const schema = ownTensorsSchema(inputs)
-  return { inputs, outputs, isBinary, schema, manifest: await manifestOf(model, schema) }
-}
-
-async function manifestOf(
-  { name, version, folder, task, cache }: RemoteModel,
-  schema: ReturnType<typeof ownTensorsSchema>,
-): Promise<ModelManifest> {
-  return modelManifestSchema.parse({
-    name,
-    version,
-    task,
-    variant: 'remote',
-    provider: 'open-inference',
-    maxBatchSize: 1,
+  const manifest = await remoteManifest(model, {
     images: { min: 0, max: 0 },
-    inputSchema: z.toJSONSchema(schema, { io: 'input' }),
-    parametersSchema: z.toJSONSchema(tensorsParametersSchema, { io: 'input' }),
-    outputSchema: z.toJSONSchema(tensorsOutputSchema),
-    fingerprint: await fingerprintFolder(folder),
-    cacheable: cache,
-    labels: null,
+    input: schema,
+    parameters: tensorsParametersSchema,
+    output: tensorsOutputSchema,
   })
+  return { inputs, outputs, isBinary, schema, manifest }
 }
 
 function parametersOf(request: InferenceRequest, { outputs: there }: Described) {

@@ -1,11 +1,12 @@
 import { chatInputSchema, chatParametersSchema, mostImages, parseInput } from '@vision-queue/engine/chat'
 import { type InferenceRequest, ImagesUnreadError } from '@vision-queue/engine-pool'
-import { fingerprintFolder, type RemoteModel } from '@vision-queue/models'
-import { type ModelManifest, modelManifestSchema, VisionQueueError } from '@vision-queue/protocol'
+import type { RemoteModel } from '@vision-queue/models'
+import { type ModelManifest, VisionQueueError } from '@vision-queue/protocol'
 import { z } from 'zod'
 
 import { readJson } from '../http-json.ts'
 import { type HttpServer, openHttpServer } from '../http-server.ts'
+import { remoteManifest } from '../remote-manifest.ts'
 import { NotReadyError, type RemoteServer } from '../remote-server.ts'
 import { failureOf } from '../server-failure.ts'
 import { readChatAnswer, remoteChatOutputSchema } from './chat-answer.ts'
@@ -34,7 +35,12 @@ export function openOpenAiServer({ model, key, timeoutMs }: OpenServerOptions): 
     async look(signal) {
       await lookAtHealth(root, signal)
       await lookForModel(http, model.engine.model, signal)
-      manifest ??= await manifestOf(model, { input, parameters })
+      manifest ??= await remoteManifest(model, {
+        images: { min: 0, max: Math.min(mostImages, model.max_images) },
+        input,
+        parameters,
+        output: remoteChatOutputSchema,
+      })
       return manifest
     },
     async ask(request, { signal, onAccepted }) {
@@ -104,27 +110,6 @@ async function lookForModel(http: HttpServer, name: string, signal: AbortSignal)
 /** Ollama lists `llava:latest` and takes `llava`; ours lists names and takes `name@version`, too. */
 function isSameModel(listed: string, asked: string): boolean {
   return listed === asked || listed === `${asked}:latest` || asked.startsWith(`${listed}@`)
-}
-
-async function manifestOf(
-  { name, version, folder, task, max_images: most, cache }: RemoteModel,
-  { input, parameters }: { input: z.ZodType; parameters: z.ZodType },
-): Promise<ModelManifest> {
-  return modelManifestSchema.parse({
-    name,
-    version,
-    task,
-    variant: 'remote',
-    provider: 'openai',
-    maxBatchSize: 1,
-    images: { min: 0, max: Math.min(mostImages, most) },
-    inputSchema: z.toJSONSchema(input, { io: 'input' }),
-    parametersSchema: z.toJSONSchema(parameters, { io: 'input' }),
-    outputSchema: z.toJSONSchema(remoteChatOutputSchema),
-    fingerprint: await fingerprintFolder(folder),
-    cacheable: cache,
-    labels: null,
-  })
 }
 
 /** The images' bytes; rejects with ImagesUnreadError where the job has addresses, which only engines here can read. */
