@@ -72,7 +72,7 @@ describe('the size', () => {
       'interim answers and then a body without length',
       'unreachable',
       `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(7000)}HTTP/1.1 200 OK\r\n\r\nGOODTYPE`,
-      Buffer.from('a'),
+      Buffer.alloc(1000, 'a'),
     ],
     ['headers without end', 'unreachable', 'HTTP/1.1 200 OK\r\n', Buffer.from(`X: ${'a'.repeat(1000)}\r\n`)],
     ['one header without end', 'unreachable', 'HTTP/1.1 200 OK\r\nX: ', Buffer.alloc(65_536, 'a')],
