@@ -1,6 +1,6 @@
 """The encoder and arranger of shapes-caption as they ship, for shapes-chat to begin with.
 
-Its encoder has two more blocks (`network.KeenEncoder`), which change nothing until they are trained.
+Weights from before the encoder had its second blocks (`network.Deeper`) do: those change nothing until they are trained.
 """
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import machine  # noqa: F401  (before torch)
@@ -76,6 +77,8 @@ def fill(text: str, values: dict[str, str]) -> str:
 def training_summary(work: Path) -> str:
     path = work / "stages.json"
     stages = json.loads(path.read_text()) if path.exists() else {}
+    # Those of other models, which share the folder, are in their cards.
+    stages = {name: facts for name, facts in stages.items() if re.match(r"encoder|questions|.* data$", name)}
     return "; ".join(f"{name}: " + ", ".join(
         f"{value / 60:.1f} min" if key == "seconds" else f"{value:,} {key.replace('_', ' ')}"
         for key, value in facts.items()) for name, facts in stages.items()) + "."

@@ -111,8 +111,8 @@ class PictureEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            *conv(3, 16, 3, 2), nn.ReLU(), *conv(16, 32, 3, 2), nn.ReLU(), Residual(32),
-            *conv(32, 56, 3, 2), nn.ReLU(), Residual(56),
+            *conv(3, 16, 3, 2), nn.ReLU(), *conv(16, 32, 3, 2), nn.ReLU(), Deeper(32),
+            *conv(32, 56, 3, 2), nn.ReLU(), Deeper(56),
             *conv(56, WIDTH, 3, 2), nn.ReLU(), Residual(WIDTH), nn.Conv2d(WIDTH, WIDTH, 1))
         self.position = nn.Parameter(torch.randn(1, CELLS, WIDTH) * 0.3)
         self.norm1, self.attend = nn.LayerNorm(WIDTH), Attention()
@@ -127,15 +127,6 @@ class PictureEncoder(nn.Module):
         h = self.norm1(x)
         x = x + self.attend(h, h)[0]
         return self.norm(x + self.feed(self.norm2(x)))
-
-
-class KeenEncoder(PictureEncoder):
-    """With another block each where small things are still apart; it takes the weights of a PictureEncoder."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        for stage, channels in ((6, 32), (10, 56)):
-            self.trunk[stage] = Deeper(channels)
 
 
 def encoder_of(work: Path) -> PictureEncoder:

@@ -20,29 +20,32 @@ if [ -n "${START:-}" ]; then
 fi
 run() { script=$1; shift; "$python" "$here/$script.py" "$@"; }
 
-# The scenes, the picture encoder, shapes-vqa
-run dataset --work "$work"
-# shellcheck disable=SC2086
-{
-  run train_encoder --work "$work" --steps $encoder_steps $start
-  run train_vqa --work "$work" --steps $vqa_steps $start
+# All that reads the encoder's output, on the same scenes; $1: where to begin, or nothing
+readers() {
+  # shellcheck disable=SC2086
+  {
+    run train_vqa --work "$work" --steps $vqa_steps $1
+    run train_entailment --work "$work" --steps $entailment_steps $1
+    run train_caption --work "$work" --steps $caption_steps $1
+    run train_classify --work "$work" --steps $classify_steps $1
+    run train_clip --work "$work" --steps $clip_steps $1
+  }
 }
-run export --work "$work" --model "$vqa"
-run make_examples --out "$vqa/examples"
 
-# The other models, on the same scenes and the same encoder
+# The scenes, the picture encoder, and the models on it
+run dataset --work "$work"
 for what in statements captions phrases; do run make_texts --work "$work" --what $what; done
 # shellcheck disable=SC2086
 {
-  run train_entailment --work "$work" --steps $entailment_steps $start
-  run train_caption --work "$work" --steps $caption_steps $start
-  run train_classify --work "$work" --steps $classify_steps $start
-  run train_clip --work "$work" --steps $clip_steps $start
+  run train_encoder --work "$work" --steps $encoder_steps $start
+  readers "$start"
   run train_detect --work "$work" --steps $detect_steps $start
 }
+run make_examples --out "$vqa/examples"
 # What shapes-detect and shapes-chat learn on: more scenes, in files of a few hundred (see README.md, "On a GPU")
 run scene_chunks --work "$work"
 run tune_detect --work "$work" --steps $tune_steps
+run export --work "$work" --model "$vqa"
 run export_more --work "$work" --models "$models"
 
 # shapes-chat, from the encoder and arranger that shapes-caption has now
@@ -50,6 +53,12 @@ chat=$models/shapes-chat/1
 run make_chats --work "$work"
 run train_chat --work "$work" --models "$models"
 run export_chat --work "$work" --out "$chat"
+
+# Its training goes on with the encoder. What came of it is better than what the others had so far: once more, on that
+run train_encoder --work "$work" --chat "$work/chat.pt" --steps 0
+readers "--start $models"
+run export --work "$work" --model "$vqa"
+run export_more --work "$work" --models "$models" --only entailment caption classify clip
 run make_chat_examples --models "$models"
 run make_task_tests --models "$models"
 
@@ -69,7 +78,7 @@ run make_examples --out "$webp" --test 480x360 --format webp --scenes 150
 run make_task_tests --tests "$webp" --size 480x360 --format webp --scenes 150
 
 # Drawings of another program, which no training sees: a folder for each style
-(cd "$here/.." && node --import tsx tests/evaluate/drawings/write.ts "$work/drawn" --scenes 60)
+(cd "$here/.." && node --import tsx tests/evaluate/drawings/write.ts "$work/drawn" --scenes 150)
 drawn=$(echo "$work"/drawn/*)
 
 # shellcheck disable=SC2086

@@ -1,9 +1,9 @@
 """Stage 1: the picture encoder, taught what is on each of its 8 x 8 cells.
 
-    python3 train_encoder.py --work WORK [--steps 6000] [--start MODELS | --more]
+    python3 train_encoder.py --work WORK [--steps 6000] [--start MODELS | --more | --chat CHECKPOINT]
 
 `--start` goes on from the encoder of shipped models (with `--steps 0` it stays that encoder), `--more` from
-WORK/encoder.pt. Writes WORK/encoder.pt and, for each split that dataset.py made, WORK/memory_SPLIT.npy: the
+WORK/encoder.pt, `--chat` from the encoder that shapes-chat has learnt on with (train_chat.py). Writes WORK/encoder.pt and, for each split that dataset.py made, WORK/memory_SPLIT.npy: the
 encoder's output for every scene as float16, on which the text stages train in minutes.
 """
 from __future__ import annotations
@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dataset import SCENES, UNSURE_BACKGROUND, load, record
+from dataset import SCENES, UNSURE_BACKGROUND, UNSURE_COLOR, load, record
 from earlier import Weights, graph_of, known_labels, load_known, restore_norms, under, weights_of
 from network import CELLS, GRID, WIDTH, CellLabels, PictureEncoder, normalise, parameter_count
+from scene_chunks import chunks
 from scenes import BACKGROUND_NAMES, COLOR_NAMES, SHAPES, SIZES
 
 LABELS = (len(COLOR_NAMES), len(SHAPES), len(SIZES), len(BACKGROUND_NAMES))
@@ -72,6 +73,9 @@ def label_loss(labels: CellLabels, memory: Tensor, cells: Tensor, centres: Tenso
         weight = torch.ones(part.shape[-1], device=part.device)
         weight[0] = EMPTY_WEIGHT
         loss = loss + F.cross_entropy(part.flatten(0, 1), cells[..., i].flatten(), weight)
+        # Small things cover few cells: by its centre each counts as much as a large one.
+        wrong = F.cross_entropy(part.transpose(1, 2), cells[..., i], ignore_index=UNSURE_COLOR, reduction="none")
+        loss = loss + (wrong * centres).sum() / centres.sum().clamp(min=1)
     return loss + 4 * F.binary_cross_entropy_with_logits(parts[3][..., 0], centres)
 
 
@@ -86,6 +90,13 @@ def encode_all(encoder: PictureEncoder, images: np.ndarray) -> np.ndarray:
     in_parallel(encode, list(range(0, len(images), 100)))
     encoder.train()
     return out
+
+
+def both_ways(work: Path, split: str) -> dict[str, np.ndarray]:
+    """The scenes of WORK/chunks, each scaled in one way and as an Idefics3 image processor scales it."""
+    parts = list(chunks(work / "chunks", (split,), set()))
+    labels = {k: np.concatenate([p[k] for p in parts] * 2) for k in ("maps", "cells", "radius", "background")}
+    return {"images": np.concatenate([p[k] for k in ("squashed", "processed") for p in parts]), **labels}
 
 
 @torch.no_grad()
@@ -155,15 +166,21 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--start", type=Path)
     parser.add_argument("--more", action="store_true", help="go on from WORK/encoder.pt")
+    parser.add_argument("--chat", type=Path, help="go on from the encoder of a checkpoint of train_chat.py")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--chunks", action="store_true", help="the scenes of scene_chunks.py instead of those of dataset.py")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    train, valid = load(args.work, "train"), load(args.work, "valid")
+    train, valid = [(both_ways if args.chunks else load)(args.work, split) for split in ("train", "valid")]
     encoder, labels = PictureEncoder(), CellLabels(*LABELS)
     if args.start:
         go_on_from(args.start, encoder, labels, train["images"][:128])
+    if args.chat:
+        state = torch.load(args.chat, map_location="cpu")
+        encoder.load_state_dict(under(state["model"], "eyes.encoder."))
+        labels.load_state_dict(state["labels"])
     if args.more:
         state = torch.load(args.work / "encoder.pt")
         encoder.load_state_dict(state["encoder"])
@@ -200,9 +217,9 @@ def main() -> None:
             print(f"{step + 1} {time.time() - started:.0f} s loss {mean:.3f}", cell_accuracy(encoder, labels, valid),
                   flush=True)
     torch.save({"encoder": encoder.state_dict(), "labels": labels.state_dict()}, args.work / "encoder.pt")
-    for split in SCENES:
+    for split in () if args.chunks else SCENES:
         np.save(args.work / f"memory_{split}.npy", encode_all(encoder, load(args.work, split)["images"]))
-    record(args.work, "encoder, from earlier weights" if args.start or args.more else "encoder", steps=args.steps, seconds=round(time.time() - started))
+    record(args.work, "encoder of shapes-chat" if args.chat else "encoder, from earlier weights" if args.start or args.more else "encoder", steps=args.steps, seconds=round(time.time() - started))
     print(f"encoder done in {time.time() - started:.0f} s")
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from dataset import record
 from earlier import graph_of, start_with, weights_of
-from network import WIDTH, PictureEncoder, QuestionReader, VisualQuestionAnswering, parameter_count
+from network import WIDTH, PictureEncoder, QuestionReader, VisualQuestionAnswering, encoder_of, parameter_count
 from questions import question_vocabulary
 from statements import JUDGEMENTS, STATEMENT_KINDS, statement_vocabulary
 from train_vqa import Grounding, train_reader
@@ -72,6 +72,8 @@ def main() -> None:
     data = {s: load_texts(args.work, "statements", s) for s in ("train", "valid")}
     model, grounding = empty_model(), Grounding()
     start_from_vqa(model, grounding, args.work / "vqa.pt")
+    # WORK/memory_*.npy is its output, whichever encoder the questions were learnt on.
+    model.encoder.load_state_dict(encoder_of(args.work).state_dict())
     if args.start:
         weights = weights_of(graph_of(args.start, "entailment"))
         start_with(model, {k: v for k, v in weights.items() if not k.startswith("encoder.")})

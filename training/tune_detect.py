@@ -25,7 +25,7 @@ from chat_batches import Store
 from dataset import TRAIN_SPLITS, record
 from detector import DetectionHead, Detector
 from earlier import load_known
-from network import CELLS, GRID, KeenEncoder, encoder_of, normalise
+from network import CELLS, GRID, PictureEncoder, encoder_of, normalise
 from scene_chunks import Incoming, chunks
 from scenes import MAX_OBJECTS, SHAPES
 from train_chat import Schedule
@@ -37,7 +37,7 @@ THRESHOLDS = [i / 100 for i in range(10, 91)]
 
 def load_detector(work: Path) -> Detector:
     """The trained model from WORK/detect.pt."""
-    model = Detector(KeenEncoder(), DetectionHead())
+    model = Detector(PictureEncoder(), DetectionHead())
     left = load_known(model, torch.load(work / "detect.pt", map_location="cpu"))
     if any(".more." not in name for name in left):
         raise ValueError(f"{work} has no weights for {left}")
@@ -142,7 +142,7 @@ def main() -> None:
     if args.more:
         model = load_detector(args.work)
     else:
-        model = Detector(KeenEncoder(), DetectionHead())
+        model = Detector(PictureEncoder(), DetectionHead())
         load_known(model.encoder, encoder_of(args.work).state_dict())
         model.head.load_state_dict(torch.load(args.work / "detect-head.pt"))
     # With several threads, batch norm keeps its statistics, as in the exported graph.
