@@ -1,6 +1,7 @@
 import { type PageSection, renderPage, showCell, type Table } from '@vision-queue/load/html-page'
 
 import { isMet, type Measured, type StoredFigures, type Target } from './figures.ts'
+import { reasonsOf } from './missed-targets.ts'
 
 /** Every target of the figures, with whether it is met. */
 export function targetTable(figures: StoredFigures): Table {
@@ -37,8 +38,13 @@ ${introduction}
 
 ${markdownTable(targetTable(figures))}
 
-${sections.join('\n\n')}
+${whyNotMet(figures)}${sections.join('\n\n')}
 `
+}
+
+function whyNotMet(figures: StoredFigures): string {
+  const paragraphs = reasonsOf(figures).map(({ scenarios, text }) => `**${scenarios.join(', ')}.** ${text}\n\n`)
+  return paragraphs.length === 0 ? '' : `## What is not met, and why\n\n${paragraphs.join('')}`
 }
 
 /** docs/benchmarks.html: the same with charts, in one file. */
@@ -55,7 +61,17 @@ export function renderHtml(figures: StoredFigures): string {
     tables: [targetTable(figures)],
     charts: [],
   }
-  return renderPage('vision-queue: benchmarks', [summary, ...sections])
+  const missed: PageSection = {
+    title: 'What is not met, and why',
+    paragraphs: reasonsOf(figures).map(({ scenarios, text }) => `${scenarios.join(', ')}: ${withoutLinks(text)}`),
+    tables: [],
+    charts: [],
+  }
+  return renderPage('vision-queue: benchmarks', [summary, missed, ...sections])
+}
+
+function withoutLinks(markdown: string): string {
+  return markdown.replaceAll(/\[([^\]]+)\]\([^)]+\)/g, '$1')
 }
 
 const introduction =

@@ -1,0 +1,44 @@
+import { isMet, type StoredFigures } from './figures.ts'
+
+/** Why targets of some scenarios are not met, and what that was told from. */
+interface Reason {
+  scenarios: readonly string[]
+  text: string
+}
+
+/** What a scenario measures itself is in its section; what was measured by hand says how. */
+export const reasons: readonly Reason[] = [
+  {
+    scenarios: ['cost', 'cost-photo', 'cost-real'],
+    text: 'Side by side with the revision that the targets were set at (3734fe2), a job of 50 KB cost 28.0 E there and costs 16.1 E apart and 15.4 E in one process; the targets are two fifths and a quarter of what was. An echo of the body is 1 E, and what a bare BullMQ queue takes to add, take and finish jobs that hold nothing is 3.0 E more. What is left is spread thin: of the API’s samples no function has more than 6 %; 17 % are objects copied by `...` or given new hidden classes, 13 % collections of garbage, 12 % the kernel ([decision 89](decisions/0089-what-was-looked-for-in-the-cost-of-a-job.md), which also tells what was tried and gave nothing). Of another shape would be a loop of our own in place of BullMQ’s Worker, 0.8 to 1.6 E of the consumer; [decision 58](decisions/0058-a-turn-of-the-queue.md) says why not.',
+  },
+  {
+    scenarios: ['cost-real', 'latency', 'naive', 'end-to-end', 'end-to-end-photos'],
+    text: 'Jobs that come slowly cost more, in every process alike. With one client, where each job wakes each process by itself, Redis takes 1.8 ms of CPU a job and with 64 clients 0.46, though its code is the same C; the API 3.0 and 0.75, the consumer 3.2 and 0.53 (`npm start`, shapes-vqa, /proc/PID/task/*/schedstat, after 17,000 jobs, so that nothing was cold for want of being compiled). So it is wake-ups with cold caches that are paid for, and on this virtual machine they are dear: thirty timers a second that do nothing cost a bare Node process 3.9 ms a second, 0.13 ms each. A job passes through four processes and some twelve wake-ups; a naive server has one of each. Huge pages for Node’s own code and larger thresholds of the allocator changed nothing.',
+  },
+  {
+    scenarios: ['idle'],
+    text: 'At 0.13 ms a wake-up (above) 5 ms a second are 38 of them, with nothing done in any. The consumer alone has 29 a second for 16 queues, all at the same moments ([decision 84](decisions/0084-what-recurs-runs-together.md)): each queue’s look for stalled jobs, its blocking read and its clock, and the heartbeat. Each stands for a promise in seconds, such as how soon a dead consumer’s jobs are taken over; half as many would halve those. Redis alone, with as many blocked readers, takes 3 ms.',
+  },
+  {
+    scenarios: ['start'],
+    text: 'Of an engine’s 1,030 ms until it takes jobs (by its own reports, four starts): 50 are Node’s, 340 to 380 load the program (ONNX Runtime’s and libvips’ libraries and 2.8 MB of JavaScript), 120 read the folder and its texts, 230 open the session, the rest runs sample batches and asks whether rows of a batch change each other. V8’s code cache for the whole program took 30 ms off, no source maps 40; neither is worth a second way to load a program. The rest is promises kept before the first job instead of after it.',
+  },
+  {
+    scenarios: ['chat'],
+    text: 'Decoding is the smaller part of an answer here. A step of shapes-chat’s decoder takes 0.52 ms for one row, 1.24 for 8 and 3.9 for 32 (the graph alone on one core, keys and values of 110 tokens, written into memory that was there): batching gives 3.4 and 4.3 times as many tokens for the same time, and it is used. But the 20 tokens of an answer are 10 ms of the 57 ms of CPU that one takes with one client in all processes (2.8 ms a token), and 2.5 of the 29 ms with 32. The other 26 ms are its picture, its prompt of about a hundred tokens, which shares no run with others, and its way through the queue and the stream: each answer has its own, batched or not.',
+  },
+]
+
+/** The reasons of what is not met in these figures. */
+export function reasonsOf(figures: StoredFigures): Reason[] {
+  const missed = new Set(missedScenarios(figures))
+  return reasons.filter(({ scenarios }) => scenarios.some((scenario) => missed.has(scenario)))
+}
+
+/** Scenarios with a target that is not met. */
+export function missedScenarios(figures: StoredFigures): string[] {
+  return Object.entries(figures).flatMap(([scenario, { targets }]) =>
+    targets.some((target) => isMet(target) === false) ? [scenario] : [],
+  )
+}
