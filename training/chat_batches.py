@@ -46,7 +46,7 @@ class Group:
 @dataclass
 class Batch:
     prefix: Tensor
-    images: Tensor  # uint8 [scenes, pictures, 128, 128, 3]
+    images: Tensor  # uint8 [scenes, pictures, SIDE, SIDE, 3]
     starts: list[int]  # of each picture in the prefix
     cells: Tensor   # positions in the prefix that pointers may point at
     labelled: slice  # of the pictures, those whose cells have labels
@@ -105,8 +105,8 @@ def blind(group: Group) -> Group:
 class Source:
     """Endless batches of all sorts in random order, of the scenes of a split that are there."""
 
-    def __init__(self, work: Path, split: str, device: torch.device, seed: int, picture: str = "", live: bool = False):
-        self.folder, self.split, self.picture = work / "chunks", split, picture
+    def __init__(self, work: Path, split: str, device: torch.device, seed: int, live: bool = False):
+        self.folder, self.split = work / "chunks", split
         self.incoming = Incoming(self.folder, (split,)) if live else None
         self.device, self.generator = device, torch.Generator().manual_seed(seed)
         self.scenes, self.tiles, self.pairs = (Store(device) for _ in range(3))
@@ -119,12 +119,9 @@ class Source:
         return self.scenes.count
 
     def add(self, chunk: Arrays) -> None:
-        base, count, device = self.scenes.count, len(chunk["maps"]), self.device
+        base = self.scenes.count
         part = {key: torch.from_numpy(value) for key, value in chunk.items()}
-        # In training mostly as the image processor makes them: other ways to scale teach more.
-        squashed = torch.rand(count, generator=self.generator) < {"": 0.3, "processed": 0, "squashed": 1}[self.picture]
-        images = torch.where(squashed[:, None, None, None], part["squashed"], part["processed"])
-        self.scenes.add({"images": images, **{k: part[k] for k in LABELS}, **{k: part[f"chats_{k}"] for k in CHATS}})
+        self.scenes.add({"images": part["processed"], **{k: part[k] for k in LABELS}, **{k: part[f"chats_{k}"] for k in CHATS}})
         if len(part["tiles"]):
             self.tiles.add({"images": part["tiles"], "scene": base + torch.arange(len(part["tiles"]))})
         self.pairs.add({"scenes": base + part["pairs_scenes"].long(), **{k: part[f"pairs_{k}"] for k in CHATS}})

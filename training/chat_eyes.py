@@ -1,9 +1,10 @@
 """The encoder and arranger of shapes-caption as they ship, for shapes-chat to begin with.
 
-Weights from before the encoder had its second blocks (`network.Deeper`) do: those change nothing until they are trained.
+What its encoder has more than theirs (`network.FineEncoder`) changes nothing until it is trained.
 """
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import machine  # noqa: F401  (before torch)
@@ -21,7 +22,7 @@ def shipped_eyes(models: Path, pixels: Tensor) -> Eyes:
     encoder = {**under(weights, "model.encoder."), **under(weights, "encoder.")}
     left = [*load_known(eyes.encoder, encoder), *load_known(eyes.arranger, under(weights, "model.arranger."))]
     norms = {name for name, module in eyes.encoder.named_modules() if isinstance(module, nn.BatchNorm2d)}
-    missing = [name for name in left if name.rpartition(".")[0] not in norms and ".more." not in name]
+    missing = [name for name in left if name.rpartition(".")[0] not in norms and not re.match(r"fine|beside|near|.*\.more\.", name)]
     if missing:
         raise ValueError(f"{models} has no weights for {missing}")
     restore_norms(eyes.encoder, encoder, pixels)

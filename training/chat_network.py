@@ -1,6 +1,6 @@
 """shapes-chat: a small decoder-only language model that reads a picture's cells as if they were words.
 
-    picture -> PictureEncoder -> Arranger -> ImageFeatures [N, CELLS, CHAT_WIDTH]
+    picture -> FineEncoder -> Arranger -> ImageFeatures [N, CELLS, CHAT_WIDTH]
     words and image features -> ChatDecoder -> logits of the next token
 
 The decoder is what public chat models are: causal attention with rotary positions, fewer heads of keys than of
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from caption_network import Arranger
-from network import CELLS, WIDTH, PictureEncoder, coordinates
+from network import CELLS, WIDTH, FineEncoder, coordinates
 
 CHAT_WIDTH, HEADS, KEY_HEADS, HEAD_WIDTH, WIDE = 128, 4, 2, 32, 320
 LAYERS, PHRASE_LAYER, ABOUT_LAYER = 6, 1, 4
@@ -33,7 +33,7 @@ class Eyes(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder, self.arranger = PictureEncoder(), Arranger()
+        self.encoder, self.arranger = FineEncoder(), Arranger()
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         memory = self.encoder(pixel_values)

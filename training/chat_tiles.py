@@ -6,9 +6,11 @@ import math
 import numpy as np
 from PIL import Image
 
-from dataset import IMAGE_SIZE, scene_rng
+from dataset import scene_rng
 from drawing import compressed, render
 from scenes import TRAIN_DIMS, Scene, sample_scene
+
+SIDE = 256  # pixels of what shapes-chat sees at once; the other models see `dataset.IMAGE_SIZE`
 
 
 def to_longest_edge(picture: Image.Image, edge: int) -> Image.Image:
@@ -22,7 +24,7 @@ def to_longest_edge(picture: Image.Image, edge: int) -> Image.Image:
 
 def to_whole_tiles(picture: Image.Image) -> Image.Image:
     def up(v: int) -> int:
-        return math.ceil(v / IMAGE_SIZE) * IMAGE_SIZE
+        return math.ceil(v / SIDE) * SIDE
     width, height = picture.size
     aspect = width / height
     if width >= height:
@@ -35,14 +37,14 @@ def to_whole_tiles(picture: Image.Image) -> Image.Image:
 
 
 def pieces(picture: Image.Image, longest_edge: int) -> list[np.ndarray]:
-    """The tiles row by row and then the whole, or the whole alone; each IMAGE_SIZE square."""
+    """The tiles row by row and then the whole, or the whole alone; each SIDE square."""
     whole = to_whole_tiles(to_longest_edge(picture, longest_edge))
     width, height = whole.size
-    tiles = [np.asarray(whole.crop((x, y, x + IMAGE_SIZE, y + IMAGE_SIZE)))
-             for y in range(0, height, IMAGE_SIZE) for x in range(0, width, IMAGE_SIZE)]
+    tiles = [np.asarray(whole.crop((x, y, x + SIDE, y + SIDE)))
+             for y in range(0, height, SIDE) for x in range(0, width, SIDE)]
     if len(tiles) == 1:
         return tiles
-    return [*tiles, np.asarray(whole.resize((IMAGE_SIZE, IMAGE_SIZE), Image.LANCZOS))]
+    return [*tiles, np.asarray(whole.resize((SIDE, SIDE), Image.LANCZOS))]
 
 
 def picture_again(split: str, seed: int, number: int) -> tuple[Scene, Image.Image]:

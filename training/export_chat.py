@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from chat_graphs import decoder_graph, embed_graph
 from chat_network import CHAT_WIDTH, HEAD_WIDTH, HEADS, KEY_HEADS, LAYERS, ROPE_BASE, WIDE, Eyes, ImageFeatures, ShapesChat
+from chat_tiles import SIDE
 from chat_tokens import END, FAKE, GLOBAL, IMAGE, PAD, ROWS, START, ChatTokenizer
-from dataset import IMAGE_SIZE
 from export import export_graph, replace, replace_json
 from make_chats import tokenizer
 from network import CELLS, WIDTH
 
 LONGEST = 2048  # positions; what comes after is not refused, only never seen in training
-LONGEST_EDGE = IMAGE_SIZE  # the whole picture alone; twice as much makes 2 x 2 tiles and the whole
+LONGEST_EDGE = SIDE  # the whole picture alone; twice as much makes 2 x 2 tiles and the whole
 LANCZOS = 1
 TEMPLATE = (
     "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}:"
@@ -42,7 +42,7 @@ class VisionEncoder(nn.Module):
 
     def forward(self, pixel_values: Tensor, pixel_attention_mask: Tensor) -> Tensor:
         shown = pixel_values * pixel_attention_mask.unsqueeze(2).to(pixel_values.dtype)
-        return self.features(self.eyes(shown.reshape(-1, 3, IMAGE_SIZE, IMAGE_SIZE)))
+        return self.features(self.eyes(shown.reshape(-1, 3, SIDE, SIDE)))
 
 
 def config(t: ChatTokenizer) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def config(t: ChatTokenizer) -> dict[str, Any]:
             "num_attention_heads": HEADS, "num_key_value_heads": KEY_HEADS, "head_dim": HEAD_WIDTH, "hidden_act": "relu",
             "rope_theta": ROPE_BASE, "max_position_embeddings": LONGEST, "vocab_size": words, **ids},
         "vision_config": {
-            "model_type": "idefics3_vision", "hidden_size": WIDTH, "image_size": IMAGE_SIZE,
-            "patch_size": IMAGE_SIZE // round(CELLS ** 0.5), "num_channels": 3},
+            "model_type": "idefics3_vision", "hidden_size": WIDTH, "image_size": SIDE,
+            "patch_size": SIDE // round(CELLS ** 0.5), "num_channels": 3},
         "transformers.js_config": {"kv_cache_dtype": {"fp16": "float16"}},
     }
 
@@ -66,7 +66,7 @@ def preprocessor_config(longest_edge: int) -> dict[str, Any]:
     return {
         "image_processor_type": "Idefics3ImageProcessor", "processor_class": "Idefics3Processor",
         "do_convert_rgb": True, "do_resize": True, "size": {"longest_edge": longest_edge}, "resample": LANCZOS,
-        "do_image_splitting": True, "max_image_size": {"longest_edge": IMAGE_SIZE}, "do_pad": True,
+        "do_image_splitting": True, "max_image_size": {"longest_edge": SIDE}, "do_pad": True,
         "do_rescale": True, "rescale_factor": 1 / 255,
         "do_normalize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
     }
@@ -94,7 +94,7 @@ def write_configuration(folder: Path, t: ChatTokenizer, longest_edge: int) -> No
 
 
 def write_graphs(folder: Path, model: ShapesChat, words: int) -> None:
-    example = torch.randn(2, 2, 3, IMAGE_SIZE, IMAGE_SIZE), torch.ones(2, 2, IMAGE_SIZE, IMAGE_SIZE, dtype=torch.bool)
+    example = torch.randn(2, 2, 3, SIDE, SIDE), torch.ones(2, 2, SIDE, SIDE, dtype=torch.bool)
     pictures = {0: "batch_size", 1: "num_images"}
     vision = export_graph(VisionEncoder(model.eyes, model.features), example,
                           {"pixel_values": pictures, "pixel_attention_mask": pictures},
@@ -120,6 +120,7 @@ def main() -> None:
     model = ShapesChat(len(t.vocabulary))
     model.load_state_dict(torch.load(args.work / args.checkpoint)["model"])
     write_configuration(args.out, t, args.longest_edge)
+    model.eyes.encoder.join()
     write_graphs(args.out, model.eval(), len(t.vocabulary))
     print({p.name: p.stat().st_size for p in sorted((args.out / "onnx").iterdir())})
 

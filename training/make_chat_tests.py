@@ -1,8 +1,8 @@
 """Makes a test set of shapes-chat: pictures as the image processor gives them, prompts and true answers.
 
-    python3 make_chat_tests.py --work WORK --out FOLDER [--scenes 300] [--pairs 60] [--longest-edge 128] [--blind]
+    python3 make_chat_tests.py --work WORK --out FOLDER [--scenes 300] [--pairs 60] [--longest-edge 256] [--blind]
 
-Writes FOLDER/tests.json and FOLDER/pieces.bin (uint8, [pieces, 128, 128, 3]) for evaluate_chat.mjs.
+Writes FOLDER/tests.json and FOLDER/pieces.bin (uint8, [pieces, 256, 256, 3]) for evaluate_chat.mjs.
 """
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from chat_prefix import encode_special, picture_text
-from chat_tiles import picture_again, pieces
+from chat_tiles import SIDE, picture_again, pieces
 from chat_tokens import END, START
-from dataset import IMAGE_SIZE
 from make_chats import tokenizer
 
 
@@ -36,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scenes", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=60)
-    parser.add_argument("--longest-edge", type=int, default=IMAGE_SIZE)
+    parser.add_argument("--longest-edge", type=int, default=SIDE)
     parser.add_argument("--blind", action="store_true", help="grey pictures, to learn what the words alone tell")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -56,7 +55,7 @@ def main() -> None:
             rows.append({"kind": row["kind"], "prompt": prompt, "answer": row["turns"][-1][1], "ids": encode_special(t, prompt)})
         cases.append({"pieces": shown, "rows": rows})
     np.stack(cut).tofile(args.out / "pieces.bin")
-    (args.out / "tests.json").write_text(json.dumps({"size": IMAGE_SIZE, "pieces": len(cut), "cases": cases}))
+    (args.out / "tests.json").write_text(json.dumps({"size": SIDE, "pieces": len(cut), "cases": cases}))
     print(f"{len(cut)} pieces, {sum(len(c['rows']) for c in cases)} questions", flush=True)
 
 

@@ -129,6 +129,31 @@ class PictureEncoder(nn.Module):
         return self.norm(x + self.feed(self.norm2(x)))
 
 
+class FineEncoder(PictureEncoder):
+    """For pictures twice as high and wide; it takes the weights of a PictureEncoder, and gives the same with them.
+
+    That one sees the means of 2 x 2 pixels. What they leave out comes in beside its first convolution, and a block more
+    looks at it before it is small; both change nothing until they are trained.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.beside = nn.Sequential(*conv(3, 13, 3, 2), nn.ReLU()), nn.Conv2d(13, 16, 3, 2, 1, bias=False)
+        self.near, self.joined = Residual(16), None
+        nn.init.zeros_(self.beside.weight)
+        nn.init.zeros_(self.near.body[-1].weight)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        means, fine = F.avg_pool2d(pixel_values, 2), self.fine(pixel_values)
+        first = self.joined(torch.cat([means, fine], 1)) if self.joined else self.trunk[0](means) + self.beside(fine)
+        return self.among_cells(self.trunk[3:](self.near(self.trunk[1:3](first))))
+
+    def join(self) -> None:
+        """Makes both first convolutions one, so that an exporter can fold what follows into it."""
+        self.joined = nn.Conv2d(16, 16, 3, 2, 1, bias=False)
+        self.joined.weight = nn.Parameter(torch.cat([self.trunk[0].weight, self.beside.weight], 1))
+
+
 def encoder_of(work: Path) -> PictureEncoder:
     """The trained encoder from WORK/encoder.pt."""
     encoder = PictureEncoder()

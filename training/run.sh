@@ -20,45 +20,35 @@ if [ -n "${START:-}" ]; then
 fi
 run() { script=$1; shift; "$python" "$here/$script.py" "$@"; }
 
-# All that reads the encoder's output, on the same scenes; $1: where to begin, or nothing
-readers() {
-  # shellcheck disable=SC2086
-  {
-    run train_vqa --work "$work" --steps $vqa_steps $1
-    run train_entailment --work "$work" --steps $entailment_steps $1
-    run train_caption --work "$work" --steps $caption_steps $1
-    run train_classify --work "$work" --steps $classify_steps $1
-    run train_clip --work "$work" --steps $clip_steps $1
-  }
-}
-
-# The scenes, the picture encoder, and the models on it
+# The scenes, more of them in files of a few hundred (see README.md, "On a GPU"), and the picture encoder
 run dataset --work "$work"
+run scene_chunks --work "$work"
+# shellcheck disable=SC2086
+run train_encoder --work "$work" --steps $encoder_steps $start
+run train_encoder --work "$work" --more --chunks --steps $encoder_steps --rate 3e-4
+run train_encoder --work "$work" --more --steps 0  # its output for the scenes, which the others read
+
 for what in statements captions phrases; do run make_texts --work "$work" --what $what; done
 # shellcheck disable=SC2086
 {
-  run train_encoder --work "$work" --steps $encoder_steps $start
-  readers "$start"
+  run train_vqa --work "$work" --steps $vqa_steps $start
+  run train_entailment --work "$work" --steps $entailment_steps $start
+  run train_caption --work "$work" --steps $caption_steps $start
+  run train_classify --work "$work" --steps $classify_steps $start
+  run train_clip --work "$work" --steps $clip_steps $start
   run train_detect --work "$work" --steps $detect_steps $start
 }
 run make_examples --out "$vqa/examples"
-# What shapes-detect and shapes-chat learn on: more scenes, in files of a few hundred (see README.md, "On a GPU")
-run scene_chunks --work "$work"
 run tune_detect --work "$work" --steps $tune_steps
 run export --work "$work" --model "$vqa"
 run export_more --work "$work" --models "$models"
 
-# shapes-chat, from the encoder and arranger that shapes-caption has now
+# shapes-chat, from the encoder and arranger that shapes-caption has now; it sees twice as many pixels
 chat=$models/shapes-chat/1
 run make_chats --work "$work"
-run train_chat --work "$work" --models "$models"
+run train_encoder --work "$work" --more --chunks --fine --steps $encoder_steps --rate 6e-4
+run train_chat --work "$work" --models "$models" --encoder "$work/fine.pt"
 run export_chat --work "$work" --out "$chat"
-
-# Its training goes on with the encoder. What came of it is better than what the others had so far: once more, on that
-run train_encoder --work "$work" --chat "$work/chat.pt" --steps 0
-readers "--start $models"
-run export --work "$work" --model "$vqa"
-run export_more --work "$work" --models "$models" --only entailment caption classify clip
 run make_chat_examples --models "$models"
 run make_task_tests --models "$models"
 
@@ -97,7 +87,7 @@ drawn=$(echo "$work"/drawn/*)
   run quantize_all report --models "$models" --work "$work" --out "$here/../docs/int8.md" --tests $tests
 
   run make_chat_tests --work "$work" --out "$work/chat-tests"
-  run make_chat_tests --work "$work" --out "$work/chat-tiles" --longest-edge 256
+  run make_chat_tests --work "$work" --out "$work/chat-tiles" --longest-edge 512
   run make_chat_tests --work "$work" --out "$work/chat-blind" --blind
   node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-tests" --out "$work/chat.json"
   node "$here/evaluate_chat.mjs" --model "$chat" --tests "$work/chat-tests" --variant fp16 --out "$work/chat-fp16.json"

@@ -1,9 +1,9 @@
 """Scenes as files of a few hundred, so that training can begin while the rest is still drawn.
 
-    python3 scene_chunks.py --work WORK [--train 40000] [--nameless-train 12000] [--processes N] [--seconds S]
+    python3 scene_chunks.py --work WORK [--train 40000] [--nameless-train 12000] [--tiny-train 12000] [--processes N] [--seconds S]
 
 Writes WORK/chunks/SPLIT-START.npz: the pictures, as dataset.py makes them and as an Idefics3 image processor does,
-what is on each cell, the boxes and, but for nameless scenes, the conversations of make_chats.py.
+what is on each cell, the boxes and, but for nameless and tiny scenes, the conversations of make_chats.py.
 """
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Iterator
 
 import numpy as np
 
-from chat_tiles import pieces
+from chat_tiles import SIDE, pieces
 from dataset import (GRID, IMAGE_SIZE, MAX_OBJECTS, NAMELESS, SCENES, background_label, cell_labels,
                      object_labels, record, scene_rng)
 from drawing import FILTERS, compressed, render_with_boxes
@@ -27,28 +27,32 @@ from make_chats import make_chats, make_pairs, tokenizer
 from scenes import SHAPES, TRAIN_DIMS, sample_scene
 
 CHUNK = 250  # scenes of a file
-TILED, PAIRED = 10, 2  # of how many scenes one is shown in tiles too, and one has a second picture
+ALL = {"tiny-train": 12000, **SCENES}
+TILED, PAIRED = 50, 2  # of how many scenes one is shown in tiles too, and one has a second picture
 Arrays = dict[str, np.ndarray]
 
 
 def draw(split: str, seed: int, start: int, count: int, tiled: int) -> Arrays:
-    side = IMAGE_SIZE
+    side, often = IMAGE_SIZE, 0.3 if split.endswith("train") else 0
     out: Arrays = {
-        "squashed": np.zeros((count, side, side, 3), np.uint8), "processed": np.zeros((count, side, side, 3), np.uint8),
-        "tiles": np.zeros((tiled, 5, side, side, 3), np.uint8),
+        "squashed": np.zeros((count, side, side, 3), np.uint8), "processed": np.zeros((count, SIDE, SIDE, 3), np.uint8),
+        "tiles": np.zeros((tiled, 5, SIDE, SIDE, 3), np.uint8),
         "maps": np.zeros((count, MAX_OBJECTS, GRID * GRID), np.float16), "cells": np.zeros((count, GRID * GRID, 3), np.uint8),
         "background": np.zeros(count, np.uint8), "radius": np.zeros((count, MAX_OBJECTS), np.float16),
         "shapes": np.zeros((count, MAX_OBJECTS), np.uint8), "boxes": np.zeros((count, MAX_OBJECTS, 4), np.float32),
     }
     for i in range(count):
         rng = scene_rng(split, seed, start + i)
-        scene = sample_scene(rng, *rng.choice(TRAIN_DIMS), NAMELESS if split.startswith("nameless") else 0)
+        scene = sample_scene(rng, *rng.choice(TRAIN_DIMS), NAMELESS if split.startswith("nameless") else 0,
+                             tiny=split.startswith("tiny"))
         picture, boxes = render_with_boxes(scene, rng)
         picture = compressed(picture, rng)
         out["squashed"][i] = np.asarray(picture.resize((side, side), rng.choice(FILTERS)))
-        out["processed"][i] = pieces(picture, side)[0]
+        # In training mostly as an Idefics3 image processor makes them: other ways to scale teach more.
+        out["processed"][i] = (np.asarray(picture.resize((SIDE, SIDE), rng.choice(FILTERS))) if rng.random() < often
+                               else pieces(picture, SIDE)[0])
         if i < tiled:
-            out["tiles"][i] = pieces(picture, 2 * side)
+            out["tiles"][i] = pieces(picture, 2 * SIDE)
         out["maps"][i] = object_labels(scene)
         out["cells"][i] = cell_labels(scene, out["maps"][i])
         out["background"][i] = background_label(scene)
@@ -61,7 +65,7 @@ def draw(split: str, seed: int, start: int, count: int, tiled: int) -> Arrays:
 
 def make_chunk(folder: Path, split: str, seed: int, start: int, count: int, total: int) -> str:
     """The second picture of a pair is another one of the chunk, and of the whole split where that is small."""
-    named = not split.startswith("nameless")
+    named = not split.startswith(("nameless", "tiny"))
     first, total = (start, count) if split == "train" else (0, total)
     out = draw(split, seed, start, count, count // TILED if named else 0)
     if named:
@@ -109,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    for split, count in SCENES.items():
+    for split, count in ALL.items():
         parser.add_argument(f"--{split}", type=int, default=count)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--seconds", type=float, default=float("inf"), help="after which no more are begun")
@@ -117,13 +121,13 @@ def main() -> None:
     folder, started, made = args.work / "chunks", time.time(), 0
     folder.mkdir(parents=True, exist_ok=True)
     jobs = []
-    for split in SCENES:
+    for split in ALL:
         total = getattr(args, split.replace("-", "_"))
         jobs.append([(folder, split, args.seed, at, min(CHUNK, total - at), total) for at in range(0, total, CHUNK)])
-    # What is tested on comes first, and then a few nameless scenes always follow more of the others.
-    *first, nameless, plain = jobs
+    # What is tested on comes first, and then a few tiny and nameless scenes always follow more of the others.
+    tiny, *first, nameless, plain = jobs
     order = [job for split in first for job in split]
-    rest = [(at / max(1, len(split)), job) for split in (nameless, plain) for at, job in enumerate(split)]
+    rest = [(at / max(1, len(split)), job) for split in (tiny, nameless, plain) for at, job in enumerate(split)]
     order += [job for _, job in sorted(rest, key=lambda pair: pair[0])]
     tokenizer()  # the processes have it from here
     with multiprocessing.Pool(args.processes) as pool:

@@ -19,6 +19,7 @@ SIZES = ["small", "large"]
 # Radius as a share of sqrt(width * height), so that "small" and "large" mean
 # the same share of the picture whatever its aspect ratio.
 RADIUS = {"small": (0.045, 0.120), "large": (0.138, 0.215)}
+TINY = (0.045, 0.08)
 MAX_OBJECTS = 4
 # Pictures used for training; they are squashed to the model's size afterwards.
 TRAIN_DIMS = [(288, 216), (216, 288), (256, 256), (320, 213), (213, 320), (340, 192), (192, 340), (320, 240),
@@ -130,10 +131,11 @@ def without_name(scene: Scene, rng: random.Random) -> tuple[RGB, tuple[str, ...]
     return None
 
 
-def sample_scene(rng: random.Random, width: int, height: int, nameless: float = 0) -> Scene:
+def sample_scene(rng: random.Random, width: int, height: int, nameless: float = 0, tiny: bool = False) -> Scene:
     """Draw up to four objects that neither touch each other nor leave the picture.
 
-    `nameless` is the share of objects whose colour has no name.
+    `nameless` is the share of objects whose colour has no name. With `tiny` most objects are as small as they get, since
+    it is their shapes that are hard to tell.
     """
     wanted = rng.choices(range(MAX_OBJECTS + 1), [0.02, 0.18, 0.28, 0.27, 0.25])[0]
     unit = math.sqrt(width * height)
@@ -141,8 +143,8 @@ def sample_scene(rng: random.Random, width: int, height: int, nameless: float = 
     scene = Scene(width, height, *_ground(ground, rng))
     for _ in range(wanted):
         for _attempt in range(60):
-            size = rng.choice(SIZES)
-            radius = unit * rng.uniform(*RADIUS[size])
+            size = "small" if tiny and rng.random() < 0.8 else rng.choice(SIZES)
+            radius = unit * (rng.uniform(*TINY) if tiny and size == "small" else rng.uniform(*RADIUS[size]))
             edge = radius * 1.12
             if 2 * edge >= min(width, height):
                 continue

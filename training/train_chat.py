@@ -1,6 +1,6 @@
 """shapes-chat: the decoder, and with it the encoder and arranger that it sees through.
 
-    python3 train_chat.py --work WORK --models MODELS [--steps 3000 | --minutes M] [--start CHECKPOINT] [--device cuda]
+    python3 train_chat.py --work WORK --models MODELS [--steps 3000 | --minutes M] [--start CHECKPOINT] [--encoder WORK/encoder.pt] [--device cuda]
 
 Encoder and arranger begin as shapes-caption has them, and are asked beside what is on each cell. Beside the next token,
 one head learns where phrases and answers look. With `--minutes` training ends by the clock, and takes in what
@@ -29,11 +29,11 @@ from train_encoder import LABELS, label_loss
 
 Found = dict[str, tuple[int, int]]
 EXACT = 0.85  # of the training; what comes after is not in bfloat16
-KINDS = {"pairs": 0.55, "tiles": 0.42, "none": 0.03}  # how often one of these comes beside a batch of single pictures
+KINDS = {"pairs": 0.77, "tiles": 0.2, "none": 0.03}  # how often one of these comes beside a batch of single pictures
 
 
 def look(model: ShapesChat, images: Tensor) -> Tensor:
-    """What the eyes see in pictures [scenes, pictures, 128, 128, 3]: [scenes, pictures, CELLS, 2 * WIDTH]."""
+    """What the eyes see in pictures [scenes, pictures, SIDE, SIDE, 3]: [scenes, pictures, CELLS, 2 * WIDTH]."""
     pixels = normalise(images.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
     return model.eyes(pixels).unflatten(0, images.shape[:2])
 
@@ -154,14 +154,18 @@ class Training(nn.Module):
         super().__init__()
         self.model, self.looking, self.labels = ShapesChat(len(tokenizer().vocabulary)), Looking(), CellLabels(*LABELS)
 
-    def begin(self, models: Path, checkpoint: Path | None, images: Tensor) -> None:
+    def begin(self, models: Path, checkpoint: Path | None, encoder: Path | None, images: Tensor) -> None:
         self.model.eyes = shipped_eyes(models, normalise(images))
         shipped_labels(models, self.labels)
         if checkpoint:
             state = torch.load(checkpoint, map_location="cpu")
             for name, part in (("model", self.model), ("looking", self.looking), ("labels", self.labels)):
                 if name in state:
-                    part.load_state_dict(state[name], strict=name != "model" or any(k.startswith("eyes.") for k in state[name]))
+                    part.load_state_dict(state[name], strict=name != "model")
+        if encoder:
+            state = torch.load(encoder, map_location="cpu")
+            self.model.eyes.encoder.load_state_dict(state["encoder"])
+            self.labels.load_state_dict(state["labels"])
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Of the words, of where to look, and of what is on the cells."""
@@ -205,6 +209,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--warmup", type=int, default=150)
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
+    parser.add_argument("--encoder", type=Path, help="of train_encoder.py --fine, instead of shapes-caption's")
+    parser.add_argument("--keep-encoder", action="store_true", help="it stays as it is: a step takes half as long")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--check", type=int, default=120, help="scenes to validate on")
     args = parser.parse_args()
@@ -215,15 +221,16 @@ def main() -> None:
     while source.take_in() < 2:
         time.sleep(1)
     training = Training()
-    training.begin(args.models, args.start, source.scenes["images"][:256].cpu())
+    training.begin(args.models, args.start, args.encoder, source.scenes["images"][:256].cpu())
     # With several threads, batch norm keeps its statistics.
     training.to(device).train(gpu)
     training.model.eyes.encoder.to(memory_format=torch.channels_last)
-    held = Source(args.work, "valid", device, 0, "processed")
+    held = Source(args.work, "valid", device, 0)
     held.take_in()
     checks = [b for kind, total in (("chats", args.check), ("pairs", args.check // 2), ("tiles", args.check // 3))
               for b in held.all_of(kind, total, 60 if gpu else 20)]
-    parameters = list(training.parameters())
+    training.model.eyes.encoder.requires_grad_(not args.keep_encoder)
+    parameters = [p for p in training.parameters() if p.requires_grad]
     print("parameters", parameter_count(training.model), "scenes", source.scenes.count, flush=True)
     optimiser = torch.optim.AdamW(parameters, lr=args.rate, weight_decay=0.01)
     schedule, mean = Schedule(args.steps, args.minutes, args.rate, args.warmup), torch.zeros(3, device=device)
@@ -257,7 +264,7 @@ def main() -> None:
             training.save(args.work / "chat.pt")
     training.save(args.work / "chat.pt")
     record(args.work, "chat", steps=schedule.step, scenes=source.scenes.count, seconds=round(schedule.elapsed))
-    test, figures = Source(args.work, "test", device, 0, "processed"), {}
+    test, figures = Source(args.work, "test", device, 0), {}
     test.take_in()
     for kind in ("chats", "pairs", "tiles"):
         figures[kind] = right_rows(training.model, test.all_of(kind, 2000 if gpu else 100))

@@ -1,10 +1,12 @@
 """Stage 1: the picture encoder, taught what is on each of its 8 x 8 cells.
 
-    python3 train_encoder.py --work WORK [--steps 6000] [--start MODELS | --more | --chat CHECKPOINT]
+    python3 train_encoder.py --work WORK [--steps 6000] [--start MODELS | --more] [--chunks [--fine]]
 
 `--start` goes on from the encoder of shipped models (with `--steps 0` it stays that encoder), `--more` from
-WORK/encoder.pt, `--chat` from the encoder that shapes-chat has learnt on with (train_chat.py). Writes WORK/encoder.pt and, for each split that dataset.py made, WORK/memory_SPLIT.npy: the
-encoder's output for every scene as float16, on which the text stages train in minutes.
+WORK/encoder.pt. `--chunks` takes the scenes of scene_chunks.py, of which there may be many more, and leaves no memory;
+with `--fine` it is the encoder of shapes-chat, for pictures twice as large (`network.FineEncoder`), in WORK/fine.pt.
+Writes WORK/encoder.pt and, for each split that dataset.py made, WORK/memory_SPLIT.npy: the encoder's output for every
+scene as float16, on which the text stages train in minutes.
 """
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from torch.nn import functional as F
 
 from dataset import SCENES, UNSURE_BACKGROUND, UNSURE_COLOR, load, record
 from earlier import Weights, graph_of, known_labels, load_known, restore_norms, under, weights_of
-from network import CELLS, GRID, WIDTH, CellLabels, PictureEncoder, normalise, parameter_count
+from network import CELLS, GRID, WIDTH, CellLabels, FineEncoder, PictureEncoder, normalise, parameter_count
 from scene_chunks import chunks
 from scenes import BACKGROUND_NAMES, COLOR_NAMES, SHAPES, SIZES
 
@@ -53,6 +55,12 @@ def flip(batch: dict[str, np.ndarray], rows: slice) -> None:
     images[rows] = images[rows, :, ::-1]
     cells[rows] = cells[rows].reshape(-1, GRID, GRID, 3)[:, :, ::-1].reshape(-1, CELLS, 3)
     maps[rows] = maps[rows].reshape(-1, maps.shape[1], GRID, GRID)[..., ::-1].reshape(-1, maps.shape[1], CELLS)
+
+
+def roughened(pixels: Tensor) -> Tensor:
+    """A little lighter, darker or duller, and grainy: so that fewer pictures are learnt by heart."""
+    shade, gain = (0.1 * torch.randn(len(pixels), 1, 1, 1) for _ in range(2))
+    return (pixels + shade) * (1 + gain) + 0.02 * torch.randn_like(pixels)
 
 
 def radius_map(data: dict[str, np.ndarray]) -> Tensor:
@@ -92,11 +100,11 @@ def encode_all(encoder: PictureEncoder, images: np.ndarray) -> np.ndarray:
     return out
 
 
-def both_ways(work: Path, split: str) -> dict[str, np.ndarray]:
-    """The scenes of WORK/chunks, each scaled in one way and as an Idefics3 image processor scales it."""
-    parts = list(chunks(work / "chunks", (split,), set()))
-    labels = {k: np.concatenate([p[k] for p in parts] * 2) for k in ("maps", "cells", "radius", "background")}
-    return {"images": np.concatenate([p[k] for k in ("squashed", "processed") for p in parts]), **labels}
+def of_chunks(work: Path, splits: tuple[str, ...], fine: bool) -> dict[str, np.ndarray]:
+    """The scenes of WORK/chunks."""
+    names, keys = {"images": "processed" if fine else "squashed"}, ("images", "maps", "cells", "radius", "background")
+    parts = [{k: part[names.get(k, k)] for k in keys} for part in chunks(work / "chunks", splits, set())]
+    return {k: np.concatenate([part[k] for part in parts]) for k in keys}
 
 
 @torch.no_grad()
@@ -166,24 +174,23 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--start", type=Path)
     parser.add_argument("--more", action="store_true", help="go on from WORK/encoder.pt")
-    parser.add_argument("--chat", type=Path, help="go on from the encoder of a checkpoint of train_chat.py")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--chunks", action="store_true", help="the scenes of scene_chunks.py instead of those of dataset.py")
+    parser.add_argument("--fine", action="store_true", help="for pictures twice as large")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    train, valid = [(both_ways if args.chunks else load)(args.work, split) for split in ("train", "valid")]
-    encoder, labels = PictureEncoder(), CellLabels(*LABELS)
+    if args.chunks:
+        train, valid = [of_chunks(args.work, splits, args.fine) for splits in (("train", "tiny-train"), ("valid",))]
+    else:
+        train, valid = [load(args.work, split) for split in ("train", "valid")]
+    encoder, labels = (FineEncoder if args.fine else PictureEncoder)(), CellLabels(*LABELS)
     if args.start:
         go_on_from(args.start, encoder, labels, train["images"][:128])
-    if args.chat:
-        state = torch.load(args.chat, map_location="cpu")
-        encoder.load_state_dict(under(state["model"], "eyes.encoder."))
-        labels.load_state_dict(state["labels"])
     if args.more:
         state = torch.load(args.work / "encoder.pt")
-        encoder.load_state_dict(state["encoder"])
+        encoder.load_state_dict(state["encoder"], strict=not args.fine)
         labels.load_state_dict(state["labels"])
     encoder = encoder.to(memory_format=torch.channels_last)
     print("encoder parameters", parameter_count(encoder), flush=True)
@@ -195,7 +202,8 @@ def main() -> None:
         batch = {k: train[k][pick] for k in ("images", "maps", "cells", "radius", "background")}
         flip(batch, slice(0, len(pick) // 2))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            memory = own(normalise(torch.from_numpy(batch["images"])).contiguous(memory_format=torch.channels_last))
+            pixels = normalise(torch.from_numpy(batch["images"]))
+            memory = own((roughened(pixels) if args.fine else pixels).contiguous(memory_format=torch.channels_last))
         loss = label_loss(labels, memory.float(), torch.from_numpy(batch["cells"]).long(), centre_map(batch["maps"]),
                           radius_map(batch), torch.from_numpy(batch["background"]).long())
         return loss.item(), torch.autograd.grad(loss / WORKERS, parameters)
@@ -216,10 +224,11 @@ def main() -> None:
         if (step + 1) % args.report == 0 or step + 1 == args.steps:
             print(f"{step + 1} {time.time() - started:.0f} s loss {mean:.3f}", cell_accuracy(encoder, labels, valid),
                   flush=True)
-    torch.save({"encoder": encoder.state_dict(), "labels": labels.state_dict()}, args.work / "encoder.pt")
+    torch.save({"encoder": encoder.state_dict(), "labels": labels.state_dict()},
+               args.work / ("fine.pt" if args.fine else "encoder.pt"))
     for split in () if args.chunks else SCENES:
         np.save(args.work / f"memory_{split}.npy", encode_all(encoder, load(args.work, split)["images"]))
-    record(args.work, "encoder of shapes-chat" if args.chat else "encoder, from earlier weights" if args.start or args.more else "encoder", steps=args.steps, seconds=round(time.time() - started))
+    record(args.work, "encoder of shapes-chat" if args.fine else "encoder, from earlier weights" if args.start or args.more else "encoder", steps=args.steps, seconds=round(time.time() - started))
     print(f"encoder done in {time.time() - started:.0f} s")
 
 
