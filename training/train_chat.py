@@ -1,6 +1,6 @@
 """shapes-chat: the decoder, and with it the encoder and arranger that it sees through.
 
-    python3 train_chat.py --work WORK --models MODELS [--steps 3000 | --minutes M] [--start CHECKPOINT] [--encoder WORK/encoder.pt] [--device cuda]
+    python3 train_chat.py --work WORK --models MODELS [--steps 3000 | --minutes M] [--start CHECKPOINT] [--encoder WORK/fine.pt] [--device cuda]
 
 Encoder and arranger begin as shapes-caption has them, and are asked beside what is on each cell. Beside the next token,
 one head learns where phrases and answers look. With `--minutes` training ends by the clock, and takes in what

@@ -73,7 +73,9 @@ def radius_map(data: dict[str, np.ndarray]) -> Tensor:
 def label_loss(labels: CellLabels, memory: Tensor, cells: Tensor, centres: Tensor, radius: Tensor,
                background: Tensor) -> Tensor:
     parts, guess = labels(memory)
-    loss = 0.3 * F.cross_entropy(guess, background, ignore_index=UNSURE_BACKGROUND)
+    # By hand: the mean over a batch without any sure background would be no number.
+    sure = (background != UNSURE_BACKGROUND).sum().clamp(min=1)
+    loss = 0.3 * F.cross_entropy(guess, background, ignore_index=UNSURE_BACKGROUND, reduction="sum") / sure
     on_object = (cells[..., 0] > 0) & (radius > 0)
     if on_object.any():
         loss = loss + 2 * F.mse_loss(parts[4][..., 0][on_object], radius[on_object].log() + 2)
