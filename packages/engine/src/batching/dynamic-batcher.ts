@@ -7,8 +7,9 @@ import { createBuckets, dueAt, mostUrgent, nextStep, takeBatch, wantedSize, type
 /**
  * Gathers items into batches. When the engine is free it runs what is ready, up to the size that is worth
  * its latency; items that come meanwhile form the next batch. It waits for others only while they are
- * being prepared, so that they are sure to come, and only as long as a launch costs (ski rental: never more
- * than twice what the best choice would have cost), a twentieth of the latency objective at most.
+ * being prepared, so that they are sure to come, for each next one until they have waited as long together as that one
+ * would have to for a launch (ski rental: never more than twice what the best choice would have cost), and a twentieth
+ * of the latency objective at most.
  *
  * idle --add--> (one turn of the event loop) --> gathering --> launched --run ends--> gathering or idle
  */

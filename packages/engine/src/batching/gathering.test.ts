@@ -77,21 +77,31 @@ describe('waiting for others', () => {
     expect(launches).toMatchObject([{ reason: 'idle', size: 3 }])
   })
 
-  it('waits no longer than a launch costs, counted from when the oldest was ready', async () => {
+  it('waits for each next one as long as that one would have to wait for a launch, shared by those that wait', async () => {
     const { add, pass, batches, launches } = setUp({ preparing: () => 1 })
     add('a')
-    await pass(2)
+    await pass(4)
     add('b')
+    await pass(2)
+    expect(batches).toEqual([])
+    // Three milliseconds each are what a launch of the two takes.
+    await pass(1)
+    expect(batches).toEqual(['ab'])
+    await pass(10)
+    expect(launches).toMatchObject([{ reason: 'delay', size: 2 }])
+  })
+
+  it('lets nobody wait longer than a full batch takes', async () => {
+    const { add, pass, batches } = setUp({ preparing: () => 1, maxBatchSize: 4, seed: [...warmUp] })
+    add('a')
+    await pass(4)
+    add('b')
+    await pass(2)
+    add('c')
     await pass(1)
     expect(batches).toEqual([])
-    await pass(2)
-    expect(batches).toEqual(['ab'])
-    add('c')
-    // Its time is over when the batch before it is done.
-    await pass(6)
-    expect(batches).toEqual(['ab', 'c'])
-    await pass(10)
-    expect(launches).toMatchObject([{ reason: 'delay' }, { reason: 'delay' }])
+    await pass(1)
+    expect(batches).toEqual(['abc'])
   })
 
   it('waits a twentieth of the latency objective at most', async () => {

@@ -26,8 +26,11 @@ test.each([
   ['the batch is full', bucketOf(99, 99, 99, 99), free, { kind: 'launch', reason: 'full' }],
   ['the engine is to be emptied', bucketOf(99), { ...free, draining: true }, { kind: 'launch', reason: 'drain' }],
   ['nobody is being prepared', bucketOf(99), { ...free, preparing: 0 }, { kind: 'launch', reason: 'idle' }],
-  ['the first has waited for what a launch costs', bucketOf(85, 99), free, { kind: 'launch', reason: 'delay' }],
-  ['others are on their way', bucketOf(99), free, { kind: 'wait', ms: expect.closeTo(9, 1) }],
+  ['one has waited for a launch of one', bucketOf(88), free, { kind: 'launch', reason: 'delay' }],
+  ['two have waited for a launch of two together', bucketOf(90, 93), free, { kind: 'launch', reason: 'delay' }],
+  ['the first has waited for a launch of four', bucketOf(85, 99), free, { kind: 'launch', reason: 'delay' }],
+  ['others are on their way', bucketOf(99), free, { kind: 'wait', ms: expect.closeTo(10, 1) }],
+  ['the next one is awaited by two', bucketOf(95, 98), free, { kind: 'wait', ms: expect.closeTo(4, 1) }],
   ['a twentieth of the objective is less', bucketOf(99), { ...free, objectiveMs: 40 }, { kind: 'wait', ms: 1 }],
 ] as const)('the next step where %s', (_, bucket, now, expected) => {
   expect(nextStep(bucket, now)).toEqual(expected)

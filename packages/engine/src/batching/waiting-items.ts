@@ -77,9 +77,11 @@ export function wantedSize(
 export type NextStep = { kind: 'launch'; reason: LaunchReason } | { kind: 'wait'; ms: number }
 
 /**
- * Whether to launch the bucket now or to wait for items that are sure to come: as long as a launch costs, and a
- * twentieth of the objective at most, after the first item came. `bucket` is null if every item is gone meanwhile;
- * `at` is now, and `size` what the batch is gathered to.
+ * Whether to launch the bucket now or to wait for the next item that is sure to come. That one would have to wait for a
+ * launch made now, so those that are ready wait for it until they have waited as much together, n times a share of
+ * the launch (ski rental: at most twice what the best choice would have cost); then the same for the one after it. Nobody
+ * waits longer than a launch of `size` takes, nor than a twentieth of the objective. `bucket` is null if every item is
+ * gone meanwhile; `at` is now, and `size` what the batch is gathered to.
  */
 export function nextStep(
   bucket: Pick<Bucket<unknown>, 'items' | 'cost'> | null,
@@ -87,12 +89,15 @@ export function nextStep(
 ): NextStep {
   const [head] = bucket?.items ?? []
   if (bucket === null || head === undefined) return { kind: 'launch', reason: 'idle' }
-  if (bucket.items.length >= now.size) return { kind: 'launch', reason: 'full' }
+  const { items, cost } = bucket
+  if (items.length >= now.size) return { kind: 'launch', reason: 'full' }
   if (now.draining) return { kind: 'launch', reason: 'drain' }
   if (now.preparing === 0) return { kind: 'launch', reason: 'idle' }
-  const { fixedMs = 0 } = bucket.cost.figures ?? {}
-  const patienceMs = now.objectiveMs === 0 ? fixedMs : Math.min(fixedMs, waitingShareOfObjective * now.objectiveMs)
-  const leftMs = head.addedAt + patienceMs - now.at
+  const newest = items.at(-1) ?? head
+  const longestMs = cost.predict(now.size) ?? 0
+  const patienceMs = now.objectiveMs === 0 ? longestMs : Math.min(longestMs, waitingShareOfObjective * now.objectiveMs)
+  const shareMs = (cost.predict(items.length) ?? 0) / items.length
+  const leftMs = Math.min(newest.addedAt + shareMs, head.addedAt + patienceMs) - now.at
   return leftMs <= 0 ? { kind: 'launch', reason: 'delay' } : { kind: 'wait', ms: leftMs }
 }
 
