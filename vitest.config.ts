@@ -33,7 +33,12 @@ class LongestFirst extends BaseSequencer {
 }
 
 /** They load hundreds of modules for tests of milliseconds, and leave nothing behind in them: one process runs many. */
-const together = 'apps/api/src/**/*.test.ts'
+const together = [
+  ...['api', 'consumer', 'load'].map((name) => `apps/${name}/src/**/*.test.ts`),
+  ...['blobs', 'engine', 'guarded-fetch', 'process', 'queue', 'remote-engine'].map(
+    (name) => `packages/${name}/src/**/*.test.ts`,
+  ),
+]
 /** Each has a whole system that is struck and has to come back in time: beside one another they wait for a core instead. */
 const chaos = 'tests/chaos/**/*.test.ts'
 const all = ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'infra/**/*.test.ts', 'tests/**/*.test.ts']
@@ -41,8 +46,8 @@ const all = ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'infra/**
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'apart', include: all, exclude: ['**/node_modules/**', together, chaos] } },
-      { extends: true, test: { name: 'together', include: [together], isolate: false } },
+      { extends: true, test: { name: 'apart', include: all, exclude: ['**/node_modules/**', ...together, chaos] } },
+      { extends: true, test: { name: 'together', include: together, isolate: false } },
       { extends: true, test: { name: 'chaos', include: [chaos], maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
     sequence: { sequencer: LongestFirst },

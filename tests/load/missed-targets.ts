@@ -18,7 +18,7 @@ export const reasons: readonly Reason[] = [
   },
   {
     scenarios: ['idle'],
-    text: 'At 0.13 ms a wake-up (above) 5 ms a second are 38 of them, with nothing done in any. The consumer alone has 29 a second for 16 queues, all at the same moments ([decision 84](decisions/0084-what-recurs-runs-together.md)): each queue’s look for stalled jobs, its blocking read and its clock, and the heartbeat. Each stands for a promise in seconds, such as how soon a dead consumer’s jobs are taken over; half as many would halve those. Redis alone, with as many blocked readers, takes 3 ms.',
+    text: 'At 0.13 ms a wake-up (above) 5 ms a second are 38 of them, with nothing done in any. A consumer with 16 queues has 25 a second and Redis 23, though what recurs runs at the same moments ([decision 84](decisions/0084-what-recurs-runs-together.md)): each queue’s look for stalled jobs, its blocking read and its clock, and the heartbeat. Each stands for a promise in seconds, such as how soon a dead consumer’s jobs are taken over; half as many would halve those. After some thousand jobs, when V8 has compiled what recurs, a service alone on its machine took 9.2 ms a second (consumer 5.5, Redis 3.2, API 0.3, engines nothing, in 30 s of `npm start`).',
   },
   {
     scenarios: ['start'],
@@ -26,7 +26,7 @@ export const reasons: readonly Reason[] = [
   },
   {
     scenarios: ['chat'],
-    text: 'Decoding is the smaller part of an answer here. A step of shapes-chat’s decoder takes 0.52 ms for one row, 1.24 for 8 and 3.9 for 32 (the graph alone on one core, keys and values of 110 tokens, written into memory that was there): batching gives 3.4 and 4.3 times as many tokens for the same time, and it is used. But the 20 tokens of an answer are 10 ms of the 57 ms of CPU that one takes with one client in all processes (2.8 ms a token), and 2.5 of the 29 ms with 32. The other 26 ms are its picture, its prompt of about a hundred tokens, which shares no run with others, and its way through the queue and the stream: each answer has its own, batched or not.',
+    text: 'Only decoding gains from batches here, and it is the smaller part of an answer. On one core, by the graphs alone, lower quartiles: the picture encoder takes 3.68 ms for one picture and 29.3 for 8; the decoder 3.00 ms for a prompt of 100 tokens and 22.3 for 8 of them; a step of it 0.39 ms for one row, 0.81 for 8 and 3.65 for 32. So an answer of 20 tokens is 14.5 ms by itself, 8.5 among 8 and 8.8 among 32: with a model this small, 1.7 is the most that batches can give, with no queue, no picture to decode and nobody to stream to. Those come on top and gain nothing.',
   },
 ]
 
