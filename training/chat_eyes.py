@@ -1,17 +1,18 @@
-"""The encoder and arranger of shapes-caption as they ship, for shapes-chat to begin with.
+"""What shapes-chat begins with: the encoder and arranger of shapes-caption as they ship, or its own weights as they do.
 
 What its encoder has more than theirs (`network.FineEncoder`) changes nothing until it is trained.
 """
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 import machine  # noqa: F401  (before torch)
 from torch import Tensor, nn
 
-from chat_network import Eyes
-from earlier import graph_of, known_labels, load_known, restore_norms, under, weights_of
+from chat_network import Eyes, HEAD_WIDTH, ShapesChat
+from earlier import Weights, graph_of, known_labels, load_known, restore_norms, under, weights_of
 from network import CellLabels
 
 
@@ -32,3 +33,26 @@ def shipped_eyes(models: Path, pixels: Tensor) -> Eyes:
 def shipped_labels(models: Path, labels: CellLabels) -> None:
     """What says of every cell what is on it, from shapes-clip."""
     known_labels(labels, under(weights_of(graph_of(models, "clip", "vision_model")), "top.labels."))
+
+
+def split_first(weights: Weights) -> Weights:
+    """`FineEncoder.join` undone: the two convolutions that were exported as one."""
+    weights = dict(weights)
+    joined = weights.pop("joined.weight")
+    return {**weights, "trunk.0.weight": joined[:, :3], "beside.weight": joined[:, 3:], "trunk.0.bias": weights.pop("joined.bias")}
+
+
+def shipped_chat(models: Path, model: ShapesChat, pixels: Tensor) -> None:
+    """Gives it the weights of shapes-chat as it ships, all of them."""
+    eyes = weights_of(graph_of(models, "chat", "vision_encoder"))
+    decoder = {**weights_of(graph_of(models, "chat", "decoder_model_merged")), **weights_of(graph_of(models, "chat", "embed_tokens"))}
+    for name in decoder:
+        if ".query." in name:
+            decoder[name] = decoder[name] * math.sqrt(HEAD_WIDTH)  # the graph has them scaled
+    for part, known in ((model.eyes.arranger, under(eyes, "eyes.arranger.")), (model.features, under(eyes, "features.")), (model.decoder, decoder)):
+        left = load_known(part, known)
+        if left:
+            raise ValueError(f"{models} has no weights for {left}")
+    encoder = split_first(under(eyes, "eyes.encoder."))
+    load_known(model.eyes.encoder, encoder)
+    restore_norms(model.eyes.encoder, encoder, pixels)

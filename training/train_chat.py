@@ -1,8 +1,8 @@
 """shapes-chat: the decoder, and with it the encoder and arranger that it sees through.
 
-    python3 train_chat.py --work WORK --models MODELS [--steps 3000 | --minutes M] [--start CHECKPOINT] [--encoder WORK/fine.pt] [--device cuda]
+    python3 train_chat.py --work WORK --models MODELS [--steps 3000 | --minutes M] [--start CHECKPOINT | --on] [--encoder WORK/fine.pt] [--device cuda]
 
-Encoder and arranger begin as shapes-caption has them, and are asked beside what is on each cell. Beside the next token,
+Encoder and arranger begin as shapes-caption has them (with `--on` all begins as shapes-chat ships), and are asked beside what is on each cell. Beside the next token,
 one head learns where phrases and answers look. With `--minutes` training ends by the clock, and takes in what
 scene_chunks.py makes meanwhile. Writes WORK/chat.pt, and once in a while what there is so far.
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chat_batches import Batch, Group, Pointers, Source
-from chat_eyes import shipped_eyes, shipped_labels
+from chat_eyes import shipped_chat, shipped_eyes, shipped_labels
 from chat_network import ABOUT_LAYER, CHAT_WIDTH, PHRASE_LAYER, Seen, ShapesChat
 from dataset import record
 from make_chats import CHAT_KINDS, tokenizer
@@ -154,8 +154,11 @@ class Training(nn.Module):
         super().__init__()
         self.model, self.looking, self.labels = ShapesChat(len(tokenizer().vocabulary)), Looking(), CellLabels(*LABELS)
 
-    def begin(self, models: Path, checkpoint: Path | None, encoder: Path | None, images: Tensor) -> None:
-        self.model.eyes = shipped_eyes(models, normalise(images))
+    def begin(self, models: Path, on: bool, checkpoint: Path | None, encoder: Path | None, images: Tensor) -> None:
+        if on:
+            shipped_chat(models, self.model, normalise(images))
+        else:
+            self.model.eyes = shipped_eyes(models, normalise(images))
         shipped_labels(models, self.labels)
         if checkpoint:
             state = torch.load(checkpoint, map_location="cpu")
@@ -209,6 +212,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--warmup", type=int, default=150)
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
+    parser.add_argument("--on", action="store_true", help="go on from shapes-chat as it ships")
     parser.add_argument("--encoder", type=Path, help="of train_encoder.py --fine, instead of shapes-caption's")
     parser.add_argument("--keep-encoder", action="store_true", help="it stays as it is: a step takes half as long")
     parser.add_argument("--device", default="cpu")
@@ -221,7 +225,7 @@ def main() -> None:
     while source.take_in() < 2:
         time.sleep(1)
     training = Training()
-    training.begin(args.models, args.start, args.encoder, source.scenes["images"][:256].cpu())
+    training.begin(args.models, args.on, args.start, args.encoder, source.scenes["images"][:256].cpu())
     # With several threads, batch norm keeps its statistics.
     training.to(device).train(gpu)
     training.model.eyes.encoder.to(memory_format=torch.channels_last)
