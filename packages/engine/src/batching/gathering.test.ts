@@ -92,7 +92,7 @@ describe('waiting for others', () => {
   })
 
   it('lets nobody wait longer than a full batch takes', async () => {
-    const { add, pass, batches } = setUp({ preparing: () => 1, maxBatchSize: 4, seed: [...warmUp] })
+    const { add, pass, batches } = setUp({ preparing: () => 1, maxBatchSize: 4 })
     add('a')
     await pass(4)
     add('b')
