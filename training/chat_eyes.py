@@ -16,17 +16,21 @@ from earlier import Weights, graph_of, known_labels, load_known, restore_norms, 
 from network import CellLabels
 
 
-def shipped_eyes(models: Path, pixels: Tensor) -> Eyes:
+def load_eyes(eyes: Eyes, encoder: Weights, arranger: Weights, pixels: Tensor, may_lack: str = r"$^") -> None:
     """`pixels` are some pictures as training has them: batch norms were folded into the convolutions before them."""
+    left = [*load_known(eyes.encoder, encoder), *load_known(eyes.arranger, arranger)]
+    norms = {name for name, module in eyes.encoder.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    missing = [name for name in left if name.rpartition(".")[0] not in norms and not re.match(may_lack, name)]
+    if missing:
+        raise ValueError(f"the models have no weights for {missing}")
+    restore_norms(eyes.encoder, encoder, pixels)
+
+
+def shipped_eyes(models: Path, pixels: Tensor) -> Eyes:
     weights, eyes = weights_of(graph_of(models, "caption", "encoder_model")), Eyes()
     # Convolutions are named without the "model." that all else begins with.
     encoder = {**under(weights, "model.encoder."), **under(weights, "encoder.")}
-    left = [*load_known(eyes.encoder, encoder), *load_known(eyes.arranger, under(weights, "model.arranger."))]
-    norms = {name for name, module in eyes.encoder.named_modules() if isinstance(module, nn.BatchNorm2d)}
-    missing = [name for name in left if name.rpartition(".")[0] not in norms and not re.match(r"fine|beside|near|.*\.more\.", name)]
-    if missing:
-        raise ValueError(f"{models} has no weights for {missing}")
-    restore_norms(eyes.encoder, encoder, pixels)
+    load_eyes(eyes, encoder, under(weights, "model.arranger."), pixels, r"fine|beside|near|.*\.more\.")
     return eyes
 
 
@@ -45,14 +49,11 @@ def split_first(weights: Weights) -> Weights:
 def shipped_chat(models: Path, model: ShapesChat, pixels: Tensor) -> None:
     """Gives it the weights of shapes-chat as it ships, all of them."""
     eyes = weights_of(graph_of(models, "chat", "vision_encoder"))
-    decoder = {**weights_of(graph_of(models, "chat", "decoder_model_merged")), **weights_of(graph_of(models, "chat", "embed_tokens"))}
+    load_eyes(model.eyes, split_first(under(eyes, "eyes.encoder.")), under(eyes, "eyes.arranger."), pixels)
+    decoder = weights_of(graph_of(models, "chat", "decoder_model_merged")) | weights_of(graph_of(models, "chat", "embed_tokens"))
     for name in decoder:
         if ".query." in name:
             decoder[name] = decoder[name] * math.sqrt(HEAD_WIDTH)  # the graph has them scaled
-    for part, known in ((model.eyes.arranger, under(eyes, "eyes.arranger.")), (model.features, under(eyes, "features.")), (model.decoder, decoder)):
-        left = load_known(part, known)
-        if left:
-            raise ValueError(f"{models} has no weights for {left}")
-    encoder = split_first(under(eyes, "eyes.encoder."))
-    load_known(model.eyes.encoder, encoder)
-    restore_norms(model.eyes.encoder, encoder, pixels)
+    left = [*load_known(model.features, under(eyes, "features.")), *load_known(model.decoder, decoder)]
+    if left:
+        raise ValueError(f"the models have no weights for {left}")

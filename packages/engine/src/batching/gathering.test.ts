@@ -87,8 +87,15 @@ describe('waiting for others', () => {
     // Three milliseconds each are what a launch of the two takes.
     await pass(1)
     expect(batches).toEqual(['ab'])
+    add('c')
+    // Its time is over when the batch before it is done: it does not begin to wait only then.
+    await pass(7)
+    expect(batches).toEqual(['ab', 'c'])
     await pass(10)
-    expect(launches).toMatchObject([{ reason: 'delay', size: 2 }])
+    expect(launches).toMatchObject([
+      { reason: 'delay', size: 2 },
+      { reason: 'delay', size: 1 },
+    ])
   })
 
   it('lets nobody wait longer than a full batch takes', async () => {
